@@ -1,0 +1,80 @@
+# A checkout's tools, in a virtual environment of its own with ROS 2 from PyPI. On a robot: docs/install.md.
+PYTHON ?= python3
+ARGS   ?=
+
+VENV := .venv
+# A sourced ROS or another environment with ROS wheels must not leak into ours.
+ENV  := env -u PYTHONPATH -u LD_LIBRARY_PATH -u AMENT_PREFIX_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE
+BIN  := $(ENV) $(VENV)/bin
+# Without build isolation setuptools, too, is the pinned one.
+pip   = $(ENV) $(1)/bin/python -m pip --disable-pip-version-check install -q --no-build-isolation -c constraints.txt
+PIP  := $(call pip,$(VENV))
+
+PACKAGED := setup.py package.xml $(shell find any2any_ros launch config rviz msg srv action scripts \
+                                       -type f -not -name '*.pyc' 2>/dev/null)
+
+.PHONY: help demo test lint torch colcon constraints clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+demo: $(VENV)/.package ## drive through a simulated town: `any2any demo`
+	@$(BIN)/any2any demo $(ARGS)
+
+test: $(VENV)/.package ## run the tests, e.g. make test ARGS="-k fusion"
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dependencies ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+torch: $(VENV)/.torch ## add PyTorch and the pretrained encoders to .venv (tests that need them skip otherwise)
+
+colcon: $(if $(AMENT_PREFIX_PATH),,.venv-colcon/.ready) ## build as on a robot, with colcon: the sourced ROS 2, or else PyPI's
+	@scripts/colcon.sh
+
+constraints: $(VENV)/.dependencies ## pin the newest versions of everything
+	@$(PIP) uv
+	@mkdir -p build
+	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.10 --all-extras --no-annotate --no-header \
+	    pyproject.toml scripts/colcon-requirements.txt -o build/constraints.txt
+	@# Without CUDA's packages: torch pins its own, and a CPU build has none.
+	@sed -E -e '1i # The versions that were tested together; `make constraints` writes this file.' \
+	    -e '/^(cuda|nvidia|triton)/d' build/constraints.txt > constraints.txt
+
+clean: ## remove everything that was built, the environments too
+	rm -rf build *.egg-info $(VENV) .venv-colcon .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@scripts/check_system.sh $(PYTHON)
+	@echo "$(VENV): new environment of $$($(PYTHON) --version)"
+	@$(ENV) $(PYTHON) -m venv $(VENV)
+
+$(VENV)/.dependencies: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "$(VENV): installing what constraints.txt pins"
+	@$(PIP) pip setuptools
+	@$(PIP) '.[ros,sim,dev]'
+	@touch $@
+
+# A step of its own: messages are compiled against ROS, so ROS must be installed before.
+$(VENV)/.package: $(VENV)/.dependencies $(PACKAGED)
+	@echo "$(VENV): building and installing any2any_ros"
+	@touch $@.begun
+	@$(PIP) --no-deps .
+	@mv $@.begun $@
+
+$(VENV)/.torch: $(VENV)/.package
+	@echo "$(VENV): installing PyTorch"
+	@$(PIP) '.[pretrained,text]'
+	@touch $@
+
+.venv-colcon/.ready: constraints.txt scripts/colcon-requirements.txt scripts/relocate_ros_wheels.py
+	@scripts/check_system.sh $(PYTHON)
+	@echo ".venv-colcon: installing colcon, CMake and ROS"
+	@$(ENV) $(PYTHON) -m venv --clear .venv-colcon
+	@$(call pip,.venv-colcon) pip setuptools
+	@$(call pip,.venv-colcon) -r scripts/colcon-requirements.txt
+	@$(ENV) .venv-colcon/bin/python scripts/relocate_ros_wheels.py
+	@touch $@

@@ -1,0 +1,176 @@
+"""Settings: frozen dataclasses that carry their own description, unit and range.
+
+A default is written once, in such a dataclass; ROS parameters, command-line flags and the tables in the
+docs are made from it. Settings of one part of the system live beside that part; those shared by several here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from any2any_ros.errors import Any2AnyError
+
+T = TypeVar("T")
+
+
+def setting(
+    default: Any,
+    description: str,
+    *,
+    unit: str = "",
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: Sequence[str] = (),
+) -> Any:
+    """Declare one field of a settings dataclass."""
+    metadata = {
+        "description": description,
+        "unit": unit,
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": tuple(choices),
+    }
+    return field(default=default, metadata=metadata)
+
+
+def fields(config: Any) -> tuple[dataclasses.Field[Any], ...]:
+    """Return the settings of a settings dataclass or instance."""
+    return tuple(f for f in dataclasses.fields(config) if "description" in f.metadata)
+
+
+def describe(f: dataclasses.Field[Any]) -> str:
+    """Return one setting's description with its unit, range and choices."""
+    m = f.metadata
+    low, high = m["minimum"], m["maximum"]
+    if low is not None and high is not None:
+        span = f"{low:g} to {high:g}"
+    else:
+        span = f"at least {low:g}" if low is not None else f"at most {high:g}" if high is not None else ""
+    extra = " ".join(filter(None, (span, m["unit"], " | ".join(m["choices"]))))
+    return f"{m['description']} [{extra}]" if extra else str(m["description"])
+
+
+class Checked:
+    """Base of every settings dataclass: refuses a value outside its range, naming the setting."""
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            m = f.metadata
+            low, high = m["minimum"], m["maximum"]
+            wrong = (
+                (m["choices"] and value not in m["choices"])
+                or (low is not None and not value >= low)
+                or (high is not None and not value <= high)
+            )
+            if wrong:
+                raise Any2AnyError(
+                    f"Setting '{f.name}' cannot be {value!r}",
+                    describe(f),
+                    f"Give a value in that range (default {f.default!r})",
+                )
+
+
+def build(cls: type[T], values: Mapping[str, Any]) -> T:
+    """Build the settings `cls` from plain values (JSON, YAML); an unknown name is an error."""
+    known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise Any2AnyError(
+            f"Unknown setting {', '.join(map(repr, unknown))}",
+            f"{cls.__name__} has {', '.join(sorted(known))}",
+            "Correct the name",
+        )
+    return cls(**values)
+
+
+@dataclass(frozen=True)
+class AliveConfig(Checked):
+    """When a sensor counts as alive, and how long one moment's sensors wait for each other."""
+
+    source_timeout: float = setting(
+        2.0,
+        "a modality is stale this long after its last message; override one with source_timeouts.<modality>",
+        unit="s",
+        minimum=0.01,
+        maximum=3600,
+    )
+    slop: float = setting(
+        0.05,
+        "messages whose stamps differ by at most this belong to one moment",
+        unit="s",
+        minimum=0,
+        maximum=10,
+    )
+    wait: float = setting(
+        0.1,
+        "longest wait for an alive modality whose message of this moment is due",
+        unit="s",
+        minimum=0,
+        maximum=10,
+    )
+
+
+@dataclass(frozen=True)
+class RetrievalConfig(Checked):
+    """What a ranking holds."""
+
+    k: int = setting(5, "matches in a ranking", minimum=1, maximum=1000)
+
+
+@dataclass(frozen=True)
+class PlaceConfig(Checked):
+    """What counts as the same place, and how places are told apart when a map is scored."""
+
+    hit_radius: float = setting(5.0, "a match within this distance is right", unit="m", minimum=0.01, maximum=1e4)
+    keyframe: float = setting(
+        0.0,
+        "distance driven between two reference places; 0 takes every frame",
+        unit="m",
+        minimum=0,
+        maximum=1e4,
+    )
+    path_gap: float = setting(
+        20.0,
+        "same drive on both sides: a reference counts only this far away along the path",
+        unit="m",
+        minimum=0,
+        maximum=1e6,
+    )
+
+
+@dataclass(frozen=True)
+class EncoderNodeConfig(Checked):
+    """Settings of one encoder node; the encoder's own are `settings.<name>`."""
+
+    encoder: str = setting("camera", "the plug: a file of encoders/, or a module of yours (with a dot)")
+    modality: str = setting("", "name of the modality in embeddings; empty = the encoder's")
+    topic: str = setting("", "the sensor's topic; empty = the encoder's default")
+    message_type: str = setting("", "ROS type of the topic; empty = the plain type of this kind of sensor")
+    reliability: str = setting("best_effort", "asked of the sensor's publisher", choices=("best_effort", "reliable"))
+    silent_after: float = setting(
+        2.0, "without a message, diagnostics warn after this", unit="s", minimum=0.01, maximum=3600
+    )
+    threads: int = setting(1, "for one encoding; more is slower beside busy neighbours", minimum=1, maximum=64)
+
+
+@dataclass(frozen=True)
+class RetrievalNodeConfig(Checked):
+    """Settings of the retrieval node beside AliveConfig, RetrievalConfig and PlaceConfig.hit_radius."""
+
+    map: str = setting("", "folder of the map; empty = wait for ~/load_map")
+    watch: float = setting(0.1, "how often dropouts are looked for", unit="s", minimum=0.01, maximum=10)
+
+
+@dataclass(frozen=True)
+class ReplayConfig(Checked):
+    """How a bag is replayed."""
+
+    rate: float = setting(1.0, "times as fast as it was recorded", minimum=0.01, maximum=100)
+    start: float = setting(0.0, "skip the first part of the bag", unit="s", minimum=0)
+    duration: float = setting(0.0, "end after this much of the bag; 0 = at its end", unit="s", minimum=0)
+    loop: bool = setting(False, "begin again at the end, until Ctrl-C")
+    wait: float = setting(10.0, "at most, for a subscriber on every topic", unit="s", minimum=0, maximum=600)

@@ -1,0 +1,291 @@
+"""rosbag2 in and out, without ROS: a drive becomes a bag (mcap or sqlite3), and any bag becomes observations."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+from scipy.spatial.transform import Rotation, Slerp
+
+from any2any_ros import plugins, samples, share
+from any2any_ros.config import AliveConfig
+from any2any_ros.data.drive import Drive, Progress, silent
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.observation import Array, Embedding, Observation, ObservationSet
+from any2any_ros.protocols import Encoder
+from any2any_ros.retrieval.assembler import Assembler
+
+TRUTH = "ground_truth/pose"  # topic of the poses that a bag made here carries
+MAP_FRAME, ROBOT_FRAME = "map", "base_link"
+STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
+POSE_TYPES = (
+    "geometry_msgs/msg/PoseStamped",
+    "geometry_msgs/msg/PoseWithCovarianceStamped",
+    "nav_msgs/msg/Odometry",
+)
+
+
+def typestore() -> Typestore:
+    """Return ROS 2's message types and our own."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    for name in ("AudioStamped",):
+        text = share.find("msg", f"{name}.msg").read_text()
+        store.register(get_types_from_msg(text, f"any2any_ros/msg/{name}"))
+    return store
+
+
+# --- drive -> bag ---------------------------------------------------------------------------------------------
+
+
+def write(drive: Drive, path: Path, storage: str = "mcap", progress: Progress[int] = silent) -> Path:
+    """Write the drive as a rosbag2 at the folder `path`, each modality on its encoder's default topic.
+
+    An interrupted write leaves nothing behind; an existing path is refused.
+    """
+    if storage not in STORAGES:
+        raise Any2AnyError(f"Cannot write a '{storage}' bag", f"known are {', '.join(STORAGES)}", "Choose one")
+    if path.exists():
+        raise Any2AnyError(f"Cannot write the bag {path}", "it exists", "Remove it, or choose another name")
+    if len(drive) == 0:
+        raise Any2AnyError(f"Cannot write the bag {path}", "the drive has no frames", "Choose another drive")
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with Writer(unfinished, version=9, storage_plugin=STORAGES[storage]) as writer:
+            _write_frames(drive, writer, progress)
+        _rename_inside(unfinished, path.name)
+        unfinished.rename(path)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return path
+
+
+def _rename_inside(folder: Path, name: str) -> None:
+    """Give the data file, and the metadata that names it, the bag's final name."""
+    metadata = folder / "metadata.yaml"
+    metadata.write_text(metadata.read_text().replace(folder.name, name))
+    for file in list(folder.glob(f"{folder.name}*")):
+        file.rename(folder / file.name.replace(folder.name, name))
+
+
+def _write_frames(drive: Drive, writer: Writer, progress: Progress[int]) -> None:
+    store = typestore()
+    encoders = {m: plugins.find("encoders", m) for m in drive.modalities}
+    makers = {m: MAKERS[e.accepts] for m, e in encoders.items()}
+    connections = {m: writer.add_connection(f"/{encoders[m].topic}", makers[m][0], typestore=store) for m in makers}
+    truth = writer.add_connection(f"/{TRUTH}", POSE_TYPES[0], typestore=store)
+    for i in progress(range(len(drive)), f"writing {drive.name} as a bag"):
+        stamp = int(drive.stamps_ns[i])
+        if np.isfinite(drive.poses[i]).all():
+            pose = _pose_message(store, drive.poses[i], stamp)
+            writer.write(truth, stamp, store.serialize_cdr(pose, POSE_TYPES[0]))
+        for m, (type_name, make) in makers.items():
+            sample = drive.sample(m, i)
+            if sample is not None:
+                message = make(store, sample, _header(store, stamp, m))
+                writer.write(connections[m], stamp, store.serialize_cdr(message, type_name))
+
+
+def _header(store: Typestore, stamp: int, frame: str) -> Any:
+    time = store.types["builtin_interfaces/msg/Time"](sec=stamp // samples.NS, nanosec=stamp % samples.NS)
+    return store.types["std_msgs/msg/Header"](stamp=time, frame_id=frame)
+
+
+def _pose_message(store: Typestore, pose: NDArray[np.float64], stamp: int) -> Any:
+    x, y, z = pose[:3, 3]
+    qx, qy, qz, qw = Rotation.from_matrix(pose[:3, :3]).as_quat()
+    make = store.types
+    return make[POSE_TYPES[0]](
+        header=_header(store, stamp, MAP_FRAME),
+        pose=make["geometry_msgs/msg/Pose"](
+            position=make["geometry_msgs/msg/Point"](x=x, y=y, z=z),
+            orientation=make["geometry_msgs/msg/Quaternion"](x=qx, y=qy, z=qz, w=qw),
+        ),
+    )
+
+
+def _image_message(store: Typestore, pixels: NDArray[np.uint8], header: Any) -> Any:
+    height, width = pixels.shape[:2]
+    return store.types["sensor_msgs/msg/Image"](
+        header=header, height=height, width=width, encoding="rgb8", is_bigendian=0, step=3 * width,
+        data=np.ascontiguousarray(pixels).reshape(-1),
+    )  # fmt: skip
+
+
+def _cloud_message(store: Typestore, points: NDArray[np.float32], header: Any) -> Any:
+    field = store.types["sensor_msgs/msg/PointField"]
+    fields = [field(name=n, offset=4 * i, datatype=7, count=1) for i, n in enumerate(("x", "y", "z", "intensity"))]
+    data = np.ascontiguousarray(points[:, :4], dtype="<f4").reshape(-1).view(np.uint8)
+    return store.types["sensor_msgs/msg/PointCloud2"](
+        header=header, height=1, width=len(points), fields=fields, is_bigendian=False, point_step=16,
+        row_step=16 * len(points), data=data, is_dense=True,
+    )  # fmt: skip
+
+
+def _scan_message(store: Typestore, scan: samples.Scan, header: Any) -> Any:
+    return store.types["sensor_msgs/msg/LaserScan"](
+        header=header, angle_min=scan.angle_min,
+        angle_max=scan.angle_min + (len(scan.ranges) - 1) * scan.angle_increment,
+        angle_increment=scan.angle_increment, time_increment=0.0, scan_time=0.0, range_min=0.0,
+        range_max=scan.range_max, ranges=np.asarray(scan.ranges, dtype=np.float32),
+        intensities=np.empty(0, dtype=np.float32),
+    )  # fmt: skip
+
+
+def _sound_message(store: Typestore, sound: samples.Sound, header: Any) -> Any:
+    # What was read from 16-bit files goes back to exactly the same 16 bits.
+    pcm = np.clip(np.round(sound.samples * 32768.0), -32768, 32767).astype("<i2")
+    return store.types["any2any_ros/msg/AudioStamped"](
+        header=header, sample_rate=sound.rate, channels=1, encoding="S16LE", data=pcm.view(np.uint8)
+    )
+
+
+def _text_message(store: Typestore, text: str, header: Any) -> Any:
+    return store.types["std_msgs/msg/String"](data=text)
+
+
+# kind of sample -> ROS type, and how to make the message
+MAKERS: dict[str, tuple[str, Callable[[Typestore, Any, Any], Any]]] = {
+    "image": ("sensor_msgs/msg/Image", _image_message),
+    "cloud": ("sensor_msgs/msg/PointCloud2", _cloud_message),
+    "scan": ("sensor_msgs/msg/LaserScan", _scan_message),
+    "sound": ("any2any_ros/msg/AudioStamped", _sound_message),
+    "text": ("std_msgs/msg/String", _text_message),
+}
+
+
+# --- bag -> observations --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def open_reader(path: Path) -> Iterator[AnyReader]:
+    """Open the bag at `path` for reading; raise Any2AnyError when it is none, damaged, or empty."""
+    try:
+        reader = AnyReader([path], default_typestore=typestore())
+        reader.open()
+    except Exception as error:  # rosbags and its storage libraries raise many kinds on damaged files
+        raise Any2AnyError(
+            f"Cannot read the bag {path}", str(error), "Give the folder with metadata.yaml; record it again"
+        ) from error
+    try:
+        if reader.message_count == 0:
+            raise Any2AnyError(f"The bag {path} is empty", "no message was recorded", "Record it again")
+        yield reader
+    finally:
+        reader.close()
+
+
+def default_topics(reader: AnyReader) -> dict[str, str]:
+    """Return modality -> topic for every encoder whose default topic is in the bag with a fitting type."""
+    found = {}
+    for modality in plugins.names("encoders"):
+        encoder = plugins.find("encoders", modality)
+        for connection in reader.connections:
+            fits = connection.msgtype in samples.types_of(encoder.accepts)
+            if connection.topic.lstrip("/") == encoder.topic and fits:
+                found[modality] = connection.topic
+    return found
+
+
+def observe(
+    path: Path,
+    encoders: Mapping[str, Encoder],
+    topics: Mapping[str, str] | None = None,
+    pose_topic: str = TRUTH,
+    alive: AliveConfig = AliveConfig(),
+    progress: Progress[Any] = silent,
+) -> ObservationSet:
+    """Encode a bag's topics (modality -> topic) and assemble them into moments, as the live nodes do.
+
+    Poses come from `pose_topic` (PoseStamped, PoseWithCovarianceStamped or Odometry), interpolated; a moment
+    outside its times has no pose (NaN). A message that an encoder refuses is left out.
+    """
+    with open_reader(path) as reader:
+        wanted = {t.lstrip("/"): m for m, t in (topics or default_topics(reader)).items() if m in encoders}
+        chosen = [c for c in reader.connections if c.topic.lstrip("/") in wanted]
+        if not chosen:
+            raise Any2AnyError(
+                f"Nothing in the bag {path} can be encoded",
+                f"its topics are {', '.join(sorted({c.topic for c in reader.connections}))}",
+                "Name them: --topic camera=/my/image",
+            )
+        assembler = Assembler(alive, expected=wanted.values())
+        moments: list[Observation] = []
+        stream = progress(reader.messages(chosen), f"encoding {path.name}")
+        for connection, received, raw in stream:
+            modality = wanted[connection.topic.lstrip("/")]
+            vector, stamp = _encode(reader, connection, received, raw, encoders[modality])
+            if vector is not None:
+                embedding = Embedding(modality, vector, stamp, encoder=encoders[modality].fingerprint)
+                moments += assembler.add(embedding, received)
+        last = assembler.flush(reader.end_time)
+        moments += [last] if last else []
+        poses = _poses_at(reader, pose_topic, [m.stamp_ns for m in moments])
+    return _stack(path.name, moments, poses, encoders)
+
+
+def _encode(
+    reader: AnyReader, connection: Any, received: int, raw: bytes, encoder: Encoder
+) -> tuple[Array | None, int]:
+    message = reader.deserialize(raw, connection.msgtype)
+    stamp = samples.stamp_ns(message) or received
+    try:
+        sample = encoder.gather(samples.decode(connection.msgtype, message), stamp)
+        return (None if sample is None else encoder.encode(sample)), stamp
+    except Any2AnyError:
+        return None, stamp
+
+
+def _stack(
+    name: str, moments: list[Observation], poses: NDArray[np.float64], encoders: Mapping[str, Encoder]
+) -> ObservationSet:
+    seen = sorted({m for moment in moments for m in moment.embeddings})
+    columns = {m: np.full((len(moments), encoders[m].dimension), np.nan, dtype=np.float32) for m in seen}
+    for i, moment in enumerate(moments):
+        for m, vector in moment.embeddings.items():
+            columns[m][i] = vector
+    return ObservationSet(columns, poses, tuple(f"{name}/{i:06d}" for i in range(len(moments))))
+
+
+def _poses_at(reader: AnyReader, topic: str, stamps: Iterable[int]) -> NDArray[np.float64]:
+    """Return poses (N, 4, 4) at the stamps, interpolated between the topic's messages; NaN outside of them."""
+    times = np.array(list(stamps), dtype=np.int64)
+    poses = np.full((len(times), 4, 4), np.nan)
+    chosen = [c for c in reader.connections if c.topic.lstrip("/") == topic.lstrip("/")]
+    known = dict(sorted(_poses_in(reader, chosen)))
+    if len(known) < 2:
+        return poses
+    at = np.array(list(known), dtype=np.int64)
+    rows = np.array(list(known.values()))
+    inside = (times >= at[0]) & (times <= at[-1])
+    when, base = times[inside] - at[0], at - at[0]
+    poses[inside] = np.eye(4)
+    poses[inside, :3, :3] = Slerp(base, Rotation.from_quat(rows[:, 3:]))(when).as_matrix()
+    for axis in range(3):
+        poses[inside, axis, 3] = np.interp(when, base, rows[:, axis])
+    return poses
+
+
+def _poses_in(reader: AnyReader, connections: list[Any]) -> Iterable[tuple[int, tuple[float, ...]]]:
+    """Yield (stamp, (x, y, z, qx, qy, qz, qw)) of every pose message."""
+    for connection, received, raw in reader.messages(connections) if connections else ():
+        if connection.msgtype not in POSE_TYPES:
+            raise Any2AnyError(
+                f"Topic {connection.topic} holds no poses", f"its type is {connection.msgtype}",
+                f"Choose a topic of type {', '.join(POSE_TYPES)}",
+            )  # fmt: skip
+        message: Any = reader.deserialize(raw, connection.msgtype)
+        pose = message.pose.pose if hasattr(message.pose, "pose") else message.pose
+        p, q = pose.position, pose.orientation
+        yield samples.stamp_ns(message) or received, (p.x, p.y, p.z, q.x, q.y, q.z, q.w)

@@ -1,0 +1,148 @@
+"""CARMEN laser logs, plain or gzipped: one laser, with the poses that some mapper has corrected.
+
+    FLASER n range_1 ... range_n x y theta odom_x odom_y odom_theta ipc_timestamp host logger_timestamp
+
+The format leaves some things open; here they are settled so. The beams cover half a turn counter-clockwise
+from -90 degrees: an even n stops one step short of +90 (180 beams of 1 degree, 360 of 0.5), an odd n has it.
+(In intel, fhw and freiburg-079 alike, the walls seen on crossing headings lie closest with -90, not -89.5.)
+The pose is x y theta, the laser's own. Scans keep the order of the file. A last line without its newline was
+being written when the logger stopped: it is left out unless whole. Any other damage is an error.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.samples import NS, Scan
+
+# Readings from here on are codes for "no return": 51.05 in fhw, 81.83 in intel, 81.91 in freiburg-079 ...
+NO_RETURN = 50.0  # m
+AROUND_RANGES = 11  # words: FLASER, n; then two poses, time, host, time
+LATEST = 9e9  # s; later times do not fit int64 nanoseconds
+
+Row = NDArray[np.float64]  # n ranges, x, y, theta, odom_x, odom_y, odom_theta, time
+
+
+@dataclass(frozen=True, eq=False)
+class CarmenDrive:
+    """One log; see data.drive.Drive. ranges (N, B) float32 in metres, inf = no return."""
+
+    name: str
+    stamps_ns: NDArray[np.int64]
+    poses: NDArray[np.float64]
+    ranges: NDArray[np.float32]
+    frames: NDArray[np.intp]  # which scan of the log each is
+    modalities: tuple[str, ...] = ("laser_scan",)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def ids(self) -> tuple[str, ...]:
+        return tuple(f"{self.name}/{frame:06d}" for frame in self.frames)
+
+    def take(self, rows: ArrayLike) -> CarmenDrive:
+        index = np.arange(len(self))[np.asarray(rows)]
+        return replace(
+            self,
+            stamps_ns=self.stamps_ns[index],
+            poses=self.poses[index],
+            ranges=self.ranges[index],
+            frames=self.frames[index],
+        )
+
+    def sample(self, modality: str, i: int) -> Scan | None:
+        if modality not in self.modalities:
+            return None
+        beams = self.ranges.shape[1]
+        return Scan(self.ranges[i], -np.pi / 2, np.pi / (beams - beams % 2), NO_RETURN)
+
+
+def read(path: Path) -> CarmenDrive:
+    """Read a log; raise Any2AnyError, with the number of the line, on anything that is not a whole one."""
+    path = Path(path)
+    *lines, cut = _text(path).split("\n")
+    rows = {i: _row(path, i, line) for i, line in enumerate(lines, start=1) if line.startswith("FLASER")}
+    if cut.startswith("FLASER"):
+        with suppress(Any2AnyError):
+            rows[len(lines) + 1] = _row(path, len(lines) + 1, cut)
+    if not rows:
+        raise Any2AnyError(
+            f"{path} is no CARMEN laser log",
+            "no line of it is a whole FLASER message",
+            "Give a .log or .log.gz with FLASER lines",
+        )
+    table = _table(path, rows)
+    ranges, poses, seconds = table[:, :-7], table[:, -7:-4], table[:, -1]
+    return CarmenDrive(
+        path.name.removesuffix(".gz").removesuffix(".log"),
+        _increasing(np.round(seconds * NS).astype(np.int64)),
+        _matrices(poses),
+        np.where((ranges > 0) & (ranges < NO_RETURN), ranges, np.inf).astype(np.float32),
+        np.arange(len(table)),
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        if data.startswith(b"\x1f\x8b"):
+            data = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise Any2AnyError(
+            f"Cannot read the laser log {path}", str(error), "Check the path, or download the file again"
+        ) from error
+    return data.decode("latin-1")  # any byte is a letter: a damaged line is reported as such
+
+
+def _row(path: Path, number: int, line: str) -> Row:
+    words = line.split()
+    try:
+        beams = int(words[1])
+        row = np.array(words[2 : beams + AROUND_RANGES - 2], dtype=np.float64)
+    except (IndexError, ValueError) as error:
+        raise _damaged(path, number, str(error)) from error
+    if beams < 2 or len(words) != beams + AROUND_RANGES:
+        raise _damaged(path, number, f"{beams} beams need {beams + AROUND_RANGES} words, it has {len(words)}")
+    if not (np.isfinite(row[beams:]).all() and abs(row[-1]) < LATEST):
+        raise _damaged(path, number, "its pose or its time is no usable number")
+    return row
+
+
+def _table(path: Path, rows: dict[int, Row]) -> NDArray[np.float64]:
+    size = len(next(iter(rows.values())))
+    for number, row in rows.items():
+        if len(row) != size:
+            raise _damaged(path, number, f"it has {len(row) - 7} beams, the log's first scan {size - 7}")
+    return np.stack(list(rows.values()))
+
+
+def _damaged(path: Path, number: int, why: str) -> Any2AnyError:
+    return Any2AnyError(f"Line {number} of {path} is damaged", why, "Download the log again, or remove the line")
+
+
+def _increasing(stamps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the stamps with each one not after its predecessor moved to 1 ns after it.
+
+    Intel's log steps back four times, by less than a second, while the robot all but stands.
+    """
+    count = np.arange(len(stamps))
+    return np.asarray(np.maximum.accumulate(stamps - count) + count)
+
+
+def _matrices(poses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (N, 4, 4) for poses (N, 3): x, y in metres and the heading in radians; z = 0."""
+    x, y, theta = poses.T
+    matrices = np.tile(np.eye(4), (len(poses), 1, 1))
+    matrices[:, 0, 0] = matrices[:, 1, 1] = np.cos(theta)
+    matrices[:, 1, 0] = np.sin(theta)
+    matrices[:, 0, 1] = -matrices[:, 1, 0]
+    matrices[:, 0, 3], matrices[:, 1, 3] = x, y
+    return matrices

@@ -1,0 +1,238 @@
+"""KITTI folders: odometry sequences, raw drives, and whatever keeps their layout (our simulated town does).
+
+Beside KITTI's own files two more are read where present: captions.txt (a line a frame, empty = none) and
+audio.wav (starting at time 0; frame i has the sound since frame i-1).
+"""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.samples import NS, Sound
+
+Poses = NDArray[np.float64]
+
+# KITTI's camera axes (x right, y down, z forward) as seen in ROS axes (x forward, y left, z up), REP-103.
+ROS_FROM_CAMERA = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], dtype=np.float64)
+CLOUDS = ("velodyne", "velodyne_points/data")
+PICTURES = ("image_2", "image_02/data", "image_02")
+RAW_PERIOD = 0.1  # s; KITTI's sensors run at 10 Hz, and frame numbers count them
+
+
+@dataclass(frozen=True, eq=False)
+class KittiDrive:
+    """One sequence; see data.drive.Drive."""
+
+    name: str
+    stamps_ns: NDArray[np.int64]
+    poses: Poses
+    frames: tuple[str, ...]
+    files: Mapping[str, Mapping[str, Path]]  # modality -> frame -> file
+    captions: Mapping[str, str]
+    sound: Path | None
+    heard_from_ns: NDArray[np.int64]  # where each frame's sound starts
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        found = [m for m, files in self.files.items() if files]
+        found += ["text"] if self.captions else []
+        found += ["audio"] if self.sound else []
+        return tuple(sorted(found))
+
+    def ids(self) -> tuple[str, ...]:
+        return tuple(f"{self.name}/{frame}" for frame in self.frames)
+
+    def take(self, rows: ArrayLike) -> KittiDrive:
+        index = np.arange(len(self))[np.asarray(rows)]
+        heard_from = np.concatenate([self.heard_from_ns[index[:1]], self.stamps_ns[index[:-1]]])
+        return replace(
+            self,
+            stamps_ns=self.stamps_ns[index],
+            poses=self.poses[index],
+            frames=tuple(self.frames[i] for i in index),
+            heard_from_ns=heard_from,
+        )
+
+    def sample(self, modality: str, i: int) -> Any | None:
+        frame = self.frames[i]
+        if modality == "text":
+            return self.captions.get(frame)
+        if modality == "audio":
+            return self._heard(i)
+        file = self.files.get(modality, {}).get(frame)
+        if file is None:
+            return None
+        return points(file) if modality == "lidar" else picture(file)
+
+    def _heard(self, i: int) -> Sound | None:
+        if self.sound is None:
+            return None
+        with wave.open(str(self.sound)) as recording:
+            rate = recording.getframerate()
+            first, last = (round(t * rate / NS) for t in (self.heard_from_ns[i], self.stamps_ns[i]))
+            first = min(first, recording.getnframes())
+            recording.setpos(first)
+            raw = np.frombuffer(recording.readframes(last - first), dtype="<i2")
+        return Sound(raw.astype(np.float32) / np.float32(32768), rate) if raw.size else None
+
+
+def points(file: Path) -> NDArray[np.float32]:
+    """Return a Velodyne scan (N, 4) float32: x forward, y left, z up in metres, and reflectance."""
+    data = np.fromfile(file, dtype=np.uint8)
+    if data.size == 0 or data.size % 16:
+        raise Any2AnyError(
+            f"Cannot read the scan {file}",
+            f"its {data.size} bytes are not whole points of 16 bytes",
+            "Copy or download it again",
+        )
+    return data.view("<f4").reshape(-1, 4)
+
+
+def picture(file: Path) -> NDArray[np.uint8]:
+    """Return a picture (H, W, 3) uint8, RGB."""
+    import cv2
+
+    pixels = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise Any2AnyError(f"Cannot read the picture {file}", "it is no whole PNG or JPEG", "Copy or download it again")
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def sequences(root: Path) -> tuple[str, ...]:
+    """Return the names of an odometry folder's sequences; () when it is a single drive."""
+    return tuple(sorted(p.name for p in (root / "sequences").glob("*") if p.is_dir()))
+
+
+def read(root: Path, sequence: str | None = None) -> KittiDrive:
+    """Read one sequence of an odometry folder, or (`sequence` None) a folder that is one drive itself."""
+    folder = root / "sequences" / sequence if sequence else root
+    files = {"lidar": _listed(folder, CLOUDS, ".bin"), "camera": _listed(folder, PICTURES, ".png", ".jpg")}
+    frames = sorted(set().union(*files.values()), key=int)
+    if not frames:
+        have = sequences(root)
+        hint = f"Choose a sequence: {', '.join(have)}" if have else "Check the path"
+        raise Any2AnyError(f"{folder} is no KITTI drive", f"no {CLOUDS[0]}/*.bin nor {PICTURES[0]}/*.png in it", hint)
+    name = sequence or folder.name
+    stamps = _stamps(folder, frames)
+    if (np.diff(stamps) <= 0).any():
+        raise Any2AnyError(f"Cannot use the drive {folder}", "its times do not increase", "Check times.txt")
+    sound = folder / "audio.wav"
+    return KittiDrive(
+        name,
+        stamps,
+        _poses(root, folder, sequence, frames),
+        tuple(frames),
+        files,
+        _captions(folder, frames),
+        sound if sound.exists() else None,
+        np.concatenate([[0], stamps[:-1]]),
+    )
+
+
+def _listed(folder: Path, places: tuple[str, ...], *endings: str) -> dict[str, Path]:
+    """Return frame -> file of the first of `places` that holds such files."""
+    for place in places:
+        found = {p.stem: p for p in (folder / place).glob("*") if p.suffix in endings and p.stem.isdigit()}
+        if found:
+            return found
+    return {}
+
+
+def _stamps(folder: Path, frames: list[str]) -> NDArray[np.int64]:
+    """Return each frame's time in ns: from times.txt (s), timestamps.txt (dates), or the frame number at 10 Hz."""
+    number = [int(frame) for frame in frames]
+    seconds = folder / "times.txt"
+    dates = next((p for p in (folder / "velodyne_points/timestamps.txt", folder / "image_02/timestamps.txt")
+                  if p.exists()), None)  # fmt: skip
+    if seconds.exists():
+        times = _numbers(seconds, 1)[:, 0]
+    elif dates is not None:
+        days = [datetime.fromisoformat(line[:26]) for line in dates.read_text().split("\n") if line]
+        times = np.array([(day - days[0]).total_seconds() for day in days])
+    else:
+        times = RAW_PERIOD * np.arange(max(number) + 1, dtype=np.float64)
+    _enough(folder, "times", len(times), max(number) + 1)
+    return np.asarray(np.round(times[number] * NS), dtype=np.int64)
+
+
+def _poses(root: Path, folder: Path, sequence: str | None, frames: list[str]) -> Poses:
+    """Return the poses (N, 4, 4) of the LiDAR in ROS axes; NaN without ground truth."""
+    number = [int(frame) for frame in frames]
+    truth = root / "poses" / f"{sequence}.txt"
+    if sequence and truth.exists():
+        rows = _numbers(truth, 12)
+        _enough(truth, "poses", len(rows), max(number) + 1)
+        poses = np.tile(np.eye(4), (len(number), 1, 1))
+        poses[:, :3] = rows[number].reshape(-1, 3, 4)
+        return np.asarray(ROS_FROM_CAMERA @ poses @ _camera_from_lidar(folder))
+    oxts = sorted((folder / "oxts" / "data").glob("*.txt"))
+    if oxts:
+        _enough(folder / "oxts", "poses", len(oxts), max(number) + 1)
+        return _inertial(np.concatenate([_numbers(p, 30)[:1] for p in oxts]))[number]
+    return np.full((len(frames), 4, 4), np.nan)
+
+
+def _camera_from_lidar(folder: Path) -> Poses:
+    """Return the calibration Tr (4, 4); without one, the turn of the axes alone."""
+    calib = folder / "calib.txt"
+    rows = calib.read_text().splitlines() if calib.exists() else []
+    values = next((line.split()[1:] for line in rows if line.split(":")[0] in ("Tr", "Tr_velo_cam")), None)
+    if values is None:
+        return np.asarray(ROS_FROM_CAMERA.T)
+    if len(values) != 12:
+        raise Any2AnyError(f"Cannot read {calib}", f"Tr has {len(values)} numbers, not 12", "Copy it again")
+    return np.vstack([np.array(values, dtype=np.float64).reshape(3, 4), [0, 0, 0, 1]])
+
+
+def _inertial(oxts: Poses) -> Poses:
+    """Return poses (N, 4, 4) from KITTI's OXTS rows (N, 30): Mercator ground position, roll, pitch, yaw.
+
+    The inertial unit's axes are ROS's; the map starts at the first row's position, facing east.
+    """
+    from scipy.spatial.transform import Rotation
+
+    latitude, longitude, altitude = oxts[:, :3].T
+    scale = np.cos(np.radians(latitude[0])) * 6378137.0
+    poses = np.tile(np.eye(4), (len(oxts), 1, 1))
+    poses[:, :3, :3] = Rotation.from_euler("ZYX", oxts[:, [5, 4, 3]]).as_matrix()
+    poses[:, 0, 3] = scale * np.radians(longitude)
+    poses[:, 1, 3] = scale * np.log(np.tan(np.pi / 4 + np.radians(latitude) / 2))
+    poses[:, 2, 3] = altitude
+    poses[:, :3, 3] -= poses[0, :3, 3]
+    return poses
+
+
+def _captions(folder: Path, frames: list[str]) -> dict[str, str]:
+    file = folder / "captions.txt"
+    if not file.exists():
+        return {}
+    lines = file.read_text(encoding="utf-8").splitlines()
+    _enough(file, "captions", len(lines), max(int(f) for f in frames) + 1)
+    return {f: lines[int(f)].strip() for f in frames if lines[int(f)].strip()}
+
+
+def _numbers(file: Path, columns: int) -> Poses:
+    try:
+        rows = np.loadtxt(file, dtype=np.float64, ndmin=2)
+    except ValueError as error:
+        raise Any2AnyError(f"Cannot read {file}", str(error), "Copy or download it again") from error
+    if rows.shape[1] < columns:
+        raise Any2AnyError(f"Cannot read {file}", f"{rows.shape[1]} numbers a line, not {columns}", "Copy it again")
+    return np.asarray(rows)
+
+
+def _enough(owner: Path, what: str, have: int, need: int) -> None:
+    if have < need:
+        raise Any2AnyError(f"The drive at {owner} is not whole", f"{have} {what} for {need} frames", "Copy it again")

@@ -1,0 +1,129 @@
+"""Sound without weights: which pitches a place hums with, and how unsteady each of them is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2any_ros.config import Checked, setting
+from any2any_ros.encoders._fingerprint import fingerprint, unit
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.observation import Array
+from any2any_ros.samples import NS, Sound
+
+FLOOR = 1e-10  # power below which all is silence
+GAP_NS = NS // 5  # a longer gap between two chunks means that sound was lost
+
+
+@dataclass(frozen=True)
+class AudioConfig(Checked):
+    """Settings of the sound descriptor."""
+
+    window: float = setting(2.0, "of sound heard at once", unit="s", minimum=0.1, maximum=60)
+    shortest: float = setting(0.5, "no answer from less sound than this", unit="s", minimum=0.05, maximum=60)
+    bands: int = setting(40, "mel bands", minimum=4, maximum=256)
+    low: float = setting(60.0, "lowest pitch", unit="Hz", minimum=1, maximum=20000)
+    high: float = setting(
+        3800.0, "highest pitch; sound sampled too slowly for it is refused", unit="Hz", minimum=100, maximum=24000
+    )
+    frame: float = setting(0.064, "length of one spectrum", unit="s", minimum=0.005, maximum=1)
+
+
+class AudioEncoder:
+    """Cost: about 1 ms for 2 s. Invariant to: loudness and sample rate; keeps the last `window` of a stream."""
+
+    plug: ClassVar[str] = "audio"
+    accepts: ClassVar[str] = "sound"
+    topic: ClassVar[str] = "microphone/audio"
+    keeps: ClassVar[int] = 50
+    revision: ClassVar[int] = 1
+    Config: ClassVar[type[AudioConfig]] = AudioConfig
+
+    def __init__(self, config: AudioConfig = AudioConfig()) -> None:
+        self.config = config
+        self._banks: dict[int, NDArray[np.float64]] = {}
+        self._heard: list[Sound] = []
+        self._heard_until_ns: int | None = None
+
+    @property
+    def dimension(self) -> int:
+        return 2 * self.config.bands
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.plug, self.revision, self.config)
+
+    def gather(self, sample: Sound, stamp_ns: int) -> Sound | None:
+        """Append the chunk that ended at `stamp_ns`; return the last `window` of it, None while too short."""
+        start_ns = stamp_ns - int(len(sample.samples) / sample.rate * NS)
+        broken = self._heard_until_ns is None or abs(start_ns - self._heard_until_ns) > GAP_NS
+        if broken or (self._heard and self._heard[-1].rate != sample.rate):
+            self._heard = []
+        self._heard.append(sample)
+        self._heard_until_ns = stamp_ns
+        wanted = int(self.config.window * sample.rate)
+        joined = np.concatenate([s.samples for s in self._heard])[-wanted:]
+        self._heard = [Sound(joined, sample.rate)]
+        return self._heard[0] if len(joined) >= self.config.shortest * sample.rate else None
+
+    def encode(self, sample: Sound) -> Array:
+        """Return (dimension,) for mono sound at any rate that carries the highest pitch."""
+        self._check(sample)
+        power = self._spectra(sample)
+        loudness = np.log(power @ self._bank(sample.rate).T + FLOOR)  # (frames, bands)
+        level = loudness.mean(axis=0)
+        unrest = loudness.std(axis=0)
+        return unit(np.concatenate([unit(self._centred(level)), unit(self._centred(unrest)) / 2]))
+
+    @staticmethod
+    def _centred(values: NDArray[np.float64]) -> Array:
+        return np.asarray(values - values.mean(), dtype=np.float32)
+
+    def _spectra(self, sample: Sound) -> NDArray[np.float64]:
+        """Return the power spectra (frames, bins) of half-overlapping frames."""
+        length = self._frame_length(sample.rate)
+        x = np.pad(sample.samples.astype(np.float64), (0, max(0, length - len(sample.samples))))
+        frames = np.lib.stride_tricks.sliding_window_view(x, length)[:: length // 2]
+        return np.asarray(np.abs(np.fft.rfft(frames * np.hanning(length), axis=1)) ** 2 / length)
+
+    def _frame_length(self, rate: int) -> int:
+        return max(8, int(self.config.frame * rate))
+
+    def _bank(self, rate: int) -> NDArray[np.float64]:
+        """Return triangular mel filters (bands, bins), each of unit area."""
+        if rate not in self._banks:
+            length = self._frame_length(rate)
+            edges = _hertz(np.linspace(_mel(self.config.low), _mel(self.config.high), self.config.bands + 2))
+            pitch = np.fft.rfftfreq(length, 1 / rate)
+            # A band narrower than the spectrum's own step still gets its nearest bin.
+            low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+            step = rate / length
+            rising = (pitch - low) / np.maximum(centre - low, step)
+            falling = (high - pitch) / np.maximum(high - centre, step)
+            bank = np.clip(np.minimum(rising, falling), 0, None)
+            self._banks[rate] = bank / np.maximum(bank.sum(axis=1, keepdims=True), 1e-9)
+        return self._banks[rate]
+
+    def _check(self, sample: Sound) -> None:
+        why = ""
+        if sample.rate < 2 * self.config.high:
+            why = f"{sample.rate} Hz cannot carry the {self.config.high:g} Hz that the map listens to"
+        elif len(sample.samples) == 0:
+            why = "it is empty"
+        elif not np.isfinite(sample.samples).all():
+            why = "a sample is not finite"
+        elif float(np.abs(sample.samples).max()) < 1e-6:
+            why = "it is digital silence"
+        if why:
+            raise Any2AnyError("Cannot use a piece of sound", why, "Check the microphone and its driver")
+
+
+def _mel(hertz: float | NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(2595.0 * np.log10(1.0 + np.asarray(hertz) / 700.0))
+
+
+def _hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0))

@@ -1,0 +1,96 @@
+"""The topology as real processes where no `ros2 launch` exists; each can be killed and started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+
+import yaml
+
+from any2any_ros.nodes.topology import Process
+
+PATIENCE = 5.0  # s between asking a process to end and ending it
+
+
+class Bringup:
+    """Starts processes, and ends them all when left."""
+
+    def __init__(
+        self,
+        processes: Iterable[Process],
+        environment: Mapping[str, str],
+        params_file: Path | None = None,
+        log_folder: Path | None = None,
+    ) -> None:
+        """params_file: ROS parameters that override. log_folder: one log a process; None lets them print."""
+        self._processes = {p.name: p for p in processes}
+        self._environment = {**os.environ, **environment}
+        self._params_file, self._log_folder = params_file, log_folder
+        self._scratch = tempfile.TemporaryDirectory(prefix="any2any-")
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Bringup:
+        for name in self._processes:
+            self.start(name)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self, name: str) -> None:
+        """Start one process (again)."""
+        log = None
+        if self._log_folder is not None:
+            self._log_folder.mkdir(parents=True, exist_ok=True)
+            log = open(self._log_folder / f"{name}.log", "ab")  # noqa: SIM115 - the process owns it
+        # A session of its own: the terminal's Ctrl-C must reach us first, who end all in order.
+        self.running[name] = subprocess.Popen(
+            self._command(self._processes[name]), env=self._environment, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+        if log is not None:
+            log.close()
+
+    def _command(self, process: Process) -> list[str]:
+        # The parameters travel in a file: the command line would guess the type of each value.
+        parameters = Path(self._scratch.name) / f"{process.name}.yaml"
+        parameters.write_text(yaml.safe_dump({process.name: {"ros__parameters": dict(process.parameters)}}))
+        command = [sys.executable, "-m", f"any2any_ros.nodes.{process.executable}", "--ros-args"]
+        command += ["-r", f"__node:={process.name}", "--params-file", str(parameters)]
+        return command + (["--params-file", str(self._params_file)] if self._params_file else [])
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        """Send a signal to one process; SIGKILL waits until it is gone."""
+        self.running[name].send_signal(number)
+        if number == signal.SIGKILL:
+            self.running.pop(name).wait()
+
+    def ended(self) -> dict[str, int]:
+        """Return the exit codes of the processes that ended by themselves."""
+        return {n: p.returncode for n, p in self.running.items() if p.poll() is not None}
+
+    def stop(self) -> dict[str, int]:
+        """End everything, gently first; return the exit codes."""
+        for process in self.running.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + PATIENCE
+        codes = {}
+        for name, process in self.running.items():
+            try:
+                codes[name] = process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                codes[name] = process.wait()
+        self.running.clear()
+        self._scratch.cleanup()
+        return codes

@@ -1,0 +1,142 @@
+"""The node of every sensor: newest message in, embedding out.
+
+    ros2 run any2any_ros encoder_node --ros-args -p encoder:=camera -p topic:=/front/image_raw
+
+The subscription keeps the newest message only, and a thread of its own encodes, so that the executor always
+answers. What comes while it is busy is counted as dropped, never queued.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+
+from any2any_ros import msg, plugins, samples
+from any2any_ros.config import EncoderNodeConfig
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.nodes import messages, parameters, runtime
+from any2any_ros.nodes.inbox import Inbox
+from any2any_ros.nodes.rate import Rate
+from any2any_ros.observation import Embedding
+
+
+class EncoderNode(runtime.ManagedNode):
+    """Configure builds the encoder, activate subscribes, deactivate unsubscribes, cleanup frees it."""
+
+    def __init__(self) -> None:
+        super().__init__("encoder")
+        self.config = parameters.declare(self, EncoderNodeConfig)
+        self._subscription: Any = None
+        self._refused, self._error, self._mismatch, self._seconds = 0, "", "", 0.0
+        self._received, self._encoded = Rate(), Rate()
+
+    def configure(self) -> None:
+        cls = plugins.find("encoders", self.config.encoder)
+        self._encoder = cls(parameters.declare(self, cls.Config, "settings"))
+        self._modality = self.config.modality or cls.plug
+        self._topic = self.config.topic or cls.topic
+        types = samples.types_of(cls.accepts)
+        self._type = self.config.message_type or types[0]
+        if self._type not in types:
+            raise Any2AnyError(
+                f"Encoder '{cls.plug}' cannot read {self._type}", f"it reads {', '.join(types)}", "Choose one"
+            )
+        self._class = messages.message_class(self._type)
+        runtime.limit_threads(self.config.threads)
+        self._publisher = self.create_lifecycle_publisher(msg.Embedding, "embeddings", 10)
+
+    def activate(self) -> None:
+        self._inbox = Inbox(self._encoder.keeps, self._encode)
+        reliable = self.config.reliability == "reliable"
+        qos = QoSProfile(
+            depth=self._encoder.keeps,
+            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        )
+        events = SubscriptionEventCallbacks(incompatible_qos=self._on_mismatch)
+        self._subscription = self.create_subscription(
+            self._class, self._topic, self._receive, qos, event_callbacks=events, raw=True
+        )
+        self.get_logger().info(f"{self._modality}: {self._subscription.topic_name} -> {self._encoder.fingerprint}")
+
+    def deactivate(self) -> None:
+        if self._subscription is not None:
+            self.destroy_subscription(self._subscription)
+            self._subscription = None
+            self._inbox.close()
+
+    def cleanup(self) -> None:
+        self.destroy_lifecycle_publisher(self._publisher)
+        del self._encoder
+
+    def _receive(self, raw: bytes) -> None:
+        now = self.now_ns()
+        self._received.tick(now)
+        self._inbox.put((raw, now))
+
+    def _encode(self, waiting: list[tuple[bytes, int]]) -> None:
+        """Encode the newest message; older ones only add to a stream."""
+        try:
+            sample, stamp, frame = None, 0, ""
+            for raw, received in waiting:
+                message = deserialize_message(raw, self._class)
+                stamp = samples.stamp_ns(message) or received
+                frame = message.header.frame_id if hasattr(message, "header") else ""
+                sample = self._encoder.gather(samples.decode(self._type, message), stamp)
+            if sample is None:
+                return
+            began = time.perf_counter()
+            vector = self._encoder.encode(sample)
+            self._seconds = time.perf_counter() - began
+            embedding = Embedding(self._modality, vector, stamp, frame, self._encoder.fingerprint)
+            self._publisher.publish(messages.embedding_message(embedding, self._seconds))
+            self._encoded.tick(self.now_ns())
+        except Exception as error:  # one bad message must not silence the sensor
+            self._refused += 1
+            self._error = str(error) if isinstance(error, Any2AnyError) else repr(error)
+            self.get_logger().warning(self._error, throttle_duration_sec=5.0)
+
+    def _on_mismatch(self, info: Any) -> None:
+        self._mismatch = f"{info.last_policy_kind!s} of {info.total_count} publisher(s) does not fit"
+        self.get_logger().warning(f"{self._topic}: {self._mismatch}", throttle_duration_sec=5.0)
+
+    def status(self) -> list[DiagnosticStatus]:
+        if self._subscription is None:
+            return []
+        now = self.now_ns()
+        age = self._received.age(now)
+        level, text = DiagnosticStatus.OK, "encoding"
+        if age > self.config.silent_after:
+            level, text = DiagnosticStatus.WARN, self._why_silent()
+        elif self._refused and self._encoded.age(now) > self.config.silent_after:
+            level, text = DiagnosticStatus.ERROR, self._error
+        return [
+            runtime.status(
+                level, f"{self.get_name()}: {self._modality}", text, self._subscription.topic_name,
+                age=age, rate=self._received.hertz(now), encoded=self._encoded.count, refused=self._refused,
+                dropped=self._inbox.dropped, encode_seconds=self._seconds, qos_mismatch=self._mismatch,
+                last_error=self._error, encoder=self._encoder.fingerprint,
+            )
+        ]  # fmt: skip
+
+    def _why_silent(self) -> str:
+        publishers = self.get_publishers_info_by_topic(self._subscription.topic_name)
+        types = sorted({p.topic_type for p in publishers})
+        if not publishers:
+            return "nobody publishes this topic"
+        if types != [self._type]:
+            return f"it carries {', '.join(types)}, and this node reads {self._type}"
+        return self._mismatch or "there is a publisher, but no message arrives"
+
+
+def main() -> int:
+    return runtime.main(EncoderNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""Between the thread that receives and the one that encodes: the newest few, nothing older."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Inbox(Generic[T]):
+    """Keeps the newest `size` items, counts what it had to drop, and works them off in a thread of its own."""
+
+    def __init__(self, size: int, work: Callable[[list[T]], None]) -> None:
+        """work: called with all waiting items, oldest first; it must not raise."""
+        self._items: deque[T] = deque(maxlen=size)
+        self._work = work
+        self._changed = threading.Condition()
+        self._closed = False
+        self.dropped = 0
+        self._thread = threading.Thread(target=self._run, name="encode")
+        self._thread.start()
+
+    def put(self, item: T) -> None:
+        with self._changed:
+            self.dropped += len(self._items) == self._items.maxlen
+            self._items.append(item)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Drop what waits, and return when the work at hand is done."""
+        with self._changed:
+            self._closed = True
+            self._items.clear()
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._items or self._closed)
+                if self._closed:
+                    return
+                items = list(self._items)
+                self._items.clear()
+            self._work(items)

@@ -1,0 +1,33 @@
+"""How often something happens, and when it last did."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from any2any_ros.samples import NS
+
+WINDOW = 20  # ticks
+
+
+class Rate:
+    """Counts ticks; times are ns of one clock."""
+
+    def __init__(self) -> None:
+        self._ticks: deque[int] = deque(maxlen=WINDOW)
+        self.count = 0
+
+    def tick(self, now_ns: int) -> None:
+        if self._ticks and now_ns < self._ticks[-1]:
+            self._ticks.clear()  # the clock jumped back
+        self._ticks.append(now_ns)
+        self.count += 1
+
+    def age(self, now_ns: int) -> float:
+        """Return the seconds since the last tick; inf before the first."""
+        return (now_ns - self._ticks[-1]) / NS if self._ticks else float("inf")
+
+    def hertz(self, now_ns: int) -> float:
+        """Return the rate over the last ticks; it falls while none come."""
+        if len(self._ticks) < 2 or now_ns <= self._ticks[0]:
+            return 0.0
+        return (len(self._ticks) - 1) * NS / (max(now_ns, self._ticks[-1]) - self._ticks[0])

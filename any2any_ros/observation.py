@@ -1,0 +1,194 @@
+"""The nouns: what is seen, and what is answered. Arrays are float32 unless said otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from any2any_ros.errors import Any2AnyError
+
+Array = NDArray[np.float32]
+
+
+def finite_vector(values: ArrayLike, owner: str) -> Array:
+    """Return `values` as a contiguous float32 vector (D,), D >= 1; raise when it is not finite."""
+    vector = np.ascontiguousarray(values, dtype=np.float32)
+    if vector.ndim != 1 or vector.size == 0:
+        raise Any2AnyError(
+            f"{owner} has no usable vector",
+            f"its shape is {vector.shape}, not (D,)",
+            "Check the encoder that made it",
+        )
+    if not np.isfinite(vector).all():
+        raise Any2AnyError(
+            f"{owner} has no usable vector",
+            f"{np.count_nonzero(~np.isfinite(vector))} of its {vector.size} values are not finite",
+            "Check the sensor message for NaN or infinite values, and the encoder's weights",
+        )
+    return vector
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """One sensor message, encoded: vector (D,), stamp in ns, frame of the sensor, fingerprint of the encoder."""
+
+    modality: str
+    vector: Array
+    stamp_ns: int
+    frame_id: str = ""
+    encoder: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vector", finite_vector(self.vector, f"embedding '{self.modality}'"))
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What is alive at one moment: vectors (D,) by modality; a missing modality is an absent key."""
+
+    embeddings: Mapping[str, Array]
+    stamp_ns: int = 0
+
+    def __post_init__(self) -> None:
+        checked = {m: finite_vector(v, f"embedding '{m}'") for m, v in self.embeddings.items()}
+        object.__setattr__(self, "embeddings", checked)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return tuple(sorted(self.embeddings))
+
+    def only(self, modalities: Iterable[str]) -> Observation:
+        """Return the same moment with no other sensors than `modalities`."""
+        wanted = set(modalities)
+        return Observation({m: v for m, v in self.embeddings.items() if m in wanted}, self.stamp_ns)
+
+    def as_set(self) -> ObservationSet:
+        """Return a set of this one observation; its pose is unknown."""
+        rows = {m: v[None] for m, v in self.embeddings.items()}
+        return ObservationSet(rows, np.full((1, 4, 4), np.nan), ("",))
+
+
+@dataclass(frozen=True, eq=False)
+class ObservationSet:
+    """N observations: embeddings (N, D) by modality, a NaN row where one is missing; poses (N, 4, 4) float64
+    (map from robot, REP-103 axes, metres; NaN where unknown); ids, unique, N of them."""
+
+    embeddings: Mapping[str, Array]
+    poses: NDArray[np.float64]
+    ids: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "poses", np.asarray(self.poses, dtype=np.float64))
+        object.__setattr__(self, "ids", tuple(self.ids))
+        object.__setattr__(self, "embeddings", {m: self._column(m, v) for m, v in self.embeddings.items()})
+        if self.poses.shape != (len(self.ids), 4, 4):
+            raise Any2AnyError(
+                "The observation set does not fit together",
+                f"{len(self.ids)} ids but poses of shape {self.poses.shape}",
+                "Give one 4x4 pose for every id",
+            )
+        if len(set(self.ids)) != len(self.ids):
+            raise Any2AnyError("The observation set does not fit together", "an id stands twice", "Make the ids unique")
+
+    def _column(self, modality: str, values: ArrayLike) -> Array:
+        column = np.ascontiguousarray(values, dtype=np.float32)
+        if column.ndim != 2 or len(column) != len(self.ids):
+            raise Any2AnyError(
+                f"Embeddings '{modality}' do not fit",
+                f"their shape is {column.shape} for {len(self.ids)} ids",
+                "Give an (N, D) array with a NaN row where the modality is missing",
+            )
+        finite = np.isfinite(column)
+        if not (finite.all(axis=1) | np.isnan(column).all(axis=1)).all():
+            raise Any2AnyError(
+                f"Embeddings '{modality}' are not usable",
+                "a row is finite in part only",
+                "A row is either all finite or all NaN (missing)",
+            )
+        return column
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[Observation]:
+        return (self.observation(i) for i in range(len(self)))
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return tuple(sorted(self.embeddings))
+
+    def present(self, modality: str) -> NDArray[np.bool_]:
+        """Return (N,) bool: which rows have `modality`; all False when the set has never heard of it."""
+        if modality not in self.embeddings or self.embeddings[modality].shape[1] == 0:
+            return np.zeros(len(self), dtype=bool)
+        return ~np.isnan(self.embeddings[modality][:, 0])
+
+    def take(self, index: ArrayLike) -> ObservationSet:
+        """Return the rows `index`: integers, a slice's range, or a bool mask (N,)."""
+        rows = np.atleast_1d(np.asarray(index))
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp)
+        return ObservationSet(
+            {m: v[rows] for m, v in self.embeddings.items()}, self.poses[rows], tuple(self.ids[i] for i in rows)
+        )
+
+    def only(self, modalities: Iterable[str]) -> ObservationSet:
+        """Return the same observations with no other sensors than `modalities`."""
+        wanted = set(modalities)
+        return ObservationSet({m: v for m, v in self.embeddings.items() if m in wanted}, self.poses, self.ids)
+
+    def observation(self, i: int) -> Observation:
+        """Return row `i` with its missing modalities left out."""
+        return Observation({m: v[i] for m, v in self.embeddings.items() if not np.isnan(v[i, 0])})
+
+    @staticmethod
+    def concatenate(parts: Sequence[ObservationSet]) -> ObservationSet:
+        """Stack sets; a modality that a part lacks becomes NaN rows there."""
+        width = {m: v.shape[1] for part in parts for m, v in part.embeddings.items()}
+        columns = {
+            m: np.concatenate([p.embeddings.get(m, np.full((len(p), d), np.nan, dtype=np.float32)) for p in parts])
+            for m, d in width.items()
+        }
+        poses = np.concatenate([p.poses for p in parts]) if parts else np.empty((0, 4, 4))
+        return ObservationSet(columns, poses, tuple(i for p in parts for i in p.ids))
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """One reference that may be the answer.
+
+    probability: P(this match is right | its score, its rank, the sensors alive); NaN before calibration.
+    score: the fusion's, higher is better. pose (4, 4) float64. pair_probability (Mq, Mr): how strongly each
+    pair of modalities speaks for it, NaN where a side is missing; order of `Ranking.modalities` by the map's.
+    """
+
+    id: str
+    probability: float
+    score: float
+    pose: NDArray[np.float64]
+    pair_probability: NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """The answer: matches best first, the modalities used and missing, whether to act on it, and the place set.
+
+    place_set: ids among which the true place is with the stated coverage. `reference_modalities` names the
+    columns of every match's `pair_probability`.
+    """
+
+    matches: tuple[Match, ...]
+    modalities: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    accepted: bool = False
+    place_set: tuple[str, ...] = ()
+    stamp_ns: int = 0
+    ambiguous: bool = False
+    reference_modalities: tuple[str, ...] = field(default=())
+
+    @property
+    def probability(self) -> float:
+        """P(the first match is right); 0 when there is none."""
+        return self.matches[0].probability if self.matches else 0.0

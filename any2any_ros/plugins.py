@@ -1,0 +1,142 @@
+"""A plug is a file: `encoders/thermal.py` with a class whose `plug` is "thermal" is the encoder "thermal".
+
+A name with a dot is somebody else's module on the Python path ("my_robot.thermal"). Fitted state is a
+frozen dataclass; `save` and `load` keep it as one .npz (arrays) and one .json (the rest), never as pickle.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import json
+import os
+import pkgutil
+import tempfile
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from any2any_ros.errors import Any2AnyError
+
+FORMAT = 1
+
+
+def _classes(module_name: str) -> Iterator[type]:
+    module = importlib.import_module(module_name)
+    for value in vars(module).values():
+        if isinstance(value, type) and value.__module__ == module_name and "plug" in vars(value):
+            yield value
+
+
+def _modules(kind: str) -> list[str]:
+    package = importlib.import_module(f"any2any_ros.{kind}")
+    return [name for _, name, _ in pkgutil.iter_modules(package.__path__) if not name.startswith("_")]
+
+
+@functools.cache
+def find(kind: str, name: str) -> type[Any]:
+    """Return the class plugged in as `name` among `kind` ("encoders", "methods"); raise when there is none."""
+    if "." in name:
+        candidates = list(_classes(name))
+        if len(candidates) == 1:
+            return candidates[0]
+        raise Any2AnyError(
+            f"'{name}' is no plug", f"it has {len(candidates)} classes with a 'plug'", "Give it exactly one"
+        )
+    # The file of that name first: looking further imports every file of the folder.
+    stems = _modules(kind)
+    for stem in sorted(stems, key=lambda stem: stem != name):
+        for cls in _classes(f"any2any_ros.{kind}.{stem}"):
+            if vars(cls)["plug"] == name:
+                return cls
+    raise Any2AnyError(
+        f"There is no '{name}' among the {kind}",
+        f"the plugs are {', '.join(names(kind))}",
+        f"Choose one of them, or add any2any_ros/{kind}/{name}.py",
+    )
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """Return the keys of all plugs of `kind`; imports them."""
+    found = (vars(cls)["plug"] for stem in _modules(kind) for cls in _classes(f"any2any_ros.{kind}.{stem}"))
+    return tuple(sorted(found))
+
+
+def write_atomically(path: Path, write: typing.Callable[[typing.BinaryIO], object]) -> None:
+    """Write a file so that a reader, or a crash, sees the old one or the new one and nothing between."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def save(state: Any, path: Path) -> None:
+    """Store fitted state (a frozen dataclass of arrays, numbers, strings, and dicts of arrays) at path.npz/.json."""
+    arrays: dict[str, Any] = {}
+    plain: dict[str, Any] = {}
+    for f in dataclasses.fields(state):
+        value = getattr(state, f.name)
+        if isinstance(value, np.ndarray):
+            arrays[f.name] = value
+        elif isinstance(value, dict) and all(isinstance(v, np.ndarray) for v in value.values()):
+            arrays |= {f"{f.name}/{key}": v for key, v in value.items()}
+            plain[f.name] = {"keys": list(value)}
+        else:
+            plain[f.name] = value
+    kind = type(state).__module__.removeprefix("any2any_ros.")
+    header = {"format": FORMAT, "class": f"{kind}:{type(state).__qualname__}", "values": plain}
+    write_atomically(path.with_suffix(".npz"), lambda stream: np.savez(stream, **arrays))
+    write_atomically(
+        path.with_suffix(".json"), lambda stream: stream.write(json.dumps(header, indent=1).encode() + b"\n")
+    )
+
+
+def load(path: Path) -> Any:
+    """Return what `save` stored at `path`; raise Any2AnyError when it is missing, damaged or of another format."""
+    try:
+        header = json.loads(path.with_suffix(".json").read_text())
+        with np.load(path.with_suffix(".npz"), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        cls = _state_class(header)
+        values = header["values"]
+        for f in dataclasses.fields(cls):
+            stands_for = values.get(f.name)
+            if isinstance(stands_for, dict) and set(stands_for) == {"keys"}:
+                values[f.name] = {key: arrays[f"{f.name}/{key}"] for key in stands_for["keys"]}
+            elif f.name in arrays:
+                values[f.name] = arrays[f.name]
+        return cls(**values)
+    except Any2AnyError:
+        raise
+    except Exception as error:  # any damage reads the same to a user
+        raise Any2AnyError(
+            f"Cannot read the fitted state {path}", f"{type(error).__name__}: {error}", "Fit it again"
+        ) from error
+
+
+def _state_class(header: dict[str, Any]) -> type[Any]:
+    if header["format"] != FORMAT:
+        raise Any2AnyError(
+            "Cannot read the fitted state",
+            f"its format is {header['format']}, this program reads {FORMAT}",
+            "Fit it again with this version",
+        )
+    module, name = header["class"].split(":")
+    # Only our own classes: a file must not choose what code is imported.
+    if module.split(".")[0] not in ("methods", "encoders", "retrieval"):
+        raise Any2AnyError("Cannot read the fitted state", f"'{module}' is not ours", "Fit it again")
+    cls: type[Any] = getattr(importlib.import_module(f"any2any_ros.{module}"), name)
+    if not dataclasses.is_dataclass(cls):
+        raise Any2AnyError("Cannot read the fitted state", f"'{name}' holds no state", "Fit it again")
+    return cls

@@ -1,0 +1,85 @@
+"""The sockets. A plug is any class that has these members; none inherits from here."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2any_ros.observation import Array, ObservationSet
+
+Floats = NDArray[np.floating[Any]]
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turns one sensor sample into one vector. Knows no ROS."""
+
+    plug: ClassVar[str]  # its key, e.g. "lidar"
+    accepts: ClassVar[str]  # the kind of sample: "image", "cloud", "scan", "sound" or "text" (samples.py)
+    topic: ClassVar[str]  # where its sensor publishes unless told otherwise, relative
+
+    keeps: ClassVar[int]  # messages it must not miss: 1 for sensors, more for streams such as sound
+
+    config: Any  # its settings, a dataclass (config.py); the class itself is at `Config`
+
+    @property
+    def dimension(self) -> int: ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal exactly when two encoders' vectors may be compared: plug, settings, weights."""
+
+    def gather(self, sample: Any, stamp_ns: int) -> Any | None:
+        """Collect a stream into something worth encoding; None while there is too little (most return `sample`)."""
+
+    def encode(self, sample: Any) -> Array:
+        """Return (dimension,) float32, L2-normalised; raise Any2AnyError on a sample it cannot use."""
+
+
+@runtime_checkable
+class Alignment(Protocol):
+    """Makes two modalities comparable: similarity = query(x) @ reference(y).T, so inner-product search is exact."""
+
+    def query(self, x: Array) -> Array:
+        """(N, Dq) -> (N, S)."""
+
+    def reference(self, y: Array) -> Array:
+        """(N, Dr) -> (N, S)."""
+
+
+@runtime_checkable
+class Fusion(Protocol):
+    """Turns the similarities of the observed pairs into one score."""
+
+    plug: ClassVar[str]
+
+    @classmethod
+    def fit(cls, similarity: Floats, positive: NDArray[np.bool_]) -> Fusion:
+        """Fit on calibration queries: similarity (Q, R, Mq, Mr), NaN = missing; positive (Q, R): the right ones."""
+
+    def score(self, similarity: Floats) -> Floats:
+        """(..., R, Mq, Mr), NaN = missing -> (..., R), higher is better, NaN where nothing was observed."""
+
+
+@runtime_checkable
+class Imputer(Protocol):
+    """Fills in missing modalities before similarity."""
+
+    def impute(self, observations: ObservationSet) -> ObservationSet: ...
+
+
+@runtime_checkable
+class Index(Protocol):
+    """Exact inner-product search over the vectors of one modality."""
+
+    def __len__(self) -> int: ...
+
+    def add(self, vectors: Array) -> None: ...
+
+    def similarity(self, queries: Array) -> Array:
+        """(Q, S) -> (Q, R)."""
+
+    def search(self, queries: Array, k: int) -> tuple[Array, NDArray[np.int64]]:
+        """(Q, S) -> similarities and rows, (Q, k) each, best first."""

@@ -1,0 +1,221 @@
+"""What calibration drives teach a map: which fusion ranks best, and how far its answers can be trusted.
+
+Kept in MAP/calibration/, and bound to the map's encoders. The calibration queries come in folds, split by place:
+each fold is judged by fusions that were fitted on the others. So every query takes part in the comparison and in
+the confidence, and none is judged by a fusion that has seen its place. The fusion kept is fitted on all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2any_ros import plugins
+from any2any_ros.config import Checked, setting
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.methods import confidence
+from any2any_ros.methods.confidence import Confidence, ConfidenceConfig, Event, pattern_name
+from any2any_ros.methods.fusion import RawMean
+from any2any_ros.observation import ObservationSet
+from any2any_ros.protocols import Fusion
+from any2any_ros.retrieval import evaluation
+from any2any_ros.retrieval.reference_map import ReferenceMap
+from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.similarity import SimilarityMatrix, same_modality
+
+FORMAT = 1
+FOLDER = "calibration"
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class CalibrationConfig(Checked):
+    """How a calibration is made."""
+
+    fusion: str = setting("auto", "the fusion's plug; auto = the best on held-out calibration places")
+    max_pairs: int = setting(200_000, "calibration pairs kept; wrong ones beyond are drawn at random", minimum=100)
+    seed: int = setting(0, "of that draw", minimum=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """The chosen fusion and its confidence, which encoders and modality columns they belong to, and the table of
+    all fusions compared (recall@1 and recall@5 by pattern on held-out calibration places)."""
+
+    fusion: Fusion
+    confidence: Confidence | None
+    encoders: dict[str, str]  # modality -> fingerprint
+    same_place: float
+    table: list[dict[str, Any]] = field(default_factory=list)
+
+    def retriever(self, reference: ReferenceMap) -> Retriever:
+        """Return the retriever of this map as calibrated; raises Any2AnyError when it was another map's encoders."""
+        found = {m: r.fingerprint for m, r in reference.encoders.items()}
+        if found != self.encoders:
+            raise Any2AnyError(
+                f"The calibration does not fit map '{reference.name}'",
+                f"it was made for {self.encoders}, the map has {found}",
+                "Calibrate again: any2any calibrate MAP DRIVE",
+            )
+        alignments = same_modality(tuple(sorted(reference.encoders)))
+        return Retriever(reference.places, alignments, self.fusion, None, self.confidence, self.same_place)
+
+
+def uncalibrated(reference: ReferenceMap, same_place: float) -> Calibration:
+    """Return what can be done without calibration: raw similarities, no probability, nothing accepted."""
+    fingerprints = {m: r.fingerprint for m, r in reference.encoders.items()}
+    return Calibration(RawMean(), None, fingerprints, same_place)
+
+
+def calibrate(
+    reference: ReferenceMap,
+    queries: ObservationSet,
+    positive: Flags,
+    folds: NDArray[np.intp],
+    same_place: float,
+    config: CalibrationConfig = CalibrationConfig(),
+    promises: ConfidenceConfig = ConfidenceConfig(),
+) -> Calibration:
+    """Fit and compare the fusions, choose one, and fit its confidence.
+
+    positive (Q, R): which references are right. folds (Q,): queries of one number are neighbours, and are judged
+    together. same_place: metres within which two references are one place. Raises Any2AnyError when fewer than two
+    folds have a query with a right reference.
+    """
+    usable = [fold for fold in np.unique(folds) if positive[folds == fold].any()]
+    if len(usable) < 2:
+        raise Any2AnyError(
+            f"Cannot calibrate map '{reference.name}'",
+            f"{int(positive.any(axis=1).sum())} of {len(queries)} queries lie near a reference, in {len(usable)} "
+            "stretches of the drive",
+            "Give a longer drive through the mapped places, and check that both poses share one frame",
+        )
+    fingerprints = {m: r.fingerprint for m, r in reference.encoders.items()}
+    matrix = SimilarityMatrix(reference.places, same_modality(tuple(sorted(reference.encoders))))
+
+    def fitted(cls: type[Any], rows: Flags) -> Calibration:
+        fusion = cls.fit(*_matrices(matrix, queries.take(rows), positive[rows], config))
+        return Calibration(fusion, None, fingerprints, same_place)
+
+    judged = []
+    for cls in _fusions(config.fusion):
+        parts = [
+            _judge(fitted(cls, np.asarray(folds != f)).retriever(reference), queries, positive, folds == f)
+            for f in usable
+        ]
+        judged.append((cls, [judgement for part in parts for judgement in part]))
+    table = [_row(cls.plug, judgements) for cls, judgements in judged]
+    best = max(range(len(table)), key=lambda i: (table[i]["recall@1"], table[i]["recall@5"]))
+    table[best]["chosen"] = True
+    cls, judgements = judged[best]
+    kept = fitted(cls, np.asarray(positive.any(axis=1)))
+    return replace(kept, confidence=confidence.fit([j.event for j in judgements], promises), table=table)
+
+
+def _fusions(choice: str) -> list[type[Any]]:
+    if choice != "auto":
+        return [plugins.find("methods", choice)]
+    found = (plugins.find("methods", name) for name in plugins.names("methods"))
+    return [cls for cls in found if hasattr(cls, "score")]
+
+
+def _matrices(
+    matrix: SimilarityMatrix, queries: ObservationSet, positive: Flags, config: CalibrationConfig
+) -> tuple[NDArray[np.float32], Flags]:
+    """Return similarities (Q, R', Mq, Mr) and labels (Q, R'): every right reference, and others drawn at random."""
+    right = positive.any(axis=0)
+    room = max(0, config.max_pairs // max(len(queries), 1) - right.sum())
+    others = np.random.default_rng(config.seed).permutation(np.flatnonzero(~right))[:room]
+    kept = np.sort(np.concatenate([np.flatnonzero(right), others]))
+    return np.concatenate([matrix(queries.take([i]))[:, kept] for i in range(len(queries))]), positive[:, kept]
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """One query under one availability pattern, and how many of how many references were right."""
+
+    event: Event
+    positives: int
+    candidates: int
+
+
+def _judge(retriever: Retriever, queries: ObservationSet, positive: Flags, rows: Flags) -> list[Judgement]:
+    """Return what becomes of the chosen queries under each availability pattern."""
+    judged = []
+    for pattern, row, scores in evaluation.rankings(retriever, queries, positive.any(axis=1) & rows):
+        found, candidates = retriever.candidates(scores, 1)
+        if len(found):
+            event = Event(pattern_name(pattern), candidates, positive[row, found])
+            judged.append(Judgement(event, int(positive[row].sum()), positive.shape[1]))
+    return judged
+
+
+def _row(plug: str, judgements: list[Judgement]) -> dict[str, Any]:
+    """Return one fusion's line of the table: the mean over availability patterns, and each of them."""
+    patterns = {}
+    for name in sorted({j.event.pattern for j in judgements}):
+        group = [j for j in judgements if j.event.pattern == name]
+        relevant = [np.pad(j.event.right[:5], (0, max(0, 5 - len(j.event.right)))) for j in group]
+        positives, candidates = [j.positives for j in group], [j.candidates for j in group]
+        patterns[name] = evaluation.summary(np.array(relevant), positives, candidates)
+    mean = {k: float(np.mean([g[k] for g in patterns.values()])) for k in ("recall@1", "recall@5", "chance@1")}
+    return {"fusion": plug, **mean, "chosen": False, "patterns": patterns}
+
+
+def save(calibration: Calibration, folder: Path) -> None:
+    """Write to folder/calibration; the old one stands until the new one is whole."""
+    target, unfinished = folder / FOLDER, folder / f".{FOLDER}.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    plugins.save(calibration.fusion, unfinished / "fusion")
+    if calibration.confidence is not None:
+        plugins.save(calibration.confidence, unfinished / "confidence")
+    header = {
+        "format": FORMAT,
+        "fusion": calibration.fusion.plug,
+        "encoders": calibration.encoders,
+        "same_place": calibration.same_place,
+        "table": calibration.table,
+    }
+    (unfinished / "calibration.json").write_text(json.dumps(header, indent=1))
+    shutil.rmtree(target, ignore_errors=True)
+    unfinished.rename(target)
+
+
+def load(folder: Path) -> Calibration | None:
+    """Read folder/calibration; None when there is none; raise Any2AnyError when it is damaged."""
+    home = folder / FOLDER
+    if not home.exists():
+        return None
+    try:
+        header = json.loads((home / "calibration.json").read_text())
+        known = (home / "confidence.json").exists()
+        if header["format"] != FORMAT:
+            raise ValueError(f"its format is {header['format']}, this program reads {FORMAT}")
+        return Calibration(
+            plugins.load(home / "fusion"),
+            plugins.load(home / "confidence") if known else None,
+            header["encoders"],
+            header["same_place"],
+            header["table"],
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise Any2AnyError(
+            f"Cannot read the calibration in {folder}", str(error), "Calibrate again: any2any calibrate MAP DRIVE"
+        ) from error
+
+
+def open_map(folder: Path, same_place: float) -> tuple[ReferenceMap, Retriever, bool]:
+    """Return the map in `folder`, its retriever, and whether it is calibrated."""
+    from any2any_ros.retrieval import reference_map
+
+    reference = reference_map.load(folder)
+    calibration = load(folder)
+    chosen = calibration or uncalibrated(reference, same_place)
+    return reference, chosen.retriever(reference), calibration is not None

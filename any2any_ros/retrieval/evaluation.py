@@ -1,0 +1,112 @@
+"""How good the rankings of a set of queries are, for every subset of the sensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from any2any_ros.methods.confidence import pattern_name
+from any2any_ros.observation import ObservationSet
+from any2any_ros.retrieval import metrics
+from any2any_ros.retrieval.retriever import Retriever, top_k
+
+Flags = NDArray[np.bool_]
+ALL_SUBSETS_UP_TO = 4  # modalities; of more, only the small and the large subsets are looked at
+CHUNK = 32  # queries scored at once, for the memory's sake
+DEEPEST = 5  # the k of the largest recall@k
+
+
+def patterns(modalities: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return availability patterns, small ones first, each sorted by name."""
+    names = tuple(sorted(modalities))
+    sizes = set(range(1, len(names) + 1))
+    if len(names) > ALL_SUBSETS_UP_TO:
+        sizes = {1, 2, len(names) - 1, len(names)}
+    return [p for size in sorted(sizes) for p in combinations(names, size)]
+
+
+def rankings(
+    retriever: Retriever, queries: ObservationSet, asked: Flags, allowed: Flags | None = None
+) -> Iterator[tuple[tuple[str, ...], int, NDArray[np.float64]]]:
+    """Yield (pattern, query, scores (R,)) for every availability pattern and each query that has all of it.
+
+    asked (Q,): which queries to rank at all. allowed (Q, R): which references may answer; NaN scores elsewhere.
+    """
+    for pattern in patterns([m for m in retriever.modalities if m in queries.embeddings]):
+        complete = np.logical_and.reduce([queries.present(m) for m in pattern])
+        rows = np.flatnonzero(asked & complete)
+        for chunk in np.array_split(rows, max(1, -(-len(rows) // CHUNK))):
+            scores = _scores(retriever, queries.take(chunk).only(pattern), None if allowed is None else allowed[chunk])
+            for row, score in zip(chunk, scores, strict=True):
+                yield pattern, int(row), score
+
+
+def _scores(retriever: Retriever, queries: ObservationSet, allowed: Flags | None) -> NDArray[np.float64]:
+    if allowed is None:
+        return retriever.scores(queries)[1]
+    similarity = retriever.similarity(queries)
+    similarity[~allowed] = np.nan
+    return np.asarray(retriever.fusion.score(similarity))
+
+
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """Of one pattern: the queries (Q,) as rows of the set, and which of their first matches are right (Q, K)."""
+
+    rows: NDArray[np.intp]
+    relevant: Flags
+
+
+def hits(
+    retriever: Retriever, queries: ObservationSet, positive: Flags, allowed: Flags | None = None
+) -> dict[tuple[str, ...], Hits]:
+    """Rank every query that has a right reference under every pattern; positive (Q, R): the right ones."""
+    found: dict[tuple[str, ...], tuple[list[int], list[Flags]]] = {}
+    for pattern, row, scores in rankings(retriever, queries, answerable(positive, allowed), allowed):
+        relevant = np.zeros(DEEPEST, dtype=bool)
+        best = top_k(scores, DEEPEST)
+        relevant[: len(best)] = positive[row, best]
+        rows, flags = found.setdefault(pattern, ([], []))
+        rows.append(row)
+        flags.append(relevant)
+    return {p: Hits(np.array(rows, dtype=np.intp), np.array(flags)) for p, (rows, flags) in found.items()}
+
+
+def answerable(positive: Flags, allowed: Flags | None = None) -> Flags:
+    """Return (Q,): which queries have a right reference that may answer."""
+    return np.asarray((positive if allowed is None else positive & allowed).any(axis=1))
+
+
+def evaluate(
+    retriever: Retriever, queries: ObservationSet, positive: Flags, allowed: Flags | None = None
+) -> list[dict[str, Any]]:
+    """Return one group a pattern: its summary, and the best single sensor on the very same queries."""
+    may = np.ones_like(positive) if allowed is None else allowed
+    right, candidates = (positive & may).sum(axis=1), may.sum(axis=1)
+    found = hits(retriever, queries, positive, allowed)
+    groups = []
+    for pattern, h in found.items():
+        alone = {m: _recall_on(found[(m,)], h.rows) for m in pattern}
+        best = max(alone, key=lambda m: alone[m])
+        group = {"pattern": pattern_name(pattern)} | summary(h.relevant, right[h.rows], candidates[h.rows])
+        groups.append(group | {"best_single": best, "best_single_recall@1": alone[best]})
+    return groups
+
+
+def _recall_on(single: Hits, rows: NDArray[np.intp]) -> float:
+    """Return one sensor's recall@1 on some of its queries."""
+    return metrics.recall_at_k(single.relevant[np.isin(single.rows, rows)], 1)
+
+
+def summary(relevant: Flags, positives: ArrayLike, candidates: ArrayLike) -> dict[str, Any]:
+    """Return queries, chance@1, recall@1, chance@5, recall@5 and the mean reciprocal rank."""
+    out: dict[str, Any] = {"queries": len(relevant)}
+    for k in (1, DEEPEST):
+        out[f"chance@{k}"] = metrics.chance(positives, candidates, k)
+        out[f"recall@{k}"] = metrics.recall_at_k(relevant, k)
+    return out | {"mrr": metrics.reciprocal_rank(relevant)}

@@ -1,0 +1,51 @@
+"""Exact inner-product search over one modality's vectors, by Faiss."""
+
+from __future__ import annotations
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.observation import Array
+
+
+class ExactIndex:
+    """A flat Faiss index: every answer is exact, one thread, float32."""
+
+    def __init__(self, dimension: int) -> None:
+        self._index = faiss.IndexFlatIP(dimension)
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    @property
+    def dimension(self) -> int:
+        return int(self._index.d)
+
+    def add(self, vectors: Array) -> None:
+        """Append vectors (N, S)."""
+        self._index.add(self._checked(vectors))
+
+    def similarity(self, queries: Array) -> Array:
+        """Return (Q, R) inner products of queries (Q, S) with all R rows."""
+        if len(self) == 0:
+            return np.empty((len(queries), 0), dtype=np.float32)
+        # A view of Faiss's own memory: one matrix product instead of R results sorted and sorted back.
+        stored = faiss.rev_swig_ptr(self._index.get_xb(), len(self) * self.dimension)
+        return np.asarray(self._checked(queries) @ stored.reshape(len(self), self.dimension).T)
+
+    def search(self, queries: Array, k: int) -> tuple[Array, NDArray[np.int64]]:
+        """Return similarities and rows (Q, min(k, R)), best first."""
+        found: tuple[Array, NDArray[np.int64]] = self._index.search(self._checked(queries), max(1, min(k, len(self))))
+        return found if len(self) else (found[0][:, :0], found[1][:, :0])
+
+    def _checked(self, vectors: Array) -> Array:
+        rows = np.ascontiguousarray(np.atleast_2d(vectors), dtype=np.float32)
+        if rows.shape[1] != self.dimension:
+            raise Any2AnyError(
+                "These vectors do not fit the index",
+                f"they have {rows.shape[1]} dimensions, it has {self.dimension}",
+                "Use the encoder that made the map, or build the map again",
+            )
+        return rows

@@ -1,0 +1,150 @@
+"""The map: reference places with what made them, on disk as plain files.
+
+MAP/map.json            format, name, frame, places file, encoders: written last, so it is the commit
+MAP/places-<hash>.npz   ids, poses, one (N, D) column a modality
+MAP/calibration/        what `any2any calibrate` fitted for this map (retrieval/calibration.py)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from any2any_ros import encoders
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.observation import Embedding, ObservationSet
+from any2any_ros.plugins import write_atomically
+from any2any_ros.protocols import Encoder
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class EncoderRecord:
+    """Which encoder made a modality's vectors: enough to build it again, and to refuse another one's."""
+
+    plug: str
+    fingerprint: str
+    dimension: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceMap:
+    """Reference places, the encoder of each modality, and the frame of the poses."""
+
+    places: ObservationSet
+    encoders: Mapping[str, EncoderRecord]
+    name: str = "map"
+    frame_id: str = "map"
+
+    def __post_init__(self) -> None:
+        for modality, column in self.places.embeddings.items():
+            record = self.encoders.get(modality)
+            if record is None or record.dimension != column.shape[1]:
+                raise Any2AnyError(
+                    f"Map '{self.name}' does not fit together",
+                    f"its '{modality}' vectors have {column.shape[1]} dimensions, its encoder record "
+                    f"{'is absent' if record is None else f'says {record.dimension}'}",
+                    "Build the map again",
+                )
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def check(self, embedding: Embedding) -> None:
+        """Raise Any2AnyError when this embedding cannot be compared with the map's."""
+        record = self.encoders.get(embedding.modality)
+        what = f"The '{embedding.modality}' embedding cannot be used with map '{self.name}'"
+        if record is None:
+            known = ", ".join(sorted(self.encoders)) or "none"
+            raise Any2AnyError(
+                what,
+                f"the map's modalities are {known}",
+                "Build a map with this sensor, or stop its encoder",
+            )
+        if len(embedding.vector) != record.dimension:
+            raise Any2AnyError(
+                what,
+                f"it has {len(embedding.vector)} dimensions, the map's have {record.dimension}",
+                "Run the encoder with the map's settings, or build the map again",
+            )
+        if embedding.encoder and embedding.encoder != record.fingerprint:
+            raise Any2AnyError(
+                what,
+                f"encoder '{embedding.encoder}' made it, and '{record.fingerprint}' made the map",
+                "Run the encoder with the map's settings and weights, or build the map again",
+            )
+
+    def with_places(self, more: ObservationSet) -> ReferenceMap:
+        """Return the map with `more` places appended."""
+        places = ObservationSet.concatenate([self.places, more])
+        return ReferenceMap(places, self.encoders, self.name, self.frame_id)
+
+
+def map_encoders(reference: ReferenceMap, modalities: Iterable[str]) -> dict[str, Encoder]:
+    """Build the encoders that made the map, for those of `modalities` that it knows."""
+    known = {m: reference.encoders[m] for m in modalities if m in reference.encoders}
+    return {m: encoders.build(record.plug, record.settings) for m, record in known.items()}
+
+
+def save(reference: ReferenceMap, folder: Path) -> None:
+    """Write the map to `folder`; until the very last rename a reader sees the old one."""
+    columns: dict[str, Any] = {f"embedding/{m}": v for m, v in reference.places.embeddings.items()}
+    stream = io.BytesIO()
+    np.savez(stream, ids=np.array(reference.places.ids, dtype=np.str_), poses=reference.places.poses, **columns)
+    content = stream.getvalue()
+    places = f"places-{hashlib.sha256(content).hexdigest()[:16]}.npz"
+    header = {
+        "format": FORMAT,
+        "name": reference.name,
+        "frame_id": reference.frame_id,
+        "places": places,
+        "count": len(reference),
+        "encoders": {m: vars(record) for m, record in reference.encoders.items()},
+    }
+    try:
+        write_atomically(folder / places, lambda s: s.write(content))
+        write_atomically(folder / "map.json", lambda s: s.write(json.dumps(header, indent=1).encode()))
+        for old in folder.glob("places-*.npz"):
+            if old.name != places:
+                old.unlink()
+    except OSError as error:
+        raise Any2AnyError(
+            f"Cannot write the map {folder}", str(error), "Choose a folder that can be written to"
+        ) from error
+
+
+def load(folder: Path) -> ReferenceMap:
+    """Read a map; raise Any2AnyError when it is missing, damaged or of another format."""
+    what = f"Cannot read the map {folder}"
+    try:
+        header = json.loads((folder / "map.json").read_text())
+    except FileNotFoundError:
+        raise Any2AnyError(what, "it has no map.json", "Make one: any2any build-map DRIVE MAP") from None
+    except (OSError, ValueError) as error:
+        raise Any2AnyError(what, str(error), "Build the map again") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        found = header.get("format") if isinstance(header, dict) else None
+        raise Any2AnyError(
+            what,
+            f"its format is {found}, this program reads {FORMAT}",
+            "Build the map again with this version",
+        )
+    try:
+        with np.load(folder / header["places"], allow_pickle=False) as stored:
+            columns = {n.removeprefix("embedding/"): stored[n] for n in stored.files if n.startswith("embedding/")}
+            places = ObservationSet(columns, stored["poses"], tuple(stored["ids"].tolist()))
+        encoders = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}
+        return ReferenceMap(places, encoders, header["name"], header["frame_id"])
+    except Any2AnyError:
+        raise
+    except Exception as error:  # any damage reads the same to a user
+        raise Any2AnyError(what, f"{type(error).__name__}: {error}", "Build the map again") from error

@@ -1,0 +1,121 @@
+"""The road from an observation to a ranking, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2any_ros.methods.confidence import Candidates, Confidence
+from any2any_ros.observation import Match, Observation, ObservationSet, Ranking
+from any2any_ros.protocols import Alignment, Fusion, Imputer
+from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix
+
+CANDIDATES = 1000  # references that a probability and a place set look at
+
+
+class Retriever:
+    """Ranks the references against whatever was observed."""
+
+    def __init__(
+        self,
+        reference: ObservationSet,
+        alignments: Mapping[Pair, Alignment],
+        fusion: Fusion,
+        imputer: Imputer | None = None,
+        confidence: Confidence | None = None,
+        same_place: float = 5.0,
+    ) -> None:
+        """same_place: references of a place set farther apart than this, in metres, are distinct places."""
+        self.reference = reference
+        self.similarity = SimilarityMatrix(reference, alignments)
+        self.fusion, self.imputer, self.confidence = fusion, imputer, confidence
+        self.same_place = same_place
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Return the modalities that can be asked for."""
+        return self.similarity.query_modalities
+
+    def add(self, places: ObservationSet) -> None:
+        """Append references; they are found from the next ranking on."""
+        self.reference = ObservationSet.concatenate([self.reference, places])
+        self.similarity.add(places)
+
+    def scores(self, queries: ObservationSet) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Return the similarities (Q, R, Mq, Mr) and the fused scores (Q, R), NaN where nothing is comparable."""
+        if self.imputer is not None:
+            queries = self.imputer.impute(queries)
+        similarity = self.similarity(queries)
+        if similarity.size == 0:
+            return similarity, np.full(similarity.shape[:2], np.nan)
+        return similarity, np.asarray(self.fusion.score(similarity), dtype=np.float64)
+
+    def rank(self, observation: Observation, k: int = 5) -> Ranking:
+        """Return the k best references; none when nothing of the observation can be compared.
+
+        Raises Any2AnyError when a vector has another dimension than the map's.
+        """
+        seen = tuple(m for m in self.modalities if m in observation.embeddings)
+        missing = tuple(m for m in self.modalities if m not in observation.embeddings)
+        similarity, scores = (batch[0] for batch in self.scores(observation.as_set()))
+        rows, candidates = self.candidates(scores, k)
+        best = rows[:k]
+        probability, accepted, inside = np.full(len(best), np.nan), False, rows[:0]
+        if self.confidence is not None and len(best):
+            probability = self.confidence.probability(candidates, seen)
+            accepted = self.confidence.accepts(candidates, seen)
+            inside = rows[: self.confidence.place_set(candidates, seen)]
+        return Ranking(
+            self._matches(best, probability, scores, self._explained(similarity[best], seen)),
+            seen,
+            missing,
+            accepted,
+            tuple(self.reference.ids[i] for i in inside),
+            observation.stamp_ns,
+            self._spread(inside) > self.same_place,
+            self.similarity.reference_modalities,
+        )
+
+    def candidates(self, scores: NDArray[np.float64], k: int) -> tuple[NDArray[np.intp], Candidates]:
+        """Return the rows of the best references, best first, and what the confidence needs of them."""
+        rows = top_k(scores, max(k, CANDIDATES))
+        ground = self.reference.poses[rows, :2, 3]
+        apart = np.linalg.norm(ground[:k, None] - ground[None], axis=2)
+        near = (apart < self.same_place) | (np.arange(len(rows)) == np.arange(len(rows[:k]))[:, None])
+        return rows, Candidates(scores[rows], near)
+
+    def _matches(
+        self,
+        rows: NDArray[np.intp],
+        probability: NDArray[np.float64],
+        scores: NDArray[np.float64],
+        pairs: NDArray[np.float64],
+    ) -> tuple[Match, ...]:
+        ids, poses = self.reference.ids, self.reference.poses
+        return tuple(
+            Match(ids[row], float(p), float(scores[row]), poses[row], pair)
+            for row, p, pair in zip(rows, probability, pairs, strict=True)
+        )
+
+    def _explained(self, similarity: NDArray[np.float32], seen: tuple[str, ...]) -> NDArray[np.float64]:
+        """Return what each pair says about each match (K, Mq seen, Mr), where the fusion can tell."""
+        explain = getattr(self.fusion, "pair_probability", None)
+        p = np.full(similarity.shape, np.nan) if explain is None else explain(similarity)
+        return np.asarray(p[:, [self.modalities.index(m) for m in seen]])
+
+    def _spread(self, rows: NDArray[np.intp]) -> float:
+        """Return how far the places `rows` lie from the first of them, at most, in metres."""
+        ground = self.reference.poses[rows, :2, 3]
+        return float(np.linalg.norm(ground - ground[:1], axis=1).max(initial=0.0))
+
+
+def top_k(scores: NDArray[np.float64], k: int) -> NDArray[np.intp]:
+    """Return the rows of the k highest scores, best first, ties by row; NaN never."""
+    known = np.flatnonzero(~np.isnan(scores))
+    if len(known) > k:
+        # Everything at least as good as the k-th, so that ties at the edge are broken by row too.
+        edge = np.partition(scores[known], len(known) - k)[len(known) - k]
+        known = known[scores[known] >= edge]
+    return np.asarray(known[np.argsort(-scores[known], kind="stable")][:k])

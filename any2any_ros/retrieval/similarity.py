@@ -1,0 +1,92 @@
+"""The similarity of observations to every reference, for every pair of modalities that can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.observation import Array, ObservationSet
+from any2any_ros.protocols import Alignment
+from any2any_ros.retrieval.index import ExactIndex
+
+Pair = tuple[str, str]
+
+
+class SameSpace:
+    """The alignment of a modality with itself: both sides come from one encoder, similarity is the cosine."""
+
+    plug: ClassVar[str] = "same_space"
+
+    def query(self, x: Array) -> Array:
+        return self._unit(x)
+
+    def reference(self, y: Array) -> Array:
+        return self._unit(y)
+
+    @staticmethod
+    def _unit(x: Array) -> Array:
+        length = np.linalg.norm(x, axis=-1, keepdims=True)
+        return np.asarray(np.divide(x, length, out=np.zeros_like(x), where=length > 0))
+
+
+def same_modality(modalities: tuple[str, ...]) -> dict[Pair, Alignment]:
+    """Return the alignments of a map that is queried by the sensors which made it."""
+    return {(m, m): SameSpace() for m in modalities}
+
+
+class SimilarityMatrix:
+    """Holds the aligned references; gives (Q, R, Mq, Mr) for queries, NaN where either side is missing.
+
+    Rows and columns of the pairs are `query_modalities` and `reference_modalities`, both sorted by name.
+    """
+
+    def __init__(self, reference: ObservationSet, alignments: Mapping[Pair, Alignment]) -> None:
+        self.alignments = {p: a for p, a in alignments.items() if p[1] in reference.embeddings}
+        self.query_modalities = tuple(sorted({q for q, _ in self.alignments}))
+        self.reference_modalities = tuple(sorted({r for _, r in self.alignments}))
+        self._present = {r: np.empty(0, dtype=bool) for r in self.reference_modalities}
+        self._indexes: dict[Pair, ExactIndex] = {}
+        self.add(reference)
+
+    def __len__(self) -> int:
+        return len(next(iter(self._present.values()), ()))
+
+    def add(self, places: ObservationSet) -> None:
+        """Append references; a modality that they lack is missing in these rows."""
+        for r in self.reference_modalities:
+            self._present[r] = np.concatenate([self._present[r], places.present(r)])
+        for pair, alignment in self.alignments.items():
+            rows = self._aligned(pair[1], alignment, places)
+            index = self._indexes.get(pair) or ExactIndex(rows.shape[1])
+            index.add(rows)
+            self._indexes[pair] = index
+
+    def _aligned(self, modality: str, alignment: Alignment, places: ObservationSet) -> Array:
+        if modality not in places.embeddings:
+            # Only ever reached when places are added to a map that stands.
+            width = next(i.dimension for p, i in self._indexes.items() if p[1] == modality)
+            return np.zeros((len(places), width), dtype=np.float32)
+        # Faiss takes no NaN: a missing row is stored as zeros and masked at every answer.
+        return alignment.reference(np.nan_to_num(places.embeddings[modality], nan=0.0))
+
+    def __call__(self, queries: ObservationSet) -> NDArray[np.float32]:
+        """Return (Q, R, Mq, Mr); a modality of the queries that cannot be compared at all is ignored."""
+        shape = (len(queries), len(self), len(self.query_modalities), len(self.reference_modalities))
+        matrix = np.full(shape, np.nan, dtype=np.float32)
+        for (q, r), alignment in self.alignments.items():
+            seen = queries.present(q)
+            if not seen.any():
+                continue
+            try:
+                values = self._indexes[q, r].similarity(alignment.query(queries.embeddings[q][seen]))
+            except ValueError as error:
+                raise Any2AnyError(
+                    f"The '{q}' embedding does not fit the map", str(error), "Use the map's own encoder"
+                ) from error
+            values[:, ~self._present[r]] = np.nan
+            matrix[seen, :, self.query_modalities.index(q), self.reference_modalities.index(r)] = values
+        return matrix

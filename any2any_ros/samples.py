@@ -1,0 +1,212 @@
+"""Sensor messages become arrays here and nowhere else.
+
+`decode` reads any object that has the fields of the ROS message, so rclpy's own messages and those that
+`rosbags` reads from a file take the same road: what a node sees is what the library sees. A message type
+never met before is one function and one line of `TYPES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2any_ros.errors import Any2AnyError
+
+NS = 1_000_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A 2-D laser scan: ranges (B,) float32 in metres (inf or NaN = no return), the first beam's angle and
+    the step between beams in radians (counter-clockwise), the farthest reading the sensor gives in metres."""
+
+    ranges: NDArray[np.float32]
+    angle_min: float
+    angle_increment: float
+    range_max: float
+
+
+@dataclass(frozen=True, eq=False)
+class Sound:
+    """A piece of sound: samples (S,) float32 in [-1, 1], mono; rate in Hz."""
+
+    samples: NDArray[np.float32]
+    rate: int
+
+
+# sensor_msgs/PointField.datatype -> NumPy
+POINT_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
+
+
+def cloud(message: Any) -> NDArray[np.float32]:
+    """Return points (N, 4) float32 x, y, z in metres and intensity (0 without one); NaN points are left out.
+
+    Any field order, type, padding and byte order.
+    """
+    fields = {f.name: f for f in message.fields}
+    absent = [name for name in "xyz" if name not in fields]
+    if absent:
+        raise Any2AnyError(
+            "Cannot use a point cloud",
+            f"it has no field {', '.join(absent)} (its fields: {', '.join(fields) or 'none'})",
+            "Point the encoder's topic at a cloud with x, y and z",
+        )
+    data = np.frombuffer(message.data, dtype=np.uint8)
+    height, width, row = message.height, message.width, message.row_step
+    if height * row > data.size or width * message.point_step > row:
+        raise Any2AnyError(
+            "Cannot use a point cloud",
+            f"it promises {height} rows of {row} bytes and holds {data.size} bytes",
+            "The driver or the recording cut it short: check them",
+        )
+    wanted = [n for n in ("x", "y", "z", "intensity") if n in fields]
+    order = ">" if message.is_bigendian else "<"
+    dtype = np.dtype(
+        {
+            "names": wanted,
+            "formats": [order + POINT_TYPES[fields[n].datatype] for n in wanted],
+            "offsets": [fields[n].offset for n in wanted],
+            "itemsize": message.point_step,
+        }
+    )
+    rows = data[: height * row].reshape(height, row)[:, : width * message.point_step]
+    points = np.ascontiguousarray(rows).reshape(-1).view(dtype)
+    out = np.zeros((points.size, 4), dtype=np.float32)
+    for column, name in enumerate(wanted):
+        out[:, column] = points[name]
+    # One sum tells whether a slower look at every point is needed at all.
+    return out if np.isfinite(out.sum()) else out[np.isfinite(out).all(axis=1)]
+
+
+# encoding -> NumPy type, channels, OpenCV conversion to RGB (None: it is RGB)
+IMAGE_ENCODINGS: dict[str, tuple[str, int, str | None]] = {
+    "rgb8": ("u1", 3, None),
+    "bgr8": ("u1", 3, "COLOR_BGR2RGB"),
+    "8UC3": ("u1", 3, "COLOR_BGR2RGB"),
+    "rgba8": ("u1", 4, "COLOR_RGBA2RGB"),
+    "bgra8": ("u1", 4, "COLOR_BGRA2RGB"),
+    "mono8": ("u1", 1, "COLOR_GRAY2RGB"),
+    "8UC1": ("u1", 1, "COLOR_GRAY2RGB"),
+    "mono16": ("u2", 1, "COLOR_GRAY2RGB"),
+    "rgb16": ("u2", 3, None),
+    "bgr16": ("u2", 3, "COLOR_BGR2RGB"),
+    # ROS names the first two pixels of the pattern, OpenCV the second row's: each is the other's mirror.
+    "bayer_rggb8": ("u1", 1, "COLOR_BAYER_BG2RGB"),
+    "bayer_bggr8": ("u1", 1, "COLOR_BAYER_RG2RGB"),
+    "bayer_gbrg8": ("u1", 1, "COLOR_BAYER_GR2RGB"),
+    "bayer_grbg8": ("u1", 1, "COLOR_BAYER_GB2RGB"),
+    "uyvy": ("u1", 2, "COLOR_YUV2RGB_UYVY"),
+    "yuv422": ("u1", 2, "COLOR_YUV2RGB_UYVY"),
+    "yuyv": ("u1", 2, "COLOR_YUV2RGB_YUYV"),
+    "yuv422_yuy2": ("u1", 2, "COLOR_YUV2RGB_YUYV"),
+}
+
+
+def image(message: Any) -> NDArray[np.uint8]:
+    """Return an image (H, W, 3) uint8, RGB."""
+    if message.encoding not in IMAGE_ENCODINGS:
+        raise Any2AnyError(
+            "Cannot use an image",
+            f"its encoding is '{message.encoding}', known are {', '.join(IMAGE_ENCODINGS)}",
+            "Have the camera driver publish one of these",
+        )
+    kind, channels, conversion = IMAGE_ENCODINGS[message.encoding]
+    dtype = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
+    data = np.frombuffer(message.data, dtype=np.uint8)
+    height, width, step = message.height, message.width, message.step
+    used = width * channels * dtype.itemsize
+    if height * width == 0 or step < used or data.size < height * step:
+        raise Any2AnyError(
+            "Cannot use an image",
+            f"{width}x{height} {message.encoding} at {step} bytes a row does not fit its {data.size} bytes",
+            "The driver or the recording cut it short: check them",
+        )
+    rows = np.ascontiguousarray(data[: height * step].reshape(height, step)[:, :used])
+    pixels = rows.view(dtype).reshape(height, width, channels)
+    if dtype.itemsize == 2:
+        pixels = (pixels >> 8).astype(np.uint8)
+    return _to_rgb(pixels, conversion)
+
+
+def _to_rgb(pixels: NDArray[Any], conversion: str | None) -> NDArray[np.uint8]:
+    if conversion is None:
+        return np.asarray(pixels, dtype=np.uint8)
+    import cv2
+
+    return np.asarray(cv2.cvtColor(pixels, getattr(cv2, conversion)), dtype=np.uint8)
+
+
+def compressed_image(message: Any) -> NDArray[np.uint8]:
+    """Return a JPEG or PNG image (H, W, 3) uint8, RGB."""
+    import cv2
+
+    data = np.frombuffer(message.data, dtype=np.uint8)
+    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if pixels is None:
+        raise Any2AnyError(
+            "Cannot use a compressed image",
+            f"its {data.size} bytes ('{message.format}') are neither JPEG nor PNG, or are cut short",
+            "Have the camera driver publish JPEG or PNG",
+        )
+    return _to_rgb(pixels, "COLOR_BGR2RGB")
+
+
+def scan(message: Any) -> Scan:
+    """Return a laser scan; readings outside the sensor's own range become inf."""
+    ranges = np.array(message.ranges, dtype=np.float32)
+    valid = (ranges >= message.range_min) & (ranges <= message.range_max)
+    ranges[~valid] = np.inf
+    return Scan(ranges, float(message.angle_min), float(message.angle_increment), float(message.range_max))
+
+
+def sound(message: Any) -> Sound:
+    """Return a chunk of sound, its channels averaged."""
+    formats = {"S16LE": ("<i2", 32768.0), "F32LE": ("<f4", 1.0)}
+    if message.encoding not in formats or message.channels < 1 or message.sample_rate < 1:
+        raise Any2AnyError(
+            "Cannot use a chunk of sound",
+            f"encoding '{message.encoding}', {message.channels} channels, {message.sample_rate} Hz",
+            f"Publish {' or '.join(formats)} with at least one channel and a sample rate",
+        )
+    kind, full_scale = formats[message.encoding]
+    raw = np.frombuffer(message.data, dtype=np.uint8)
+    frame = np.dtype(kind).itemsize * message.channels
+    samples = raw[: raw.size - raw.size % frame].view(kind).reshape(-1, message.channels)
+    mono = samples.mean(axis=1, dtype=np.float64) / full_scale
+    return Sound(mono.astype(np.float32), int(message.sample_rate))
+
+
+def text(message: Any) -> str:
+    """Return the text of a std_msgs/String."""
+    return str(message.data)
+
+
+# ROS type -> the kind of sample an encoder accepts, and how to get it
+TYPES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "sensor_msgs/msg/Image": ("image", image),
+    "sensor_msgs/msg/CompressedImage": ("image", compressed_image),
+    "sensor_msgs/msg/PointCloud2": ("cloud", cloud),
+    "sensor_msgs/msg/LaserScan": ("scan", scan),
+    "any2any_ros/msg/AudioStamped": ("sound", sound),
+    "std_msgs/msg/String": ("text", text),
+}
+
+
+def types_of(kind: str) -> tuple[str, ...]:
+    """Return the ROS types that carry samples of `kind`, the plain one first."""
+    return tuple(name for name, (its_kind, _) in TYPES.items() if its_kind == kind)
+
+
+def decode(type_name: str, message: Any) -> Any:
+    """Return the sample in a message of ROS type `type_name`; raise Any2AnyError on one that cannot be used."""
+    return TYPES[type_name][1](message)
+
+
+def stamp_ns(message: Any) -> int | None:
+    """Return the header's stamp in ns; None for a message without a header, or with a stamp of zero."""
+    header = getattr(message, "header", None)
+    return (header.stamp.sec * NS + header.stamp.nanosec or None) if header is not None else None

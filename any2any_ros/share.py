@@ -1,0 +1,32 @@
+"""Where the files beside the code are: launch, config, msg, rviz; in a checkout and when installed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from any2any_ros.errors import Any2AnyError
+
+
+def find(*parts: str) -> Path:
+    """Return the path of e.g. find("config", "fastdds_loopback.xml")."""
+    places = list(_roots())
+    for root in places:
+        path = root.joinpath(*parts)
+        if path.exists():
+            return path
+    raise Any2AnyError(
+        f"Cannot find {'/'.join(parts)}",
+        f"looked in {', '.join(map(str, places))}",
+        "Install the package again, or source its workspace",
+    )
+
+
+def _roots() -> Iterator[Path]:
+    checkout = Path(__file__).resolve().parents[1]
+    if (checkout / "package.xml").exists():
+        yield checkout
+    for prefix in [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix]:
+        yield Path(prefix) / "share" / "any2any_ros"

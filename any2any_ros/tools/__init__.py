@@ -1,0 +1,1 @@
+"""The `any2any` command: one file a verb."""

@@ -1,0 +1,99 @@
+"""Figures as SVG text, for a page that stands alone."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+GREEN, RED, GREY, AMBER, INK = "#1a9850", "#d73027", "#c9ced6", "#f0a202", "#1f2933"
+SENSORS = ("#2b6cb0", "#6b46c1", "#b7791f", "#2c7a7b", "#97266d", "#4a5568")
+
+
+def route(
+    reference: NDArray[np.float64],
+    calibration: NDArray[np.float64],
+    queries: NDArray[np.float64],
+    hit: NDArray[np.bool_],
+    answers: NDArray[np.float64],
+) -> str:
+    """Draw positions (N, 2), (C, 2), (Q, 2): map, calibration places, queries green or red (Q,); a line leads from
+    each miss to the place that was answered (Q, 2)."""
+    figure, axes = _canvas(5.6, 5.6)
+    axes.plot(*reference.T, ".", color=GREY, markersize=4, label="map")
+    axes.plot(*calibration.T, ".", color="#9aa5b1", markersize=2, label="calibration only")
+    for query, answer in zip(queries[~hit], answers[~hit], strict=True):
+        axes.plot(*np.stack([query, answer]).T, color=RED, linewidth=0.5, alpha=0.35)
+    axes.plot(*queries[hit].T, ".", color=GREEN, markersize=5, label=f"right ({hit.sum()})")
+    axes.plot(*queries[~hit].T, ".", color=RED, markersize=6, label=f"wrong ({(~hit).sum()})")
+    axes.set_aspect("equal")
+    axes.set_xlabel("x [m]")
+    axes.set_ylabel("y [m]")
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
+    return _svg(figure)
+
+
+def timeline(
+    seconds: NDArray[np.float64],
+    probability: NDArray[np.float64],
+    hit: NDArray[np.bool_],
+    accepted: NDArray[np.bool_],
+    alive: Mapping[str, NDArray[np.bool_]],
+    outages: Sequence[tuple[str, float, float]],
+) -> str:
+    """Draw, over seconds (Q,), which sensors each ranking used, and its probability: green right, red wrong."""
+    figure, (upper, lower) = _canvas(9.2, 4.2, rows=2, ratios=(1, 1.6))
+    names = sorted(alive)
+    for line, name in enumerate(names):
+        upper.scatter(seconds[alive[name]], np.full(alive[name].sum(), line), s=9, marker="s",
+                      color=SENSORS[line % len(SENSORS)], linewidths=0)  # fmt: skip
+        for _, start, end in (o for o in outages if o[0] == name):
+            upper.barh(line, end - start, left=start, height=0.8, color=RED, alpha=0.14)
+    upper.set_yticks(range(len(names)), names)
+    upper.set_ylim(-0.6, len(names) - 0.4)
+    upper.set_title("sensors used in each ranking (shaded: silenced)", fontsize=9, loc="left")
+    lower.plot(seconds, probability, color=GREY, linewidth=0.8, zorder=1)
+    for right, colour, word in ((True, GREEN, "right"), (False, RED, "wrong")):
+        chosen = hit == right
+        lower.scatter(seconds[chosen], probability[chosen], s=12, color=colour, label=word, zorder=2)
+    lower.scatter(seconds[accepted], np.full(accepted.sum(), 1.06), s=4, marker="|", color=INK, label="accepted")
+    lower.set_ylim(-0.02, 1.1)
+    lower.set_ylabel("P(first match is right)")
+    lower.set_xlabel("seconds since the start")
+    lower.legend(loc="lower left", frameon=False, fontsize=8, ncols=3)
+    upper.sharex(lower)
+    upper.tick_params(labelbottom=False)
+    return _svg(figure)
+
+
+def _canvas(width: float, height: float, rows: int = 1, ratios: Sequence[float] = (1,)) -> tuple[Figure, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    found = figure.subplots(rows, 1, squeeze=False, gridspec_kw={"height_ratios": ratios})[:, 0]
+    for axes in found:
+        _quiet(axes)
+    return figure, found[0] if rows == 1 else tuple(found)
+
+
+def _quiet(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8, colors=INK)
+    axes.grid(alpha=0.15)
+
+
+def _svg(figure: Figure) -> str:
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "any2any", "font.family": "sans-serif"}):
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    text = stream.getvalue()
+    return text[text.index("<svg") :]

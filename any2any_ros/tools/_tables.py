@@ -1,0 +1,45 @@
+"""Results as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
+    """Return rows as aligned text; columns: heading -> key. Numbers to three places, absent ones as a dash."""
+    cells = [list(columns), *([_cell(row.get(key)) for key in columns.values()] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    numeric = [any(isinstance(row.get(key), int | float) for row in rows) for key in columns.values()]
+    lines = [
+        "  ".join(c.rjust(w) if n else c.ljust(w) for c, w, n in zip(line, widths, numeric, strict=True)).rstrip()
+        for line in cells
+    ]
+    lines.insert(1, "  ".join("-" * w for w in widths))
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def groups(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the evaluation of every availability pattern, chance beside each recall."""
+    columns = {
+        "sensors alive": "pattern", "queries": "queries", "chance@1": "chance@1", "R@1": "recall@1",
+        "chance@5": "chance@5", "R@5": "recall@5", "best alone": "best_single", "its R@1": "best_single_recall@1",
+    }  # fmt: skip
+    if any("mean_probability" in row for row in rows):
+        columns |= {"mean p": "mean_probability", "p50 ms": "latency_p50_ms", "p99 ms": "latency_p99_ms"}
+    return table(rows, columns)
+
+
+def fusions(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the fusions compared on held-out calibration places, best first."""
+    ordered = sorted(rows, key=lambda row: -row["recall@1"])
+    columns = {"fusion": "fusion", "R@1": "recall@1", "R@5": "recall@5", "chance@1": "chance@1", "chosen": "chosen"}
+    return table(ordered, columns)

@@ -1,0 +1,60 @@
+"""Turn a drive into a map of reference places.
+
+any2any build-map KITTI MAP --sequence 00
+any2any build-map my_bag MAP --topic camera=/front/image_raw --pose-topic /odom --keyframe 1.0
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.observation import ObservationSet
+from any2any_ros.protocols import Encoder
+from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.tools import _arguments, _sources
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    _sources.add_source_arguments(parser)
+    parser.add_argument("map", metavar="MAP", type=Path, help="folder to write the map to")
+    parser.add_argument("--name", help="of the map (default: the folder's)")
+    parser.add_argument(
+        "--keyframe", type=float, metavar="METRES", help="distance between two places (default: the data's custom)"
+    )
+    _arguments.add_encoder_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    source = _sources.open_from(arguments)
+    encoders = _arguments.build_encoders(arguments, source.modalities)
+    keyframe = source.place.keyframe if arguments.keyframe is None else arguments.keyframe
+    places = source.observe(encoders, keyframe, _arguments.bar)
+    reference = as_map(places, encoders, arguments.name or arguments.map.resolve().name)
+    reference_map.save(reference, arguments.map)
+    seen = ", ".join(f"{m} ({places.present(m).sum()})" for m in places.modalities)
+    print(f"{arguments.map}: {len(reference)} places; {seen}")
+    return 0
+
+
+def as_map(places: ObservationSet, encoders: dict[str, Encoder], name: str) -> ReferenceMap:
+    """Make a map of what was observed; places without a pose, or without any sensor, are left out."""
+    known = np.isfinite(places.poses).all(axis=(1, 2))
+    some = np.logical_or.reduce([places.present(m) for m in places.modalities]) if len(places) else known
+    if not (known & some).any():
+        raise Any2AnyError(
+            f"Cannot make map '{name}'",
+            f"of {len(places)} places {known.sum()} have a pose and {some.sum()} a sensor",
+            "A map needs ground truth: poses/NN.txt or oxts for KITTI, --pose-topic for a bag",
+        )
+    records = {
+        m: EncoderRecord(e.plug, e.fingerprint, e.dimension, dataclasses.asdict(e.config))
+        for m, e in encoders.items()
+        if m in places.embeddings
+    }
+    return ReferenceMap(places.take(known & some), records, name)

@@ -1,0 +1,59 @@
+"""Learn from a drive through mapped places which fusion ranks best, and how far its answers can be trusted.
+
+    any2any calibrate MAP KITTI --sequence 01
+
+The drive must not be the one the map was made from, and the places you test on later should not be in it. It is
+split by place into folds, and each is judged by fusions fitted on the others. The table is kept with the map.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from any2any_ros.config import PlaceConfig
+from any2any_ros.data import splits
+from any2any_ros.methods.confidence import ConfidenceConfig
+from any2any_ros.observation import ObservationSet
+from any2any_ros.retrieval import calibration, reference_map
+from any2any_ros.retrieval.calibration import Calibration, CalibrationConfig
+from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
+from any2any_ros.tools import _arguments, _sources, _tables
+
+FOLDS, STRETCH = 4, 25.0  # folds take turns every so many metres of driving
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("map", metavar="MAP", type=Path, help="folder of the map")
+    _sources.add_source_arguments(parser)
+    parser.add_argument("--hit-radius", type=float, metavar="METRES", help="a match this near is right")
+    _arguments.add_settings(parser, CalibrationConfig)
+    _arguments.add_settings(parser, ConfidenceConfig)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    reference = reference_map.load(arguments.map)
+    source = _sources.open_from(arguments)
+    encoders = map_encoders(reference, source.modalities)
+    queries = source.observe(encoders, source.place.keyframe, _arguments.bar)
+    place = source.place if arguments.hit_radius is None else PlaceConfig(arguments.hit_radius)
+    fitted = fit(
+        reference, queries, place,
+        _arguments.settings(arguments, CalibrationConfig), _arguments.settings(arguments, ConfidenceConfig),
+    )  # fmt: skip
+    calibration.save(fitted, arguments.map)
+    print(_tables.fusions(fitted.table))
+    return 0
+
+
+def fit(
+    reference: ReferenceMap,
+    queries: ObservationSet,
+    place: PlaceConfig,
+    config: CalibrationConfig = CalibrationConfig(),
+    promises: ConfidenceConfig = ConfidenceConfig(),
+) -> Calibration:
+    """Calibrate a map on the queries of a drive."""
+    right = splits.positives(queries.poses, reference.places.poses, place.hit_radius)
+    folds = splits.blocks(queries.poses, STRETCH, FOLDS)
+    return calibration.calibrate(reference, queries, right, folds, place.hit_radius, config, promises)

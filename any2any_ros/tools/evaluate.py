@@ -1,0 +1,91 @@
+"""Measure recall for every subset of the sensors, with chance beside it.
+
+    any2any evaluate intel.log.gz --json intel.json       one drive against itself, path gap excluded
+    any2any evaluate KITTI --sequence 00
+    any2any evaluate KITTI --sequence 01 --map MAP        a drive against a (calibrated) map
+
+Only queries with a right answer among the candidates count. Chance is a random ranker on the same ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from any2any_ros import plugins
+from any2any_ros.config import PlaceConfig
+from any2any_ros.data import splits
+from any2any_ros.data.sources import Source
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.retrieval import evaluation
+from any2any_ros.retrieval.calibration import open_map
+from any2any_ros.retrieval.reference_map import map_encoders
+from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.similarity import same_modality
+from any2any_ros.tools import _arguments, _sources, _tables
+
+UNFITTED = ("raw_mean", "min_max", "z_score", "reciprocal_rank")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    _sources.add_source_arguments(parser)
+    parser.add_argument("--map", type=Path, metavar="MAP", help="rank this map's places instead of the drive's own")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    parser.add_argument(
+        "--fusion", choices=UNFITTED, default="reciprocal_rank", help="without a map (default %(default)s)"
+    )
+    parser.add_argument(
+        "--references", choices=("earlier", "all"), default="earlier",
+        help="without a map: which frames of the drive may answer; earlier is what a robot on its first drive can "
+        "know (default %(default)s)",
+    )  # fmt: skip
+    for name, what in (
+        ("hit-radius", "a match this near is right"),
+        ("keyframe", "distance between two frames that are used"),
+        ("path-gap", "one drive: a reference counts only this far along the path"),
+    ):
+        parser.add_argument(f"--{name}", type=float, metavar="METRES", help=f"{what} (default: the data's custom)")
+    _arguments.add_encoder_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    source = _sources.open_from(arguments)
+    place = _place(arguments, source)
+    groups = _against_map(arguments, source, place) if arguments.map else _against_itself(arguments, source, place)
+    print(_tables.groups(groups))
+    if arguments.json:
+        report = {"source": source.name, "place": vars(place), "groups": groups}
+        plugins.write_atomically(arguments.json, lambda s: s.write(json.dumps(report, indent=1).encode()))
+    return 0
+
+
+def _place(arguments: argparse.Namespace, source: Source) -> PlaceConfig:
+    given = {n: getattr(arguments, n) for n in vars(source.place) if getattr(arguments, n) is not None}
+    return PlaceConfig(**{**vars(source.place), **given})
+
+
+def _against_itself(arguments: argparse.Namespace, source: Source, place: PlaceConfig) -> list[dict[str, Any]]:
+    encoders = _arguments.build_encoders(arguments, source.modalities)
+    frames = source.observe(encoders, place.keyframe, _arguments.bar)
+    right = splits.positives(frames.poses, frames.poses, place.hit_radius)
+    allowed = splits.same_drive(frames.poses, place.path_gap, arguments.references == "earlier")
+    if not (right & allowed).any():
+        raise Any2AnyError(
+            f"Nothing in {source.name} can be evaluated",
+            f"no frame comes within {place.hit_radius:g} m of another one {place.path_gap:g} m along the path, "
+            "or there is no ground truth",
+            "Give a drive with loops, or a map: --map MAP",
+        )
+    fusion = plugins.find("methods", arguments.fusion)()
+    retriever = Retriever(frames, same_modality(frames.modalities), fusion, same_place=place.hit_radius)
+    return evaluation.evaluate(retriever, frames, right, allowed)
+
+
+def _against_map(arguments: argparse.Namespace, source: Source, place: PlaceConfig) -> list[dict[str, Any]]:
+    reference, retriever, _ = open_map(arguments.map, place.hit_radius)
+    wanted = [m for m in source.modalities if not arguments.modality or m in arguments.modality]
+    queries = source.observe(map_encoders(reference, wanted), place.keyframe, _arguments.bar)
+    right = splits.positives(queries.poses, reference.places.poses, place.hit_radius)
+    return evaluation.evaluate(retriever, queries, right)

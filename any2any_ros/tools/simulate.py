@@ -1,0 +1,33 @@
+"""Drive through a simulated town and write it as a KITTI odometry folder.
+
+    any2any simulate out/town
+    any2any simulate out/town --seed 3 --places 600
+
+Two laps (sequences 00 and 01) in different light, season and traffic, part of the second one in the opposite
+direction; LiDAR, camera, sound and captions, each imperfect in its own way. The same settings give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from any2any_ros.tools import _arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from any2any_ros.data.town import TownConfig
+
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="where to write the town")
+    parser.add_argument("--workers", type=int, default=2, help="processes that draw it (default %(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace a town of other settings")
+    _arguments.add_settings(parser, TownConfig)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from any2any_ros.data import town
+
+    config = _arguments.settings(arguments, town.TownConfig)
+    town.write(arguments.folder, config, workers=arguments.workers, overwrite=arguments.overwrite)
+    print(f"{arguments.folder}: two laps of {config.places} places, {config.length:.0f} m each")
+    return 0

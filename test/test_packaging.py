@@ -1,0 +1,67 @@
+"""pip and colcon install the same package, whole, where Python and ROS tools look for it."""
+
+import os
+import re
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PIP = Path(sys.prefix)
+COLCON = ROOT / "build/colcon/install/any2any_ros"
+SITE = Path(sysconfig.get_path("purelib")).relative_to(sys.prefix)
+
+
+@pytest.fixture(params=[PIP, COLCON], ids=["pip", "colcon"])
+def prefix(request: pytest.FixtureRequest) -> Path:
+    prefix: Path = request.param
+    if not (prefix / "share/any2any_ros/package.xml").exists():
+        pytest.skip(f"not installed in {prefix}: run `make {'test' if prefix == PIP else 'colcon'}`")
+    return prefix
+
+
+def files(folder: Path) -> set[str]:
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {str(path) for path in found if "__pycache__" not in path.parts}
+
+
+def test_every_module_is_installed(prefix: Path) -> None:
+    assert files(ROOT / "any2any_ros") <= files(prefix / SITE / "any2any_ros")
+
+
+@pytest.mark.parametrize("folder", ["launch", "config", "rviz", "msg", "srv", "action"])
+def test_shared_files_are_installed(prefix: Path, folder: str) -> None:
+    assert files(ROOT / folder) <= files(prefix / "share/any2any_ros" / folder)
+
+
+def test_every_node_is_an_executable(prefix: Path) -> None:
+    nodes = {path.stem for path in ROOT.glob("any2any_ros/nodes/*_node.py")}
+    programs = [prefix / "lib/any2any_ros" / node for node in nodes]
+    assert all(os.access(program, os.X_OK) for program in programs)
+    # Not the Python that built it: an environment activated later must win.
+    assert {program.read_text().splitlines()[0] for program in programs} <= {"#!/usr/bin/env python3"}
+
+
+def test_ament_index_knows_the_package(prefix: Path) -> None:
+    assert (prefix / "share/ament_index/resource_index/packages/any2any_ros").exists()
+
+
+def test_version_is_the_same_everywhere() -> None:
+    sources = {
+        "pyproject.toml": r'^version = "(.+)"$',
+        "package.xml": r"<version>(.+)</version>",
+        "CHANGELOG.rst": r"^(\d+\.\d+\.\d+)",
+    }
+    found = {name: re.search(pattern, (ROOT / name).read_text(), re.MULTILINE) for name, pattern in sources.items()}
+    assert len({match and match[1] for match in found.values()}) == 1, found
+
+
+def test_message_packages_are_declared() -> None:
+    definitions = [path.read_text() for kind in ("msg", "srv", "action") for path in ROOT.glob(f"{kind}/*")]
+    used = set(re.findall(r"^(\w+)/\w+", "\n".join(definitions), re.MULTILINE))
+    cmake = re.search(r"set\(MESSAGE_PACKAGES (.+)\)", (ROOT / "CMakeLists.txt").read_text())
+    assert cmake
+    depends = re.findall(r"<depend>(\w+)</depend>", (ROOT / "package.xml").read_text())
+    assert used <= set(cmake[1].split()) == set(depends)
