@@ -106,7 +106,7 @@ class AliveConfig(Checked):
         maximum=10,
     )
     wait: float = setting(
-        0.1,
+        0.05,
         "longest wait for an alive modality whose message of this moment is due",
         unit="s",
         minimum=0,

@@ -12,7 +12,6 @@ import importlib
 import json
 import os
 import pkgutil
-import tempfile
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,15 +68,15 @@ def names(kind: str) -> tuple[str, ...]:
 def write_atomically(path: Path, write: typing.Callable[[typing.BinaryIO], object]) -> None:
     """Write a file so that a reader, or a crash, sees the old one or the new one and nothing between."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with open(temporary, "wb") as stream:
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -17,6 +17,7 @@ class Encoder(Protocol):
     """Turns one sensor sample into one vector. Knows no ROS."""
 
     plug: ClassVar[str]  # its key, e.g. "lidar"
+    modality: ClassVar[str]  # what it makes unless told otherwise; another plug of that name is the default encoder
     accepts: ClassVar[str]  # the kind of sample: "image", "cloud", "scan", "sound" or "text" (samples.py)
     topic: ClassVar[str]  # where its sensor publishes unless told otherwise, relative
 

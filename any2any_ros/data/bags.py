@@ -192,7 +192,7 @@ def default_topics(reader: AnyReader) -> dict[str, str]:
     for modality in plugins.names("encoders"):
         encoder = plugins.find("encoders", modality)
         for connection in reader.connections:
-            fits = connection.msgtype in samples.types_of(encoder.accepts)
+            fits = connection.msgtype in samples.types_of(encoder.accepts) and encoder.modality == modality
             if connection.topic.lstrip("/") == encoder.topic and fits:
                 found[modality] = connection.topic
     return found

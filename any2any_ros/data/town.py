@@ -50,7 +50,7 @@ def write(
 
     The same settings give the same bytes for any number of workers; an interrupted write leaves nothing.
     """
-    folder = Path(folder)
+    folder = Path(folder).absolute()
     if _reusable(folder, config, overwrite):
         return folder
     with _replacing(folder) as unfinished:
@@ -96,6 +96,7 @@ def _reusable(folder: Path, config: TownConfig, overwrite: bool) -> bool:
 def _replacing(folder: Path) -> Iterator[Path]:
     """Give a folder to write into that takes the place of `folder` when all went well, and else vanishes."""
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
         yield unfinished
@@ -190,11 +191,11 @@ def _write_frame(job: tuple[Path, TownConfig, int, int]) -> str:
     folder, config, lap, frame = job
     world, lidar, camera = _world(config, lap)
     pose = world.lap.poses[frame]
-    scan_rng, picture_rng, words_rng = (
-        np.random.default_rng([config.seed, k, lap, frame]) for k in (10, 11, 12)
-    )
+    scan_rng, picture_rng, words_rng = (np.random.default_rng([config.seed, k, lap, frame]) for k in (10, 11, 12))
     lidar.scan(pose, scan_rng).tofile(_sequence(folder, lap) / "velodyne" / f"{frame:06d}.bin")
-    cv2.imwrite(str(_sequence(folder, lap) / "image_2" / f"{frame:06d}.png"), camera.shoot(pose, picture_rng))
+    picture = _sequence(folder, lap) / "image_2" / f"{frame:06d}.png"
+    if not cv2.imwrite(str(picture), camera.shoot(pose, picture_rng)):
+        raise OSError(f"Cannot write {picture}: is the disk full?")
     return caption(look_around(world.scene, world.things, pose), config, lap, words_rng)
 
 

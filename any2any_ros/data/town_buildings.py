@@ -85,9 +85,7 @@ def _wall_surfaces(mesh: Mesh, thing: Thing, shut: bool) -> list[dict[str, objec
     return [front, blind, back, blind]
 
 
-def _walls(
-    mesh: Mesh, at: float, depth: float, width: float, height: float, walls: list[dict[str, object]]
-) -> None:
+def _walls(mesh: Mesh, at: float, depth: float, width: float, height: float, walls: list[dict[str, object]]) -> None:
     """Put up front, left, back and right wall of a house whose middle is `at` metres before its frame's."""
     front, back, y = at + depth / 2, at - depth / 2, width / 2
     ring = [(front, -y), (front, y), (back, y), (back, -y), (front, -y)]
@@ -154,9 +152,7 @@ def _relief(mesh: Mesh, thing: Thing, rng: np.random.Generator) -> None:
     if thing.shop and rng.random() < 0.6:
         mesh.box((front + 0.55, 0, 2.5), (1.1, 0.7 * width, 0.12), mesh.plain(COLOURS[thing.accent], 0.5))
     elif thing.storeys > 1 and rng.random() < 0.3:
-        mesh.box(
-            (front + 0.35, across * 0.6, 0.0 if rng.random() < 0.5 else 2.6), (0.7, 2.0, height * 0.6), same
-        )
+        mesh.box((front + 0.35, across * 0.6, 0.0 if rng.random() < 0.5 else 2.6), (0.7, 2.0, height * 0.6), same)
     if thing.storeys > 3:
         for storey in range(1, thing.storeys):
             mesh.box((front + 0.5, -across, storey * height / thing.storeys), (1.0, 2.6, 1.0), same)

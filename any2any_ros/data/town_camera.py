@@ -36,9 +36,7 @@ class Camera:
         self._shape, self._noise = (config.height, config.width), config.image_noise
         k = projection(config, COLOUR_CAMERA)
         column, row = np.meshgrid(np.arange(config.width), np.arange(config.height))
-        rays = np.stack(
-            [(column - k[0, 2]) / k[0, 0], (row - k[1, 2]) / k[1, 1], np.ones_like(column)], axis=-1
-        )
+        rays = np.stack([(column - k[0, 2]) / k[0, 0], (row - k[1, 2]) / k[1, 1], np.ones_like(column)], axis=-1)
         rays = rays.reshape(-1, 3) / np.linalg.norm(rays.reshape(-1, 3), axis=1, keepdims=True)
         lidar_from_camera = np.linalg.inv(CAMERA_FROM_LIDAR)
         self._rays = (rays @ lidar_from_camera[:3, :3].T).astype(np.float32)
@@ -52,9 +50,7 @@ class Camera:
         hits = self._scene.cast(origin, rays)
         light = np.empty_like(rays)
         light[~hits.found] = self._sky(rays[~hits.found])
-        light[hits.found] = self._surfaces(
-            origin, rays[hits.found], hits.distance[hits.found], hits.face[hits.found]
-        )
+        light[hits.found] = self._surfaces(origin, rays[hits.found], hits.distance[hits.found], hits.face[hits.found])
         soft = cv2.GaussianBlur(light.reshape(*self._shape, 3), (3, 3), SOFTNESS)
         return self._expose(np.asarray(soft, dtype=np.float32), rng)
 
@@ -63,9 +59,7 @@ class Camera:
         up = np.clip(rays[:, 2:] * 2.2, 0, 1)
         glow = np.clip(turn(rays, self._weather.to_sun), 0, 1)[:, None]
         sky = up * self._colour("zenith") + (1 - up) * self._colour("horizon")
-        return np.asarray(
-            sky + self._weather.sunlight * (0.25 * glow**12 + 2.0 * glow**400), dtype=np.float32
-        )
+        return np.asarray(sky + self._weather.sunlight * (0.25 * glow**12 + 2.0 * glow**400), dtype=np.float32)
 
     def _surfaces(self, origin: Array, rays: Array, distance: Array, face: NDArray[np.int32]) -> Array:
         """Return the light (N, 3) from the surfaces hit: their colour, lit, seen through the fog."""
@@ -91,13 +85,9 @@ class Camera:
 
     def _expose(self, light: Array, rng: np.random.Generator) -> NDArray[np.uint8]:
         """Turn linear light (H, W, 3) RGB into a noisy 8-bit BGR picture."""
-        exposed = np.clip(light * (self._weather.exposure * self._colour("balance")), 0, 1) ** np.float32(
-            1 / 2.2
-        )
+        exposed = np.clip(light * (self._weather.exposure * self._colour("balance")), 0, 1) ** np.float32(1 / 2.2)
         noise = rng.standard_normal(light.shape, dtype=np.float32) * np.float32(self._noise)
-        return np.asarray(
-            np.clip((exposed + noise * (1.5 - exposed)) * 255, 0, 255)[..., ::-1], dtype=np.uint8
-        )
+        return np.asarray(np.clip((exposed + noise * (1.5 - exposed)) * 255, 0, 255)[..., ::-1], dtype=np.uint8)
 
     def _colour(self, name: str) -> Array:
         return np.array(getattr(self._weather, name), dtype=np.float32)

@@ -122,18 +122,14 @@ def _works(mesh: Mesh, thing: Thing, _: Condition) -> None:
 
 def _hill(mesh: Mesh, thing: Thing, condition: Condition) -> None:
     surface = mesh.surface(Kind.LEAVES, condition.leaf, salt=thing.salt)
-    mesh.blob(
-        (0, 0, 0), np.array(thing.size) * [0.5, 0.5, 1.0], surface, np.random.default_rng(thing.salt), 1.0
-    )
+    mesh.blob((0, 0, 0), np.array(thing.size) * [0.5, 0.5, 1.0], surface, np.random.default_rng(thing.salt), 1.0)
 
 
 def _prism(mesh: Mesh, profile: list[tuple[float, float]], width: float, surface: int) -> None:
     """Pull a convex outline (x, z) across the vehicle."""
     n = len(profile)
     v = [(x, y, z) for y in (-width / 2, width / 2) for x, z in profile]
-    sides = [[i, (i + 1) % n, n + (i + 1) % n] for i in range(n)] + [
-        [i, n + (i + 1) % n, n + i] for i in range(n)
-    ]
+    sides = [[i, (i + 1) % n, n + (i + 1) % n] for i in range(n)] + [[i, n + (i + 1) % n, n + i] for i in range(n)]
     caps = [[k, k + i, k + i + 1] for k in (0, n) for i in range(1, n - 1)]
     mesh.add(v, sides + caps, surface)
 
@@ -166,18 +162,14 @@ def _van(mesh: Mesh, thing: Thing, _: Condition) -> None:
     x = length / 2
     body = mesh.plain(COLOURS[thing.colour], 0.5)
     _prism(mesh, [(-x, 0.35), (x, 0.35), (x, 0.5 * height), (0.62 * x, height), (-x, height)], width, body)
-    mesh.box(
-        (0.72 * x, 0, 0.55 * height), (0.3 * x, width + 0.02, 0.28 * height), mesh.plain(COLOURS["dark"], 0.1)
-    )
+    mesh.box((0.72 * x, 0, 0.55 * height), (0.3 * x, width + 0.02, 0.28 * height), mesh.plain(COLOURS["dark"], 0.1))
     mesh.box((-x, 0, 0.5), (0.06, width * 0.9, 0.16), mesh.plain(COLOURS["red"], 0.9))
     _wheels(mesh, length, width)
 
 
 def _lorry(mesh: Mesh, thing: Thing, _: Condition) -> None:
     length, width, height = thing.size
-    mesh.box(
-        (-0.12 * length, 0, 0.9), (0.74 * length, width, height - 0.9), mesh.plain(COLOURS[thing.colour], 0.5)
-    )
+    mesh.box((-0.12 * length, 0, 0.9), (0.74 * length, width, height - 0.9), mesh.plain(COLOURS[thing.colour], 0.5))
     mesh.box(
         (0.4 * length, 0, 0.5),
         (0.2 * length, 0.95 * width, 0.66 * height),

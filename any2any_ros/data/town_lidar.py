@@ -21,9 +21,7 @@ class Lidar:
     def __init__(self, config: TownConfig, scene: Scene, wet: float) -> None:
         self._scene, self._config, self._wet = scene, config, wet
         self._columns = int(np.ceil(config.points * SPARE / len(ELEVATIONS)))
-        bias = (
-            np.random.default_rng([config.seed, 5]).normal(0, RING_BIAS, len(ELEVATIONS)).astype(np.float32)
-        )
+        bias = np.random.default_rng([config.seed, 5]).normal(0, RING_BIAS, len(ELEVATIONS)).astype(np.float32)
         self._bias = np.repeat(bias, self._columns)
 
     def scan(self, pose: NDArray[np.float64], rng: np.random.Generator) -> Array:

@@ -33,9 +33,7 @@ class Lot:
     def middle(self) -> tuple[float, float]:
         return self.at(0.5, self.setback + self.depth / 2)
 
-    def add(
-        self, kind: str, at: tuple[float, float], size: tuple[float, float, float], **more: object
-    ) -> None:
+    def add(self, kind: str, at: tuple[float, float], size: tuple[float, float, float], **more: object) -> None:
         """Add a thing that faces the street."""
         self.plan.add(kind, at, self.front.facing, size, **more)
 
@@ -44,9 +42,7 @@ class Lot:
         self.plan.ground.append(Ground(kind, box, 0.02, self.front.street.heading))
 
 
-def claim(
-    plan: Plan, front: Front, start: float, width: float, deepest: float, setback: float = 0.0
-) -> Lot | None:
+def claim(plan: Plan, front: Front, start: float, width: float, deepest: float, setback: float = 0.0) -> Lot | None:
     """Take the deepest lot that is free there; None when there is no room."""
     for depth in np.arange(deepest, SHALLOWEST, -1.5).tolist():
         if plan.claim(front.box(start, width, setback, depth)):

@@ -139,16 +139,11 @@ class Mesh:
         i, j = np.arange(sides), (np.arange(sides) + 1) % sides
         cap = np.full(sides, 2 * sides)
         faces = np.vstack(
-            [
-                np.stack(t, axis=1)
-                for t in ((i, j, sides + j), (i, sides + j, sides + i), (sides + i, sides + j, cap))
-            ]
+            [np.stack(t, axis=1) for t in ((i, j, sides + j), (i, sides + j, sides + i), (sides + i, sides + j, cap))]
         )
         self.add(v, faces, surface)
 
-    def blob(
-        self, centre: ArrayLike, radii: ArrayLike, surface: int, rng: np.random.Generator, keep: float
-    ) -> None:
+    def blob(self, centre: ArrayLike, radii: ArrayLike, surface: int, rng: np.random.Generator, keep: float) -> None:
         """Add a ragged ball of leaves; the share `keep` of its faces, so that one can look through."""
         v = _BLOB.vertices * radii * rng.uniform(0.75, 1.2, (len(_BLOB.vertices), 1)) + centre
         faces = _BLOB.faces[rng.random(len(_BLOB.faces)) < keep]

@@ -74,9 +74,7 @@ class Plan:
         """Return whether nothing stands in the box yet (touching is fine)."""
         x0, y0, x1, y1 = np.array(self.taken or [(0, 0, 0, 0)]).T
         slack = 0.05
-        overlap = (
-            (x0 < box[2] - slack) & (x1 > box[0] + slack) & (y0 < box[3] - slack) & (y1 > box[1] + slack)
-        )
+        overlap = (x0 < box[2] - slack) & (x1 > box[0] + slack) & (y0 < box[3] - slack) & (y1 > box[1] + slack)
         return not overlap.any()
 
     def claim(self, box: Box) -> bool:
@@ -113,9 +111,7 @@ def lay_roads(config: TownConfig) -> Plan:
         road = ROADS[int(plan.rng.choice(4, p=[0.34, 0.24, 0.24, 0.18]))]
         _lay_road(plan, street, road, street in side_streets)
     for x0, y0 in sorted({s.start for s in network} | {s.end for s in network}):
-        plan.ground.append(
-            Ground("crossing", (x0 - CROSSING, y0 - CROSSING, x0 + CROSSING, y0 + CROSSING), 0.0)
-        )
+        plan.ground.append(Ground("crossing", (x0 - CROSSING, y0 - CROSSING, x0 + CROSSING, y0 + CROSSING), 0.0))
     return plan
 
 
@@ -126,9 +122,7 @@ def _surroundings(plan: Plan, network: list[Street]) -> None:
     plan.ground.append(Ground("meadow", (low[0], low[1], high[0], high[1]), -0.1))
     for angle in np.linspace(0, 2 * np.pi, 40, endpoint=False):
         away = ends @ [np.cos(angle), np.sin(angle)]
-        x, y = ends[int(away.argmax())] + plan.rng.uniform(170, 230) * np.array(
-            [np.cos(angle), np.sin(angle)]
-        )
+        x, y = ends[int(away.argmax())] + plan.rng.uniform(170, 230) * np.array([np.cos(angle), np.sin(angle)])
         size = float(plan.rng.uniform(90, 130))
         plan.add("hill", (float(x), float(y)), 0.0, (size, size, float(plan.rng.uniform(16, 30))))
 
@@ -173,6 +167,4 @@ def _lay_road(plan: Plan, street: Street, road: Road, dead_end: bool) -> None:
         plan.ground.append(Ground("pavement", pavement, 0.12 + above))
         if side in road.parking:
             at = np.arange(MARGIN + 3.5, far - 4.5, 5.8)
-            plan.bays += [
-                (*street.at(float(s), side * (road.half - PARKING / 2)), street.heading) for s in at
-            ]
+            plan.bays += [(*street.at(float(s), side * (road.half - PARKING / 2)), street.heading) for s in at]

@@ -102,9 +102,7 @@ def smooth_noise(rng: np.random.Generator, n: int, sigma: float) -> Floats:
     return np.asarray(noise * np.sqrt(2 * sigma * np.sqrt(np.pi)))
 
 
-def _centre_line(
-    network: list[Street], drive: list[tuple[int, bool]]
-) -> tuple[Floats, NDArray[np.intp], Floats]:
+def _centre_line(network: list[Street], drive: list[tuple[int, bool]]) -> tuple[Floats, NDArray[np.intp], Floats]:
     """Return the rounded path (K, 2), its street (K,) and whether that is driven the other way (K,)."""
     points, street, opposite = [], [], []
     for index, backwards in drive:
@@ -145,9 +143,7 @@ def drive(config: TownConfig, lap: int) -> Lap:
     """Drive one lap: at constant speed, beside the centre line, a little unsteadily."""
     rng = np.random.default_rng([config.seed, 2, lap])
     chain = corners(config)
-    path, street, opposite = _centre_line(
-        streets(chain), legs(config.squares, config.reversed_squares if lap else ())
-    )
+    path, street, opposite = _centre_line(streets(chain), legs(config.squares, config.reversed_squares if lap else ()))
     aside = np.clip(smooth_noise(rng, len(path), 12 / STEP), -1.5, 1.5) / 1.5
     path = _shift_sideways(path, aside * (config.offset if lap else 0.2))
     travelled = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])

@@ -17,9 +17,7 @@ class TownConfig(Checked):
 
     seed: int = setting(0, "another seed is another town", minimum=0, maximum=2**31 - 1)
     places: int = setting(480, "frames in each lap", minimum=20, maximum=20000)
-    squares: int = setting(
-        6, "blocks the route goes round, a chain touching at corners", minimum=2, maximum=40
-    )
+    squares: int = setting(6, "blocks the route goes round, a chain touching at corners", minimum=2, maximum=40)
     reverse_every: int = setting(
         3, "lap 01 drives every n-th block in the opposite direction; 0 drives none so", minimum=0, maximum=40
     )

@@ -26,9 +26,7 @@ def record(config: TownConfig, world: World, lap: int) -> NDArray[np.int16]:
     rng = np.random.default_rng([config.seed, 6, lap])
     track_rate = 20.0
     moments = np.arange(0, world.lap.times[-1] + 1 / track_rate, 1 / track_rate)
-    way = np.stack(
-        [np.interp(moments, world.lap.track_times, world.lap.track[:, k]) for k in range(2)], axis=1
-    )
+    way = np.stack([np.interp(moments, world.lap.track_times, world.lap.track[:, k]) for k in range(2)], axis=1)
     n = round(float(world.lap.times[-1]) * RATE)
     at = np.arange(n) / RATE
     heard = _own_noise(n, config.own_noise, world.condition.wind, rng)
@@ -44,9 +42,7 @@ def record(config: TownConfig, world: World, lap: int) -> NDArray[np.int16]:
     return np.asarray(np.clip(heard * FULL_SCALE, -32767, 32767), dtype=np.int16)
 
 
-def _in_reach(
-    source: Source, way: NDArray[np.float64], moments: NDArray[np.float64]
-) -> list[tuple[float, float]]:
+def _in_reach(source: Source, way: NDArray[np.float64], moments: NDArray[np.float64]) -> list[tuple[float, float]]:
     """Return the stretches of time (s) in which the robot is close enough to hear the source."""
     near = np.hypot(*(way - [source.x, source.y]).T) < REACH
     edges = np.flatnonzero(np.diff(np.concatenate([[0], near.astype(int), [0]])))
@@ -62,12 +58,8 @@ def _fall_off(distance: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _own_noise(n: int, level: float, wind: float, rng: np.random.Generator) -> Array:
     t = np.arange(n) / RATE
-    motor = (
-        np.sin(2 * np.pi * 87 * t) + 0.5 * np.sin(2 * np.pi * 174 * t + 1) + 0.4 * _noise(n, 400, 1200, rng)
-    )
-    gusts = np.interp(
-        t, np.linspace(0, t[-1], max(4, n // RATE)), 1 + 0.5 * smooth_noise(rng, max(4, n // RATE), 2)
-    )
+    motor = np.sin(2 * np.pi * 87 * t) + 0.5 * np.sin(2 * np.pi * 174 * t + 1) + 0.4 * _noise(n, 400, 1200, rng)
+    gusts = np.interp(t, np.linspace(0, t[-1], max(4, n // RATE)), 1 + 0.5 * smooth_noise(rng, max(4, n // RATE), 2))
     air = 10 ** (wind / 20) * gusts * _noise(n, 20, 250, rng)
     hiss = 0.3 * rng.normal(size=n)
     return np.asarray(10 ** (level / 20) * (motor + air + hiss), dtype=np.float32)
@@ -101,9 +93,7 @@ def _tones(n: int, pitch: float, strengths: NDArray[np.float64], rng: np.random.
 def _events(n: int, every: float, decay: float, rng: np.random.Generator, jitter: float = 0.5) -> Array:
     """Return an envelope (n,) of strokes about `every` seconds apart that die away over `decay` seconds."""
     count = int(n / RATE / every) + 2
-    at = ((np.arange(count) + jitter * rng.uniform(-0.5, 0.5, count) + rng.random()) * every * RATE).astype(
-        int
-    )
+    at = ((np.arange(count) + jitter * rng.uniform(-0.5, 0.5, count) + rng.random()) * every * RATE).astype(int)
     strokes = np.zeros(n, dtype=np.float32)
     strokes[at[(at >= 0) & (at < n)]] = 1.0
     k = np.exp(-1 / (decay * RATE))
@@ -139,9 +129,7 @@ def _schoolyard(n: int, _: float, _character: np.random.Generator, rng: np.rando
 
 
 def _music(n: int, pitch: float, character: np.random.Generator, rng: np.random.Generator) -> Array:
-    chord = [
-        _tones(n, pitch * r, np.array([1, 0.4, 0.2]), rng) for r in (1.0, character.choice([1.19, 1.26]), 1.5)
-    ]
+    chord = [_tones(n, pitch * r, np.array([1, 0.4, 0.2]), rng) for r in (1.0, character.choice([1.19, 1.26]), 1.5)]
     return np.asarray(sum(chord) * (0.3 + _events(n, 0.5, 0.2, rng, 0.02)), dtype=np.float32)
 
 

@@ -79,9 +79,7 @@ def _facade(points: Array, rows: Rows, grain: Array) -> Array:
     chance = _hash(bay, storey, salt)
     _lay(colour, rise & (np.abs(fu) < half + 0.05), 0.5 + 0.4 * rows["colour"])
     _lay(colour, rise & (np.abs(np.abs(fu) - half - 0.1) < 0.08) & _SHUTTERS[window], rows["accent"])
-    glass = np.where((chance < 0.3)[:, None], 0.55, np.array([0.06, 0.08, 0.11])) * (
-        0.7 + 0.6 * chance[:, None]
-    )
+    glass = np.where((chance < 0.3)[:, None], 0.55, np.array([0.06, 0.08, 0.11])) * (0.7 + 0.6 * chance[:, None])
     mullion = (np.abs(fu) < 0.025) & (window != 3)
     _lay(colour, rise & (np.abs(fu) < half) & ~mullion, glass)
 
@@ -93,9 +91,7 @@ def _facade(points: Array, rows: Rows, grain: Array) -> Array:
     return np.asarray(colour)
 
 
-def _masonry_tone(
-    u: Array, v: Array, masonry: NDArray[np.int32], salt: NDArray[np.int32], grain: Array
-) -> Array:
+def _masonry_tone(u: Array, v: Array, masonry: NDArray[np.int32], salt: NDArray[np.int32], grain: Array) -> Array:
     """Return (N,) brightness: stains on plaster, courses of brick or stone."""
     brick, stone = masonry == Masonry.BRICK, masonry == Masonry.STONE
     course, length = np.where(brick, 0.16, 0.42), np.where(brick, 0.4, 0.8)

@@ -93,7 +93,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "flat": ("flat-roofed", "boxy", "modern"),
     "left": ("on the left", "to the left", "left of me"),
     "right": ("on the right", "to the right", "right of me"),
-    "ahead": ("ahead", "in front", "further on"),
+    "ahead": ("ahead", "in front", "up front"),
     "behind": ("behind", "behind me", "at the back"),
     "beside": ("right beside me", "right here", "very close"),
     "close": ("close by", "nearby", "near me"),
@@ -209,6 +209,6 @@ def _how_far(distance: float) -> str:
 
 def _a(what: str) -> str:
     """Put the article before a noun phrase."""
-    return (
-        what if what.endswith("s") and "with" not in what else f"{'an' if what[0] in 'aeiou' else 'a'} {what}"
-    )
+    if what.endswith("s") and "with" not in what:
+        return what
+    return f"{'an' if what[0] in 'aeiou' and not what.startswith('one') else 'a'} {what}"

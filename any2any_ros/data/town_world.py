@@ -82,9 +82,7 @@ def _beside_path(way: Lap, config: TownConfig, rng: np.random.Generator) -> list
         yaw, side = float(np.arctan2(step[1], step[0])), float(rng.choice([-1, 1]))
         if rng.random() < 0.45:
             aside = side * rng.uniform(2.6, 3.1)
-            group = [
-                _vehicle(_beside(way, i, yaw, aside), yaw, "lorry" if rng.random() < 0.4 else "van", rng)
-            ]
+            group = [_vehicle(_beside(way, i, yaw, aside), yaw, "lorry" if rng.random() < 0.4 else "van", rng)]
         else:
             spread = side * rng.uniform(CLEARANCE, 3.6, int(rng.integers(2, 7)))
             group = [_walker(_beside(way, i + int(rng.integers(-12, 13)), yaw, d), rng) for d in spread]
@@ -107,15 +105,11 @@ def _clear(way: Lap, thing: Thing) -> bool:
     away = way.track - [thing.x, thing.y]
     c, s = np.cos(thing.yaw), np.sin(thing.yaw)
     along, across = away @ [c, s], away @ [-s, c]
-    gap = np.hypot(
-        np.maximum(np.abs(along) - thing.size[0] / 2, 0), np.maximum(np.abs(across) - thing.size[1] / 2, 0)
-    )
+    gap = np.hypot(np.maximum(np.abs(along) - thing.size[0] / 2, 0), np.maximum(np.abs(across) - thing.size[1] / 2, 0))
     return bool(gap.min() > 1.0)
 
 
-def _draw(
-    ground: list[Ground], things: tuple[Thing, ...], weather: Condition, rng: np.random.Generator
-) -> Scene:
+def _draw(ground: list[Ground], things: tuple[Thing, ...], weather: Condition, rng: np.random.Generator) -> Scene:
     mesh = Mesh()
     for patch in ground:
         _draw_ground(mesh, patch, weather)

@@ -36,6 +36,7 @@ class AudioEncoder:
     """Cost: about 1 ms for 2 s. Invariant to: loudness and sample rate; keeps the last `window` of a stream."""
 
     plug: ClassVar[str] = "audio"
+    modality: ClassVar[str] = "audio"
     accepts: ClassVar[str] = "sound"
     topic: ClassVar[str] = "microphone/audio"
     keeps: ClassVar[int] = 50

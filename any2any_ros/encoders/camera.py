@@ -34,6 +34,7 @@ class CameraEncoder:
     """Cost: 1-2 ms. Invariant to: brightness and contrast, small shifts; not to heading."""
 
     plug: ClassVar[str] = "camera"
+    modality: ClassVar[str] = "camera"
     accepts: ClassVar[str] = "image"
     topic: ClassVar[str] = "camera/image_raw"
     keeps: ClassVar[int] = 1

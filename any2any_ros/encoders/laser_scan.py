@@ -49,6 +49,7 @@ class LaserScanEncoder:
     """Cost: 1-2 ms. Invariant to: heading (as far as the same things stay in view), number of beams."""
 
     plug: ClassVar[str] = "laser_scan"
+    modality: ClassVar[str] = "laser_scan"
     accepts: ClassVar[str] = "scan"
     topic: ClassVar[str] = "scan"
     keeps: ClassVar[int] = 1

@@ -36,6 +36,7 @@ class LidarEncoder:
     """Cost: 1-3 ms for 65,000 points on one thread. Invariant to: heading (polar), point order and density."""
 
     plug: ClassVar[str] = "lidar"
+    modality: ClassVar[str] = "lidar"
     accepts: ClassVar[str] = "cloud"
     topic: ClassVar[str] = "lidar/points"
     keeps: ClassVar[int] = 1

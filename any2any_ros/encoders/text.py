@@ -41,6 +41,7 @@ class TextEncoder:
     """Cost: 0.1 ms for a sentence. Invariant to: case, punctuation, and mostly to word order and spelling slips."""
 
     plug: ClassVar[str] = "text"
+    modality: ClassVar[str] = "text"
     accepts: ClassVar[str] = "text"
     topic: ClassVar[str] = "caption"
     keeps: ClassVar[int] = 1

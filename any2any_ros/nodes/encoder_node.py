@@ -39,7 +39,7 @@ class EncoderNode(runtime.ManagedNode):
     def configure(self) -> None:
         cls = plugins.find("encoders", self.config.encoder)
         self._encoder = cls(parameters.declare(self, cls.Config, "settings"))
-        self._modality = self.config.modality or cls.plug
+        self._modality = self.config.modality or cls.modality
         self._topic = self.config.topic or cls.topic
         types = samples.types_of(cls.accepts)
         self._type = self.config.message_type or types[0]

@@ -106,7 +106,7 @@ def _readers(name: str, type_name: str) -> str:
     if type_name in OURS:
         return "retrieval" if type_name == OURS[0] else "the robot"
     found = [plugins.find("encoders", n) for n in plugins.names("encoders")]
-    fitting = [e for e in found if type_name in samples.types_of(e.accepts)]
+    fitting = [e for e in found if type_name in samples.types_of(e.accepts) and e.modality == e.plug]
     default = [e.plug for e in fitting if name.endswith(e.topic)]
     return ", ".join(default) or f"({', '.join(e.plug for e in fitting)})"
 

@@ -56,6 +56,10 @@ def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
         "--modality", action="append", default=[], metavar="NAME", help="use this sensor only; repeat for several"
     )
     parser.add_argument(
+        "--encoder", action="append", default=[], metavar="NAME=PLUG",
+        help="another encoder for a modality, e.g. text=sentence; repeat",
+    )  # fmt: skip
+    parser.add_argument(
         "--set", action="append", default=[], metavar="NAME.SETTING=VALUE", dest="encoder_settings",
         help="an encoder's setting, e.g. lidar.rings=40; repeat for several",
     )  # fmt: skip
@@ -64,30 +68,27 @@ def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
 def build_encoders(arguments: argparse.Namespace, modalities: Iterable[str]) -> dict[str, Encoder]:
     """Build the chosen modalities' encoders with the settings given by --set."""
     wanted = [m for m in modalities if not arguments.modality or m in arguments.modality]
+    plugs = {m: m for m in wanted} | pairs(arguments.encoder, "--encoder")
     given: dict[str, dict[str, Any]] = {m: {} for m in wanted}
     for key, text in pairs(arguments.encoder_settings, "--set").items():
         modality, _, name = key.partition(".")
         if modality in given:
-            given[modality][name] = _typed(modality, name, text)
-    return {m: encoders.build(m, values) for m, values in given.items()}
+            given[modality][name] = _typed(plugs[modality], name, text)
+    return {m: encoders.build(plugs[m], values) for m, values in given.items()}
 
 
-def _typed(modality: str, name: str, text: str) -> Any:
+def _typed(plug: str, name: str, text: str) -> Any:
     """Turn a setting's text into the type of its default."""
     from any2any_ros import plugins
 
-    known: Mapping[str, Any] = {f.name: f.default for f in config.fields(plugins.find("encoders", modality).Config)}
+    known: Mapping[str, Any] = {f.name: f.default for f in config.fields(plugins.find("encoders", plug).Config)}
     if name not in known:
-        raise Any2AnyError(
-            f"Encoder '{modality}' has no setting '{name}'", f"it has {', '.join(known)}", "Correct --set"
-        )
+        raise Any2AnyError(f"Encoder '{plug}' has no setting '{name}'", f"it has {', '.join(known)}", "Correct --set")
     kind = type(known[name])
     try:
         return kind(text) if kind is not bool else {"true": True, "false": False}[text.lower()]
     except (ValueError, KeyError):
-        raise Any2AnyError(
-            f"Cannot set {modality}.{name} to '{text}'", f"it is a {kind.__name__}", "Correct it"
-        ) from None
+        raise Any2AnyError(f"Cannot set {plug}.{name} to '{text}'", f"it is a {kind.__name__}", "Correct it") from None
 
 
 def existing(text: str) -> Path:

@@ -132,7 +132,7 @@ def judge(run: LiveRun, lap: Drive, retriever: Retriever, hit_radius: float) -> 
         if apart > SAME_MOMENT or not right[frame].any() or not ranking.modalities:
             continue
         rows = [row[m.id] for m in ranking.matches]
-        used = heard.observation(ranking)
+        used = heard.observation(ranking, came)
         again = retriever.rank(used, len(rows))
         answer = Answer(
             frame, ranking, right[frame, rows], int(right[frame].sum()),
@@ -148,17 +148,17 @@ class _History:
     """All embeddings heard, to tell which ones a ranking was made from."""
 
     def __init__(self, embeddings: Sequence[tuple[Embedding, float]]) -> None:
-        self._by_modality: dict[str, list[Embedding]] = {}
-        for embedding, _ in embeddings:
-            self._by_modality.setdefault(embedding.modality, []).append(embedding)
+        self._by_modality: dict[str, list[tuple[Embedding, float]]] = {}
+        for embedding, came in embeddings:
+            self._by_modality.setdefault(embedding.modality, []).append((embedding, came))
 
-    def observation(self, ranking: Ranking) -> Observation:
-        """Return the newest embedding of each modality used, as of the ranking's moment."""
+    def observation(self, ranking: Ranking, came: float) -> Observation:
+        """Return the newest embedding of each modality used, as of the ranking's moment and before it came."""
         until = ranking.stamp_ns + int(SAME_MOMENT * NS)
-        newest = {
-            m: max((e for e in self._by_modality[m] if e.stamp_ns <= until), key=lambda e: e.stamp_ns)
-            for m in ranking.modalities
-        }
+        newest = {}
+        for m in ranking.modalities:
+            known = (e for e, heard in self._by_modality[m] if e.stamp_ns <= until and heard <= came)
+            newest[m] = max(known, key=lambda e: e.stamp_ns)
         return Observation({m: e.vector for m, e in newest.items()}, ranking.stamp_ns)
 
 
