@@ -10,7 +10,7 @@ from any2any_ros.data.town_settings import TownConfig
 
 # Two blocks of lasers, as in the HDL-64E: 1/3 degree apart from +2 down, then 1/2 degree apart.
 ELEVATIONS = np.radians(np.concatenate([2 - np.arange(32) / 3, -8.83 - np.arange(32) / 2]))
-SPARE = 1.3  # rays for each point asked for: some meet the sky, some are lost
+SPARE = 1.25  # rays for each point asked for: some meet the sky, some are lost
 NEAREST = 0.9  # m
 RING_BIAS = 0.015  # m, one sigma over the rings of a sensor
 

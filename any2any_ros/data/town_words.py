@@ -84,6 +84,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "yellow": ("yellow", "ochre", "golden"),
     "red": ("red", "dark red", "reddish"),
     "pink": ("pink", "salmon", "rose"),
+    "sandstone": ("sandy", "tan", "yellowish"),
     "grey": ("grey", "dull grey", "silver"),
     "pale green": ("pale green", "mint", "light green"),
     "pale blue": ("pale blue", "sky blue", "light blue"),
@@ -104,6 +105,7 @@ COLOURED = frozenset(
     {"house", "stone house", "villa", "apartment block", "office", "workshop", "garden wall", "kiosk"}
     | {"van", "lorry", "car"}
 )
+
 # Eighths of the circle, counter-clockwise from straight ahead.
 SIDES = (
     ("ahead",),

@@ -22,7 +22,7 @@ GAP_NS = NS // 5  # a longer gap between two chunks means that sound was lost
 class AudioConfig(Checked):
     """Settings of the sound descriptor."""
 
-    window: float = setting(2.0, "of sound heard at once", unit="s", minimum=0.1, maximum=60)
+    window: float = setting(1.0, "of sound heard at once", unit="s", minimum=0.1, maximum=60)
     shortest: float = setting(0.5, "no answer from less sound than this", unit="s", minimum=0.05, maximum=60)
     bands: int = setting(40, "mel bands", minimum=4, maximum=256)
     low: float = setting(60.0, "lowest pitch", unit="Hz", minimum=1, maximum=20000)

@@ -18,6 +18,10 @@ from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Array
 
+# Between the magnitudes, where a few tall houses are all that counts, and their root, where noise counts as much:
+# best on simulated towns 1 and 2 (R@1 .86/.92; 1: .70/.79, 0.5: .78/.84), which no reported figure is taken from.
+COMPRESSION = 0.75
+
 
 @dataclass(frozen=True)
 class LidarConfig(Checked):
@@ -27,7 +31,7 @@ class LidarConfig(Checked):
     rings: int = setting(20, "polar: rings; range_image: rows", minimum=2, maximum=128)
     sectors: int = setting(60, "polar: sectors; range_image: columns; bev: cells a side", minimum=8, maximum=720)
     harmonics: int = setting(16, "polar: Fourier coefficients kept a ring", minimum=1, maximum=360)
-    max_range: float = setting(60.0, "points farther than this are ignored", unit="m", minimum=1, maximum=500)
+    max_range: float = setting(80.0, "points farther than this are ignored", unit="m", minimum=1, maximum=500)
     sensor_height: float = setting(1.8, "of the sensor above the ground", unit="m", minimum=0, maximum=10)
     min_points: int = setting(100, "a cloud with fewer points in range is refused", minimum=1)
 
@@ -82,7 +86,7 @@ class LidarEncoder:
         ring = np.minimum((distance * (c.rings / c.max_range)).astype(np.intp), c.rings - 1)
         grid = self._highest(ring * c.sectors + self._sector(x, y), z, c.rings * c.sectors)
         spectrum = np.abs(np.fft.rfft(grid.reshape(c.rings, c.sectors), axis=1))[:, : c.harmonics]
-        return np.sqrt(spectrum).astype(np.float32).ravel()
+        return np.asarray(spectrum**COMPRESSION, dtype=np.float32).ravel()
 
     def _range_image(self, x: Array, y: Array, z: Array, distance: Array) -> Array:
         c = self.config
