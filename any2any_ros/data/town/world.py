@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from any2any_ros.data.town_buildings import draw_church, draw_house
-from any2any_ros.data.town_conditions import Condition, condition, shade
-from any2any_ros.data.town_furniture import DRAW
-from any2any_ros.data.town_mesh import Kind, Mesh, Scene
-from any2any_ros.data.town_plan import Plan
-from any2any_ros.data.town_route import Lap, drive
-from any2any_ros.data.town_settings import TownConfig
-from any2any_ros.data.town_streets import build_town
-from any2any_ros.data.town_things import COLOURS, Ground, Source, Thing
+from any2any_ros.data.town.buildings import draw_church, draw_house
+from any2any_ros.data.town.conditions import Condition, condition, shade
+from any2any_ros.data.town.furniture import DRAW
+from any2any_ros.data.town.mesh import Kind, Mesh, Scene
+from any2any_ros.data.town.plan import Plan
+from any2any_ros.data.town.route import Lap, drive
+from any2any_ros.data.town.settings import TownConfig
+from any2any_ros.data.town.streets import build_town
+from any2any_ros.data.town.things import COLOURS, Ground, Source, Thing
 
 CAR_COLOURS = ("white", "grey", "dark", "red", "blue", "slate", "steel", "green")
 CLEARANCE = 1.7  # m, from the robot's path to the middle of anything that stands beside it

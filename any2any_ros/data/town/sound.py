@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
-from any2any_ros.data.town_route import smooth_noise
-from any2any_ros.data.town_settings import TownConfig
-from any2any_ros.data.town_things import Source
-from any2any_ros.data.town_world import World
+from any2any_ros.data.town.route import smooth_noise
+from any2any_ros.data.town.settings import TownConfig
+from any2any_ros.data.town.things import Source
+from any2any_ros.data.town.world import World
 
 Array = NDArray[np.float32]
 

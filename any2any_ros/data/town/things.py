@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from any2any_ros.data.town_conditions import RGB
+from any2any_ros.data.town.conditions import RGB
 
 COLOURS: dict[str, RGB] = {
     "white": (0.80, 0.80, 0.77),

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from any2any_ros.data.town_buildings import SHOP_SIGNS, SHOPS, Prototype
-from any2any_ros.data.town_plan import HUMS, Front, Plan
-from any2any_ros.data.town_things import Ground, Thing
+from any2any_ros.data.town.buildings import SHOP_SIGNS, SHOPS, Prototype
+from any2any_ros.data.town.plan import HUMS, Front, Plan
+from any2any_ros.data.town.things import Ground, Thing
 
 SHALLOWEST = 3.4  # m, of a lot
 NARROWEST = 4.0  # m, of a house

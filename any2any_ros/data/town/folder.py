@@ -27,13 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from any2any_ros.data.town_camera import CAMERA_FROM_LIDAR, CAMERAS, Camera, projection
-from any2any_ros.data.town_lidar import Lidar
-from any2any_ros.data.town_route import Lap, corners, drive, streets
-from any2any_ros.data.town_settings import TownConfig
-from any2any_ros.data.town_sound import RATE, record
-from any2any_ros.data.town_words import caption, look_around
-from any2any_ros.data.town_world import World, build_world
+from any2any_ros.data.town.camera import CAMERA_FROM_LIDAR, CAMERAS, Camera, projection
+from any2any_ros.data.town.lidar import Lidar
+from any2any_ros.data.town.route import Lap, corners, drive, streets
+from any2any_ros.data.town.settings import TownConfig
+from any2any_ros.data.town.sound import RATE, record
+from any2any_ros.data.town.words import caption, look_around
+from any2any_ros.data.town.world import World, build_world
 from any2any_ros.errors import Any2AnyError
 
 __all__ = ["LAPS", "TownConfig", "write"]

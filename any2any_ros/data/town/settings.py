@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from any2any_ros.config import Checked, setting
-from any2any_ros.data.town_conditions import CONDITIONS
+from any2any_ros.data.town.conditions import CONDITIONS
 from any2any_ros.errors import Any2AnyError
 
 SMALLEST_BLOCK = 24.0  # m; below that no house fits between two streets

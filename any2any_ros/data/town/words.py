@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.data.town_mesh import Array, Scene, turn
-from any2any_ros.data.town_settings import TownConfig
-from any2any_ros.data.town_things import Thing
+from any2any_ros.data.town.mesh import Array, Scene, turn
+from any2any_ros.data.town.settings import TownConfig
+from any2any_ros.data.town.things import Thing
 
 
 def _around() -> Array:

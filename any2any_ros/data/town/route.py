@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from any2any_ros.data.town_settings import TownConfig
+from any2any_ros.data.town.settings import TownConfig
 
 Floats = NDArray[np.float64]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.data.town_mesh import Array, Scene, turn
-from any2any_ros.data.town_settings import TownConfig
+from any2any_ros.data.town.mesh import Array, Scene, turn
+from any2any_ros.data.town.settings import TownConfig
 
 # Two blocks of lasers, as in the HDL-64E: 1/3 degree apart from +2 down, then 1/2 degree apart.
 ELEVATIONS = np.radians(np.concatenate([2 - np.arange(32) / 3, -8.83 - np.arange(32) / 2]))

@@ -12,14 +12,15 @@ import cv2
 import numpy as np
 import pytest
 
-from any2any_ros.data import kitti, town
+from any2any_ros.data import kitti
 from any2any_ros.data.town import TownConfig, write
-from any2any_ros.data.town_buildings import SHOPS
-from any2any_ros.data.town_route import corners, drive, legs, streets
-from any2any_ros.data.town_textures import _hash
-from any2any_ros.data.town_things import COLOURS
-from any2any_ros.data.town_words import SALIENCE, SYNONYMS, caption, look_around
-from any2any_ros.data.town_world import build_world
+from any2any_ros.data.town import folder as folder_module
+from any2any_ros.data.town.buildings import SHOPS
+from any2any_ros.data.town.route import corners, drive, legs, streets
+from any2any_ros.data.town.textures import _hash
+from any2any_ros.data.town.things import COLOURS
+from any2any_ros.data.town.words import SALIENCE, SYNONYMS, caption, look_around
+from any2any_ros.data.town.world import build_world
 from any2any_ros.errors import Any2AnyError
 
 TINY = TownConfig(places=40, squares=3, reverse_every=2, speed=30, points=8000, width=104, height=32, caption_errors=0)
@@ -234,7 +235,7 @@ def test_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     def interrupt(*_: object) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(town, "_write_frame", interrupt)
+    monkeypatch.setattr(folder_module, "_write_frame", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "town", TINY, workers=1, progress=False)
     assert list(tmp_path.iterdir()) == []

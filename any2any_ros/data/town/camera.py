@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.data.town_conditions import Condition
-from any2any_ros.data.town_mesh import Array, Scene, turn
-from any2any_ros.data.town_settings import TownConfig
-from any2any_ros.data.town_textures import paint
+from any2any_ros.data.town.conditions import Condition
+from any2any_ros.data.town.mesh import Array, Scene, turn
+from any2any_ros.data.town.settings import TownConfig
+from any2any_ros.data.town.textures import paint
 
 # KITTI's rig: camera 0 against the LiDAR, and how far each camera stands to the right of camera 0 (m).
 CAMERA_FROM_LIDAR = np.array([[0, -1, 0, -0.004], [0, 0, -1, -0.076], [1, 0, 0, -0.272], [0, 0, 0, 1]])

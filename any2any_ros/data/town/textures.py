@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.data.town_mesh import Array, Kind, Masonry
+from any2any_ros.data.town.mesh import Array, Kind, Masonry
 
 Rows = NDArray[np.void]
 Mask = NDArray[np.bool_]

@@ -13,7 +13,7 @@ from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
 from numpy.typing import ArrayLike, NDArray
 
-from any2any_ros.data.town_conditions import RGB
+from any2any_ros.data.town.conditions import RGB
 
 Array = NDArray[np.float32]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from any2any_ros.data.town_conditions import Condition, shade
-from any2any_ros.data.town_mesh import Kind, Mesh
-from any2any_ros.data.town_things import COLOURS, Thing
+from any2any_ros.data.town.conditions import Condition, shade
+from any2any_ros.data.town.mesh import Kind, Mesh
+from any2any_ros.data.town.things import COLOURS, Thing
 
 
 def _tree(mesh: Mesh, thing: Thing, condition: Condition) -> None:

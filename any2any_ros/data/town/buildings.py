@@ -10,8 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from any2any_ros.data.town_mesh import Kind, Masonry, Mesh
-from any2any_ros.data.town_things import COLOURS, Thing
+from any2any_ros.data.town.mesh import Kind, Masonry, Mesh
+from any2any_ros.data.town.things import COLOURS, Thing
 
 SHOPS = (
     "bakery", "pharmacy", "bookshop", "butcher", "café", "hairdresser", "flower shop", "bicycle shop",

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from any2any_ros.data.town_route import Street, corners, streets
-from any2any_ros.data.town_settings import TownConfig
-from any2any_ros.data.town_things import Ground, Source, Thing
+from any2any_ros.data.town.route import Street, corners, streets
+from any2any_ros.data.town.settings import TownConfig
+from any2any_ros.data.town.things import Ground, Source, Thing
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in metres
 

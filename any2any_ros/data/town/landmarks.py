@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from any2any_ros.data.town_buildings import PROTOTYPES, SHOP_SIGNS
-from any2any_ros.data.town_lots import Lot, boundary, claim, house, trees
-from any2any_ros.data.town_plan import HUMS, MARGIN, Front, Plan
+from any2any_ros.data.town.buildings import PROTOTYPES, SHOP_SIGNS
+from any2any_ros.data.town.lots import Lot, boundary, claim, house, trees
+from any2any_ros.data.town.plan import HUMS, MARGIN, Front, Plan
 
 
 def place_landmarks(plan: Plan, squares: int) -> None:

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from any2any_ros.data.town_buildings import PROTOTYPES, SHOP_SIGNS
-from any2any_ros.data.town_landmarks import place_landmarks
-from any2any_ros.data.town_lots import alley, car_park, garden, house, twin
-from any2any_ros.data.town_plan import HUMS, MARGIN, Front, Plan, lay_roads
-from any2any_ros.data.town_settings import TownConfig
+from any2any_ros.data.town.buildings import PROTOTYPES, SHOP_SIGNS
+from any2any_ros.data.town.landmarks import place_landmarks
+from any2any_ros.data.town.lots import alley, car_park, garden, house, twin
+from any2any_ros.data.town.plan import HUMS, MARGIN, Front, Plan, lay_roads
+from any2any_ros.data.town.settings import TownConfig
 
 AMBIENT = ("hum", "hum", "hum", "generator", "traffic", "birds", "music", "chatter", "water", "workshop")
 WEIGHTS = np.array([p.weight for p in PROTOTYPES]) / sum(p.weight for p in PROTOTYPES)
