@@ -54,15 +54,17 @@ def describe(f: dataclasses.Field[Any]) -> str:
 
 
 class Checked:
-    """Base of every settings dataclass: refuses a value outside its range, naming the setting."""
+    """Base of every settings dataclass: refuses a value of another type or out of range, naming the setting."""
 
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
             m = f.metadata
             low, high = m["minimum"], m["maximum"]
+            kind = int | float if isinstance(f.default, float) else type(f.default)
             wrong = (
-                (m["choices"] and value not in m["choices"])
+                not isinstance(value, kind)
+                or (m["choices"] and value not in m["choices"])
                 or (low is not None and not value >= low)
                 or (high is not None and not value <= high)
             )

@@ -129,6 +129,8 @@ class ObservationSet:
     def take(self, index: ArrayLike) -> ObservationSet:
         """Return the rows `index`: integers, a slice's range, or a bool mask (N,)."""
         rows = np.atleast_1d(np.asarray(index))
+        if rows.dtype == bool and len(rows) != len(self):
+            raise Any2AnyError("Cannot take these rows", f"there are {len(rows)} flags for {len(self)}", "Give one a row")
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp)
         return ObservationSet(
             {m: v[rows] for m, v in self.embeddings.items()}, self.poses[rows], tuple(self.ids[i] for i in rows)
@@ -146,7 +148,14 @@ class ObservationSet:
     @staticmethod
     def concatenate(parts: Sequence[ObservationSet]) -> ObservationSet:
         """Stack sets; a modality that a part lacks becomes NaN rows there."""
-        width = {m: v.shape[1] for part in parts for m, v in part.embeddings.items()}
+        width: dict[str, int] = {}
+        for m, v in ((m, v) for part in parts for m, v in part.embeddings.items()):
+            if width.setdefault(m, v.shape[1]) != v.shape[1]:
+                raise Any2AnyError(
+                    f"Embeddings '{m}' cannot be stacked",
+                    f"they have {width[m]} and {v.shape[1]} dimensions",
+                    "Make both with one encoder and the same settings",
+                )
         columns = {
             m: np.concatenate([p.embeddings.get(m, np.full((len(p), d), np.nan, dtype=np.float32)) for p in parts])
             for m, d in width.items()

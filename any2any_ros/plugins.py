@@ -40,7 +40,12 @@ def _modules(kind: str) -> list[str]:
 def find(kind: str, name: str) -> type[Any]:
     """Return the class plugged in as `name` among `kind` ("encoders", "methods"); raise when there is none."""
     if "." in name:
-        candidates = list(_classes(name))
+        try:
+            candidates = list(_classes(name))
+        except (ImportError, TypeError) as error:  # TypeError: a leading dot
+            raise Any2AnyError(
+                f"'{name}' is no plug", str(error), "Give a module on the Python path, and install what it needs"
+            ) from error
         if len(candidates) == 1:
             return candidates[0]
         raise Any2AnyError(
@@ -93,12 +98,17 @@ def save(state: Any, path: Path) -> None:
             plain[f.name] = {"keys": list(value)}
         else:
             plain[f.name] = value
-    kind = type(state).__module__.removeprefix("any2any_ros.")
+    module = type(state).__module__
+    kind = module.removeprefix("any2any_ros.")
+    if kind == module or not _is_ours(kind):
+        raise Any2AnyError(
+            f"Cannot save the fitted state of {type(state).__name__}", f"nothing of '{module}' is ever read back",
+            "Put its file into any2any_ros/methods/",
+        )  # fmt: skip
     header = {"format": FORMAT, "class": f"{kind}:{type(state).__qualname__}", "values": plain}
+    text = json.dumps(header, indent=1).encode() + b"\n"
     write_atomically(path.with_suffix(".npz"), lambda stream: np.savez(stream, **arrays))
-    write_atomically(
-        path.with_suffix(".json"), lambda stream: stream.write(json.dumps(header, indent=1).encode() + b"\n")
-    )
+    write_atomically(path.with_suffix(".json"), lambda stream: stream.write(text))
 
 
 def load(path: Path) -> Any:
@@ -132,10 +142,14 @@ def _state_class(header: dict[str, Any]) -> type[Any]:
             "Fit it again with this version",
         )
     module, name = header["class"].split(":")
-    # Only our own classes: a file must not choose what code is imported.
-    if module.split(".")[0] not in ("methods", "encoders", "retrieval"):
+    if not _is_ours(module):
         raise Any2AnyError("Cannot read the fitted state", f"'{module}' is not ours", "Fit it again")
     cls: type[Any] = getattr(importlib.import_module(f"any2any_ros.{module}"), name)
     if not dataclasses.is_dataclass(cls):
         raise Any2AnyError("Cannot read the fitted state", f"'{name}' holds no state", "Fit it again")
     return cls
+
+
+def _is_ours(module: str) -> bool:
+    """Whether it is where fitted state lives: a file must not choose what code is imported."""
+    return module.split(".")[0] in ("methods", "encoders", "retrieval")

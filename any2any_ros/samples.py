@@ -63,23 +63,36 @@ def cloud(message: Any) -> NDArray[np.float32]:
             f"it promises {height} rows of {row} bytes and holds {data.size} bytes",
             "The driver or the recording cut it short: check them",
         )
-    wanted = [n for n in ("x", "y", "z", "intensity") if n in fields]
-    order = ">" if message.is_bigendian else "<"
-    dtype = np.dtype(
-        {
-            "names": wanted,
-            "formats": [order + POINT_TYPES[fields[n].datatype] for n in wanted],
-            "offsets": [fields[n].offset for n in wanted],
-            "itemsize": message.point_step,
-        }
-    )
+    dtype = _point_type(message, [fields[n] for n in ("x", "y", "z", "intensity") if n in fields])
     rows = data[: height * row].reshape(height, row)[:, : width * message.point_step]
     points = np.ascontiguousarray(rows).reshape(-1).view(dtype)
     out = np.zeros((points.size, 4), dtype=np.float32)
-    for column, name in enumerate(wanted):
-        out[:, column] = points[name]
-    # One sum tells whether a slower look at every point is needed at all.
-    return out if np.isfinite(out.sum()) else out[np.isfinite(out).all(axis=1)]
+    with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is left out, too
+        for column, name in enumerate(dtype.names or ()):
+            out[:, column] = points[name]
+        # One sum tells whether a slower look at every point is needed at all.
+        return out if np.isfinite(out.sum()) else out[np.isfinite(out).all(axis=1)]
+
+
+def _point_type(message: Any, wanted: list[Any]) -> np.dtype[Any]:
+    """Return the structure of one point, with the fields `wanted` only."""
+    for f in wanted:
+        if f.datatype not in POINT_TYPES or f.offset + int(POINT_TYPES[f.datatype][1]) > message.point_step:
+            raise Any2AnyError(
+                "Cannot use a point cloud",
+                f"field {f.name} of type {f.datatype} at byte {f.offset} is no part of a point of {message.point_step} "
+                "bytes",
+                "The driver describes its points wrongly: check it",
+            )
+    order = ">" if message.is_bigendian else "<"
+    return np.dtype(
+        {
+            "names": [f.name for f in wanted],
+            "formats": [order + POINT_TYPES[f.datatype] for f in wanted],
+            "offsets": [f.offset for f in wanted],
+            "itemsize": message.point_step,
+        }
+    )
 
 
 # encoding -> NumPy type, channels, OpenCV conversion to RGB (None: it is RGB)
@@ -119,7 +132,8 @@ def image(message: Any) -> NDArray[np.uint8]:
     data = np.frombuffer(message.data, dtype=np.uint8)
     height, width, step = message.height, message.width, message.step
     used = width * channels * dtype.itemsize
-    if height * width == 0 or step < used or data.size < height * step:
+    halved = channels == 2 and width % 2  # two pixels share their colour
+    if height * width == 0 or step < used or data.size < height * step or halved:
         raise Any2AnyError(
             "Cannot use an image",
             f"{width}x{height} {message.encoding} at {step} bytes a row does not fit its {data.size} bytes",
@@ -142,17 +156,26 @@ def _to_rgb(pixels: NDArray[Any], conversion: str | None) -> NDArray[np.uint8]:
 
 def compressed_image(message: Any) -> NDArray[np.uint8]:
     """Return a JPEG or PNG image (H, W, 3) uint8, RGB."""
-    import cv2
-
     data = np.frombuffer(message.data, dtype=np.uint8)
-    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    pixels = picture(data)
     if pixels is None:
         raise Any2AnyError(
             "Cannot use a compressed image",
             f"its {data.size} bytes ('{message.format}') are neither JPEG nor PNG, or are cut short",
             "Have the camera driver publish JPEG or PNG",
         )
-    return _to_rgb(pixels, "COLOR_BGR2RGB")
+    return pixels
+
+
+def picture(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """Return the picture (H, W, 3) uint8, RGB, in the bytes of a JPEG or PNG file; None when they are no whole one."""
+    import cv2
+
+    try:
+        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:  # its header asks for more pixels than any camera has
+        return None
+    return None if pixels is None else _to_rgb(pixels, "COLOR_BGR2RGB")
 
 
 def scan(message: Any) -> Scan:

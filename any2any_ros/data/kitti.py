@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from any2any_ros import samples
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS, Sound
 
@@ -102,12 +103,10 @@ def points(file: Path) -> NDArray[np.float32]:
 
 def picture(file: Path) -> NDArray[np.uint8]:
     """Return a picture (H, W, 3) uint8, RGB."""
-    import cv2
-
-    pixels = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    pixels = samples.picture(np.fromfile(file, dtype=np.uint8))
     if pixels is None:
         raise Any2AnyError(f"Cannot read the picture {file}", "it is no whole PNG or JPEG", "Copy or download it again")
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return pixels
 
 
 def sequences(root: Path) -> tuple[str, ...]:

@@ -161,7 +161,7 @@ class BestAvailable:
 
     def score(self, similarity: Floats) -> Float64:
         evidence = LikelihoodRatio(self.slope, self.intercept).evidence(similarity)
-        flat = evidence.reshape(*evidence.shape[:-2], -1)
+        flat = evidence.reshape(*evidence.shape[:-2], self.quality.size)
         best_first = flat[..., np.argsort(-self.quality.ravel(), kind="stable")]
         first = np.argmax(~np.isnan(best_first), axis=-1)[..., None]
         return np.asarray(np.take_along_axis(best_first, first, axis=-1)[..., 0])

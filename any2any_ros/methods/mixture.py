@@ -2,13 +2,15 @@
 
 A forward camera on the way back, a caption of an empty street: a sensor is often useless for a whole query, and
 an affine likelihood ratio, sure of a sensor that is right on average, then outvotes the ones that work. Here the
-observed similarities of a pair point to the true reference with probability 1 - lapse, as a softmax would, and
-with probability `lapse` at random:
+similarities of a pair of modalities to the R observed references point to the true one with probability 1 - lapse,
+as a softmax would, and with probability `lapse` at random:
 
-    evidence(r) = log( lapse + (1 - lapse) * R * softmax(slope * theta)_r )        over the R observed references
+    evidence(r) = log( lapse + (1 - lapse) * R * softmax(slope * theta)_r )
+    lapse       = LEAST + (1 - LEAST) * sigmoid(offset - trust * max(theta))
 
-The most a sensor can say against a reference is log(lapse). The sum over pairs is the log of the posterior over
-references, up to a constant, under a uniform prior and independent lapses; a missing pair adds exactly nothing.
+A query that resembles nothing in the map well is likelier a lapse: `trust` >= 0. The most a sensor can say against
+a reference is log(lapse). The sum over pairs is the log of the posterior over references, up to a constant, under
+a uniform prior and independent lapses; a missing pair adds exactly nothing.
 """
 
 from __future__ import annotations
@@ -26,32 +28,41 @@ Float64 = NDArray[np.float64]
 Labels = NDArray[np.bool_]
 
 PAIRS, REFERENCES = (-2, -1), -3  # axes
-STARTS = (-1.0, 0.0, 1.0, 2.0, 3.0, 4.0)  # log slopes per spread of the similarities; the search starts at the best
-STRONGEST = 8.0  # a log slope beyond is a pair separated by luck
-LEAST_LAPSE = 0.01  # no calibration set is large enough to show that a sensor never fails
+LEAST = 0.02  # lapse; neighbouring frames are alike, and no calibration drive shows that a sensor never fails
+STEEPEST = 8.0  # a log slope beyond is a pair separated by luck
+STARTS = (0.0, 1.0, 2.0, 3.0, 4.0)  # log slopes per spread of the similarities; the search starts at the best
+FLATTEN = 0.005  # a weak pull of log trust towards 0, without which nothing holds it where nothing ever lapses
+NEVER = (0.0, np.inf, 0.0)  # slope, offset, trust of a pair that always lapses
 
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """slope, lapse (Mq, Mr): how sharply each pair points, and how often it does not; lapse 1 = never of use."""
+    """How sharply each pair points (slope) and when it does not (offset, trust), all (Mq, Mr)."""
 
     plug: ClassVar[str] = "mixture"
 
     slope: Float64
-    lapse: Float64
+    offset: Float64
+    trust: Float64
 
     @classmethod
     def fit(cls, similarity: Floats, positive: Labels) -> Mixture:
         """Fit each pair by maximum likelihood of the right references."""
-        slope, lapse = np.zeros(similarity.shape[PAIRS[0] :]), np.ones(similarity.shape[PAIRS[0] :])
-        for q, r in np.ndindex(*slope.shape):
-            slope[q, r], lapse[q, r] = _fit_pair(similarity[..., q, r], positive)
-        return cls(slope, lapse)
+        found = np.zeros((3, *similarity.shape[PAIRS[0] :]))
+        for q, r in np.ndindex(*found.shape[1:]):
+            found[:, q, r] = _fit_pair(similarity[..., q, r], positive)
+        return cls(*found)
 
     def evidence(self, similarity: Floats) -> Float64:
         """Return each pair's evidence (..., R, Mq, Mr); NaN stays NaN."""
         theta = np.asarray(similarity, dtype=np.float64)
-        return _evidence(theta, self.slope, self.lapse)
+        seen = ~np.isnan(theta)
+        best = np.where(seen, theta, -1e300).max(axis=REFERENCES, keepdims=True, initial=-1e300)
+        weight = np.where(seen, np.exp(self.slope * (theta - best)), 0.0)
+        count = np.maximum(seen.sum(axis=REFERENCES, keepdims=True), 1)
+        share = weight / np.maximum(weight.sum(axis=REFERENCES, keepdims=True), 1e-300)
+        lapse = _lapse(self.offset - self.trust * best)
+        return np.where(seen, np.log(lapse + (1.0 - lapse) * count * share), np.nan)
 
     def score(self, similarity: Floats) -> Float64:
         evidence = self.evidence(similarity)
@@ -63,46 +74,43 @@ class Mixture:
         return np.asarray(expit(self.evidence(similarity)))
 
 
-def _evidence(theta: Float64, slope: Float64, lapse: Float64) -> Float64:
-    """Return log(lapse + (1 - lapse) * R * softmax(slope * theta)) along the references' axis."""
-    seen = ~np.isnan(theta)
-    highest = np.where(seen, theta, -np.inf).max(axis=REFERENCES, keepdims=True, initial=-1e300)
-    weight = np.where(seen, np.exp(slope * (theta - highest)), 0.0)
-    count = np.maximum(seen.sum(axis=REFERENCES, keepdims=True), 1)
-    share = weight / np.maximum(weight.sum(axis=REFERENCES, keepdims=True), 1e-300)
-    return np.where(seen, np.log(lapse + (1.0 - lapse) * count * share), np.nan)
+def _lapse(logit: Float64) -> Float64:
+    return np.asarray(LEAST + (1.0 - LEAST) * expit(logit))
 
 
-def _fit_pair(theta: Floats, positive: Labels) -> tuple[float, float]:
-    """Fit on similarities (Q, R) with labels (Q, R); a pair from which nothing can be learnt always lapses."""
+def _fit_pair(theta: Floats, positive: Labels) -> tuple[float, float, float]:
+    """Return slope, offset and trust for similarities (Q, R) with labels (Q, R)."""
     theta = np.asarray(theta, dtype=np.float64)
     usable = (positive & ~np.isnan(theta)).any(axis=1)
     theta, right = theta[usable], positive[usable] & ~np.isnan(theta[usable])
     spread = float(np.nanstd(theta)) if theta.size else 0.0
     if len(theta) < 2 or spread == 0:
-        return 0.0, 1.0
+        return NEVER
     # What a step of the search needs, worked out once: similarities below each query's best, in units of the
-    # spread, and where among them the right references are.
-    below = (theta - np.nanmax(theta, axis=1, keepdims=True)) / spread
+    # spread; where among them the right references are; and how good each query's best is among all queries' best.
+    best = np.nanmax(theta, axis=1)
+    below = (theta - best[:, None]) / spread
     query, _ = np.nonzero(right)
     at_right, count = below[right], (~np.isnan(below)).sum(axis=1)
     below = np.nan_to_num(below, nan=-np.inf)
+    middle, scale = float(best.mean()), float(best.std()) or 1.0
+    quality = (best - middle) / scale
 
     def loss(x: Float64) -> float:
         """Mean negative log-likelihood of the right references, against picking one of them at random."""
-        slope, lapse = _natural(x)
-        total = np.exp(slope * below).sum(axis=1)
-        likelihood = lapse + (1 - lapse) * (count / total)[query] * np.exp(slope * at_right)
-        return -float(np.log(np.bincount(query, likelihood) / np.bincount(query)).mean())
+        slope, lapse = np.exp(min(x[0], STEEPEST)), _lapse(x[1] - np.exp(x[2]) * quality)
+        pointed = (count / np.exp(slope * below).sum(axis=1))[query] * np.exp(slope * at_right)
+        likelihood = lapse[query] + (1 - lapse[query]) * pointed
+        gain = np.log(np.bincount(query, likelihood) / np.bincount(query)).mean()
+        return float(FLATTEN * x[2] ** 2 - gain)
 
-    start = min(((s, 0.0) for s in STARTS), key=lambda x: loss(np.array(x)))
-    best = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-2, "fatol": 1e-4})
-    if best.fun >= 0:  # no better than not listening
-        return 0.0, 1.0
-    slope, lapse = _natural(best.x)
-    return slope / spread, lapse
-
-
-def _natural(x: Float64) -> tuple[float, float]:
-    """Return slope and lapse from the unbounded numbers that are searched."""
-    return float(np.exp(min(x[0], STRONGEST))), float(LEAST_LAPSE + (1 - LEAST_LAPSE) * expit(x[1]))
+    start = min((np.array([s, 0.0, 0.0]) for s in STARTS), key=loss)
+    # A simplex of our own: the default one hardly moves a coordinate that starts at 0.
+    simplex = start + np.vstack([np.zeros(3), np.diag([0.5, 1.0, 0.5])])
+    options = {"initial_simplex": simplex, "xatol": 1e-2, "fatol": 1e-4, "maxiter": 600}
+    found = minimize(loss, start, method="Nelder-Mead", options=options)
+    if found.fun >= 0:  # no better than not listening
+        return NEVER
+    steepness, offset, log_trust = found.x
+    trust = float(np.exp(log_trust)) / scale
+    return float(np.exp(min(steepness, STEEPEST))) / spread, float(offset + trust * middle), trust

@@ -13,6 +13,7 @@ from typing import Any
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
@@ -66,7 +67,10 @@ class ManagedNode(LifecycleNode):
         return self._attempt(self.cleanup) or super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._attempt(self.deactivate) or self._attempt(self.cleanup) or super().on_shutdown(state)
+        undone = {"active": (self.deactivate, self.cleanup), "inactive": (self.cleanup,)}.get(state.label, ())
+        for step in undone:
+            self._attempt(step)
+        return super().on_shutdown(state)
 
     def _attempt(self, step: Callable[[], None]) -> TransitionCallbackReturn | None:
         """Run one transition's work; log what went wrong instead of swallowing it, as rclpy would."""
@@ -130,7 +134,7 @@ def start(arguments: list[str] | None = None) -> None:
 
 
 def spin(node: Node, stop: Stop) -> None:
-    """Run a node's callbacks until told to stop, then take it down in order."""
+    """Run a node's callbacks until told to stop."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
@@ -138,15 +142,24 @@ def spin(node: Node, stop: Stop) -> None:
             executor.spin_once(timeout_sec=0.1)
     finally:
         executor.shutdown()
-        node.destroy_node()
-        rclpy.try_shutdown()
 
 
 def main(make_node: Callable[[], ManagedNode], arguments: list[str] | None = None) -> int:
     """Be the main() of a node's process; returns its exit code."""
     stop = Stop()
     start(arguments)
-    node = make_node()
-    node.autostart()
-    spin(node, stop)
+    try:
+        node = make_node()
+    except (Any2AnyError, ParameterException) as error:
+        print(error, file=sys.stderr)
+        rclpy.try_shutdown()
+        return 2
+    try:
+        node.autostart()
+        spin(node, stop)
+    finally:
+        # Threads that encode would keep the process alive: end them before ROS goes.
+        node.trigger_shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
     return 0

@@ -110,6 +110,12 @@ def calibrate(
             for f in usable
         ]
         judged.append((cls, [judgement for part in parts for judgement in part]))
+    if not judged[0][1]:
+        raise Any2AnyError(
+            f"Cannot calibrate map '{reference.name}'",
+            f"the drive has {', '.join(queries.modalities) or 'no sensor'}, the map {', '.join(reference.encoders)}",
+            "Give a drive with a sensor that the map knows",
+        )
     table = [_row(cls.plug, judgements) for cls, judgements in judged]
     best = max(range(len(table)), key=lambda i: (table[i]["recall@1"], table[i]["recall@5"]))
     table[best]["chosen"] = True
@@ -184,8 +190,12 @@ def save(calibration: Calibration, folder: Path) -> None:
         "table": calibration.table,
     }
     (unfinished / "calibration.json").write_text(json.dumps(header, indent=1))
-    shutil.rmtree(target, ignore_errors=True)
+    old = folder / f".{FOLDER}.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
     unfinished.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def load(folder: Path) -> Calibration | None:
@@ -205,7 +215,7 @@ def load(folder: Path) -> Calibration | None:
             header["same_place"],
             header["table"],
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise Any2AnyError(
             f"Cannot read the calibration in {folder}", str(error), "Calibrate again: any2any calibrate MAP DRIVE"
         ) from error

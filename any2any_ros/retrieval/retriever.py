@@ -68,7 +68,7 @@ class Retriever:
             accepted = self.confidence.accepts(candidates, seen)
             inside = rows[: self.confidence.place_set(candidates, seen)]
         return Ranking(
-            self._matches(best, probability, scores, self._explained(similarity[best], seen)),
+            self._matches(best, probability, scores, self._explained(similarity, best, seen)),
             seen,
             missing,
             accepted,
@@ -99,10 +99,13 @@ class Retriever:
             for row, p, pair in zip(rows, probability, pairs, strict=True)
         )
 
-    def _explained(self, similarity: NDArray[np.float32], seen: tuple[str, ...]) -> NDArray[np.float64]:
+    def _explained(
+        self, similarity: NDArray[np.float32], rows: NDArray[np.intp], seen: tuple[str, ...]
+    ) -> NDArray[np.float64]:
         """Return what each pair says about each match (K, Mq seen, Mr), where the fusion can tell."""
         explain = getattr(self.fusion, "pair_probability", None)
-        p = np.full(similarity.shape, np.nan) if explain is None else explain(similarity)
+        # Explained among all references: some fusions (mixture) weigh one against the others.
+        p = np.full(similarity[rows].shape, np.nan) if explain is None else explain(similarity)[rows]
         return np.asarray(p[:, [self.modalities.index(m) for m in seen]])
 
     def _spread(self, rows: NDArray[np.intp]) -> float:

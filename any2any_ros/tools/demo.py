@@ -34,6 +34,7 @@ from any2any_ros.tools import _arguments, _live, _ros, _tables, build_map, calib
 
 CALIBRATION_SHARE = 1 / 3  # of the town's blocks
 APART = 2 * ON_ROADS.hit_radius  # m between calibration and test places, at least
+FEW = 10  # rankings of a pattern that only a moment of transition makes: listed apart, no recall to speak of
 # Who is silent when, as shares of the drive: each alone, two at once, three, all.
 SILENCES = (
     ("camera", 0.08, 0.17),
@@ -142,6 +143,7 @@ def _report(
     right = splits.positives(queries.poses, reference.places.poses, ON_ROADS.hit_radius)
     fitted = calibration.load(out / "map")
     assert fitted is not None
+    groups = _live.groups(answers, len(reference))
     period = float(np.median(np.diff(laps.test.stamps_ns))) / 1e9
     return {
         "hit_radius": ON_ROADS.hit_radius,
@@ -153,7 +155,8 @@ def _report(
         "fusions": [{k: v for k, v in row.items() if k != "patterns"} for row in fitted.table],
         "live": {"overall": _overall(answers, len(reference))},
         "continuity": _live.continuity(live, laps.test, period, _source_timeout()),
-        "groups": _live.groups(answers, len(reference)),
+        "groups": [group for group in groups if group["queries"] >= FEW],
+        "transitions": [group for group in groups if group["queries"] < FEW],
         "library": evaluation.evaluate(retriever, queries, right)[::-1],
     }, answers
 

@@ -24,7 +24,7 @@ class TownConfig(Checked):
     speed: float = setting(6.0, "driving speed", unit="m/s", minimum=0.5, maximum=40)
     rate: float = setting(4.0, "frames in a second", unit="Hz", minimum=0.5, maximum=20)
     likeness: float = setting(
-        0.5, "share of houses that copy their neighbour: more makes streets alike", minimum=0, maximum=1
+        0.7, "share of houses that copy their neighbour: more makes streets alike", minimum=0, maximum=1
     )
 
     first_lap: str = setting("summer", "light, season and weather of lap 00", choices=CONDITIONS)
@@ -41,7 +41,7 @@ class TownConfig(Checked):
     )
     parked: float = setting(0.55, "share of parking bays taken, drawn anew each lap", minimum=0, maximum=1)
     traffic: float = setting(
-        2.0, "vans, lorries and groups of people close to the robot on 100 m", minimum=0, maximum=30
+        8.0, "vans, lorries and groups of people close to the robot on 100 m", minimum=0, maximum=30
     )
 
     points: int = setting(60000, "least points in a LiDAR scan", minimum=1000, maximum=150000)

@@ -1,0 +1,96 @@
+"""What several test files use: real data where it is there, and a small drive written as a KITTI folder."""
+
+import os
+import wave
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# Two cores are shared with other processes: how long one example takes says nothing.
+settings.register_profile("any2any", deadline=None)
+settings.load_profile("any2any")
+
+ROOT = Path(__file__).parents[1]
+PLACES, SPACING, PERIOD = 24, 6.0, 0.5  # of the drive below: places on a ring, metres and seconds between them
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The small real data beside the checkout."""
+    folder = Path(os.environ.get("ANY2ANY_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no {folder}: real data for tests that need it; set ANY2ANY_DATA to where it is")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def laps(tmp_path_factory):
+    """A KITTI odometry folder: 00 and 01 drive one ring of 24 places, 02 drives it twice; every place is distinct.
+
+    The first frame has no sound (times start at 0). In 01, frame 3 has no picture, 5 no scan, 7 no caption.
+    """
+    root = tmp_path_factory.mktemp("laps") / "ring"
+    for sequence, rounds in (("00", 1), ("01", 1), ("02", 2)):
+        _write_drive(root, sequence, rounds)
+    folder = root / "sequences" / "01"
+    (folder / "image_2" / "000003.png").unlink()
+    (folder / "velodyne" / "000005.bin").unlink()
+    lines = (folder / "captions.txt").read_text().split("\n")
+    (folder / "captions.txt").write_text("\n".join("" if i == 7 else line for i, line in enumerate(lines)))
+    return root
+
+
+def _write_drive(root, sequence, rounds):
+    folder, frames = root / "sequences" / sequence, PLACES * rounds
+    for name in ("velodyne", "image_2"):
+        (folder / name).mkdir(parents=True)
+    (root / "poses").mkdir(exist_ok=True)
+    sound, captions, poses = [], [], []
+    for frame in range(frames):
+        place = frame % PLACES
+        own, noise = np.random.default_rng(place), np.random.default_rng([int(sequence), frame])
+        _cloud(own, noise).tofile(folder / "velodyne" / f"{frame:06d}.bin")
+        cv2.imwrite(str(folder / "image_2" / f"{frame:06d}.png"), _picture(own, noise))
+        captions.append("houses {}, {} and {}".format(*own.integers(100, 1000, 3)))
+        if frame:  # frame i's sound is heard before it
+            sound.append(_hum(own, noise))
+        poses.append(_camera_pose(2 * np.pi * frame / PLACES))
+    np.savetxt(folder / "times.txt", PERIOD * np.arange(frames), fmt="%e")
+    np.savetxt(root / "poses" / f"{sequence}.txt", np.reshape(poses, (-1, 12)), fmt="%.12e")
+    (folder / "calib.txt").write_text("Tr: 0 -1 0 0 0 0 -1 -0.08 1 0 0 -0.27\n")
+    (folder / "captions.txt").write_text("\n".join(captions) + "\n")
+    with wave.open(str(folder / "audio.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(np.concatenate(sound).astype("<i2").tobytes())
+
+
+def _cloud(own, noise):
+    pillars = own.uniform([-30, -30, 0.5], [30, 30, 12], (30, 3))
+    points = np.repeat(pillars, 12, axis=0)
+    points[:, 2] = points[:, 2] * np.tile(np.linspace(0, 1, 12), 30) - 1.7
+    points[:, :2] += noise.normal(0, 0.2, (len(points), 2))
+    return np.c_[points, noise.random(len(points))].astype(np.float32)
+
+
+def _picture(own, noise):
+    blocks = own.integers(0, 255, (5, 12, 3)).astype(np.uint8)
+    pixels = cv2.resize(blocks, (96, 40), interpolation=cv2.INTER_NEAREST)
+    return np.clip(pixels + noise.normal(0, 8, pixels.shape), 0, 255).astype(np.uint8)
+
+
+def _hum(own, noise):
+    t = np.arange(int(PERIOD * 8000)) / 8000
+    pitches = own.uniform(100, 3500, 5)
+    return 2000 * np.sin(2 * np.pi * pitches[:, None] * t).sum(axis=0) + noise.normal(0, 300, len(t))
+
+
+def _camera_pose(angle):
+    """Return the camera's pose (3, 4) on the ring: x right, y down, z forward."""
+    radius = PLACES * SPACING / (2 * np.pi)
+    forward, right = np.array([-np.sin(angle), 0, np.cos(angle)]), np.array([np.cos(angle), 0, np.sin(angle)])
+    return np.column_stack([right, [0, 1, 0], forward, radius * right])

@@ -1,0 +1,160 @@
+"""The nouns: what is refused at the door, and that missing stays missing."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.observation import Embedding, Match, Observation, ObservationSet, Ranking
+
+NAN = np.nan
+
+
+def sample(n=4):
+    camera = np.arange(2 * n, dtype=np.float32).reshape(n, 2)
+    camera[1] = NAN
+    poses = np.tile(np.eye(4), (n, 1, 1))
+    poses[:, 0, 3] = np.arange(n)
+    ids = tuple(f"drive/{i}" for i in range(n))
+    return ObservationSet({"lidar": np.ones((n, 3)), "camera": camera}, poses, ids)
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ([], "not (D,)"),
+        ([[1, 2]], "not (D,)"),
+        ([1, NAN, np.inf], "2 of its 3 values are not finite"),
+        ([1e39], "1 of its 1 values"),  # too large for float32
+    ],
+)
+def test_a_vector_that_cannot_be_compared_is_refused(values, why):
+    for make in (lambda: Embedding("camera", values, 0), lambda: Observation({"camera": values})):
+        with pytest.raises(Any2AnyError, match="'camera' has no usable vector") as error:
+            make()
+        assert why in error.value.why
+
+
+def test_vectors_become_contiguous_float32():
+    strided = np.arange(10, dtype=np.float64)[::2]
+    for vector in (Embedding("m", strided, 0).vector, Observation({"m": strided}).embeddings["m"]):
+        assert vector.dtype == np.float32 and vector.flags["C_CONTIGUOUS"]
+        assert vector.tolist() == [0, 2, 4, 6, 8]
+
+
+def test_an_observation_keeps_only_what_it_is_asked_to():
+    seen = Observation({"lidar": [1.0], "camera": [2.0]}, 5)
+    assert seen.modalities == ("camera", "lidar")
+    assert seen.only(["lidar", "audio"]).modalities == ("lidar",) and seen.only(["lidar"]).stamp_ns == 5
+    assert seen.only([]).embeddings == {}
+
+
+def test_one_observation_is_a_set_of_one_without_a_pose():
+    one = Observation({"lidar": [1.0, 2.0]}).as_set()
+    assert len(one) == 1 and one.embeddings["lidar"].tolist() == [[1, 2]] and np.isnan(one.poses).all()
+    assert len(Observation({}).as_set()) == 1
+
+
+def test_present_tells_the_rows_that_have_a_modality():
+    assert sample().present("camera").tolist() == [True, False, True, True]
+    assert sample().present("lidar").all()
+    assert not sample().present("audio").any() and len(sample().present("audio")) == 4
+
+
+def test_a_row_leaves_its_missing_modalities_out():
+    rows = list(sample())
+    assert [row.modalities for row in rows] == [("camera", "lidar"), ("lidar",), *[("camera", "lidar")] * 2]
+    assert rows[2].embeddings["camera"].tolist() == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("index", "ids"),
+    [
+        ([2, 0], ["drive/2", "drive/0"]),
+        (np.array([False, True, False, True]), ["drive/1", "drive/3"]),
+        (range(1, 3), ["drive/1", "drive/2"]),
+        (3, ["drive/3"]),
+        ([], []),
+        ([-1], ["drive/3"]),
+    ],
+)
+def test_take_keeps_rows_together(index, ids):
+    taken = sample().take(index)
+    assert list(taken.ids) == ids
+    assert taken.poses[:, 0, 3].tolist() == [float(i[-1]) for i in ids]
+    assert taken.embeddings["lidar"].shape == (len(ids), 3)
+    assert np.isnan(taken.embeddings["camera"]).all(axis=1).tolist() == [i == "drive/1" for i in ids]
+
+
+def test_a_mask_of_another_length_is_refused():
+    with pytest.raises(Any2AnyError, match="3 flags for 4"):
+        sample().take(np.array([True, False, True]))
+
+
+def test_only_drops_columns_and_keeps_rows():
+    less = sample().only(["camera"])
+    assert less.modalities == ("camera",) and less.ids == sample().ids
+    assert len(sample().only([])) == 4
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "poses", "ids", "why"),
+    [
+        ({}, np.zeros((2, 4, 4)), ("a",), "1 ids but poses of shape (2, 4, 4)"),
+        ({}, np.zeros((1, 3, 4)), ("a",), "poses of shape (1, 3, 4)"),
+        ({}, np.zeros((2, 4, 4)), ("a", "a"), "stands twice"),
+        ({"m": np.zeros((3, 2))}, np.zeros((2, 4, 4)), ("a", "b"), "(3, 2) for 2 ids"),
+        ({"m": np.zeros(2)}, np.zeros((2, 4, 4)), ("a", "b"), "(2,) for 2 ids"),
+        ({"m": [[1, NAN], [1, 2]]}, np.zeros((2, 4, 4)), ("a", "b"), "in part only"),
+        ({"m": [[1, np.inf], [1, 2]]}, np.zeros((2, 4, 4)), ("a", "b"), "in part only"),
+        ({"m": [[np.inf, np.inf], [1, 2]]}, np.zeros((2, 4, 4)), ("a", "b"), "in part only"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(embeddings, poses, ids, why):
+    with pytest.raises(Any2AnyError) as error:
+        ObservationSet(embeddings, poses, ids)
+    assert why in error.value.why
+
+
+def test_poses_stay_float64():
+    far = np.eye(4)[None] * 1.0
+    far[0, 0, 3] = 500_000.123_456  # metres, as in UTM: float32 would lose the centimetres
+    assert ObservationSet({}, far, ("a",)).poses[0, 0, 3] == 500_000.123_456
+
+
+def test_stacked_sets_fill_what_a_part_lacks_with_nan():
+    whole = sample().only(["camera"])
+    other = ObservationSet({"audio": np.ones((2, 5))}, np.zeros((2, 4, 4)), ("x", "y"))
+    stacked = ObservationSet.concatenate([whole, other])
+    assert stacked.ids == (*whole.ids, "x", "y") and stacked.poses.shape == (6, 4, 4)
+    assert stacked.present("camera").tolist() == [True, False, True, True, False, False]
+    assert stacked.present("audio").tolist() == [False] * 4 + [True] * 2
+    assert stacked.embeddings["audio"].dtype == np.float32
+
+
+def test_stacking_nothing_is_empty():
+    assert len(ObservationSet.concatenate([])) == 0
+
+
+def test_stacking_two_widths_is_refused():
+    one, other = sample(), ObservationSet({"lidar": np.ones((1, 7))}, np.zeros((1, 4, 4)), ("x",))
+    with pytest.raises(Any2AnyError, match=r"'lidar'.*3 and 7"):
+        ObservationSet.concatenate([one, other])
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, unique=True), st.lists(st.booleans(), min_size=4, max_size=4))
+def test_taking_then_stacking_gives_the_rows_back(order, mask):
+    whole, mask = sample(), np.array(mask)
+    parts = ObservationSet.concatenate([whole.take(mask), whole.take(~mask)])
+    again = parts.take([parts.ids.index(i) for i in whole.ids])
+    np.testing.assert_array_equal(again.embeddings["camera"], whole.embeddings["camera"])
+    np.testing.assert_array_equal(again.poses, whole.poses)
+    assert whole.take(order).ids == tuple(whole.ids[i] for i in order)
+
+
+def test_a_ranking_of_nothing_is_improbable():
+    assert Ranking((), ()).probability == 0
+    match = Match("a", 0.7, 1.0, np.eye(4), np.empty((0, 0)))
+    assert Ranking((match,), ("lidar",)).probability == 0.7
