@@ -47,10 +47,14 @@ class Embedding:
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What is alive at one moment: vectors (D,) by modality; a missing modality is an absent key."""
+    """What is alive at one moment: vectors (D,) by modality; a missing modality is an absent key.
+
+    stamps_ns: when each of them was sensed, where that is known apart from the moment's own stamp.
+    """
 
     embeddings: Mapping[str, Array]
     stamp_ns: int = 0
+    stamps_ns: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         checked = {m: finite_vector(v, f"embedding '{m}'") for m, v in self.embeddings.items()}
@@ -63,7 +67,8 @@ class Observation:
     def only(self, modalities: Iterable[str]) -> Observation:
         """Return the same moment with no other sensors than `modalities`."""
         wanted = set(modalities)
-        return Observation({m: v for m, v in self.embeddings.items() if m in wanted}, self.stamp_ns)
+        kept = {m: v for m, v in self.embeddings.items() if m in wanted}
+        return Observation(kept, self.stamp_ns, self.stamps_ns)
 
     def as_set(self) -> ObservationSet:
         """Return a set of this one observation; its pose is unknown."""
@@ -130,7 +135,9 @@ class ObservationSet:
         """Return the rows `index`: integers, a slice's range, or a bool mask (N,)."""
         rows = np.atleast_1d(np.asarray(index))
         if rows.dtype == bool and len(rows) != len(self):
-            raise Any2AnyError("Cannot take these rows", f"there are {len(rows)} flags for {len(self)}", "Give one a row")
+            raise Any2AnyError(
+                "Cannot take these rows", f"there are {len(rows)} flags for {len(self)}", "Give one a row"
+            )
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp)
         return ObservationSet(
             {m: v[rows] for m, v in self.embeddings.items()}, self.poses[rows], tuple(self.ids[i] for i in rows)
@@ -185,7 +192,7 @@ class Ranking:
     """The answer: matches best first, the modalities used and missing, whether to act on it, and the place set.
 
     place_set: ids among which the true place is with the stated coverage. `reference_modalities` names the
-    columns of every match's `pair_probability`.
+    columns of every match's `pair_probability`. stamps_ns: when each modality used was sensed.
     """
 
     matches: tuple[Match, ...]
@@ -195,7 +202,8 @@ class Ranking:
     place_set: tuple[str, ...] = ()
     stamp_ns: int = 0
     ambiguous: bool = False
-    reference_modalities: tuple[str, ...] = field(default=())
+    reference_modalities: tuple[str, ...] = ()
+    stamps_ns: tuple[int, ...] = ()
 
     @property
     def probability(self) -> float:

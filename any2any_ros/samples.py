@@ -219,6 +219,20 @@ TYPES: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 
+def example(kind: str) -> Any:
+    """Return a sample of `kind` that any encoder can use: a node's first real one should not pay for the warm-up."""
+    draw = np.random.default_rng(0)
+    if kind == "image":
+        return draw.integers(0, 255, (96, 192, 3), dtype=np.uint8)
+    if kind == "cloud":
+        return draw.uniform(-20, 20, (2000, 4)).astype(np.float32)
+    if kind == "scan":
+        return Scan(draw.uniform(2, 10, 360).astype(np.float32), -np.pi, np.pi / 180, 30.0)
+    if kind == "sound":
+        return Sound(draw.uniform(-0.5, 0.5, 48000).astype(np.float32), 48000)
+    return "a place to warm up"
+
+
 def types_of(kind: str) -> tuple[str, ...]:
     """Return the ROS types that carry samples of `kind`, the plain one first."""
     return tuple(name for name, (its_kind, _) in TYPES.items() if its_kind == kind)

@@ -62,7 +62,9 @@ class CarmenDrive:
         if modality not in self.modalities:
             return None
         beams = self.ranges.shape[1]
-        return Scan(self.ranges[i], -np.pi / 2, np.pi / (beams - beams % 2), NO_RETURN)
+        # Angles as a LaserScan message carries them, so that a log and its bag give the same vectors.
+        first, step = np.float32(-np.pi / 2), np.float32(np.pi / (beams - beams % 2))
+        return Scan(self.ranges[i], float(first), float(step), NO_RETURN)
 
 
 def read(path: Path) -> CarmenDrive:

@@ -26,6 +26,7 @@ Poses = NDArray[np.float64]
 ROS_FROM_CAMERA = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], dtype=np.float64)
 CLOUDS = ("velodyne", "velodyne_points/data")
 PICTURES = ("image_2", "image_02/data", "image_02")
+START = NS  # when a drive's time 0 is: ROS takes a stamp of 0 for no stamp at all
 RAW_PERIOD = 0.1  # s; KITTI's sensors run at 10 Hz, and frame numbers count them
 
 
@@ -80,13 +81,28 @@ class KittiDrive:
     def _heard(self, i: int) -> Sound | None:
         if self.sound is None:
             return None
-        with wave.open(str(self.sound)) as recording:
+        with _recording(self.sound) as recording:
             rate = recording.getframerate()
-            first, last = (round(t * rate / NS) for t in (self.heard_from_ns[i], self.stamps_ns[i]))
+            first, last = (round((t - START) * rate / NS) for t in (self.heard_from_ns[i], self.stamps_ns[i]))
             first = min(first, recording.getnframes())
             recording.setpos(first)
-            raw = np.frombuffer(recording.readframes(last - first), dtype="<i2")
-        return Sound(raw.astype(np.float32) / np.float32(32768), rate) if raw.size else None
+            data, frame = recording.readframes(last - first), 2 * recording.getnchannels()
+        raw = np.frombuffer(data[: len(data) - len(data) % frame], dtype="<i2")
+        mono = raw.reshape(-1, frame // 2).mean(axis=1, dtype=np.float32)
+        return Sound(mono / np.float32(32768), rate) if mono.size else None
+
+
+def _recording(file: Path) -> wave.Wave_read:
+    try:
+        recording = wave.open(str(file), "rb")
+    except (wave.Error, EOFError, OSError) as error:
+        raise Any2AnyError(f"Cannot read the sound {file}", str(error) or "it is cut short", "Copy it again") from error
+    if recording.getsampwidth() != 2:
+        recording.close()
+        raise Any2AnyError(
+            f"Cannot read the sound {file}", f"its samples have {8 * recording.getsampwidth()} bits", "Convert it to 16"
+        )
+    return recording
 
 
 def points(file: Path) -> NDArray[np.float32]:
@@ -136,7 +152,7 @@ def read(root: Path, sequence: str | None = None) -> KittiDrive:
         files,
         _captions(folder, frames),
         sound if sound.exists() else None,
-        np.concatenate([[0], stamps[:-1]]),
+        np.concatenate([[START], stamps[:-1]]),
     )
 
 
@@ -150,7 +166,7 @@ def _listed(folder: Path, places: tuple[str, ...], *endings: str) -> dict[str, P
 
 
 def _stamps(folder: Path, frames: list[str]) -> NDArray[np.int64]:
-    """Return each frame's time in ns: from times.txt (s), timestamps.txt (dates), or the frame number at 10 Hz."""
+    """Return each frame's time in ns: START and times.txt (s), timestamps.txt (dates), or the frame number at 10 Hz."""
     number = [int(frame) for frame in frames]
     seconds = folder / "times.txt"
     dates = next((p for p in (folder / "velodyne_points/timestamps.txt", folder / "image_02/timestamps.txt")
@@ -158,12 +174,20 @@ def _stamps(folder: Path, frames: list[str]) -> NDArray[np.int64]:
     if seconds.exists():
         times = _numbers(seconds, 1)[:, 0]
     elif dates is not None:
-        days = [datetime.fromisoformat(line[:26]) for line in dates.read_text().split("\n") if line]
-        times = np.array([(day - days[0]).total_seconds() for day in days])
+        times = _seconds(dates)
     else:
         times = RAW_PERIOD * np.arange(max(number) + 1, dtype=np.float64)
     _enough(folder, "times", len(times), max(number) + 1)
-    return np.asarray(np.round(times[number] * NS), dtype=np.int64)
+    return START + np.asarray(np.round(times[number] * NS), dtype=np.int64)
+
+
+def _seconds(dates: Path) -> NDArray[np.float64]:
+    """Return the seconds (N,) since the first of a file's dates, one a line."""
+    try:
+        days = [datetime.fromisoformat(line[:26]) for line in dates.read_text().splitlines() if line]
+    except ValueError as error:
+        raise Any2AnyError(f"Cannot read {dates}", str(error), "Copy or download it again") from error
+    return np.array([(day - days[0]).total_seconds() for day in days])
 
 
 def _poses(root: Path, folder: Path, sequence: str | None, frames: list[str]) -> Poses:
@@ -190,9 +214,10 @@ def _camera_from_lidar(folder: Path) -> Poses:
     values = next((line.split()[1:] for line in rows if line.split(":")[0] in ("Tr", "Tr_velo_cam")), None)
     if values is None:
         return np.asarray(ROS_FROM_CAMERA.T)
-    if len(values) != 12:
-        raise Any2AnyError(f"Cannot read {calib}", f"Tr has {len(values)} numbers, not 12", "Copy it again")
-    return np.vstack([np.array(values, dtype=np.float64).reshape(3, 4), [0, 0, 0, 1]])
+    try:
+        return np.vstack([np.array(values, dtype=np.float64).reshape(3, 4), [0, 0, 0, 1]])
+    except ValueError as error:
+        raise Any2AnyError(f"Cannot read {calib}", f"Tr is no 12 numbers: {error}", "Copy it again") from error
 
 
 def _inertial(oxts: Poses) -> Poses:
@@ -217,7 +242,8 @@ def _captions(folder: Path, frames: list[str]) -> dict[str, str]:
     file = folder / "captions.txt"
     if not file.exists():
         return {}
-    lines = file.read_text(encoding="utf-8").splitlines()
+    # Not splitlines(): a caption may hold what Unicode calls a line's end.
+    lines = file.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
     _enough(file, "captions", len(lines), max(int(f) for f in frames) + 1)
     return {f: lines[int(f)].strip() for f in frames if lines[int(f)].strip()}
 

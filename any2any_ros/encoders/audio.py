@@ -31,6 +31,15 @@ class AudioConfig(Checked):
     )
     frame: float = setting(0.064, "length of one spectrum", unit="s", minimum=0.005, maximum=1)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.shortest > self.window or self.low >= self.high:
+            raise Any2AnyError(
+                "The settings of the sound descriptor leave nothing to hear",
+                f"shortest {self.shortest:g} s, window {self.window:g} s, low {self.low:g} Hz, high {self.high:g} Hz",
+                "Give shortest <= window and low < high",
+            )
+
 
 class AudioEncoder:
     """Cost: about 1 ms for 2 s. Invariant to: loudness and sample rate; keeps the last `window` of a stream."""
@@ -77,7 +86,10 @@ class AudioEncoder:
         loudness = np.log(power @ self._bank(sample.rate).T + FLOOR)  # (frames, bands)
         level = loudness.mean(axis=0)
         unrest = loudness.std(axis=0)
-        return unit(np.concatenate([unit(self._centred(level)), unit(self._centred(unrest)) / 2]))
+        described = np.concatenate([unit(self._centred(level)), unit(self._centred(unrest)) / 2])
+        if not described.any():
+            raise _unusable("it is the same at every pitch")
+        return unit(described)
 
     @staticmethod
     def _centred(values: NDArray[np.float64]) -> Array:
@@ -102,8 +114,9 @@ class AudioEncoder:
             # A band narrower than the spectrum's own step still gets its nearest bin.
             low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
             step = rate / length
-            rising = (pitch - low) / np.maximum(centre - low, step)
-            falling = (high - pitch) / np.maximum(high - centre, step)
+            low, high = np.minimum(low, centre - step), np.maximum(high, centre + step)
+            rising = (pitch - low) / (centre - low)
+            falling = (high - pitch) / (high - centre)
             bank = np.clip(np.minimum(rising, falling), 0, None)
             self._banks[rate] = bank / np.maximum(bank.sum(axis=1, keepdims=True), 1e-9)
         return self._banks[rate]
@@ -119,7 +132,11 @@ class AudioEncoder:
         elif float(np.abs(sample.samples).max()) < 1e-6:
             why = "it is digital silence"
         if why:
-            raise Any2AnyError("Cannot use a piece of sound", why, "Check the microphone and its driver")
+            raise _unusable(why)
+
+
+def _unusable(why: str) -> Any2AnyError:
+    return Any2AnyError("Cannot use a piece of sound", why, "Check the microphone and its driver")
 
 
 def _mel(hertz: float | NDArray[np.float64]) -> NDArray[np.float64]:

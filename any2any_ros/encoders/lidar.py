@@ -71,15 +71,23 @@ class LidarEncoder:
         """Return (dimension,) for points (N, >= 3): x forward, y left, z up, metres, in the sensor's frame."""
         points = np.asarray(sample, dtype=np.float32)
         x, y, z = points[:, 0], points[:, 1], points[:, 2]
-        distance = np.hypot(x, y)
-        near = (distance < self.config.max_range) & (distance > 0)
+        with np.errstate(over="ignore", invalid="ignore"):  # NaN and what is farther than floats reach: not near
+            distance = np.hypot(x, y)
+            near = (distance < self.config.max_range) & (distance > 0) & (np.abs(z) < self.config.max_range)
         if np.count_nonzero(near) < self.config.min_points:
             raise Any2AnyError(
                 "Cannot use a point cloud",
                 f"{np.count_nonzero(near)} of its {len(points)} points lie within {self.config.max_range:g} m",
                 f"At least {self.config.min_points} are needed: check the sensor, or lower min_points",
             )
-        return unit(self._describe(x[near], y[near], z[near], distance[near]))
+        described = self._describe(x[near], y[near], z[near], distance[near])
+        if not described.any():
+            raise Any2AnyError(
+                "Cannot use a point cloud",
+                f"nothing in it stands higher than {self.config.sensor_height:g} m below the sensor",
+                "Check that z points up, and sensor_height",
+            )
+        return unit(described)
 
     def _polar(self, x: Array, y: Array, z: Array, distance: Array) -> Array:
         c = self.config

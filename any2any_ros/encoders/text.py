@@ -64,7 +64,7 @@ class TextEncoder:
 
     def encode(self, sample: str) -> Array:
         """Return (bins,) for a text in any language; raise on one without a single letter or digit."""
-        words = [w for w in WORD.findall(sample[: self.config.longest].lower()) if w not in EMPTY]
+        words = [w for w in WORD.findall(sample[: self.config.longest].casefold()) if w not in EMPTY]
         if not words:
             raise Any2AnyError("Cannot use a text", f"{sample[:40]!r} says nothing", "Say what is there")
         meaning = unit(self._hashed(self._phrases(words)))

@@ -169,7 +169,8 @@ def _accept_above(outcomes: list[tuple[float, bool]], config: ConfidenceConfig) 
         wrong += not right
         if n < fewest or (n < len(surest_first) and surest_first[n][0] == mass):
             continue
-        if beta.ppf(config.risk, n - wrong, wrong + 1) < config.precision:
+        proven = beta.ppf(config.risk, n - wrong, wrong + 1) if wrong < n else 0.0  # NaN where none is right
+        if proven < config.precision:
             break
         threshold = mass
     return float(threshold)

@@ -49,6 +49,7 @@ class EncoderNode(runtime.ManagedNode):
             )
         self._class = messages.message_class(self._type)
         runtime.limit_threads(self.config.threads)
+        self._encoder.encode(samples.example(cls.accepts))
         self._publisher = self.create_lifecycle_publisher(msg.Embedding, "embeddings", 10)
 
     def activate(self) -> None:

@@ -79,6 +79,7 @@ def ranking_message(ranking: observation.Ranking, frame_id: str, latency: float 
         header=Header(stamp=time_message(ranking.stamp_ns), frame_id=frame_id),
         matches=[_match_message(match) for match in ranking.matches],
         modalities=list(ranking.modalities),
+        stamps=[time_message(stamp) for stamp in ranking.stamps_ns],
         missing=list(ranking.missing),
         reference_modalities=list(ranking.reference_modalities),
         probability=float(ranking.probability),
@@ -121,6 +122,7 @@ def ranking(message: msg.Ranking) -> observation.Ranking:
         time_ns(message.header.stamp),
         message.ambiguous,
         tuple(message.reference_modalities),
+        tuple(time_ns(stamp) for stamp in message.stamps),
     )
 
 

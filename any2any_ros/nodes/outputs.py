@@ -32,7 +32,7 @@ class Outputs:
         latency = max(0.0, (self._node.now_ns() - ranking.stamp_ns) / NS)
         self._matches.publish(messages.ranking_message(ranking, reference.frame_id, latency))
         drawn = (ranking, reference.places, reference.frame_id, self._hit_radius)
-        if ranking.accepted:
+        if ranking.accepted and np.isfinite(ranking.matches[0].pose).all():
             self._place.publish(place(*drawn))
         if self._markers.get_subscription_count():
             self._markers.publish(markers(*drawn))

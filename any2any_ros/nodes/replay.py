@@ -22,6 +22,7 @@ from any2any_ros.nodes import messages
 from any2any_ros.nodes.runtime import Stop
 from any2any_ros.samples import NS
 
+SETTLE = 0.5  # s in which those who have found us find each other
 CLOCK_STEP = 0.01  # s of bag time between two /clock messages
 KILL = re.compile(r"(?P<name>[\w/]+)@(?P<start>[\d.]+)s?-(?P<end>[\d.]+)s?")
 
@@ -96,6 +97,7 @@ class Replay:
             time.sleep(0.02)
         if lonely and not stop:
             self.tell(f"nobody listens to {', '.join(sorted(lonely))}")
+        time.sleep(SETTLE)
 
     def _once(self, reader: AnyReader, stop: Stop) -> int:
         first = reader.start_time + int(self.config.start * NS)

@@ -9,7 +9,7 @@ for its `source_timeout` is left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from any2any_ros.config import AliveConfig
 from any2any_ros.observation import Embedding, Observation
@@ -59,8 +59,9 @@ class Assembler:
         """Forget everything heard: the clock has jumped."""
         self.sources: dict[str, Source] = {}
         self._unheard = set(self._expected)
-        self._moment: int | None = None  # stamp of the newest moment
+        self._moment: int | None = None  # the newest moment: its earliest stamp
         self._spoken: set[str] = set()  # who has spoken in it
+        self._told = -1  # stamp of the last moment that was closed
         self.waiting = False  # whether it is still open: `flush` it when the patience ends
 
     def timeout_ns(self, modality: str) -> int:
@@ -76,10 +77,15 @@ class Assembler:
         if self._out_of_order(embedding):
             return []
         ready = []
-        if not self._belongs_to_moment(embedding):
+        if not self._belongs_to_moment(embedding, now_ns):
             if self.waiting:  # nobody waits for the old moment once a new one has begun
                 ready.append(self._close(now_ns))
             self._moment, self._spoken, self.waiting = embedding.stamp_ns, set(), True
+        elif self.waiting and embedding.stamp_ns > self._told:
+            assert self._moment is not None
+            # A text without a stamp bears the later one of its arrival: the moment is the sensors'.
+            if self._moment - embedding.stamp_ns <= self._slop_ns:
+                self._moment = min(self._moment, embedding.stamp_ns)
         self._hear(embedding, now_ns)
         self._unheard.discard(embedding.modality)
         self._spoken.add(embedding.modality)
@@ -95,7 +101,7 @@ class Assembler:
         """Return the newest embedding of everything alive, whether or not a moment is open."""
         newest = [self.sources[m].newest for m in self.alive(now_ns)]
         stamp = max((e.stamp_ns for e in newest), default=now_ns)
-        return Observation({e.modality: e.vector for e in newest}, stamp)
+        return Observation({e.modality: e.vector for e in newest}, stamp, {e.modality: e.stamp_ns for e in newest})
 
     def _out_of_order(self, embedding: Embedding) -> bool:
         """Whether it is no newer than its predecessor; a jump back by more than the timeout is a new start."""
@@ -107,13 +113,13 @@ class Assembler:
             return False
         return True
 
-    def _belongs_to_moment(self, embedding: Embedding) -> bool:
+    def _belongs_to_moment(self, embedding: Embedding, now_ns: int) -> bool:
         # Also to one that is closed: it came too late for that, serves the next, and is no moment of its own.
-        return (
-            self._moment is not None
-            and embedding.modality not in self._spoken
-            and embedding.stamp_ns - self._moment <= self._slop_ns
-        )
+        if self._moment is None:
+            return False
+        # Moments never go back in time, unless the last one lies ahead of the robot's clock: some driver's is fast.
+        late = embedding.stamp_ns <= self._moment <= now_ns + self._slop_ns
+        return late or (embedding.modality not in self._spoken and embedding.stamp_ns - self._moment <= self._slop_ns)
 
     def _hear(self, embedding: Embedding, now_ns: int) -> None:
         if embedding.modality in self.alive(now_ns):
@@ -135,5 +141,5 @@ class Assembler:
             if modality in self.sources:
                 self.sources[modality].silent = True
         self._unheard.clear()
-        self.waiting = False
-        return Observation(self.now(now_ns).embeddings, self._moment)
+        self.waiting, self._told = False, self._moment
+        return replace(self.now(now_ns), stamp_ns=self._moment)

@@ -31,6 +31,7 @@ from any2any_ros.retrieval.similarity import SimilarityMatrix, same_modality
 
 FORMAT = 1
 FOLDER = "calibration"
+OLD = f".{FOLDER}.old"  # what stands when a save was killed between its two renames
 Flags = NDArray[np.bool_]
 
 
@@ -190,9 +191,9 @@ def save(calibration: Calibration, folder: Path) -> None:
         "table": calibration.table,
     }
     (unfinished / "calibration.json").write_text(json.dumps(header, indent=1))
-    old = folder / f".{FOLDER}.old"
-    shutil.rmtree(old, ignore_errors=True)
+    old = folder / OLD
     if target.exists():
+        shutil.rmtree(old, ignore_errors=True)
         target.rename(old)
     unfinished.rename(target)
     shutil.rmtree(old, ignore_errors=True)
@@ -200,8 +201,8 @@ def save(calibration: Calibration, folder: Path) -> None:
 
 def load(folder: Path) -> Calibration | None:
     """Read folder/calibration; None when there is none; raise Any2AnyError when it is damaged."""
-    home = folder / FOLDER
-    if not home.exists():
+    home = next((folder / name for name in (FOLDER, OLD) if (folder / name).exists()), None)
+    if home is None:
         return None
     try:
         header = json.loads((home / "calibration.json").read_text())

@@ -43,9 +43,12 @@ def coverage(sets: NDArray[np.bool_], positive: NDArray[np.bool_]) -> float:
 
 
 def expected_calibration_error(probability: ArrayLike, correct: ArrayLike, bins: int = 10) -> float:
-    """Return the mean over equal-width bins of |mean probability - share correct|, weighted by their counts."""
+    """Return the mean over equal-width bins of |mean probability - share correct|, weighted by their counts.
+
+    NaN without a single probability, or where one is NaN (before calibration).
+    """
     p, y = np.asarray(probability, dtype=np.float64), np.asarray(correct, dtype=np.float64)
-    if p.size == 0:
+    if p.size == 0 or np.isnan(p).any():
         return float("nan")
     which = np.minimum((p * bins).astype(int), bins - 1)
     gap = np.bincount(which, p - y, minlength=bins)

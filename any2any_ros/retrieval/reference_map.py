@@ -144,7 +144,7 @@ def load(folder: Path) -> ReferenceMap:
             places = ObservationSet(columns, stored["poses"], tuple(stored["ids"].tolist()))
         encoders = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}
         return ReferenceMap(places, encoders, header["name"], header["frame_id"])
-    except Any2AnyError:
-        raise
+    except Any2AnyError as error:
+        raise Any2AnyError(what, f"{error.what}: {error.why}", "Build the map again") from error
     except Exception as error:  # any damage reads the same to a user
         raise Any2AnyError(what, f"{type(error).__name__}: {error}", "Build the map again") from error

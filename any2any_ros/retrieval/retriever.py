@@ -76,6 +76,7 @@ class Retriever:
             observation.stamp_ns,
             self._spread(inside) > self.same_place,
             self.similarity.reference_modalities,
+            tuple(observation.stamps_ns.get(m, observation.stamp_ns) for m in seen),
         )
 
     def candidates(self, scores: NDArray[np.float64], k: int) -> tuple[NDArray[np.intp], Candidates]:

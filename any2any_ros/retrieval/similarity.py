@@ -50,13 +50,15 @@ class SimilarityMatrix:
         self.reference_modalities = tuple(sorted({r for _, r in self.alignments}))
         self._present = {r: np.empty(0, dtype=bool) for r in self.reference_modalities}
         self._indexes: dict[Pair, ExactIndex] = {}
+        self._count = 0
         self.add(reference)
 
     def __len__(self) -> int:
-        return len(next(iter(self._present.values()), ()))
+        return self._count
 
     def add(self, places: ObservationSet) -> None:
         """Append references; a modality that they lack is missing in these rows."""
+        self._count += len(places)
         for r in self.reference_modalities:
             self._present[r] = np.concatenate([self._present[r], places.present(r)])
         for pair, alignment in self.alignments.items():

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from any2any_ros.nodes.replay import Outage
 
 READY = 30.0  # s, at most, until every node is up
-SAME_MOMENT = 0.05  # s between a ranking's stamp and its frame's, at most (AliveConfig.slop)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +44,7 @@ def drive(
     outages: tuple[Outage, ...],
     logs: Path,
     params: Path | None = None,
+    replay: ReplayConfig = ReplayConfig(),
     progress: bool = False,
     during: Callable[[Any, float], None] = lambda system, seconds: None,
 ) -> LiveRun:
@@ -80,7 +80,7 @@ def drive(
 
         stop = runtime.Stop()
         with tqdm(desc="driving", unit="s", disable=not progress, leave=False) as bar:
-            Replay(node, bag, ReplayConfig(), outages, note).run(stop)
+            Replay(node, bag, replay, outages, note).run(stop)
         time.sleep(1.0)  # the last answers
         if stop:
             raise KeyboardInterrupt
@@ -120,46 +120,44 @@ class Answer:
 
 
 def judge(run: LiveRun, lap: Drive, retriever: Retriever, hit_radius: float) -> list[Answer]:
-    """Return every ranking that belongs to a frame of the drive with an answer in the map, judged by its pose."""
+    """Return the first ranking of each frame that has an answer in the map, judged by the frame's pose."""
     reference = retriever.reference
     right = splits.positives(lap.poses, reference.poses, hit_radius)
     row = {name: i for i, name in enumerate(reference.ids)}
     heard = _History(run.recording.embeddings)
-    answers = []
+    answers: dict[int, Answer] = {}
     for ranking, came in run.recording.rankings:
-        frame = int(np.argmin(np.abs(lap.stamps_ns - ranking.stamp_ns)))
-        apart = abs(int(lap.stamps_ns[frame]) - ranking.stamp_ns) / NS
-        if apart > SAME_MOMENT or not right[frame].any() or not ranking.modalities:
+        frame = frame_of(ranking, lap)
+        if frame is None or frame in answers or not right[frame].any() or not ranking.modalities:
             continue
         rows = [row[m.id] for m in ranking.matches]
-        used = heard.observation(ranking, came)
+        used = heard.observation(ranking)
         again = retriever.rank(used, len(rows))
-        answer = Answer(
+        answers[frame] = Answer(
             frame, ranking, right[frame, rows], int(right[frame].sum()),
             came - run.published[int(lap.stamps_ns[frame])],
             {m: bool(right[frame, row[retriever.rank(used.only([m]), 1).matches[0].id]]) for m in used.modalities},
             [m.id for m in again.matches] == [m.id for m in ranking.matches],
         )  # fmt: skip
-        answers.append(answer)
-    return answers
+    return [answers[frame] for frame in sorted(answers)]
+
+
+def frame_of(ranking: Ranking, lap: Drive) -> int | None:
+    """Return the frame a ranking is about: the nearest in time, unless that is further than half a period away."""
+    frame = int(np.argmin(np.abs(lap.stamps_ns - ranking.stamp_ns)))
+    period = float(np.median(np.diff(lap.stamps_ns)))
+    return frame if abs(int(lap.stamps_ns[frame]) - ranking.stamp_ns) <= period / 2 else None
 
 
 class _History:
-    """All embeddings heard, to tell which ones a ranking was made from."""
+    """All embeddings heard, to tell what a ranking was made from."""
 
     def __init__(self, embeddings: Sequence[tuple[Embedding, float]]) -> None:
-        self._by_modality: dict[str, list[tuple[Embedding, float]]] = {}
-        for embedding, came in embeddings:
-            self._by_modality.setdefault(embedding.modality, []).append((embedding, came))
+        self._vectors = {(e.modality, e.stamp_ns): e.vector for e, _ in embeddings}
 
-    def observation(self, ranking: Ranking, came: float) -> Observation:
-        """Return the newest embedding of each modality used, as of the ranking's moment and before it came."""
-        until = ranking.stamp_ns + int(SAME_MOMENT * NS)
-        newest = {}
-        for m in ranking.modalities:
-            known = (e for e, heard in self._by_modality[m] if e.stamp_ns <= until and heard <= came)
-            newest[m] = max(known, key=lambda e: e.stamp_ns)
-        return Observation({m: e.vector for m, e in newest.items()}, ranking.stamp_ns)
+    def observation(self, ranking: Ranking) -> Observation:
+        used = zip(ranking.modalities, ranking.stamps_ns, strict=True)
+        return Observation({m: self._vectors[m, stamp] for m, stamp in used}, ranking.stamp_ns)
 
 
 def groups(answers: Sequence[Answer], references: int) -> list[dict[str, Any]]:
@@ -196,16 +194,15 @@ def continuity(run: LiveRun, lap: Drive, period: float, timeout: float) -> dict[
 
     period: s between frames. timeout: the source_timeout the nodes ran with, s.
     """
-    stamps = np.array([r.stamp_ns for r, _ in run.recording.rankings if r.modalities], dtype=np.int64)
-    frames = [int(s) for s in lap.stamps_ns if int(s) in run.published and _sensed(run, lap, int(s))]
-    answered = [s for s in frames if len(stamps) and np.abs(stamps - s).min() / NS <= SAME_MOMENT]
+    frames = {i for i, s in enumerate(lap.stamps_ns) if int(s) in run.published and _sensed(run, lap, int(s))}
+    answered = frames & {frame_of(r, lap) for r, _ in run.recording.rankings if r.modalities}
     deaths = [_death(run, outage) for outage in run.outages]
     return {
         "frames": len(frames),
         "answered": len(answered),
         "deaths": deaths,
         "allowed_delay": timeout + period,
-        "all_in_time": all(d["noticed_after"] <= timeout + period + SAME_MOMENT for d in deaths),
+        "all_in_time": all(d["noticed_after"] <= timeout + period for d in deaths),
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -39,22 +40,25 @@ def run(arguments: argparse.Namespace) -> int:
     reference_map.save(reference, arguments.map)
     seen = ", ".join(f"{m} ({places.present(m).sum()})" for m in places.modalities)
     print(f"{arguments.map}: {len(reference)} places; {seen}")
+    lost = np.isnan(reference.places.poses).any(axis=(1, 2)).sum()
+    if lost:
+        print(f"{lost} of them have no pose: they can be recognised, and not located (--pose-topic for a bag)")
     return 0
 
 
-def as_map(places: ObservationSet, encoders: dict[str, Encoder], name: str) -> ReferenceMap:
-    """Make a map of what was observed; places without a pose, or without any sensor, are left out."""
-    known = np.isfinite(places.poses).all(axis=(1, 2))
-    some = np.logical_or.reduce([places.present(m) for m in places.modalities]) if len(places) else known
-    if not (known & some).any():
+def as_map(places: ObservationSet, encoders: Mapping[str, Encoder], name: str) -> ReferenceMap:
+    """Make a map of what was observed; places that no sensor saw are left out, those without a pose are kept."""
+    some = [places.present(m) for m in places.modalities]
+    seen = np.logical_or.reduce(some) if some else np.zeros(len(places), dtype=bool)
+    if not seen.any():
         raise Any2AnyError(
             f"Cannot make map '{name}'",
-            f"of {len(places)} places {known.sum()} have a pose and {some.sum()} a sensor",
-            "A map needs ground truth: poses/NN.txt or oxts for KITTI, --pose-topic for a bag",
+            f"none of its {len(places)} frames has anything that was encoded ({', '.join(encoders) or 'nothing'})",
+            "Choose other sensors with --modality, or another drive",
         )
     records = {
         m: EncoderRecord(e.plug, e.fingerprint, e.dimension, dataclasses.asdict(e.config))
         for m, e in encoders.items()
         if m in places.embeddings
     }
-    return ReferenceMap(places.take(known & some), records, name)
+    return ReferenceMap(places.take(seen), records, name)

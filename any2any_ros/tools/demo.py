@@ -129,7 +129,8 @@ def _drive(laps: Laps, out: Path) -> _live.LiveRun:
     shutil.rmtree(out / "logs", ignore_errors=True)
     # A domain of its own: nothing else on this machine may answer.
     os.environ.setdefault("ROS_DOMAIN_ID", str(random.randint(1, 100)))
-    return _live.drive(out / "map", out / "bag", outages, out / "logs", share.find("config", "demo.yaml"), True)
+    overrides = share.find("config", "demo.yaml")
+    return _live.drive(out / "map", out / "bag", outages, out / "logs", overrides, progress=True)
 
 
 def _report(

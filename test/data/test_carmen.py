@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +14,6 @@ from any2any_ros.data.drive import Drive, keyframes
 from any2any_ros.errors import Any2AnyError
 
 HEADER = "# message formats defined: PARAM SYNC ODOM FLASER\nPARAM robot_frontlaser_offset 0.0 nohost 0\n"
-DATA = Path(os.environ.get("ANY2ANY_DATA", Path(__file__).parents[3] / "shared" / "data")) / "laser2d"
 
 
 def line(ranges=(1.0, 2.0, 3.0, 4.0), pose=(0.0, 0.0, 0.0), stamp=1.0):
@@ -152,11 +149,8 @@ def test_a_cut_archive_and_a_missing_file_are_errors(log, tmp_path):
     ("name", "scans", "keyed", "beams"),
     [("intel", 910, 509, 180), ("fhw", 488, 393, 180), ("freiburg-079", 4791, 769, 360)],
 )
-def test_reads_the_real_logs_whole(name, scans, keyed, beams):
-    path = DATA / f"{name}-corrected.log.gz"
-    if not path.exists():
-        pytest.skip(f"no {path}: see the data's README, or set ANY2ANY_DATA")
-    drive = carmen.read(path)
+def test_reads_the_real_logs_whole(shared_data, name, scans, keyed, beams):
+    drive = carmen.read(shared_data / "laser2d" / f"{name}-corrected.log.gz")
     assert drive.ranges.shape == (scans, beams) and (np.diff(drive.stamps_ns) > 0).all()
     assert len(keyframes(drive.poses, 0.5)) == keyed
     assert drive.ranges[np.isfinite(drive.ranges)].max() < 45  # no code for "no return" is left

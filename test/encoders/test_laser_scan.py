@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +18,6 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.protocols import Encoder
 from any2any_ros.samples import Scan
 
-DATA = Path(os.environ.get("ANY2ANY_DATA", Path(__file__).parents[3] / "shared" / "data")) / "laser2d"
 ENCODER = LaserScanEncoder()
 
 
@@ -186,11 +183,8 @@ def test_a_dimension_of_4096_keeps_the_similarity_of_1024():
 # R@1 of keyframes 0.5 m apart, asking all others more than 20 m along the path away, hit nearer than 2 m;
 # raw range profiles (L1) reach 0.33, 0.40 and 0.14. See docs/laser_scan.md.
 @pytest.mark.parametrize(("name", "bar"), [("intel", 0.57), ("fhw", 0.60), ("freiburg-079", 0.53)])
-def test_recall_on_real_logs(name, bar):
-    path = DATA / f"{name}-corrected.log.gz"
-    if not path.exists():
-        pytest.skip(f"no {path}: see the data's README, or set ANY2ANY_DATA")
-    drive = carmen.read(path)
+def test_recall_on_real_logs(shared_data, name, bar):
+    drive = carmen.read(shared_data / "laser2d" / f"{name}-corrected.log.gz")
     found = encode(drive.take(keyframes(drive.poses, 0.5)), {"laser_scan": ENCODER})
     vectors = found.embeddings["laser_scan"]
     allowed = splits.same_drive(found.poses, 20.0)

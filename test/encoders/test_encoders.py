@@ -1,0 +1,121 @@
+"""What is promised of every encoder, whichever it is."""
+
+import zlib
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from any2any_ros import config, encoders, plugins, samples
+from any2any_ros.encoders._fingerprint import fingerprint, unit
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.protocols import Encoder
+from any2any_ros.samples import Scan, Sound
+
+g = np.random.default_rng(0)
+# An expression each, for another process makes its own.
+SAMPLES = {
+    "audio": "Sound(g.normal(0, 0.1, 8000).astype(np.float32), 8000)",
+    "camera": "g.integers(0, 256, (48, 96, 3)).astype(np.uint8)",
+    "laser_scan": "Scan(g.uniform(1, 9, 360).astype(np.float32), -np.pi, np.pi / 180, 30.0)",
+    "lidar": "g.normal(0, 10, (2000, 4)).astype(np.float32)",
+    "text": "'two red houses, and a bakery'",
+}
+
+
+def sample(plug):
+    return eval(SAMPLES[plug], {"g": np.random.default_rng(0), "np": np, "Sound": Sound, "Scan": Scan})
+
+
+def test_every_encoder_without_weights_is_here():
+    assert set(SAMPLES) == {*plugins.names("encoders")} - {"sentence"}
+
+
+@pytest.mark.parametrize("plug", SAMPLES)
+def test_has_what_an_encoder_must_have(plug):
+    encoder = encoders.build(plug)
+    assert isinstance(encoder, Encoder) and encoder.plug == plug
+    assert samples.types_of(encoder.accepts) and encoder.keeps >= 1 and not encoder.topic.startswith("/")
+    assert encoder.config == type(encoder).Config()
+
+
+@pytest.mark.parametrize("plug", SAMPLES)
+def test_gives_a_unit_vector_of_float32_as_long_as_declared(plug):
+    encoder = encoders.build(plug)
+    vector = encoder.encode(sample(plug))
+    assert vector.dtype == np.float32 and vector.shape == (encoder.dimension,) and vector.flags["C_CONTIGUOUS"]
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("plug", SAMPLES)
+def test_leaves_the_sample_as_it_was(plug):
+    one, other = sample(plug), sample(plug)
+    encoders.build(plug).encode(one)
+    assert repr(one) == repr(other)
+    parts = [
+        v
+        for s in (one, other)
+        for v in ([s] if isinstance(s, np.ndarray) else vars(s).values() if hasattr(s, "__dict__") else [])
+    ]
+    for mine, its in zip(parts[: len(parts) // 2], parts[len(parts) // 2 :], strict=True):
+        np.testing.assert_array_equal(mine, its)
+
+
+@pytest.mark.parametrize("plug", SAMPLES)
+def test_encoding_twice_gives_the_same_bits(plug):
+    encoder = encoders.build(plug)
+    first = encoder.encode(sample(plug)).tobytes()
+    assert encoder.encode(sample(plug)).tobytes() == first == encoders.build(plug).encode(sample(plug)).tobytes()
+
+
+@pytest.mark.parametrize("plug", SAMPLES)
+def test_other_processes_give_the_same_bits(plug, checksum):
+    """A map is made in one process and asked in another; nothing may hang on hash seeds or threads."""
+    here = zlib.crc32(encoders.build(plug).encode(sample(plug)).tobytes())
+    assert checksum(plug, SAMPLES[plug], seed=1) == here
+
+
+@pytest.mark.parametrize("plug", SAMPLES)
+def test_every_setting_is_in_the_fingerprint(plug):
+    cls = plugins.find("encoders", plug)
+    default, seen = cls.Config(), {cls().fingerprint}
+    for f in config.fields(default):
+        m, value = f.metadata, getattr(default, f.name)
+        if m["choices"]:
+            other = next(c for c in m["choices"] if c != value)
+        else:
+            other = value * 0.9 if isinstance(value, float) else value + 1
+        seen.add(cls(replace(default, **{f.name: other})).fingerprint)
+    assert len(seen) == 1 + len(fields(default))
+
+
+def test_plug_revision_and_settings_tell_fingerprints_apart():
+    settings = plugins.find("encoders", "text").Config()
+    assert fingerprint("text", 1, settings) == fingerprint("text", 1, replace(settings))
+    others = {
+        fingerprint("text", 2, settings),
+        fingerprint("lidar", 1, settings),
+        fingerprint("text", 1, replace(settings, bins=64)),
+    }
+    assert len(others | {fingerprint("text", 1, settings)}) == 4
+    assert fingerprint("text", 1, settings).startswith("text-1-")
+
+
+@pytest.mark.parametrize("plug", SAMPLES)
+def test_raising_the_revision_changes_the_fingerprint(plug, monkeypatch):
+    cls = plugins.find("encoders", plug)
+    before = cls().fingerprint
+    monkeypatch.setattr(cls, "revision", cls.revision + 1)
+    assert cls().fingerprint != before
+
+
+def test_an_unknown_setting_or_plug_is_refused():
+    with pytest.raises(Any2AnyError, match="Unknown setting 'ring'"):
+        encoders.build("lidar", {"ring": 3})
+    with pytest.raises(Any2AnyError, match="no 'radar' among the encoders"):
+        encoders.build("radar")
+
+
+def test_unit_keeps_zeros_and_makes_float32():
+    assert unit(np.zeros(3)).tolist() == [0, 0, 0]
+    assert unit(np.array([3.0, 4.0])).tolist() == pytest.approx([0.6, 0.8]) and unit(np.ones(2)).dtype == np.float32

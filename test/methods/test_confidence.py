@@ -1,0 +1,247 @@
+"""The numbers a robot acts on, kept on held-out queries that are drawn from a known truth."""
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+from scipy.stats import beta
+
+from any2any_ros.methods import confidence
+from any2any_ros.methods.any2any import conformal_quantile
+from any2any_ros.methods.confidence import Candidates, ConfidenceConfig, Event, fit, pattern_name
+from any2any_ros.retrieval.metrics import expected_calibration_error
+
+REFERENCES = 30
+
+
+def drawn(count, seed=0, pattern="lidar", sharpness=3.0, scale=1.0, shift=0.0):
+    """Return queries whose one right reference is drawn from softmax(sharpness * scores)."""
+    draw, events = np.random.default_rng(seed), []
+    for _ in range(count):
+        scores = -np.sort(-draw.normal(size=REFERENCES))
+        p = np.exp(sharpness * scores)
+        right = np.arange(REFERENCES) == draw.choice(REFERENCES, p=p / p.sum())
+        near = np.eye(5, REFERENCES, dtype=bool)
+        events.append(Event(pattern, Candidates(scale * scores + shift, near), right))
+    return events
+
+
+def probabilities(fitted, events):
+    p = np.array([fitted.probability(e.candidates, [e.pattern])[0] for e in events])
+    return p, np.array([e.right[0] for e in events])
+
+
+def covered(fitted, events):
+    return np.mean([e.right[: fitted.place_set(e.candidates, e.pattern.split("+"))].any() for e in events])
+
+
+CONFIG = ConfidenceConfig(min_queries=50)
+
+
+def test_the_name_of_a_pattern_does_not_depend_on_the_order():
+    assert pattern_name(["lidar", "audio"]) == pattern_name(("audio", "lidar")) == "audio+lidar"
+    assert pattern_name([]) == ""
+
+
+@pytest.mark.parametrize("sharpness", [0.5, 3.0, 12.0])
+def test_the_temperature_of_the_scores_is_found(sharpness):
+    assert fit(drawn(2000, sharpness=sharpness), CONFIG).temperature == pytest.approx(sharpness, rel=0.15)
+
+
+def test_the_mass_at_a_match_is_the_share_of_the_posterior_near_it():
+    draw = np.random.default_rng(0)
+    scores, near = -np.sort(-draw.normal(size=8)), draw.random((3, 8)) < 0.4
+    near |= np.eye(3, 8, dtype=bool)
+    posterior = np.exp(1.7 * scores) / np.exp(1.7 * scores).sum()
+    mass = np.exp(Candidates(scores, near).log_mass(1.7))
+    np.testing.assert_allclose(mass, [posterior[row].sum() for row in near])
+
+
+def test_masses_of_scores_far_apart_do_not_overflow():
+    found = Candidates(np.array([1e6, 0.0, -1e6]), np.eye(3, dtype=bool)).log_mass(1.0)
+    np.testing.assert_allclose(found, [0, -1e6, -2e6])
+
+
+@pytest.mark.parametrize(("sharpness", "apart"), [(1.0, 0.02), (3.0, 0.1)])
+def test_probabilities_hold_on_queries_not_seen(sharpness, apart):
+    fitted = fit(drawn(1500, 0, sharpness=sharpness), CONFIG)
+    p, right = probabilities(fitted, drawn(3000, 1, sharpness=sharpness))
+    assert expected_calibration_error(p, right) < 0.04
+    assert p[right].mean() > p[~right].mean() + apart  # it tells them apart, and is not the mean of all
+
+
+def test_probabilities_hold_for_scores_that_are_no_posterior():
+    """Here the best score says nothing at all of the truth, which is right six times in ten."""
+    draw, events = np.random.default_rng(0), []
+    for _ in range(2000):
+        scores = -(np.sort(-draw.normal(size=REFERENCES)) ** 3)
+        right = np.arange(REFERENCES) == (0 if draw.random() < 0.6 else draw.integers(1, REFERENCES))
+        events.append(Event("lidar", Candidates(scores, np.eye(1, REFERENCES, dtype=bool)), right))
+    p, right = probabilities(fit(events[:1000], CONFIG), events[1000:])
+    assert expected_calibration_error(p, right) < 0.06
+
+
+def test_no_finite_sample_shows_certainty():
+    always = [Event(e.pattern, e.candidates, np.arange(REFERENCES) == 0) for e in drawn(60)]
+    p, _ = probabilities(fit(always, CONFIG), always)
+    assert p.min() > 0.9 and p.max() <= 1 - 1 / 62
+
+
+def test_a_surer_answer_is_never_less_probable():
+    fitted = fit(drawn(300), CONFIG)
+    events = drawn(300, 5)
+    mass = np.array([e.candidates.log_mass(fitted.temperature)[0] for e in events])
+    p, _ = probabilities(fitted, events)
+    assert (np.diff(p[np.argsort(mass)]) >= 0).all()
+
+
+@pytest.mark.parametrize("miss", [0.05, 0.1, 0.3])
+@pytest.mark.parametrize("count", [60, 400])
+def test_place_sets_hold_the_truth_as_often_as_promised(miss, count):
+    """Marginally: over calibration sets and queries alike."""
+    config = ConfidenceConfig(miss=miss, min_queries=50)
+    found = [covered(fit(drawn(count, s), config), drawn(100, 1000 + s)) for s in range(12)]
+    binomial = np.sqrt(miss * (1 - miss) * (1 / 1200 + 1 / (12 * count)))
+    assert np.mean(found) >= 1 - miss - 3 * binomial
+    # And they are not simply large: the promise is kept, not outdone.
+    assert np.mean(found) <= 1 - miss + 3 * binomial + 2 / count
+
+
+def test_place_sets_are_the_references_from_a_posterior_on():
+    events = drawn(200)
+    fitted = fit(events, CONFIG)
+    best = []
+    for e in events:
+        tempered = fitted.temperature * e.candidates.scores
+        posterior = tempered - np.log(np.exp(tempered).sum())
+        best.append(posterior[e.right].max())
+        assert fitted.place_set(e.candidates, ["lidar"]) == (posterior >= fitted.include_above["lidar"]).sum()
+    assert fitted.include_above["lidar"] == pytest.approx(-conformal_quantile(-np.array(best), 0.1))
+
+
+def test_too_few_queries_for_the_coverage_put_everything_into_the_set():
+    fitted = fit(drawn(5), ConfidenceConfig(miss=0.05))
+    assert fitted.place_set(drawn(1, 9)[0].candidates, ["lidar"]) == REFERENCES
+
+
+def test_a_truth_beyond_the_candidates_is_a_miss_that_counts():
+    events = drawn(300)
+    lost = [Event(e.pattern, e.candidates, np.zeros_like(e.right)) for e in events[:60]]  # a fifth
+    fitted = fit(lost + events[60:], ConfidenceConfig(miss=0.1, min_queries=50))
+    assert fitted.place_set(events[-1].candidates, ["lidar"]) == REFERENCES  # 0.9 cannot be had
+    assert np.isfinite(fit(lost + events[60:], ConfidenceConfig(miss=0.3, min_queries=50)).include_above["lidar"])
+
+
+def test_accepted_answers_are_as_precise_as_promised():
+    """Of many calibrations, no more than `risk` may mislead; the truth here is known without sampling error."""
+    config = ConfidenceConfig(precision=0.8, risk=0.2, min_queries=50)
+    test = drawn(3000, 999, sharpness=4.0)
+    right, scores = np.array([e.right[0] for e in test]), np.array([e.candidates.scores for e in test])
+    misled, used = [], []
+    for seed in range(60):
+        fitted = fit(drawn(200, seed, sharpness=4.0), config)
+        accepted = log_softmax(fitted.temperature * scores, axis=1)[:, 0] >= fitted.accept_above["lidar"]
+        used.append(accepted.mean())
+        misled.append(accepted.any() and right[accepted].mean() < 0.8)
+    assert np.mean(misled) <= 0.2 + 2 * np.sqrt(0.2 * 0.8 / 60)
+    assert np.mean(used) > 0.1  # abstaining always would be no art
+
+
+def test_accepts_exactly_from_its_threshold_on():
+    fitted = fit(drawn(400, sharpness=6.0), CONFIG)
+    for e in drawn(100, 3, sharpness=6.0):
+        mass = e.candidates.log_mass(fitted.temperature)[0]
+        assert fitted.accepts(e.candidates, ["lidar"]) == (mass >= fitted.accept_above["lidar"])
+
+
+def test_nothing_is_accepted_when_nothing_reaches_the_precision():
+    fitted = fit(drawn(500, sharpness=0.3), CONFIG)
+    assert fitted.accept_above == {"lidar": np.inf, "*": np.inf}
+    assert not any(fitted.accepts(e.candidates, ["lidar"]) for e in drawn(200, 1, sharpness=0.3))
+
+
+@pytest.mark.parametrize(("right", "accepted"), [(21, False), (22, True)])
+def test_so_many_right_answers_prove_nine_in_ten(right, accepted):
+    """0.9 ** 22 < 0.1 <= 0.9 ** 21: fewer could be luck."""
+    threshold = confidence._accept_above([(-float(i), True) for i in range(right)], ConfidenceConfig())
+    assert np.isfinite(threshold) == accepted
+    assert (beta.ppf(0.1, right, 1) >= 0.9) == accepted
+
+
+@pytest.mark.parametrize("right", [0, 1])
+def test_a_long_run_of_wrong_answers_proves_nothing(right):
+    answers = [(-float(i), i < right) for i in range(100)]
+    assert confidence._accept_above(answers, ConfidenceConfig()) == np.inf
+
+
+def test_answers_as_sure_as_each_other_are_accepted_together_or_not():
+    sure = [(0.0, True)] * 30 + [(0.0, False)] * 30
+    assert confidence._accept_above(sure, ConfidenceConfig()) == np.inf
+    assert confidence._accept_above([(1.0, True)] * 30 + sure, ConfidenceConfig()) == 1.0
+
+
+# --- patterns -------------------------------------------------------------------------------------------------
+
+
+def mixed():
+    sharp, dull = drawn(300, 0, "camera+lidar", 8.0), drawn(300, 1, "audio", 1.0)
+    return sharp + dull + drawn(20, 2, "text", 2.0)
+
+
+def test_each_pattern_with_enough_queries_keeps_its_own_promise():
+    fitted = fit(mixed(), ConfidenceConfig(min_queries=50))
+    assert set(fitted.steps) == set(fitted.accept_above) == set(fitted.include_above) == {"camera+lidar", "audio", "*"}
+    for pattern, sharpness in (("camera+lidar", 8.0), ("audio", 1.0)):
+        held_out = drawn(1000, 7, pattern, sharpness)
+        assert covered(fitted, held_out) >= 0.9 - 0.05
+        p = np.array([fitted.probability(e.candidates, pattern.split("+"))[0] for e in held_out])
+        assert expected_calibration_error(p, [e.right[0] for e in held_out]) < 0.08
+
+
+@pytest.mark.parametrize("pattern", ["text", "never+heard", ""])
+def test_a_rare_or_new_pattern_borrows_the_pool(pattern):
+    fitted, e = fit(mixed(), ConfidenceConfig(min_queries=50)), drawn(1, 5)[0]
+    modalities = pattern.split("+") if pattern else []
+    pooled = confidence.Confidence(
+        fitted.temperature,
+        {"*": fitted.steps["*"]},
+        {"*": fitted.accept_above["*"]},
+        {"*": fitted.include_above["*"]},
+    )
+    np.testing.assert_array_equal(fitted.probability(e.candidates, modalities), pooled.probability(e.candidates, []))
+    assert fitted.place_set(e.candidates, modalities) == pooled.place_set(e.candidates, [])
+    assert fitted.accepts(e.candidates, modalities) == pooled.accepts(e.candidates, [])
+
+
+def test_the_pool_is_of_all_queries():
+    events = mixed()
+    fitted = fit(events, ConfidenceConfig(min_queries=50))
+    alone = fit([Event("any", e.candidates, e.right) for e in events], ConfidenceConfig(min_queries=100_000))
+    assert fitted.include_above["*"] == pytest.approx(alone.include_above["*"])
+    np.testing.assert_allclose(fitted.steps["*"], alone.steps["*"])
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(7.0, 0.0), (1e-6, 0.0), (1.0, 1000.0)])
+def test_the_unit_of_the_scores_does_not_matter(scale, shift):
+    plain, moved = (fit(drawn(300, 0, **k), CONFIG) for k in ({}, {"scale": scale, "shift": shift}))
+    for one, other in zip(drawn(100, 1), drawn(100, 1, scale=scale, shift=shift), strict=True):
+        np.testing.assert_allclose(
+            moved.probability(other.candidates, ["lidar"]), plain.probability(one.candidates, ["lidar"]), atol=1e-6
+        )
+        assert moved.accepts(other.candidates, ["lidar"]) == plain.accepts(one.candidates, ["lidar"])
+        assert moved.place_set(other.candidates, ["lidar"]) == plain.place_set(one.candidates, ["lidar"])
+
+
+@pytest.mark.filterwarnings("error")
+def test_queries_without_any_right_answer_are_no_crash():
+    nowhere = [Event(e.pattern, e.candidates, np.zeros_like(e.right)) for e in drawn(60)]
+    fitted = fit(nowhere, CONFIG)
+    assert fitted.accept_above["lidar"] == np.inf
+    assert fitted.probability(nowhere[0].candidates, ["lidar"])[0] < 0.05
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_reference_is_no_crash():
+    only = [Event("lidar", Candidates(np.array([0.5]), np.ones((1, 1), bool)), np.ones(1, bool)) for _ in range(30)]
+    fitted = fit(only, CONFIG)
+    assert fitted.probability(only[0].candidates, ["lidar"])[0] > 0.9
+    assert fitted.place_set(only[0].candidates, ["lidar"]) == 1

@@ -1,0 +1,38 @@
+"""The launch files, by launch_testing, where that is installed (it is in no package index; on a robot it is)."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from any2any_ros import encoders
+from any2any_ros.data import bags, kitti
+from any2any_ros.data.drive import encode
+from any2any_ros.retrieval import reference_map
+from any2any_ros.tools import build_map
+
+HERE = Path(__file__).parent / "launch_tests"
+ABSENT = [name for name in ("launch", "launch_ros", "launch_testing") if importlib.util.find_spec(name) is None]
+pytestmark = pytest.mark.skipif(
+    bool(ABSENT), reason=f"{', '.join(ABSENT)} not installed: source a ROS 2 with them and run this again"
+)
+
+
+@pytest.fixture(scope="module")
+def ring(laps, tmp_path_factory):
+    """A map and a bag of a short drive."""
+    folder, drive = tmp_path_factory.mktemp("ring"), kitti.read(laps, "00")
+    made = {m: encoders.build(m) for m in drive.modalities}
+    reference_map.save(build_map.as_map(encode(drive, made), made, "ring"), folder / "map")
+    bags.write(drive, folder / "bag")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["place_recognition", "kitti_replay"])
+def test_launch_file(name, ring):
+    arguments = [f"map:={ring / 'map'}"] + ([f"bag:={ring / 'bag'}"] if name == "kitti_replay" else [])
+    command = [sys.executable, "-m", "launch_testing.launch_test", str(HERE / f"{name}.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -1,0 +1,122 @@
+"""The whole system as processes: a drive is replayed to it, sensors and processes die, and every answer is checked."""
+
+import dataclasses
+import signal
+
+import numpy as np
+import pytest
+
+from any2any_ros import encoders
+from any2any_ros.config import ReplayConfig
+from any2any_ros.data import bags, carmen, kitti
+from any2any_ros.data.drive import encode, keyframes
+from any2any_ros.nodes.replay import Outage
+from any2any_ros.retrieval import calibration, reference_map
+from any2any_ros.tools import _live, build_map
+
+TIMEOUT = 1.2  # s; a message comes every 0.5 s
+
+
+def make_map(drive, folder):
+    made = {m: encoders.build(m) for m in drive.modalities}
+    reference = build_map.as_map(encode(drive, made), made, folder.name)
+    reference_map.save(reference, folder)
+    return reference
+
+
+def params(folder, **retrieval):
+    if not retrieval:
+        return None
+    lines = [f"    {name}: {value}" for name, value in retrieval.items()]
+    file = folder / "params.yaml"
+    file.write_text("\n".join(["retrieval:", "  ros__parameters:", *lines]) + "\n")
+    return file
+
+
+def live(drive, folder, *outages, rate=1.0, during=lambda system, seconds: None, **retrieval):
+    """Replay a drive to the nodes of the map in folder/map."""
+    bags.write(drive, folder / "bag")
+    return _live.drive(
+        folder / "map", folder / "bag", tuple(map(Outage.parse, outages)), folder / "logs",
+        params(folder, **retrieval), ReplayConfig(rate=rate), during=during,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ring(laps, tmp_path_factory):
+    """A map of the ring's first round, and the second round's drive, whole but for the frames it lacks."""
+    folder = tmp_path_factory.mktemp("ring")
+    make_map(kitti.read(laps, "00"), folder / "map")
+    return folder, kitti.read(laps, "01")
+
+
+def test_no_ranking_is_skipped_while_sensors_die_and_return(ring, tmp_path):
+    folder, drive = ring
+    (tmp_path / "map").symlink_to(folder / "map")
+    deaths = ("camera@2s-4s", "lidar@3s-5s", "camera@7s-9s", "lidar@7s-9s", "audio@7s-9s", "text@7s-9s")
+    run = live(drive, tmp_path, *deaths, source_timeout=TIMEOUT)
+    told = _live.continuity(run, drive, 0.5, TIMEOUT)
+    assert told["answered"] == told["frames"] == 24 - 4  # but for the two seconds in which nobody lives
+    assert told["all_in_time"]
+    by_sensor = {(d["sensor"], d["from"]): d for d in told["deaths"]}
+    assert by_sensor["camera", 2.0]["first_ranking_used"] == ["audio", "lidar", "text"]
+    assert by_sensor["camera", 7.0]["first_ranking_used"] == []  # an answer that says that nobody is left
+
+    _, retriever, _ = calibration.open_map(folder / "map", 5.0)
+    answers = _live.judge(run, drive, retriever, 5.0)
+    assert len(answers) == 20 and all(a.agrees for a in answers)  # identical ids, in the library's order
+    assert np.mean([a.hit for a in answers]) > 0.7  # chance 0.04
+    alive_at_the_end = answers[-1].ranking.modalities
+    assert alive_at_the_end == ("audio", "camera", "lidar", "text")
+    assert all(0 <= a.latency < 2 for a in answers)
+
+
+def test_killing_an_encoder_process_is_killing_its_sensor(ring, tmp_path):
+    folder, drive = ring
+    (tmp_path / "map").symlink_to(folder / "map")
+    done = {}
+
+    def strike(system, seconds):
+        if seconds > 3.0 and "killed" not in done:
+            system.kill("lidar_encoder", signal.SIGKILL)
+            done["killed"] = seconds
+        if seconds > 7.0 and "started" not in done:
+            system.start("lidar_encoder")
+            done["started"] = seconds
+
+    run = live(drive, tmp_path, during=strike, source_timeout=TIMEOUT)
+    assert _live.continuity(run, drive, 0.5, TIMEOUT)["answered"] == 24
+    used = [("lidar" in r.modalities) for r, _ in run.recording.rankings if r.modalities]
+    died, back = used.index(False), len(used) - 1 - used[::-1].index(False)
+    assert all(used[:died]) and not any(used[died : back + 1]) and all(used[back + 1 :])
+    seconds = [(r.stamp_ns - run.start_ns) / 1e9 for r, _ in run.recording.rankings if r.modalities]
+    assert done["killed"] <= seconds[died] <= done["killed"] + TIMEOUT + 0.5 + 0.1
+    assert back + 1 < len(used)  # it came back
+
+
+def test_real_camera_and_lidar_every_frame_answered(shared_data, tmp_path):
+    drive = kitti.read(shared_data / "kitti_raw")
+    make_map(drive, tmp_path / "map")
+    run = live(drive, tmp_path, rate=2.0, wait=0.3)
+    rankings = {r.stamp_ns: r for r, _ in run.recording.rankings if r.modalities}
+    assert len(rankings) == len(drive) == 12
+    for stamp, name in zip(drive.stamps_ns, drive.ids(), strict=True):
+        assert rankings[int(stamp)].modalities == ("camera", "lidar")
+        assert rankings[int(stamp)].matches[0].id == name
+
+
+def test_real_laser_log_ranks_the_same_through_ros_as_in_the_library(shared_data, tmp_path):
+    log = carmen.read(shared_data / "laser2d" / "fhw-corrected.log.gz")
+    log = log.take(keyframes(log.poses, 0.5))
+    first, second = log.take(np.arange(len(log) // 2)), log.take(np.arange(len(log) // 2, len(log)))
+    make_map(first, tmp_path / "map")
+    # In the log's own time this would take minutes.
+    second = dataclasses.replace(second, stamps_ns=np.arange(1, len(second) + 1) * 40_000_000)
+    run = live(second, tmp_path, rate=1.0, slop=0.01)
+    rankings = {r.stamp_ns: r for r, _ in run.recording.rankings if r.modalities}
+    _, retriever, _ = calibration.open_map(tmp_path / "map", 2.0)
+    queries = encode(second, {"laser_scan": encoders.build("laser_scan")})
+    assert len(rankings) == len(second) > 100
+    for i, stamp in enumerate(second.stamps_ns):
+        expected = [m.id for m in retriever.rank(queries.observation(i), 5).matches]
+        assert [m.id for m in rankings[int(stamp)].matches] == expected

@@ -1,0 +1,63 @@
+"""The nouns survive the wire."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rclpy.serialization import deserialize_message, serialize_message
+from scipy.spatial.transform import Rotation
+
+from any2any_ros import msg
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.nodes import messages
+from any2any_ros.observation import Embedding, Match, Ranking
+
+
+def through_the_wire(message):
+    return deserialize_message(serialize_message(message), type(message))
+
+
+@given(st.integers(0, 2**31 * 10**9 - 1))
+def test_time(stamp):
+    assert messages.time_ns(messages.time_message(stamp)) == stamp
+
+
+@given(st.integers(0, 10**6))
+def test_pose(seed):
+    draw = np.random.default_rng(seed)
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = Rotation.random(rng=draw).as_matrix(), draw.normal(size=3) * 100
+    np.testing.assert_allclose(messages.pose_array(messages.pose_message(pose)), pose, atol=1e-9)
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=50))
+def test_embedding(values):
+    noun = Embedding("camera", np.array(values, dtype=np.float32), 123_456_789_012, "lens", "camera-1")
+    again = messages.embedding(through_the_wire(messages.embedding_message(noun, 0.25)))
+    assert np.array_equal(again.vector, noun.vector)
+    assert (again.modality, again.stamp_ns, again.frame_id, again.encoder) == (
+        "camera",
+        123_456_789_012,
+        "lens",
+        "camera-1",
+    )
+
+
+def test_ranking():
+    pair = np.array([[0.5, np.nan], [0.25, 1.0]])
+    matches = (Match("a", 0.75, 3.5, np.eye(4), pair), Match("b", np.nan, -1.0, np.full((4, 4), np.nan), pair))
+    noun = Ranking(
+        matches, ("camera", "lidar"), ("text",), True, ("a", "b"), 5 * 10**9, True, ("lidar", "text"), (1, 2)
+    )
+    again = messages.ranking(through_the_wire(messages.ranking_message(noun, "map", 0.1)))
+    assert (again.modalities, again.missing, again.accepted) == (noun.modalities, noun.missing, True)
+    assert (again.place_set, again.stamp_ns, again.ambiguous, again.stamps_ns) == (("a", "b"), 5 * 10**9, True, (1, 2))
+    assert [m.id for m in again.matches] == ["a", "b"] and again.matches[0].probability == 0.75
+    assert np.isnan(again.matches[1].probability) and np.isnan(again.matches[1].pose).all()
+    np.testing.assert_array_equal(again.matches[0].pair_probability, pair.astype(np.float32))
+
+
+def test_message_class():
+    assert messages.message_class("any2any_ros/msg/Embedding") is msg.Embedding
+    with pytest.raises(Any2AnyError, match="Install the ROS package radar_msgs"):
+        messages.message_class("radar_msgs/msg/Scan")

@@ -1,0 +1,145 @@
+"""Replaying a bag: what is published, when, who is silenced, and what the clock says."""
+
+import shutil
+import threading
+import time
+
+import numpy as np
+import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+
+from any2any_ros.config import ReplayConfig
+from any2any_ros.data import bags, kitti
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.nodes import messages, runtime
+from any2any_ros.nodes.replay import Outage, Replay
+
+NEVER = type("Never", (), {"__bool__": lambda self: False})()
+
+
+@pytest.fixture(scope="module")
+def bag(laps, tmp_path_factory):
+    """24 frames, 0.5 s apart, of camera, LiDAR, sound and captions."""
+    return bags.write(kitti.read(laps, "00"), tmp_path_factory.mktemp("bag") / "ring")
+
+
+class Listener:
+    """Hears the replay in a thread of its own, as another process would."""
+
+    def __init__(self):
+        runtime.start([])
+        self.heard = {"clock": [], "image": [], "caption": []}
+        self.node, self.player = rclpy.create_node("listener"), rclpy.create_node("player")
+        self.node.create_subscription(Clock, "/clock", lambda m: self._on("clock", messages.time_ns(m.clock)), 1000)
+        self.node.create_subscription(
+            Image, "camera/image_raw", lambda m: self._on("image", messages.time_ns(m.header.stamp)), 100
+        )
+        self.node.create_subscription(String, "caption", lambda m: self._on("caption", m.data), 100)
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(self.node)
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self._spin)
+        self.thread.start()
+
+    def _on(self, what, value):
+        self.heard[what].append((value, time.monotonic()))
+
+    def _spin(self):
+        while not self.done.is_set():
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def close(self):
+        self.done.set()
+        self.thread.join()
+        self.executor.shutdown()
+        self.node.destroy_node()
+        self.player.destroy_node()
+        rclpy.try_shutdown()
+
+
+@pytest.fixture
+def listener():
+    made = Listener()
+    yield made
+    made.close()
+
+
+def replay(listener, bag, *outages, stop=NEVER, **config):
+    told = []
+    outages = tuple(Outage.parse(text) for text in outages)
+    count = Replay(listener.player, bag, ReplayConfig(wait=0.5, **config), outages, tell=told.append).run(stop)
+    time.sleep(0.3)
+    return count, told
+
+
+def test_everything_comes_in_its_own_time(listener, bag):
+    replay(listener, bag, rate=8.0)
+    images = listener.heard["image"]
+    stamps, came = np.array([s for s, _ in images]) / 1e9, np.array([t for _, t in images])
+    assert len(images) == len(listener.heard["caption"]) == 24
+    late = (came - came[0]) - (stamps - stamps[0]) / 8.0
+    assert np.abs(late).max() < 0.15
+    clock = [c for c, _ in listener.heard["clock"]]
+    assert clock == sorted(clock) and len(clock) > 1000
+    assert clock[-1] == int(stamps[-1] * 1e9)
+
+
+def test_a_silenced_sensor_dies_and_returns_alone(listener, bag):
+    replay(listener, bag, "camera@2s-4s", "caption@3-5", rate=10.0)
+    seconds = np.array([s for s, _ in listener.heard["image"]]) / 1e9 - 1  # a drive starts at 1 s
+    assert not ((seconds >= 2) & (seconds < 4)).any()
+    assert len(seconds) == 24 - 4 and len(listener.heard["caption"]) == 24 - 4
+
+
+def test_start_and_duration_cut_the_bag(listener, bag):
+    replay(listener, bag, rate=10.0, start=3.0, duration=2.0)
+    seconds = [s / 1e9 - 1 for s, _ in listener.heard["image"]]
+    assert seconds == [3.0, 3.5, 4.0, 4.5, 5.0]
+
+
+def test_a_loop_jumps_the_clock_back(listener, bag):
+    class AfterTwoRounds:
+        def __bool__(self):
+            return len(listener.heard["image"]) >= 30
+
+    replay(listener, bag, stop=AfterTwoRounds(), rate=20.0, loop=True)
+    clock = np.array([c for c, _ in listener.heard["clock"]])
+    assert (np.diff(clock) < -NS_10).sum() == 1
+
+
+NS_10 = 10 * 10**9
+
+
+def test_who_does_not_listen_is_named(listener, bag):
+    _, told = replay(listener, bag, rate=50.0)
+    assert len(told) == 1 and "/lidar/points" in told[0] and "/camera/image_raw" not in told[0]
+
+
+def test_an_unknown_victim_is_refused(listener, bag):
+    with pytest.raises(Any2AnyError, match=r"Cannot kill 'radar'.*camera/image_raw"):
+        replay(listener, bag, "radar@1s-2s")
+
+
+def test_a_damaged_bag_is_refused(listener, bag, tmp_path):
+    cut = tmp_path / "cut"
+    shutil.copytree(bag, cut)
+    data = next(cut.glob("*.mcap"))
+    data.write_bytes(data.read_bytes()[:5000])
+    with pytest.raises(Any2AnyError, match="Cannot read the bag"):
+        replay(listener, cut)
+
+
+@pytest.mark.parametrize("text", ["camera", "camera@5s", "camera@5s-2s", "camera@5-5", "@1-2", "camera@a-b"])
+def test_an_outage_that_is_none_is_refused(text):
+    with pytest.raises(Any2AnyError, match="camera@20s-40s"):
+        Outage.parse(text)
+
+
+@pytest.mark.parametrize("text", ["camera@20s-40s", "camera@20-40", "camera@20.0s-40"])
+def test_an_outage_is_read(text):
+    assert Outage.parse(text) == Outage("camera", 20.0, 40.0)
+    assert Outage.parse(text).topic == "camera/image_raw"

@@ -1,0 +1,67 @@
+"""Which processes are started, with which parameters and in which environment."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from any2any_ros import encoders
+from any2any_ros.encoders.lidar import LidarConfig
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.nodes import topology
+from any2any_ros.observation import ObservationSet
+from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+
+
+@pytest.fixture
+def map_folder(tmp_path):
+    """A map whose LiDAR was encoded with other settings than the defaults, and whose text by another plug."""
+    import numpy as np
+
+    lidar = encoders.build("lidar", {"rings": 30})
+    columns = {"lidar": np.zeros((1, lidar.dimension)) + 1, "text": np.ones((1, 384))}
+    records = {
+        "lidar": EncoderRecord("lidar", lidar.fingerprint, lidar.dimension, dataclasses.asdict(lidar.config)),
+        "text": EncoderRecord("sentence", "sentence-1", 384, {"threads": 2}),
+    }
+    reference_map.save(ReferenceMap(ObservationSet(columns, np.eye(4)[None], ("a",)), records, "m"), tmp_path / "map")
+    return str(tmp_path / "map")
+
+
+def test_each_encoder_runs_as_it_made_the_map(map_folder):
+    processes = {p.name: p for p in topology.place_recognition(map_folder)}
+    assert list(processes) == ["lidar_encoder", "text_encoder", "retrieval"]
+    assert processes["lidar_encoder"].parameters["settings.rings"] == 30
+    assert processes["lidar_encoder"].parameters["settings.sectors"] == LidarConfig().sectors
+    assert processes["text_encoder"].parameters["encoder"] == "sentence"
+    assert processes["text_encoder"].parameters["modality"] == "text"
+    assert processes["retrieval"].parameters["map"] == map_folder
+
+
+def test_some_sensors_only_and_without_a_map():
+    processes = topology.place_recognition("", ["camera"], use_sim_time=True, image_transport="compressed")
+    assert [p.name for p in processes] == ["camera_encoder", "retrieval"]
+    assert all(p.parameters["use_sim_time"] for p in processes)
+    assert processes[0].parameters["message_type"] == "sensor_msgs/msg/CompressedImage"
+    assert processes[0].parameters["topic"] == "camera/image_raw/compressed"
+
+
+def test_a_map_that_is_none_is_told():
+    with pytest.raises(Any2AnyError, match="build-map"):
+        topology.place_recognition("/nowhere")
+
+
+def test_loopback_stays_on_this_machine():
+    environment = topology.environment("loopback")
+    profile = environment["FASTRTPS_DEFAULT_PROFILES_FILE"]
+    assert "<address>127.0.0.1</address>" in Path(profile).read_text()
+    assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    assert environment["FASTDDS_DEFAULT_PROFILES_FILE"] == profile
+
+
+def test_a_robot_has_a_network():
+    environment = topology.environment("robot")
+    assert "interfaceWhiteList" not in Path(environment["FASTRTPS_DEFAULT_PROFILES_FILE"]).read_text().split("-->")[-1]
+    assert "ROS_AUTOMATIC_DISCOVERY_RANGE" not in environment
+    assert "FASTRTPS_DEFAULT_PROFILES_FILE" not in topology.environment("")

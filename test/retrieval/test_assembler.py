@@ -1,0 +1,313 @@
+"""Who is alive and when a moment is complete: told message by message, and held on random streams."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from any2any_ros.config import AliveConfig
+from any2any_ros.observation import Embedding
+from any2any_ros.retrieval.assembler import Assembler
+
+MS = 1_000_000
+CONFIG = AliveConfig(source_timeout=2.0, slop=0.05, wait=0.05)
+
+
+class Robot:
+    """An assembler that is spoken to in milliseconds; a vector holds the stamp it was sensed at."""
+
+    def __init__(self, config=CONFIG, **options):
+        self.assembler = Assembler(config, **options)
+
+    def hear(self, modality, stamp, received=None):
+        """Return the moments that this message completes, each as (stamp, {modality: stamp of what was used})."""
+        embedding = Embedding(modality, [stamp], stamp * MS)
+        ready = self.assembler.add(embedding, (stamp if received is None else received) * MS)
+        return [told(moment) for moment in ready]
+
+    def flush(self, now):
+        moment = self.assembler.flush(now * MS)
+        return moment and told(moment)
+
+    def alive(self, now):
+        return self.assembler.alive(now * MS)
+
+    def run(self, *messages):
+        return [moment for message in messages for moment in self.hear(*message)]
+
+
+def told(moment):
+    used = {m: int(v[0]) for m, v in moment.embeddings.items()}
+    assert moment.stamps_ns == {m: stamp * MS for m, stamp in used.items()}
+    return moment.stamp_ns // MS, used
+
+
+def test_one_sensor_gets_one_moment_a_message():
+    assert Robot().run(("a", 0), ("a", 100), ("a", 130)) == [(0, {"a": 0}), (100, {"a": 100}), (130, {"a": 130})]
+
+
+def test_a_sensor_faster_than_the_slop_gets_one_moment_a_message():
+    robot = Robot()
+    moments = robot.run(*[("imu", 5 * i) for i in range(50)])
+    assert [stamp for stamp, _ in moments] == [5 * i for i in range(50)] and not robot.assembler.waiting
+
+
+def test_the_first_moment_waits_for_everyone_expected():
+    robot = Robot(expected=("a", "b", "c"))
+    assert robot.hear("a", 0) == [] and robot.assembler.waiting
+    assert robot.hear("b", 10) == []
+    assert robot.hear("c", 20) == [(0, {"a": 0, "b": 10, "c": 20})]
+
+
+def test_who_was_expected_and_never_came_is_awaited_once():
+    robot = Robot(expected=("a", "b"))
+    assert robot.hear("a", 0) == []
+    assert robot.flush(50) == (0, {"a": 0})
+    assert robot.flush(60) is None
+    assert robot.hear("a", 100) == [(100, {"a": 100})]
+
+
+@pytest.mark.parametrize("order", list(permutations("abc")))
+def test_the_order_within_a_moment_does_not_matter(order):
+    robot = Robot(expected=tuple("abc"))
+    for start in (0, 100, 200):
+        moments = robot.run(*[(m, start + i) for i, m in enumerate(order)])
+        assert moments == [(start, {m: start + i for i, m in enumerate(order)})]
+
+
+@pytest.mark.parametrize(("apart", "together"), [(50, True), (51, False)])
+def test_the_slop_tells_one_moment_from_two(apart, together):
+    robot = Robot(expected=("a", "b"))
+    first = [(0, {"a": 0, "b": apart})] if together else [(0, {"a": 0})]
+    assert robot.run(("a", 0), ("b", apart)) == first
+
+
+def test_a_moment_bears_its_earliest_stamp():
+    """A text without a stamp of its own bears the time of its arrival, and may come first."""
+    robot = Robot(expected=("camera", "text"))
+    assert robot.run(("text", 130), ("camera", 100, 131)) == [(100, {"camera": 100, "text": 130})]
+    robot.hear("text", 200)
+    assert robot.hear("camera", 160, received=201) == [(160, {"camera": 160, "text": 200})]
+
+
+def test_a_moment_is_never_moved_before_the_one_already_told():
+    robot = Robot()
+    robot.run(("a", 0), ("b", 0), ("a", 40), ("b", 40))
+    assert robot.hear("a", 80) == []
+    assert robot.hear("late", 30, received=81) == []
+    assert robot.hear("b", 80) == [(80, {"a": 80, "b": 80, "late": 30})]
+
+
+def test_a_new_moment_closes_the_one_that_waits():
+    robot = Robot(expected=("a", "b"))
+    assert robot.run(("a", 0), ("a", 100)) == [(0, {"a": 0}), (100, {"a": 100})]  # b is awaited only once
+
+
+def test_a_slower_sensor_gives_its_newest_and_is_awaited_only_when_it_is_due():
+    robot = Robot(expected=("fast", "slow"))
+    robot.run(("fast", 0), ("slow", 0))
+    for t in range(100, 1000, 100):
+        robot.hear("fast", t)
+    robot.run(("fast", 1000), ("slow", 1000))  # now its period is known
+    for t in range(1100, 2000, 100):
+        assert robot.hear("fast", t) == [(t, {"fast": t, "slow": 1000})]
+    assert robot.hear("fast", 2000) == []
+    assert robot.hear("slow", 2000) == [(2000, {"fast": 2000, "slow": 2000})]
+
+
+def test_who_let_a_moment_pass_is_not_awaited_again_until_it_speaks():
+    robot = Robot(expected=("a", "b"))
+    robot.run(("a", 0), ("b", 0), ("a", 100), ("b", 100))
+    assert robot.hear("a", 200) == []  # b is due
+    assert robot.flush(250) == (200, {"a": 200, "b": 100})
+    assert robot.hear("a", 300) == [(300, {"a": 300, "b": 100})]
+    robot.hear("b", 300)
+    assert robot.hear("a", 400) == []  # it spoke, so it is awaited
+
+
+def test_a_silent_sensor_is_left_out_after_its_timeout():
+    robot = Robot(source_timeouts={"b": 0.5}, expected=("a", "b", "c"))
+    robot.run(("a", 0), ("b", 0), ("c", 0))
+    used = {t: robot.run(("a", t)) or [robot.flush(t + 50)] for t in range(100, 2300, 100)}
+    for t, ((_, who),) in used.items():
+        # Judged when the moment closes: at once, or 50 ms later.
+        assert ("c" in who) == (t <= 2000) and ("b" in who) == (t <= 500 - 50 * (t == 100))
+    assert robot.alive(2000) == ("a", "c") and robot.alive(2101) == ("a",)
+
+
+def test_it_is_alive_again_with_its_next_message():
+    robot = Robot()
+    robot.run(("a", 0), ("b", 0))
+    for t in range(100, 5000, 100):
+        robot.hear("a", t)
+    robot.flush(5000)
+    assert robot.alive(5000) == ("a",)
+    robot.hear("b", 5000)
+    assert robot.flush(5050) == (5000, {"a": 4900, "b": 5000})
+    assert robot.alive(5050) == ("a", "b")
+
+
+def test_age_is_counted_from_reception_not_from_the_stamp():
+    robot = Robot()
+    robot.hear("a", 0, received=1900)  # a slow encoder
+    assert robot.alive(3900) == ("a",) and robot.alive(3901) == ()
+
+
+def test_a_message_no_newer_than_its_predecessor_is_ignored():
+    robot = Robot()
+    robot.hear("a", 1000)
+    assert robot.run(("a", 900, 1010), ("a", 1000, 1020)) == []
+    assert robot.assembler.now(1020 * MS).embeddings["a"] == [1000]
+
+
+def test_a_jump_back_beyond_the_timeout_is_a_new_start():
+    robot = Robot(expected=("a", "b"))
+    robot.run(("a", 9000), ("b", 9000), ("a", 9100))
+    assert robot.hear("a", 10) == []  # everyone expected is awaited anew
+    assert robot.alive(10) == ("a",)
+    assert robot.hear("b", 20) == [(10, {"a": 10, "b": 20})]
+
+
+def test_after_a_reset_nothing_is_known():
+    robot = Robot(expected=("a", "b"))
+    robot.run(("a", 0), ("b", 0), ("a", 100))
+    robot.assembler.reset()
+    assert robot.alive(100) == () and not robot.assembler.waiting and robot.flush(100) is None
+    assert robot.hear("a", 50) == []
+    assert robot.hear("b", 50) == [(50, {"a": 50, "b": 50})]
+
+
+def test_who_comes_too_late_serves_the_next_moment_and_is_none_of_its_own():
+    robot = Robot(expected=("a", "b"))
+    robot.run(("a", 0), ("b", 0))
+    robot.hear("a", 100)
+    assert robot.flush(150) == (100, {"a": 100, "b": 0})
+    assert robot.hear("b", 100, received=180) == []
+    assert robot.hear("a", 200) == []
+    assert robot.flush(250) == (200, {"a": 200, "b": 100})
+
+
+def test_a_slow_encoder_never_takes_moments_back_in_time():
+    """b is three periods late: its messages serve, and none is a moment that lies before one already told."""
+    robot = Robot(expected=("a", "b"))
+    moments = []
+    for t in range(0, 2000, 100):
+        if t % 1000 == 0:
+            moments += robot.hear("a", t)
+        if t >= 300:
+            moments += robot.hear("b", t - 300, received=t)
+    stamps = [stamp for stamp, _ in moments]
+    assert stamps == sorted(set(stamps)) and {0, 1000} <= set(stamps)
+
+
+def test_a_driver_whose_clock_is_ahead_silences_nobody():
+    robot = Robot()
+    robot.run(("ahead", 5000, 0), ("a", 0))
+    robot.flush(50)
+    answered = [robot.run(("a", t)) or [robot.flush(t + 50)] for t in range(100, 1000, 100)]
+    assert all(moment and moment[0][1]["a"] == t for t, moment in zip(range(100, 1000, 100), answered, strict=True))
+
+
+def test_now_is_the_newest_of_everyone_alive():
+    robot = Robot()
+    assert robot.assembler.now(7 * MS).embeddings == {} and robot.assembler.now(7 * MS).stamp_ns == 7 * MS
+    robot.run(("a", 0), ("b", 2500))
+    now = robot.assembler.now(2600 * MS)
+    assert now.modalities == ("b",) and now.stamp_ns == 2500 * MS
+
+
+# --- random streams -------------------------------------------------------------------------------------------
+
+SENSORS = st.lists(
+    st.tuples(st.integers(20, 1500), st.integers(0, 400), st.integers(0, 15)), min_size=1, max_size=4
+)  # period, latency, jitter; ms
+LENGTH = 6000  # ms
+
+
+@st.composite
+def streams(draw):
+    """Messages (received, modality, stamp) of sensors that lose messages and die for a while."""
+    noise = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    messages = []
+    for name, (period, latency, jitter) in zip("abcd", draw(SENSORS), strict=False):
+        died, back = sorted(draw(st.tuples(st.integers(0, LENGTH), st.integers(0, 2 * LENGTH))))
+        lost = draw(st.sampled_from([0, 0.1, 0.5]))
+        for stamp in range(draw(st.integers(0, period)), LENGTH, period):
+            if not died <= stamp < back and noise.random() >= lost:
+                sensed = stamp + int(noise.integers(0, jitter + 1))
+                messages.append((sensed + latency + int(noise.integers(0, 30)), name, sensed))
+    return sorted(messages)
+
+
+def replay(messages, expected=()):
+    """Return (closed at, stamp, used) of every moment, with the node's patience, and what was heard."""
+    robot, moments, patience = Robot(expected=expected), [], None
+    for received, modality, stamp in messages:
+        if patience is not None and received >= patience:
+            moments += [(patience, *m) for m in [robot.flush(patience)] if m]
+            patience = None
+        moments += [(received, *m) for m in robot.hear(modality, stamp, received)]
+        if not robot.assembler.waiting:
+            patience = None
+        elif patience is None:
+            patience = received + 50
+    last = robot.flush(patience or LENGTH)
+    return moments + ([(patience or LENGTH, *last)] if last else [])
+
+
+@settings(max_examples=200)
+@given(streams(), st.booleans())
+def test_moments_are_in_order_and_each_message_begins_at_most_one(messages, expect_all):
+    moments = replay(messages, expected=tuple("abcd") if expect_all else ())
+    stamps = [stamp for _, stamp, _ in moments]
+    assert stamps == sorted(set(stamps))
+    assert set(stamps) <= {stamp for _, _, stamp in messages}
+
+
+@settings(max_examples=200)
+@given(streams(), st.booleans())
+def test_a_moment_uses_the_newest_of_exactly_those_alive(messages, expect_all):
+    for closed, _, used in replay(messages, expected=tuple("abcd") if expect_all else ()):
+        newest, heard = {}, {}
+        for received, modality, stamp in messages:
+            if received <= closed and stamp > newest.get(modality, -1):
+                newest[modality], heard[modality] = stamp, received
+        alive = {m: stamp for m, stamp in newest.items() if closed - heard[m] <= 2000}
+        # What came in the same instant may have come just after.
+        same_instant = {m for r, m, _ in messages if r == closed}
+        assert {m: s for m, s in used.items() if m not in same_instant} == {
+            m: s for m, s in alive.items() if m not in same_instant
+        }
+
+
+@settings(max_examples=200)
+@given(streams())
+def test_nobody_waits_longer_than_patience_nor_for_the_dead(messages):
+    robot = Robot()
+    last_heard, since = {}, None
+    for received, modality, stamp in messages:
+        if since is not None and received > since + 50:
+            robot.flush(since + 50)
+            since = None
+        robot.hear(modality, stamp, received)
+        last_heard[modality] = received
+        others = [m for m, r in last_heard.items() if m != modality and received - r <= 2000]
+        assert others or not robot.assembler.waiting, "nobody else is alive, and yet the moment waits"
+        since = (since if since is not None else received) if robot.assembler.waiting else None
+
+
+@settings(max_examples=200)
+@given(streams())
+def test_every_message_of_a_sensor_alone_is_answered(messages):
+    """While one sensor speaks and the others have been dead for long, each of its messages is a moment at once."""
+    answered = {(closed, stamp) for closed, stamp, _ in replay(messages)}
+    last = {}
+    told_until = -1
+    for received, modality, stamp in messages:
+        dead = all(received - r > 2000 for m, r in last.items() if m != modality)
+        if dead and stamp > told_until:
+            assert (received, stamp) in answered
+        last[modality] = received
+        told_until = max(told_until, stamp)

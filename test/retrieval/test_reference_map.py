@@ -1,0 +1,210 @@
+"""The map on disk: it comes back as it was, an interrupted write changes nothing, and damage is told."""
+
+import json
+
+import numpy as np
+import pytest
+
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.observation import Embedding, ObservationSet
+from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap, load, map_encoders, save
+
+
+def places(n=6, seed=0):
+    draw = np.random.default_rng(seed)
+    lidar = draw.normal(size=(n, 4)).astype(np.float32)
+    lidar[1:2] = np.nan
+    poses = np.tile(np.eye(4), (n, 1, 1))
+    poses[:, :3, 3] = draw.normal(size=(n, 3)) * 1e5  # float32 would not do
+    ids = tuple(f"straße/{i:06d}" for i in range(n))
+    return ObservationSet({"lidar": lidar, "text": draw.normal(size=(n, 16))}, poses, ids)
+
+
+RECORDS = {
+    "lidar": EncoderRecord("lidar", "lidar-1-abc", 4, {"rings": 4, "descriptor": "polar"}),
+    "text": EncoderRecord("text", "text-1-def", 16, {"bins": 16}),
+}
+
+
+def example(**changes):
+    return ReferenceMap(**({"places": places(), "encoders": RECORDS, "name": "town", "frame_id": "odom"} | changes))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    save(example(), tmp_path / "map")
+    return tmp_path / "map"
+
+
+def same_places(one, other):
+    assert one.ids == other.ids and one.modalities == other.modalities
+    np.testing.assert_array_equal(one.poses, other.poses)
+    for m in one.modalities:
+        np.testing.assert_array_equal(one.embeddings[m], other.embeddings[m])
+
+
+def test_comes_back_bit_by_bit(saved):
+    again = load(saved)
+    same_places(again.places, places())
+    assert (again.name, again.frame_id) == ("town", "odom") and again.encoders == RECORDS
+    assert len(again) == 6
+
+
+def test_unknown_poses_and_an_empty_map_come_back(tmp_path):
+    lost = ObservationSet({"text": np.ones((1, 16))}, np.full((1, 4, 4), np.nan), ("x",))
+    empty = ObservationSet({"text": np.empty((0, 16))}, np.empty((0, 4, 4)), ())
+    for what in (lost, empty):
+        save(ReferenceMap(what, RECORDS), tmp_path / "map")
+        same_places(load(tmp_path / "map").places, what)
+
+
+def test_is_plain_files_that_anybody_can_read(saved):
+    header = json.loads((saved / "map.json").read_text())
+    assert header["count"] == 6 and header["encoders"]["lidar"]["settings"] == {"rings": 4, "descriptor": "polar"}
+    with np.load(saved / header["places"], allow_pickle=False) as stored:
+        assert sorted(stored.files) == ["embedding/lidar", "embedding/text", "ids", "poses"]
+
+
+def test_saving_again_replaces_and_leaves_no_old_file(saved):
+    save(example(places=places(3, seed=1)), saved)
+    same_places(load(saved).places, places(3, seed=1))
+    assert len(list(saved.iterdir())) == 2
+
+
+def test_an_unchanged_map_is_saved_over_itself(saved):
+    save(load(saved), saved)
+    same_places(load(saved).places, places())
+
+
+@pytest.mark.parametrize("killed_before", [1, 2])
+def test_a_kill_between_the_writes_leaves_the_old_map(saved, monkeypatch, killed_before):
+    real, count = reference_map.write_atomically, 0
+
+    def killed(path, write):
+        nonlocal count
+        count += 1
+        if count == killed_before:
+            raise KeyboardInterrupt
+        real(path, write)
+
+    monkeypatch.setattr(reference_map, "write_atomically", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save(example(places=places(3, seed=1), name="new"), saved)
+    monkeypatch.undo()
+    assert load(saved).name == "town"
+    same_places(load(saved).places, places())
+    save(example(places=places(3, seed=1)), saved)  # and nothing of it is in the way
+    assert len(list(saved.iterdir())) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(Any2AnyError, match=r"Cannot write the map .*file"):
+        save(example(), tmp_path / "file")
+
+
+def places_file(folder):
+    return folder / json.loads((folder / "map.json").read_text())["places"]
+
+
+def rewrite(folder, **changes):
+    header = json.loads((folder / "map.json").read_text()) | changes
+    (folder / "map.json").write_text(json.dumps(header))
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+
+
+DAMAGE = {
+    "no map.json": (lambda f: (f / "map.json").unlink(), "it has no map.json"),
+    "map.json cut short": (lambda f: cut(f / "map.json"), "delimiter|Unterminated|Expecting"),
+    "map.json is a list": (lambda f: (f / "map.json").write_text("[1]"), "its format is None, this program reads 1"),
+    "map.json is no text": (lambda f: (f / "map.json").write_bytes(b"\xff\xfe"), "decode"),
+    "another format": (lambda f: rewrite(f, format=7), "its format is 7, this program reads 1"),
+    "no places": (lambda f: places_file(f).unlink(), "places-"),
+    "places cut short": (lambda f: cut(places_file(f)), "BadZipFile"),
+    "places empty": (lambda f: places_file(f).write_bytes(b""), "EOFError"),
+    "places that do not fit": (lambda f: np.savez(places_file(f), ids=["a"], poses=np.zeros((2, 4, 4))), "1 ids but"),
+    "places without ids": (lambda f: np.savez(places_file(f), poses=np.zeros((2, 4, 4))), "ids"),
+    "an encoder record short of a field": (lambda f: rewrite(f, encoders={"lidar": {"plug": "lidar"}}), "missing"),
+    "no encoders": (lambda f: rewrite(f, encoders={}), "encoder record is absent"),
+    "encoders are a list": (lambda f: rewrite(f, encoders=[]), "AttributeError"),
+}
+
+
+@pytest.mark.parametrize(("damage", "why"), DAMAGE.values(), ids=DAMAGE.keys())
+def test_damage_is_told_and_nothing_else_is_raised(saved, damage, why):
+    damage(saved)
+    with pytest.raises(Any2AnyError, match=f"Cannot read the map .*{why}") as error:
+        load(saved)
+    assert "uild the map again" in error.value.remedy or "build-map" in error.value.remedy
+
+
+def test_there_is_no_map_where_there_is_none(tmp_path):
+    with pytest.raises(Any2AnyError, match="build-map DRIVE MAP"):
+        load(tmp_path / "absent")
+
+
+def test_pickled_objects_are_never_loaded(saved):
+    np.savez(places_file(saved), ids=np.array(["a"]), poses=np.array([{"x": 1}], dtype=object))
+    with pytest.raises(Any2AnyError, match="allow_pickle"):
+        load(saved)
+
+
+@pytest.mark.parametrize(
+    ("records", "why"),
+    [({"lidar": RECORDS["lidar"]}, "'text'.*is absent"), ({**RECORDS, "text": RECORDS["lidar"]}, "says 4")],
+)
+def test_vectors_without_a_record_of_their_maker_are_refused(records, why):
+    with pytest.raises(Any2AnyError, match=f"Map 'town' does not fit together: .*{why}|{why}"):
+        example(encoders=records)
+
+
+def embedding(modality="lidar", width=4, encoder="lidar-1-abc"):
+    return Embedding(modality, np.ones(width), 0, encoder=encoder)
+
+
+@pytest.mark.parametrize(
+    ("given", "why", "remedy"),
+    [
+        (embedding("camera"), "the map's modalities are lidar, text", "stop its encoder"),
+        (embedding(width=5), "it has 5 dimensions, the map's have 4", "build the map again"),
+        (embedding(encoder="lidar-2-xyz"), "'lidar-2-xyz' made it, and 'lidar-1-abc' made the map", "map's settings"),
+    ],
+)
+def test_an_embedding_that_cannot_be_compared_is_refused(given, why, remedy):
+    with pytest.raises(Any2AnyError, match=f"'{given.modality}' embedding cannot be used with map 'town'") as error:
+        example().check(given)
+    assert why in error.value.why and remedy in error.value.remedy
+
+
+def test_an_embedding_of_the_maps_encoder_is_accepted():
+    example().check(embedding())
+    example().check(embedding(encoder=""))  # nobody said what made it
+
+
+def test_places_are_appended_and_the_old_map_stays():
+    old = example()
+    new = old.with_places(ObservationSet({"text": np.ones((1, 16))}, np.eye(4)[None], ("added",)))
+    assert len(old) == 6 and len(new) == 7 and new.places.ids[-1] == "added"
+    assert not new.places.present("lidar")[-1]
+    assert (new.name, new.frame_id, new.encoders) == (old.name, old.frame_id, old.encoders)
+
+
+def test_a_place_that_is_there_already_is_refused():
+    with pytest.raises(Any2AnyError, match="stands twice"):
+        example().with_places(places(1))
+
+
+def test_the_maps_encoders_are_built_again_as_they_were():
+    from any2any_ros import encoders
+
+    made = {m: encoders.build(m, s) for m, s in (("lidar", {"rings": 4}), ("text", {"bins": 16}))}
+    records = {m: EncoderRecord(e.plug, e.fingerprint, e.dimension, vars(e.config)) for m, e in made.items()}
+    empty = {m: np.empty((0, e.dimension)) for m, e in made.items()}
+    reference = ReferenceMap(ObservationSet(empty, np.empty((0, 4, 4)), ()), records)
+    built = map_encoders(reference, ["text", "lidar", "camera"])
+    assert {m: e.fingerprint for m, e in built.items()} == {m: r.fingerprint for m, r in records.items()}
+    assert list(map_encoders(reference, ["camera"])) == []
