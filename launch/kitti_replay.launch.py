@@ -8,6 +8,7 @@ Make the bag with: any2any bag KITTI my_bag --sequence 00
 
 from pathlib import Path
 
+from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
@@ -23,7 +24,6 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from any2any_ros import share
-from launch import LaunchDescription
 
 ARGUMENTS = {
     "map": ("", "folder of the map"),

@@ -6,12 +6,12 @@
 The processes are listed in any2any_ros/nodes/topology.py; every default is there or in any2any_ros/config.py.
 """
 
+from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from any2any_ros.nodes import topology
-from launch import LaunchDescription
 
 ARGUMENTS = {
     "map": ("", "folder of the map"),

@@ -20,7 +20,7 @@ from any2any_ros import plugins, samples, share
 from any2any_ros.config import AliveConfig
 from any2any_ros.data.drive import Drive, Progress, silent
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Array, Embedding, Observation, ObservationSet
+from any2any_ros.observation import Embedding, Observation, ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.assembler import Assembler
 
@@ -212,39 +212,55 @@ def observe(
     outside its times has no pose (NaN). A message that an encoder refuses is left out.
     """
     with open_reader(path) as reader:
-        wanted = {t.lstrip("/"): m for m, t in (topics or default_topics(reader)).items() if m in encoders}
-        chosen = [c for c in reader.connections if c.topic.lstrip("/") in wanted]
+        wanted = {m: t.lstrip("/") for m, t in (topics or default_topics(reader)).items() if m in encoders}
+        chosen = [c for c in reader.connections if c.topic.lstrip("/") in wanted.values()]
         if not chosen:
             raise Any2AnyError(
                 f"Nothing in the bag {path} can be encoded",
                 f"its topics are {', '.join(sorted({c.topic for c in reader.connections}))}",
                 "Name them: --topic camera=/my/image",
             )
-        assembler = Assembler(alive, expected=wanted.values())
+        assembler = Assembler(alive, expected=wanted)
         moments: list[Observation] = []
+        patience = 0  # when it ends with the moment that is open
         stream = progress(reader.messages(chosen), f"encoding {path.name}")
         for connection, received, raw in stream:
-            modality = wanted[connection.topic.lstrip("/")]
-            vector, stamp = _encode(reader, connection, received, raw, encoders[modality])
-            if vector is not None:
-                embedding = Embedding(modality, vector, stamp, encoder=encoders[modality].fingerprint)
+            message = reader.deserialize(raw, connection.msgtype)
+            for modality in (m for m, topic in wanted.items() if topic == connection.topic.lstrip("/")):
+                embedding = _encode(modality, encoders[modality], connection, received, message)
+                if embedding is None:
+                    continue
+                if received > patience:
+                    moments += _flushed(assembler, patience)
+                waited = assembler.waiting
                 moments += assembler.add(embedding, received)
-        last = assembler.flush(reader.end_time)
-        moments += [last] if last else []
+                if assembler.waiting and not waited:
+                    patience = received + int(alive.wait * samples.NS)
+        moments += _flushed(assembler, patience)
         poses = _poses_at(reader, pose_topic, [m.stamp_ns for m in moments])
     return _stack(path.name, moments, poses, encoders)
 
 
-def _encode(
-    reader: AnyReader, connection: Any, received: int, raw: bytes, encoder: Encoder
-) -> tuple[Array | None, int]:
-    message = reader.deserialize(raw, connection.msgtype)
+def _flushed(assembler: Assembler, now_ns: int) -> list[Observation]:
+    moment = assembler.flush(now_ns)
+    return [] if moment is None else [moment]
+
+
+def _encode(modality: str, encoder: Encoder, connection: Any, received: int, message: Any) -> Embedding | None:
+    if connection.msgtype not in samples.types_of(encoder.accepts):
+        raise Any2AnyError(
+            f"Topic {connection.topic} cannot be encoded as {modality}",
+            f"its type is {connection.msgtype}",
+            f"Choose a topic of type {' or '.join(samples.types_of(encoder.accepts))}",
+        )
     stamp = samples.stamp_ns(message) or received
     try:
         sample = encoder.gather(samples.decode(connection.msgtype, message), stamp)
-        return (None if sample is None else encoder.encode(sample)), stamp
+        if sample is None:
+            return None
+        return Embedding(modality, encoder.encode(sample), stamp, encoder=encoder.fingerprint)
     except Any2AnyError:
-        return None, stamp
+        return None
 
 
 def _stack(
@@ -288,4 +304,6 @@ def _poses_in(reader: AnyReader, connections: list[Any]) -> Iterable[tuple[int, 
         message: Any = reader.deserialize(raw, connection.msgtype)
         pose = message.pose.pose if hasattr(message.pose, "pose") else message.pose
         p, q = pose.position, pose.orientation
-        yield samples.stamp_ns(message) or received, (p.x, p.y, p.z, q.x, q.y, q.z, q.w)
+        row = (p.x, p.y, p.z, q.x, q.y, q.z, q.w)
+        if np.isfinite(row).all() and any(row[3:]):  # many a driver publishes zeros until it knows where it is
+            yield samples.stamp_ns(message) or received, row

@@ -94,7 +94,7 @@ class KittiDrive:
 
 def _recording(file: Path) -> wave.Wave_read:
     try:
-        recording = wave.open(str(file), "rb")
+        recording = wave.open(str(file), "rb")  # noqa: SIM115 - the caller closes it
     except (wave.Error, EOFError, OSError) as error:
         raise Any2AnyError(f"Cannot read the sound {file}", str(error) or "it is cut short", "Copy it again") from error
     if recording.getsampwidth() != 2:
@@ -139,7 +139,7 @@ def read(root: Path, sequence: str | None = None) -> KittiDrive:
         have = sequences(root)
         hint = f"Choose a sequence: {', '.join(have)}" if have else "Check the path"
         raise Any2AnyError(f"{folder} is no KITTI drive", f"no {CLOUDS[0]}/*.bin nor {PICTURES[0]}/*.png in it", hint)
-    name = sequence or folder.name
+    name = sequence or folder.resolve().name
     stamps = _stamps(folder, frames)
     if (np.diff(stamps) <= 0).any():
         raise Any2AnyError(f"Cannot use the drive {folder}", "its times do not increase", "Check times.txt")

@@ -6,6 +6,7 @@ ros2 run any2any_ros retrieval_node --ros-args -p map:=/path/to/map
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,12 @@ from rclpy.duration import Duration
 from any2any_ros import msg
 from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig, RetrievalNodeConfig
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.nodes import messages, parameters, retrieval_health, runtime
+from any2any_ros.nodes import messages, parameters, runtime
 from any2any_ros.nodes.map_services import MapServices
 from any2any_ros.nodes.outputs import Outputs
-from any2any_ros.nodes.rate import Rate
-from any2any_ros.observation import Observation, Ranking
-from any2any_ros.retrieval.assembler import Assembler
-from any2any_ros.retrieval.calibration import open_map
-from any2any_ros.retrieval.reference_map import ReferenceMap
-from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.nodes.retrieval_health import Health
+from any2any_ros.observation import Ranking
+from any2any_ros.retrieval.localizer import Localizer
 
 ANY_JUMP_BACK = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
 
@@ -36,19 +34,14 @@ class RetrievalNode(runtime.ManagedNode):
         super().__init__("retrieval")
         self.config = parameters.declare(self, RetrievalNodeConfig)
         self.alive = parameters.declare(self, AliveConfig)
-        self.k = parameters.declare(self, RetrievalConfig).k
         self.hit_radius = parameters.declare(self, PlaceConfig).hit_radius
-        self.reference: ReferenceMap | None = None
-        self.retriever: Retriever | None = None
-        self.assembler = Assembler(self.alive)
-        self.calibrated, self.error = False, "no map is loaded"
-        self.answers, self.refused, self.last = Rate(), 0, Ranking((), ())
-        self.seen_alive: tuple[str, ...] = ()
+        self.localizer = Localizer(self.alive, parameters.declare(self, RetrievalConfig).k, self.hit_radius)
+        self.health = Health()
         self._subscription: Any = None
 
     def configure(self) -> None:
         runtime.limit_threads(1)
-        self._map_services = MapServices(self)
+        self._map_services = MapServices(self, self.localizer, self.use_map)
         self._outputs = Outputs(self, self.hit_radius)
         if self.config.map:
             try:
@@ -57,18 +50,18 @@ class RetrievalNode(runtime.ManagedNode):
                 self._complain(error)
 
     def use_map(self, folder: Path) -> int:
-        """Load a map and rank against it from now on; on an error the old one stays. Return its places."""
-        self.reference, self.retriever, self.calibrated = open_map(folder, self.hit_radius)
-        self.assembler = Assembler(self.alive, self._timeouts(self.reference), self.reference.encoders)
-        self.error = ""
+        """Rank against another map from now on; on an error the old one stays. Return its places."""
+        reference = self.localizer.open(folder, self._timeouts)
+        self.health.error = ""
         self.get_logger().info(
-            f"map '{self.reference.name}': {len(self.reference)} places, {', '.join(self.reference.encoders)}"
-            + ("" if self.calibrated else "; not calibrated: no probability, nothing accepted")
+            f"map '{reference.name}': {len(reference)} places, {', '.join(reference.encoders)}"
+            + ("" if self.localizer.calibrated else "; not calibrated: no probability, nothing accepted")
         )
-        return len(self.reference)
+        return len(reference)
 
-    def _timeouts(self, reference: ReferenceMap) -> dict[str, float]:
-        names = {m: f"source_timeouts.{m}" for m in reference.encoders}
+    def _timeouts(self, modalities: Iterable[str]) -> dict[str, float]:
+        """Return every modality's own source_timeout, a parameter as soon as the map names it."""
+        names = {m: f"source_timeouts.{m}" for m in modalities}
         for name in names.values():
             if not self.has_parameter(name):
                 self.declare_parameter(name, self.alive.source_timeout)
@@ -92,56 +85,48 @@ class RetrievalNode(runtime.ManagedNode):
     def cleanup(self) -> None:
         self._map_services.destroy()
         self._outputs.destroy()
-        self.reference, self.retriever, self.error = None, None, "no map is loaded"
+        self.localizer.close()
 
     def _receive(self, message: msg.Embedding) -> None:
-        if self.reference is None:
-            return
         try:
-            embedding = messages.embedding(message)
-            self.reference.check(embedding)
+            self._publish(self.localizer.add(messages.embedding(message), self.now_ns()))
         except Any2AnyError as error:
-            self.refused += 1
+            self.health.refused += 1
             self._complain(error)
-            return
-        for observation in self.assembler.add(embedding, self.now_ns()):
-            self._answer(observation)
-        if self.assembler.waiting and self._patience.is_canceled():
+        if self.localizer.assembler.waiting and self._patience.is_canceled():
             self._patience.reset()
 
     def _flush(self) -> None:
         """Answer a moment that somebody kept waiting."""
         self._patience.cancel()
-        observation = self.assembler.flush(self.now_ns())
-        if observation is not None:
-            self._answer(observation)
+        self._publish(self.localizer.flush(self.now_ns()))
 
     def _look(self) -> None:
-        """Notice who died and who came back; when nobody is left to ask for a ranking, publish that there is none."""
-        was, self.seen_alive = self.seen_alive, self.assembler.alive(self.now_ns())
-        for modality in sorted(set(was) - set(self.seen_alive)):
+        """Notice who died and who came back."""
+        died, came, rankings = self.localizer.watch(self.now_ns())
+        for modality in died:
             self.get_logger().warning(f"{modality} is stale: no embedding within its source_timeout")
-        for modality in sorted(set(self.seen_alive) - set(was)):
+        for modality in came:
             self.get_logger().info(f"{modality} is alive")
-        if was and not self.seen_alive:
-            self._answer(Observation({}, self.now_ns()))
+        self._publish(rankings)
 
-    def _answer(self, observation: Observation) -> None:
-        assert self.retriever is not None and self.reference is not None
-        self.last = self.retriever.rank(observation, self.k)
-        self._outputs.publish(self.last, self.reference)
-        self.answers.tick(self.now_ns())
+    def _publish(self, rankings: list[Ranking]) -> None:
+        for ranking in rankings:
+            self._outputs.publish(ranking, self.localizer.reference)
+            self.health.answers.tick(self.now_ns())
+            self.health.last = ranking
 
     def _on_jump(self, jump: Any) -> None:
         self.get_logger().info("the clock jumped: sensors are heard afresh")
-        self.assembler.reset()
+        self.localizer.assembler.reset()
 
     def _complain(self, error: Any2AnyError) -> None:
-        self.error = str(error)
-        self.get_logger().error(self.error, throttle_duration_sec=5.0)
+        self.health.error = str(error)
+        self.get_logger().error(self.health.error, throttle_duration_sec=5.0)
 
     def status(self) -> list[DiagnosticStatus]:
-        return [] if self._subscription is None else retrieval_health.of(self)
+        active = self._subscription is not None
+        return self.health.lines(self.get_name(), self.localizer, self.now_ns()) if active else []
 
 
 def main() -> int:

@@ -141,7 +141,7 @@ BAD = {
 def test_an_unusable_embedding_is_told_and_the_next_answered(robot, name, capfd):
     wrong, why = BAD[name]
     robot.see(place=0, stamp_ns=NS, **wrong)
-    robot.bench.until(lambda: robot.node.refused)
+    robot.bench.until(lambda: robot.node.health.refused)
     assert why in capfd.readouterr().err and not robot.rankings
     robot.see("camera", 7, 2 * NS)
     assert robot.answer().matches[0].id == "place/07"
@@ -150,7 +150,7 @@ def test_an_unusable_embedding_is_told_and_the_next_answered(robot, name, capfd)
 @pytest.mark.parametrize("vector", [[], [np.nan] * 8, [np.inf] + [0.0] * 7])
 def test_an_embedding_that_is_no_vector_is_told(robot, vector, capfd):
     robot.publisher.publish(msg.Embedding(modality="camera", vector=vector, encoder="camera-test"))
-    robot.bench.until(lambda: robot.node.refused)
+    robot.bench.until(lambda: robot.node.health.refused)
     assert "no usable vector" in capfd.readouterr().err
     robot.see("camera", 7, 2 * NS)
     assert robot.answer().matches[0].id == "place/07"
@@ -295,7 +295,7 @@ class Sure:
 
 
 def test_an_accepted_answer_becomes_a_place_and_markers(robot):
-    robot.node.retriever.confidence = Sure()
+    robot.node.localizer.retriever.confidence = Sure()
     places = robot.bench.listen(PoseWithCovarianceStamped, "place")
     pictures = robot.bench.listen(MarkerArray, "markers", 1)
     robot.see("camera", 3, NS)
@@ -317,7 +317,7 @@ def test_nothing_is_accepted_without_calibration(robot):
     heard = robot.answer()
     robot.bench.spin(0.2)
     assert not heard.accepted and np.isnan(heard.probability) and not places
-    robot.bench.until(lambda: robot.node.seen_alive)
+    robot.bench.until(lambda: robot.node.localizer.alive)
     line = robot.node.status()[0]
     assert line.level == DiagnosticStatus.WARN and "calibrate" in line.message
 
@@ -327,17 +327,17 @@ def test_diagnostics_name_every_sensor_of_the_map(robot):
         robot.see("camera", 3, i * NS // 10)
         robot.answer()
         robot.bench.spin(0.05)
-    robot.bench.until(lambda: robot.node.seen_alive == ("camera",))
+    robot.bench.until(lambda: robot.node.localizer.alive == ("camera",))
     lines = {line.name: line for line in robot.node.status()}
     assert lines["retrieval: camera"].message == "alive" and lines["retrieval: lidar"].message == "never heard"
     rate = next(v.value for v in lines["retrieval: camera"].values if v.key == "rate")
     assert float(rate) == pytest.approx(10, abs=0.5)
-    robot.bench.until(lambda: not robot.node.seen_alive)
+    robot.bench.until(lambda: not robot.node.localizer.alive)
     assert next(x for x in robot.node.status() if x.name == "retrieval: camera").message == "stale"
 
 
 def test_observation_of_nothing(robot):
-    ranking = robot.node.retriever.rank(Observation({}), 5)
+    ranking = robot.node.localizer.retriever.rank(Observation({}), 5)
     assert not ranking.matches and ranking.missing == ("camera", "lidar")
 
 
@@ -348,7 +348,7 @@ def test_the_node_survives_being_taken_down_and_up(robot):
     robot.bench.spin(0.2)
     assert not robot.rankings
     node.trigger_cleanup()
-    assert node.reference is None
+    assert node.localizer.reference is None
     node.trigger_configure()
     node.trigger_activate()
     robot.bench.until(lambda: robot.publisher.get_subscription_count())

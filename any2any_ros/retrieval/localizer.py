@@ -1,0 +1,101 @@
+"""A map in use: embeddings in as they come, rankings out. The retrieval node without ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from any2any_ros import encoders
+from any2any_ros.config import AliveConfig
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.observation import Embedding, Observation, ObservationSet, Ranking
+from any2any_ros.protocols import Encoder
+from any2any_ros.retrieval.assembler import Assembler
+from any2any_ros.retrieval.calibration import open_map
+from any2any_ros.retrieval.reference_map import ReferenceMap
+from any2any_ros.retrieval.retriever import Retriever
+
+Timeouts = Callable[[Iterable[str]], Mapping[str, float]]  # modalities -> source_timeout of each, s
+
+
+class Localizer:
+    """Answers from whatever is alive. Times are ns of the robot's clock. Raises Any2AnyError on unusable input."""
+
+    def __init__(self, alive: AliveConfig, k: int, same_place: float) -> None:
+        self._alive, self._k, self._same_place = alive, k, same_place
+        self.close()
+
+    def close(self) -> None:
+        """Be without a map."""
+        self.reference: ReferenceMap | None = None
+        self.retriever: Retriever | None = None
+        self.calibrated = False
+        self.folder: Path | None = None
+        self.assembler = Assembler(self._alive)
+        self.alive: tuple[str, ...] = ()
+        self._text: Encoder | None = None
+
+    def open(self, folder: Path, timeouts: Timeouts) -> ReferenceMap:
+        """Use the map in `folder` from now on; on an error the old one stays."""
+        self.reference, self.retriever, self.calibrated = open_map(folder, self._same_place)
+        known = self.reference.encoders
+        self.assembler = Assembler(self._alive, timeouts(known), known)
+        self.folder, self._text = folder, None
+        return self.reference
+
+    def add(self, embedding: Embedding, now_ns: int) -> list[Ranking]:
+        """Take one embedding; return the rankings of the moments that it completes."""
+        self._map().check(embedding)
+        return [self._ranked(o) for o in self.assembler.add(embedding, now_ns)]
+
+    def flush(self, now_ns: int) -> list[Ranking]:
+        """Return the ranking of the moment that still waits for somebody, if there is one."""
+        observation = self.assembler.flush(now_ns)
+        return [] if observation is None else [self._ranked(observation)]
+
+    def watch(self, now_ns: int) -> tuple[list[str], list[str], list[Ranking]]:
+        """Return who died and who came back since the last look, and, when the last one died, an empty ranking."""
+        before, self.alive = self.alive, self.assembler.alive(now_ns)
+        died, came = sorted(set(before) - set(self.alive)), sorted(set(self.alive) - set(before))
+        silent = bool(died) and not self.alive
+        return died, came, [self._ranked(Observation({}, now_ns))] if silent else []
+
+    def asked(self, given: Iterable[Embedding], text: str, now_ns: int) -> Observation:
+        """Return what a request names: its embeddings and its text, or else what is alive now."""
+        embeddings = [*given, *([self._read(text, now_ns)] if text else [])]
+        for embedding in embeddings:
+            self._map().check(embedding)
+        if not embeddings:
+            return self.assembler.now(now_ns)
+        return Observation({e.modality: e.vector for e in embeddings}, max(e.stamp_ns for e in embeddings))
+
+    def rank(self, observation: Observation, k: int = 0) -> Ranking:
+        """Return the k best places, or as many as usual."""
+        self._map()
+        return self._ranked(observation, k)
+
+    def add_place(self, place: ObservationSet) -> None:
+        """Append a place to the map in memory; it is found from the next ranking on."""
+        reference = self._map().with_places(place)
+        assert self.retriever is not None
+        self.retriever.add(place)
+        self.reference = reference
+
+    def _ranked(self, observation: Observation, k: int = 0) -> Ranking:
+        assert self.retriever is not None
+        return self.retriever.rank(observation, k or self._k)
+
+    def _map(self) -> ReferenceMap:
+        if self.reference is None:
+            raise Any2AnyError("Cannot rank", "no map is loaded", "Load one: parameter map, or ~/load_map")
+        return self.reference
+
+    def _read(self, text: str, now_ns: int) -> Embedding:
+        """Encode a text as the map's own text was."""
+        record = self._map().encoders.get("text")
+        if record is None:
+            raise Any2AnyError(
+                "Cannot rank by a text", f"map '{self._map().name}' holds no text", "Build a map with captions"
+            )
+        self._text = self._text or encoders.build(record.plug, record.settings)
+        return Embedding("text", self._text.encode(text), now_ns, encoder=self._text.fingerprint)
