@@ -13,7 +13,7 @@ PIP  := $(call pip,$(VENV))
 PACKAGED := setup.py package.xml $(shell find any2any_ros launch config rviz msg srv action scripts \
                                        -type f -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: help demo test lint torch colcon constraints clean
+.PHONY: help demo test lint torch colcon docs constraints clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -34,6 +34,9 @@ torch: $(VENV)/.torch ## add PyTorch and the pretrained encoders to .venv (tests
 
 colcon: $(if $(AMENT_PREFIX_PATH),,.venv-colcon/.ready) ## build as on a robot, with colcon: the sourced ROS 2, or else PyPI's
 	@scripts/colcon.sh
+
+docs: $(VENV)/.package ## write docs/parameters.md from the code
+	@$(BIN)/python scripts/parameter_tables.py
 
 constraints: $(VENV)/.dependencies ## pin the newest versions of everything
 	@$(PIP) uv

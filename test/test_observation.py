@@ -121,7 +121,7 @@ def test_what_does_not_fit_together_is_refused(embeddings, poses, ids, why):
 def test_poses_stay_float64():
     far = np.eye(4)[None] * 1.0
     far[0, 0, 3] = 500_000.123_456  # metres, as in UTM: float32 would lose the centimetres
-    assert ObservationSet({}, far, ("a",)).poses[0, 0, 3] == 500_000.123_456
+    assert float(ObservationSet({}, far, ("a",)).poses[0, 0, 3]) == 500_000.123_456
 
 
 def test_stacked_sets_fill_what_a_part_lacks_with_nan():

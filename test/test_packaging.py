@@ -1,5 +1,6 @@
 """pip and colcon install the same package, whole, where Python and ROS tools look for it."""
 
+import importlib.util
 import os
 import re
 import sys
@@ -65,3 +66,10 @@ def test_message_packages_are_declared() -> None:
     assert cmake
     depends = re.findall(r"<depend>(\w+)</depend>", (ROOT / "package.xml").read_text())
     assert used <= set(cmake[1].split()) == set(depends)
+
+
+def test_the_parameter_tables_are_up_to_date():
+    spec = importlib.util.spec_from_file_location("parameter_tables", ROOT / "scripts" / "parameter_tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text("utf-8") == module.tables(), "run: make docs"

@@ -186,6 +186,15 @@ def open_reader(path: Path) -> Iterator[AnyReader]:
         reader.close()
 
 
+def _messages(reader: AnyReader, connections: list[Any]) -> Iterator[tuple[Any, int, Any]]:
+    """Yield (connection, time received, message); raise Any2AnyError where the bag turns out to be damaged."""
+    try:
+        for connection, received, raw in reader.messages(connections):
+            yield connection, received, reader.deserialize(raw, connection.msgtype)
+    except Exception as error:  # rosbags and its storage libraries raise many kinds on damaged files
+        raise Any2AnyError(f"Cannot read the bag {reader.paths[0]}", str(error), "Record it again") from error
+
+
 def default_topics(reader: AnyReader) -> dict[str, str]:
     """Return modality -> topic for every encoder whose default topic is in the bag with a fitting type."""
     found = {}
@@ -220,13 +229,14 @@ def observe(
                 f"its topics are {', '.join(sorted({c.topic for c in reader.connections}))}",
                 "Name them: --topic camera=/my/image",
             )
+        for connection in chosen:
+            for modality in _modalities_of(connection, wanted):
+                _check_type(connection, modality, encoders[modality])
         assembler = Assembler(alive, expected=wanted)
         moments: list[Observation] = []
         patience = 0  # when it ends with the moment that is open
-        stream = progress(reader.messages(chosen), f"encoding {path.name}")
-        for connection, received, raw in stream:
-            message = reader.deserialize(raw, connection.msgtype)
-            for modality in (m for m, topic in wanted.items() if topic == connection.topic.lstrip("/")):
+        for connection, received, message in progress(_messages(reader, chosen), f"encoding {path.name}"):
+            for modality in _modalities_of(connection, wanted):
                 embedding = _encode(modality, encoders[modality], connection, received, message)
                 if embedding is None:
                     continue
@@ -246,13 +256,21 @@ def _flushed(assembler: Assembler, now_ns: int) -> list[Observation]:
     return [] if moment is None else [moment]
 
 
-def _encode(modality: str, encoder: Encoder, connection: Any, received: int, message: Any) -> Embedding | None:
-    if connection.msgtype not in samples.types_of(encoder.accepts):
+def _modalities_of(connection: Any, wanted: Mapping[str, str]) -> list[str]:
+    return [m for m, topic in wanted.items() if topic == connection.topic.lstrip("/")]
+
+
+def _check_type(connection: Any, modality: str, encoder: Encoder) -> None:
+    types = samples.types_of(encoder.accepts)
+    if connection.msgtype not in types:
         raise Any2AnyError(
             f"Topic {connection.topic} cannot be encoded as {modality}",
             f"its type is {connection.msgtype}",
-            f"Choose a topic of type {' or '.join(samples.types_of(encoder.accepts))}",
+            f"Choose a topic of type {' or '.join(types)}",
         )
+
+
+def _encode(modality: str, encoder: Encoder, connection: Any, received: int, message: Any) -> Embedding | None:
     stamp = samples.stamp_ns(message) or received
     try:
         sample = encoder.gather(samples.decode(connection.msgtype, message), stamp)
@@ -295,13 +313,13 @@ def _poses_at(reader: AnyReader, topic: str, stamps: Iterable[int]) -> NDArray[n
 
 def _poses_in(reader: AnyReader, connections: list[Any]) -> Iterable[tuple[int, tuple[float, ...]]]:
     """Yield (stamp, (x, y, z, qx, qy, qz, qw)) of every pose message."""
-    for connection, received, raw in reader.messages(connections) if connections else ():
+    for connection in connections:
         if connection.msgtype not in POSE_TYPES:
             raise Any2AnyError(
                 f"Topic {connection.topic} holds no poses", f"its type is {connection.msgtype}",
                 f"Choose a topic of type {', '.join(POSE_TYPES)}",
             )  # fmt: skip
-        message: Any = reader.deserialize(raw, connection.msgtype)
+    for _, received, message in _messages(reader, connections) if connections else ():
         pose = message.pose.pose if hasattr(message.pose, "pose") else message.pose
         p, q = pose.position, pose.orientation
         row = (p.x, p.y, p.z, q.x, q.y, q.z, q.w)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.stats import beta
+from scipy.special import betaincinv  # scipy.stats.beta.ppf costs every node half a second to import
 
 from any2any_ros.config import Checked, setting
 from any2any_ros.methods.any2any import conformal_quantile
@@ -169,7 +169,7 @@ def _accept_above(outcomes: list[tuple[float, bool]], config: ConfidenceConfig) 
         wrong += not right
         if n < fewest or (n < len(surest_first) and surest_first[n][0] == mass):
             continue
-        proven = beta.ppf(config.risk, n - wrong, wrong + 1) if wrong < n else 0.0  # NaN where none is right
+        proven = betaincinv(n - wrong, wrong + 1, config.risk) if wrong < n else 0.0  # NaN where none is right
         if proven < config.precision:
             break
         threshold = mass

@@ -30,7 +30,9 @@ class Source:
     silent: bool = False
 
     def update(self, embedding: Embedding, now_ns: int) -> None:
-        step = embedding.stamp_ns - self.newest.stamp_ns
+        step: float = embedding.stamp_ns - self.newest.stamp_ns
+        if self.period_ns:
+            step /= max(1, round(step / self.period_ns))  # messages were lost: its period is what it was
         self.period_ns += (step - self.period_ns) * (SMOOTHING if self.count > 1 else 1.0)
         self.newest, self.received_ns, self.count = embedding, now_ns, self.count + 1
         self.silent = False

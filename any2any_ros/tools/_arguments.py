@@ -37,10 +37,10 @@ def settings(arguments: argparse.Namespace, cls: type[T]) -> T:
 
 
 def bar(loop: Iterable[T], what: str) -> Iterable[T]:
-    """Show a progress bar on stderr."""
+    """Show a progress bar on stderr, where that is a terminal."""
     from tqdm import tqdm
 
-    return tqdm(loop, desc=what, leave=False, dynamic_ncols=True)
+    return tqdm(loop, desc=what, leave=False, dynamic_ncols=True, disable=None)
 
 
 def pairs(given: list[str], flag: str) -> dict[str, str]:
@@ -67,14 +67,37 @@ def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
 
 def build_encoders(arguments: argparse.Namespace, modalities: Iterable[str]) -> dict[str, Encoder]:
     """Build the chosen modalities' encoders with the settings given by --set."""
-    wanted = [m for m in modalities if not arguments.modality or m in arguments.modality]
-    plugs = {m: m for m in wanted} | pairs(arguments.encoder, "--encoder")
+    there = tuple(modalities)
+    others, settings_given = pairs(arguments.encoder, "--encoder"), pairs(arguments.encoder_settings, "--set")
+    named = {*arguments.modality, *others, *(key.split(".")[0] for key in settings_given)}
+    if not named <= set(there):
+        raise Any2AnyError(
+            f"There is no sensor {', '.join(map(repr, sorted(named - set(there))))}",
+            f"there are {', '.join(there) or 'none'}",
+            "Correct --modality, --encoder or --set",
+        )
+    wanted = [m for m in there if not arguments.modality or m in arguments.modality]
+    plugs = {m: m for m in wanted} | others
     given: dict[str, dict[str, Any]] = {m: {} for m in wanted}
-    for key, text in pairs(arguments.encoder_settings, "--set").items():
+    for key, text in settings_given.items():
         modality, _, name = key.partition(".")
         if modality in given:
             given[modality][name] = _typed(plugs[modality], name, text)
+    for m in wanted:
+        _check_kind(m, plugs[m])
     return {m: encoders.build(plugs[m], values) for m, values in given.items()}
+
+
+def _check_kind(modality: str, plug: str) -> None:
+    """Raise when another encoder for a modality takes another kind of sample than the modality's own."""
+    from any2any_ros import plugins
+
+    if plug != modality and modality in plugins.names("encoders"):
+        own, other = (plugins.find("encoders", name).accepts for name in (modality, plug))
+        if own != other:
+            raise Any2AnyError(
+                f"Encoder '{plug}' cannot encode {modality}", f"it takes {other}, not {own}", "Choose another"
+            )
 
 
 def _typed(plug: str, name: str, text: str) -> Any:
@@ -95,5 +118,5 @@ def existing(text: str) -> Path:
     """Read a path that must be there."""
     path = Path(text)
     if not path.exists():
-        raise Any2AnyError(f"There is no {path}", "the path does not exist", "Check its spelling")
+        raise argparse.ArgumentTypeError(f"there is no {path}: check its spelling")
     return path

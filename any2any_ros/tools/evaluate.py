@@ -88,4 +88,12 @@ def _against_map(arguments: argparse.Namespace, source: Source, place: PlaceConf
     wanted = [m for m in source.modalities if not arguments.modality or m in arguments.modality]
     queries = source.observe(map_encoders(reference, wanted), place.keyframe, _arguments.bar)
     right = splits.positives(queries.poses, reference.places.poses, place.hit_radius)
-    return evaluation.evaluate(retriever, queries, right)
+    groups = evaluation.evaluate(retriever, queries, right)
+    if not groups:
+        raise Any2AnyError(
+            f"Nothing in {source.name} can be evaluated",
+            f"{right.any(axis=1).sum()} of its {len(queries)} frames lie within {place.hit_radius:g} m of a place of "
+            f"the map, whose sensors are {', '.join(reference.encoders)}",
+            "Give a drive through the mapped places with one of these sensors, its poses in the map's frame",
+        )
+    return groups

@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         module.add_arguments(verb)
         return int(module.run(verb.parse_args(rest)) or 0)
-    except Any2AnyError as error:
+    except (Any2AnyError, OSError) as error:  # OSError: a full disk, a folder without permission
         print(f"any2any {chosen.verb}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -117,6 +117,21 @@ def test_a_slower_sensor_gives_its_newest_and_is_awaited_only_when_it_is_due():
     assert robot.hear("slow", 2000) == [(2000, {"fast": 2000, "slow": 2000})]
 
 
+@pytest.mark.parametrize("lost", [1, 2, 15])
+def test_a_sensor_that_lost_messages_is_awaited_as_before(lost):
+    """Or the moments after a dropout would be closed with its embedding of the moment before."""
+    robot = Robot(expected=("a", "b"))
+    for t in range(0, 1000, 100):
+        assert robot.run(("a", t), ("b", t)) == [(t, {"a": t, "b": t})]
+    for t in range(1000, 1000 + 100 * lost, 100):
+        robot.hear("a", t)
+        robot.flush(t + 50)
+    back = 1000 + 100 * lost
+    robot.run(("a", back), ("b", back))
+    for t in range(back + 100, back + 1000, 100):
+        assert robot.run(("a", t), ("b", t)) == [(t, {"a": t, "b": t})]
+
+
 def test_who_let_a_moment_pass_is_not_awaited_again_until_it_speaks():
     robot = Robot(expected=("a", "b"))
     robot.run(("a", 0), ("b", 0), ("a", 100), ("b", 100))
@@ -147,6 +162,27 @@ def test_it_is_alive_again_with_its_next_message():
     robot.hear("b", 5000)
     assert robot.flush(5050) == (5000, {"a": 4900, "b": 5000})
     assert robot.alive(5050) == ("a", "b")
+
+
+def test_a_sensor_that_comes_back_slower_is_learnt_afresh():
+    robot = Robot(expected=("a", "b"))
+    for t in range(0, 500, 100):
+        robot.run(("a", t), ("b", t))
+    for t in range(500, 5000, 100):
+        robot.hear("a", t)
+    robot.run(("a", 5000), ("b", 5000))
+    for t in range(5100, 6000, 100):
+        robot.hear("a", t)
+    robot.run(("a", 6000), ("b", 6000))
+    assert robot.hear("a", 6100) == [(6100, {"a": 6100, "b": 6000})]  # once a second now: not due
+
+
+def test_a_driver_that_repeats_its_last_message_is_dead():
+    robot = Robot()
+    robot.hear("a", 1000)
+    for t in range(1100, 5000, 100):
+        assert robot.hear("a", 1000, received=t) == []
+    assert robot.alive(3001) == ()
 
 
 def test_age_is_counted_from_reception_not_from_the_stamp():

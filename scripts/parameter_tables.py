@@ -1,0 +1,56 @@
+"""Write docs/parameters.md from the settings dataclasses, where every default stands: `make docs`."""
+
+from pathlib import Path
+from typing import Any
+
+from any2any_ros import config, plugins
+from any2any_ros.methods.confidence import ConfidenceConfig
+from any2any_ros.retrieval.calibration import CalibrationConfig
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
+HEAD = """\
+# Parameters
+
+Made by `make docs` from the settings dataclasses in the code; a test holds that it is up to date. As ROS parameters:
+`-p name:=value`, a YAML file, or `ros2 param`; each is fixed once its node is configured. As flags: `--name value`.
+"""
+
+
+def tables() -> str:
+    """Return the whole page."""
+    parts = [HEAD, "## Retrieval node\n"]
+    parts += [_table(c) for c in (config.RetrievalNodeConfig, config.AliveConfig, config.RetrievalConfig)]
+    parts += [
+        "`source_timeouts.<modality>` overrides `source_timeout`; `hit_radius` is the map's notion of one place.\n"
+    ]
+    parts += ["## Encoder nodes\n", _table(config.EncoderNodeConfig)]
+    for name in plugins.names("encoders"):
+        parts += [f"### `settings.*` of encoder `{name}`\n", _table(plugins.find("encoders", name).Config)]
+    parts += ["## Both kinds\n", "`autostart` (true): configure and activate at once. `use_sim_time` (false).\n"]
+    parts += ["## Commands\n"]
+    for title, cls in (
+        ("What counts as a place: `build-map`, `calibrate`, `evaluate`", config.PlaceConfig),
+        ("`calibrate`", CalibrationConfig),
+        ("`calibrate`: what the robot is promised", ConfidenceConfig),
+        ("`replay`", config.ReplayConfig),
+    ):
+        parts += [f"### {title}\n", _table(cls)]
+    return "\n".join(parts)
+
+
+def _table(cls: type[Any]) -> str:
+    rows = [f"| `{f.name}` | {_shown(f.default)} | {_cell(config.describe(f))} |" for f in config.fields(cls)]
+    return "\n".join(["| name | default | what |", "|---|---|---|", *rows]) + "\n"
+
+
+def _shown(value: Any) -> str:
+    return "" if value == "" else f"`{value}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(tables(), "utf-8")
+    print(PAGE)

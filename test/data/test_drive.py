@@ -1,0 +1,124 @@
+"""What holds for any recorded drive: the way driven, keyframes, and encoding frame by frame."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from any2any_ros import encoders
+from any2any_ros.data import kitti
+from any2any_ros.data.drive import Drive, encode, keyframes, travelled
+from any2any_ros.errors import Any2AnyError
+
+
+def poses_at(points):
+    """Return poses (N, 4, 4) at ground points (N, 2)."""
+    points = np.asarray(points, dtype=float).reshape(-1, 2)
+    poses = np.tile(np.eye(4), (len(points), 1, 1))
+    poses[:, :2, 3] = points
+    return poses
+
+
+ways = hnp.arrays(np.float64, st.tuples(st.integers(0, 30), st.just(2)), elements=st.floats(-100, 100))
+
+
+@given(ways)
+def test_the_way_driven_is_the_sum_of_the_steps(points):
+    expected, total = [], 0.0
+    for i in range(len(points)):
+        total += float(np.hypot(*(points[i] - points[i - 1]))) if i else 0.0
+        expected.append(total)
+    assert travelled(poses_at(points)) == pytest.approx(expected)
+
+
+def test_the_way_is_on_the_ground():
+    poses = poses_at([[0, 0], [3, 4]])
+    poses[1, 2, 3] = 100  # a lift
+    assert travelled(poses).tolist() == [0, 5]
+
+
+def test_unknown_poses_are_no_way():
+    poses = poses_at([[0, 0], [np.nan, np.nan], [8, 0], [9, 0]])
+    assert travelled(poses).tolist() == [0, 0, 0, 1]
+
+
+@given(ways, st.floats(0.1, 50))
+def test_keyframes_are_so_far_apart_and_no_farther_than_need_be(points, distance):
+    poses = poses_at(points)
+    kept, path = keyframes(poses, distance), travelled(poses)
+    assert list(kept) == sorted(set(kept)) and (len(kept) > 0) == (len(points) > 0)
+    if len(points):
+        assert kept[0] == 0
+    for here, there in pairwise(kept):
+        assert path[there] - path[here] >= distance - 1e-9
+        assert (path[here + 1 : there] - path[here] < distance).all()
+
+
+@pytest.mark.parametrize("distance", [0.0, -1.0])
+def test_no_distance_takes_every_frame(distance):
+    assert keyframes(poses_at(np.zeros((4, 2))), distance).tolist() == [0, 1, 2, 3]
+
+
+def test_a_kitti_drive_is_a_drive(laps):
+    drive: Drive = kitti.read(laps, "00")
+    assert drive.name == "00" and len(drive.ids()) == len(drive) == len(drive.poses) == len(drive.stamps_ns)
+
+
+def test_encodes_what_there_is_and_leaves_the_rest_nan(laps):
+    drive = kitti.read(laps, "01").take(range(9))
+    built = {m: encoders.build(m) for m in ("camera", "lidar", "text")}
+    found = encode(drive, built)
+    assert found.ids == drive.ids() and found.modalities == ("camera", "lidar", "text")
+    np.testing.assert_array_equal(found.poses, drive.poses)
+    for m, encoder in built.items():
+        for i in range(len(drive)):
+            sample = drive.sample(m, i)
+            assert found.present(m)[i] == (sample is not None)
+            if sample is not None:
+                np.testing.assert_array_equal(found.embeddings[m][i], encoder.encode(sample))
+
+
+def test_sound_is_gathered_from_frame_to_frame(laps):
+    """Frames are half a second apart, and a second is heard at once."""
+    drive = kitti.read(laps, "00").take(range(4))
+    found = encode(drive, {"audio": encoders.build("audio")}).embeddings["audio"]
+    chunks = [drive.sample("audio", i) for i in range(4)]
+    second = type(chunks[2])(np.concatenate([chunks[1].samples, chunks[2].samples]), chunks[2].rate)
+    np.testing.assert_array_equal(found[2], encoders.build("audio").encode(second))
+    assert np.isnan(found[0]).all()
+
+
+def test_an_encoder_starts_a_second_drive_afresh(laps):
+    encoder = {"audio": encoders.build("audio")}
+    first = encode(kitti.read(laps, "00"), encoder).embeddings["audio"]
+    np.testing.assert_array_equal(encode(kitti.read(laps, "00"), encoder).embeddings["audio"], first)
+
+
+def test_encoders_of_sensors_that_are_not_there_are_left_out(laps):
+    drive = kitti.read(laps, "00").take(range(2))
+    assert encode(drive, {"laser_scan": encoders.build("laser_scan")}).modalities == ()
+    assert len(encode(drive, {})) == 2
+
+
+def test_a_sample_that_is_refused_names_its_frame(laps):
+    drive = kitti.read(laps, "00").take(range(3))
+    picky = encoders.build("lidar", {"min_points": 100_000})
+    with pytest.raises(Any2AnyError, match=r"Frame 00/000000, lidar: Cannot use a point cloud") as error:
+        encode(drive, {"lidar": picky})
+    assert "min_points" in error.value.remedy
+
+
+def test_progress_counts_the_frames(laps):
+    told = []
+
+    def progress(loop, what):
+        told.append((list(loop), what))
+        return told[-1][0]
+
+    encode(kitti.read(laps, "00").take(range(5)), {"text": encoders.build("text")}, progress)
+    assert told == [([0, 1, 2, 3, 4], "encoding 00")]

@@ -1,0 +1,93 @@
+"""A path is opened as what it is: a KITTI folder, a laser log, or a bag; and all are observed alike."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from any2any_ros import encoders
+from any2any_ros.data import bags, kitti
+from any2any_ros.data.sources import IN_BUILDINGS, ON_ROADS, BagSource, DriveSource, open_source
+from any2any_ros.errors import Any2AnyError
+
+
+@pytest.fixture(scope="module")
+def bag(laps, tmp_path_factory):
+    return bags.write(kitti.read(laps, "00"), tmp_path_factory.mktemp("bag") / "ring")
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "house.log"
+    path.write_text("".join(f"FLASER 4 1 2 3 4 {0.2 * i} 0 0 0 0 0 {i} host {i}\n" for i in range(11)))
+    return path
+
+
+def test_a_folder_is_a_kitti_drive(laps):
+    source = open_source(laps, "00")
+    assert isinstance(source, DriveSource) and source.name == "00" and source.place == ON_ROADS
+    assert source.modalities == ("audio", "camera", "lidar", "text")
+    alone = open_source(laps / "sequences" / "00")
+    assert alone.name == "00" and np.isnan(alone.drive.poses).all()  # its poses lie beside its sequence
+
+
+def test_a_file_is_a_laser_log(log):
+    source = open_source(log)
+    assert isinstance(source, DriveSource) and source.modalities == ("laser_scan",)
+    assert source.place == IN_BUILDINGS and source.place.keyframe == 0.5
+
+
+def test_a_folder_with_metadata_is_a_bag(bag):
+    source = open_source(bag)
+    assert isinstance(source, BagSource) and source.name == "ring" and source.place == ON_ROADS
+    assert source.modalities == ("audio", "camera", "lidar", "text") and source.pose_topic == bags.TRUTH
+
+
+def test_named_topics_take_the_place_of_the_default_ones(bag):
+    source = open_source(bag, topics={"front": "/camera/image_raw"}, pose_topic="/odom")
+    assert source.modalities == ("front",) and source.pose_topic == "/odom"
+
+
+def test_places_in_buildings_are_smaller():
+    assert (IN_BUILDINGS.hit_radius, IN_BUILDINGS.path_gap) == (2.0, 20.0)
+    assert ON_ROADS.hit_radius == 5.0
+
+
+@pytest.mark.parametrize(("keyframe", "count"), [(0.0, 24), (11.0, 12), (1000.0, 1)])
+def test_a_drive_and_its_bag_are_observed_alike(laps, bag, keyframe, count):
+    built = {m: encoders.build(m) for m in ("lidar", "text")}
+    drive, recorded = (open_source(*a).observe(built, keyframe) for a in ((laps, "00"), (bag,)))
+    assert len(drive) == len(recorded) == count
+    np.testing.assert_allclose(recorded.poses, drive.poses, atol=1e-9)
+    for m in built:
+        np.testing.assert_array_equal(recorded.embeddings[m], drive.embeddings[m])
+
+
+def test_keyframes_count_the_way_driven(log):
+    assert open_source(log).observe({}, 0.5).ids == ("house/000000", "house/000003", "house/000006", "house/000009")
+
+
+def test_a_path_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(Any2AnyError, match=r"There is no .*absent"):
+        open_source(tmp_path / "absent")
+
+
+def test_a_bag_without_a_default_topic_says_how_to_name_them(tmp_path):
+    from rosbags.rosbag2 import StoragePlugin, Writer
+
+    store = bags.typestore()
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        topic = writer.add_connection("/chatter", "std_msgs/msg/String", typestore=store)
+        writer.write(topic, 1, store.serialize_cdr(store.types["std_msgs/msg/String"](data="x"), "std_msgs/msg/String"))
+    with pytest.raises(Any2AnyError, match=r"none of its topics is a default one: /chatter") as error:
+        open_source(tmp_path / "bag")
+    assert "--topic" in error.value.remedy
+
+
+def test_a_damaged_bag_and_an_odd_folder_are_refused(tmp_path):
+    (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information:\n  version: 9\n")
+    with pytest.raises(Any2AnyError, match="Cannot read the bag"):
+        open_source(tmp_path)
+    (tmp_path / "metadata.yaml").unlink()
+    with pytest.raises(Any2AnyError, match="is no KITTI drive"):
+        open_source(tmp_path)

@@ -1,0 +1,202 @@
+"""The walls of docs/design.md, held by a look at the source."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from dataclasses import is_dataclass
+from pathlib import Path
+
+import pytest
+
+import any2any_ros
+from any2any_ros import config
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "any2any_ros"
+FILES = sorted(PACKAGE.rglob("*.py"))
+# ROS itself, and every package of messages or services.
+ROS = {
+    "rclpy", "rcl_interfaces", "ament_index_python", "builtin_interfaces", "std_msgs", "std_srvs", "sensor_msgs",
+    "geometry_msgs", "nav_msgs", "visualization_msgs", "diagnostic_msgs", "lifecycle_msgs", "rosgraph_msgs",
+    "any2any_ros.msg", "any2any_ros.srv", "any2any_ros.action",
+}  # fmt: skip
+# The verbs that speak ROS share one file, which starts and ends rclpy for them; it does so inside of functions, so
+# that the command itself runs where there is no ROS.
+MAY_USE_RCLPY_INSIDE_FUNCTIONS = {PACKAGE / "tools" / "_ros.py"}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {name_of(path): path for path in FILES}
+
+
+def imports(path: Path, everywhere: bool) -> set[str]:
+    """Return the dotted names a file imports: at module level, or everywhere; not what only type checkers see."""
+    found: set[str] = set()
+    waiting: list[ast.AST] = [ast.parse(path.read_text())]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports here are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+        elif everywhere or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            waiting += ast.iter_child_nodes(node)
+    return found
+
+
+def within(names: set[str], packages: set[str]) -> set[str]:
+    return {n for n in names if any(n == p or n.startswith(f"{p}.") for p in packages)}
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+CORE = [path for path in FILES if PACKAGE / "nodes" not in path.parents]
+
+
+@pytest.mark.parametrize("path", CORE, ids=relative)
+def test_nothing_outside_nodes_imports_ros(path):
+    assert not within(imports(path, everywhere=False), ROS)
+    allowed = {"rclpy"} if path in MAY_USE_RCLPY_INSIDE_FUNCTIONS else set()
+    assert {n.split(".")[0] for n in within(imports(path, everywhere=True), ROS)} <= allowed
+
+
+def test_the_list_of_ros_packages_is_whole():
+    """Whatever the nodes import from elsewhere is either ROS or an ordinary library."""
+    from any2any_ros.tools.doctor import PACKAGES
+
+    libraries = {module for module, *_ in PACKAGES} - {"any2any_ros.msg", "rclpy"}
+    libraries |= {"numpy", "scipy", "tqdm", "threadpoolctl", "yaml", "rosidl_runtime_py", "any2any_ros"}
+    used = {n.split(".")[0] for path in (PACKAGE / "nodes").glob("*.py") for n in imports(path, everywhere=True)}
+    assert used - sys.stdlib_module_names - libraries <= ROS
+
+
+@pytest.mark.parametrize("path", [p for p in CORE if p.parent.name in ("methods", "retrieval")], ids=relative)
+def test_methods_and_retrieval_import_no_torch_at_module_level(path):
+    assert not within(imports(path, everywhere=False), {"torch", "transformers", "onnxruntime"})
+
+
+def test_the_core_runs_without_torch_and_without_ros():
+    """And does not load the heavy libraries before they are needed."""
+    code = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "transformers", "rclpy", "sensor_msgs"):
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Absent())
+import any2any_ros.retrieval.calibration, any2any_ros.data.sources, any2any_ros.tools.main
+heavy = {"sklearn", "scipy.stats", "matplotlib", "trimesh", "jinja2", "cv2"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def our_imports(path: Path) -> set[str]:
+    """Return which of our modules a file imports, also inside of functions."""
+    found = {n for n in imports(path, everywhere=True) if n in NAMES}
+    # `from any2any_ros.data import kitti` is about kitti, not about the (empty) package.
+    return {n for n in found if not any(other.startswith(f"{n}.") for other in found)} - {name_of(path)}
+
+
+def test_no_import_goes_round_in_a_circle():
+    """Not even one that a function hides."""
+    graph = {name: sorted(our_imports(path)) for name, path in NAMES.items()}
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join((*way[way.index(name) :], name))
+        if name not in done:
+            for other in graph[name]:
+                visit(other, (*way, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+def test_the_core_does_not_know_the_tools_and_the_methods_know_neither_data_nor_retrieval():
+    for name, path in NAMES.items():
+        part = name.split(".")[1] if "." in name else ""
+        forbidden = {
+            "methods": ("data", "retrieval", "encoders", "tools", "nodes"),
+            "encoders": ("data", "retrieval", "methods", "tools", "nodes"),
+            "retrieval": ("data", "tools", "nodes"),
+            "data": ("tools", "nodes"),
+            "nodes": ("tools",),
+        }.get(part, ("tools", "nodes", "data", "retrieval", "methods") if part != "tools" else ())
+        found = within(our_imports(path), {f"any2any_ros.{f}" for f in forbidden})
+        assert not found, f"{name} imports {found}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_files_stay_short(path):
+    lines = len(path.read_text().splitlines())
+    assert lines <= (170 if path.name.endswith("_node.py") else 350)
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_nothing_is_pickled(path):
+    assert not within(imports(path, everywhere=True), {"pickle", "dill", "joblib", "shelve", "marshal"})
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            pickled = [k for k in node.keywords if k.arg == "allow_pickle" and ast.unparse(k.value) != "False"]
+            assert not pickled
+            if ast.unparse(node.func) in ("np.load", "numpy.load"):
+                assert any(k.arg == "allow_pickle" for k in node.keywords)
+
+
+def all_settings():
+    """Return every settings dataclass outside of nodes/."""
+    found = set()
+    for module in pkgutil.walk_packages(any2any_ros.__path__, "any2any_ros."):
+        if module.name in NAMES and not module.name.startswith("any2any_ros.nodes"):
+            for value in vars(importlib.import_module(module.name)).values():
+                if inspect.isclass(value) and issubclass(value, config.Checked) and value is not config.Checked:
+                    found.add(value)
+    return sorted(found, key=lambda cls: cls.__name__)
+
+
+@pytest.mark.parametrize("cls", all_settings(), ids=lambda cls: cls.__name__)
+def test_every_setting_is_described_and_its_default_is_allowed(cls):
+    assert is_dataclass(cls) and cls.__dataclass_params__.frozen and cls.__doc__
+    cls()  # checks itself
+    assert len(config.fields(cls)) == len(cls.__dataclass_fields__), "a field that is no setting()"
+    for f in config.fields(cls):
+        m = f.metadata
+        assert len(m["description"]) >= 5 and not m["description"].endswith(".")
+        assert not m["choices"] or f.default in m["choices"]
+        if isinstance(f.default, int | float) and not isinstance(f.default, bool):
+            assert m["minimum"] is not None, f"{f.name} has no lower end"
+
+
+def test_there_are_settings():
+    assert {"AliveConfig", "LidarConfig", "TownConfig", "ConfidenceConfig"} <= {cls.__name__ for cls in all_settings()}
+
+
+def test_a_default_is_written_once():
+    """No file outside the settings gives an argument of the command line a number of its own, unless it is a choice."""
+    allowed = {"--workers", "--seconds", "--keyframe"}
+    for path in (PACKAGE / "tools").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("add_argument"):
+                defaults = [k.value for k in node.keywords if k.arg == "default"]
+                numbers = [d for d in defaults if isinstance(d, ast.Constant) and type(d.value) in (int, float)]
+                if numbers:
+                    assert ast.literal_eval(node.args[0]) in allowed, f"{path.name}: {ast.unparse(node)}"

@@ -1,0 +1,84 @@
+"""`any2any build-map`: a drive becomes a map that knows how it was made."""
+
+import numpy as np
+import pytest
+
+from any2any_ros import encoders
+from any2any_ros.data import bags, kitti
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.observation import ObservationSet
+from any2any_ros.retrieval import reference_map
+from any2any_ros.tools.build_map import as_map
+
+
+def test_a_drive_becomes_a_map(any2any, laps, tmp_path):
+    done = any2any("build-map", laps, tmp_path / "ring", "--sequence", "01")
+    assert (
+        done.code == 0
+        and done.out == f"{tmp_path / 'ring'}: 24 places; audio (23), camera (23), lidar (23), text (23)\n"
+    )
+    reference = reference_map.load(tmp_path / "ring")
+    assert reference.name == "ring" and reference.frame_id == "map" and reference.places.ids[0] == "01/000000"
+    np.testing.assert_allclose(reference.places.poses, kitti.read(laps, "01").poses)
+    for m, record in reference.encoders.items():
+        encoder = encoders.build(m)
+        assert (record.plug, record.fingerprint, record.dimension) == (m, encoder.fingerprint, encoder.dimension)
+
+
+def test_a_bag_becomes_the_same_map(any2any, laps, tmp_path):
+    bag = bags.write(kitti.read(laps, "00"), tmp_path / "bag")
+    any2any("build-map", laps, tmp_path / "one", "--sequence", "00", "--modality", "lidar")
+    done = any2any("build-map", bag, tmp_path / "two", "--topic", "lidar=/lidar/points")
+    assert done.code == 0, done.err
+    one, two = (reference_map.load(tmp_path / name) for name in ("one", "two"))
+    np.testing.assert_array_equal(one.places.embeddings["lidar"], two.places.embeddings["lidar"])
+    np.testing.assert_allclose(one.places.poses, two.places.poses, atol=1e-9)
+    assert one.encoders == two.encoders
+
+
+def test_settings_and_name_are_kept_in_the_map(any2any, laps, tmp_path):
+    flags = ("--modality", "lidar", "--set", "lidar.rings=10", "--name", "quarter", "--keyframe", 11)
+    any2any("build-map", laps, tmp_path / "map", "--sequence", "00", *flags)
+    reference = reference_map.load(tmp_path / "map")
+    assert reference.name == "quarter" and len(reference) == 12 and list(reference.encoders) == ["lidar"]
+    assert reference.encoders["lidar"].settings["rings"] == 10 and reference.encoders["lidar"].dimension == 160
+    again = reference_map.map_encoders(reference, ["lidar"])["lidar"]
+    assert again.fingerprint == reference.encoders["lidar"].fingerprint
+
+
+def test_a_map_is_named_after_its_folder_wherever_one_stands(any2any, laps, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    any2any("build-map", laps, ".", "--sequence", "00", "--modality", "text")
+    assert reference_map.load(tmp_path).name == tmp_path.name
+
+
+def places(n, **columns):
+    poses = np.tile(np.eye(4), (n, 1, 1))
+    return ObservationSet(columns, poses, tuple(f"x/{i}" for i in range(n)))
+
+
+def test_places_that_no_sensor_saw_are_left_out():
+    text = encoders.build("text", {"bins": 16})
+    seen = np.ones((3, 16), dtype=np.float32)
+    seen[1] = np.nan
+    assert as_map(places(3, text=seen), {"text": text}, "m").places.ids == ("x/0", "x/2")
+
+
+@pytest.mark.parametrize("columns", [{}, {"text": np.full((3, 16), np.nan)}], ids=["nothing", "never"])
+def test_a_map_of_nothing_is_refused(columns):
+    text = encoders.build("text", {"bins": 16})
+    with pytest.raises(Any2AnyError, match="Cannot make map 'm'"):
+        as_map(places(3, **columns), {"text": text} if columns else {}, "m")
+
+
+def test_bad_inputs_are_refused_in_one_line(refused, laps, tmp_path):
+    assert "There is no sensor 'thermal'" in refused(
+        "build-map", laps, tmp_path / "m", "--sequence", "00", "--modality", "thermal"
+    )
+    assert "has no '='" in refused("build-map", laps, tmp_path / "m", "--topic", "camera")
+    assert "Choose a sequence" in refused("build-map", laps, tmp_path / "m", "--sequence", "09")
+    (tmp_path / "file").touch()
+    assert "Cannot write the map" in refused(
+        "build-map", laps, tmp_path / "file", "--sequence", "00", "--modality", "text"
+    )
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
