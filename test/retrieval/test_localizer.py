@@ -140,7 +140,7 @@ def test_without_a_map_every_request_says_so():
 
 
 def test_a_map_that_cannot_be_opened_leaves_the_old_one(localizer, tmp_path):
-    with pytest.raises(Any2AnyError, match="map.json"):
+    with pytest.raises(Any2AnyError, match=r"map\.json"):
         localizer.open(tmp_path, lambda modalities: {})
     localizer.add(beacon(2), 1000 * MS)
     assert localizer.flush(1050 * MS)[0].matches[0].id == "shops"
