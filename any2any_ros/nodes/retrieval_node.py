@@ -89,11 +89,15 @@ class RetrievalNode(runtime.ManagedNode):
 
     def _receive(self, message: msg.Embedding) -> None:
         try:
-            self._publish(self.localizer.add(messages.embedding(message), self.now_ns()))
+            rankings = self.localizer.add(messages.embedding(message), self.now_ns())
         except Any2AnyError as error:
             self.health.refused += 1
             self._complain(error)
-        if self.localizer.assembler.waiting and self._patience.is_canceled():
+            return
+        self._publish(rankings)
+        if not self.localizer.assembler.waiting:
+            self._patience.cancel()
+        elif rankings or self._patience.is_canceled():  # another moment has begun
             self._patience.reset()
 
     def _flush(self) -> None:

@@ -37,7 +37,7 @@ def system(small_map, tmp_path):
 def test_they_end_gently_and_soon(system):
     began = time.monotonic()
     assert system.stop() == {"retrieval": 0, "text_encoder": 0}
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 10
 
 
 def test_sigterm_ends_them_too(system):
