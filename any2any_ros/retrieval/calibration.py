@@ -29,7 +29,7 @@ from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import SimilarityMatrix, same_modality
 
-FORMAT = 1
+FORMAT = 2
 FOLDER = "calibration"
 OLD = f".{FOLDER}.old"  # what stands when a save was killed between its two renames
 Flags = NDArray[np.bool_]
@@ -82,11 +82,13 @@ def calibrate(
     same_place: float,
     config: CalibrationConfig = CalibrationConfig(),
     promises: ConfidenceConfig = ConfidenceConfig(),
+    hidden: Flags | None = None,
 ) -> Calibration:
     """Fit and compare the fusions, choose one, and fit its confidence.
 
     positive (Q, R): which references are right. folds (Q,): queries of one number are neighbours, and are judged
-    together. same_place: metres within which two references are one place. Raises Any2AnyError when fewer than two
+    together. same_place: metres within which two references are one place. hidden (Q, R): what the map would lack if
+    it lacked the place of a query; the right references where it is None. Raises Any2AnyError when fewer than two
     folds have a query with a right reference.
     """
     usable = [fold for fold in np.unique(folds) if positive[folds == fold].any()]
@@ -104,25 +106,26 @@ def calibrate(
         fusion = cls.fit(*_matrices(matrix, queries.take(rows), positive[rows], config))
         return Calibration(fusion, None, fingerprints, same_place)
 
-    judged = []
+    trials = []
     for cls in _fusions(config.fusion):
-        parts = [
-            _judge(fitted(cls, np.asarray(folds != f)).retriever(reference), queries, positive, folds == f)
-            for f in usable
-        ]
-        judged.append((cls, [judgement for part in parts for judgement in part]))
-    if not judged[0][1]:
+        judges = {f: fitted(cls, np.asarray(folds != f)) for f in usable}
+        parts = [_judge(c.retriever(reference), queries, positive, folds == f, f) for f, c in judges.items()]
+        trials.append((judges, [judgement for part in parts for judgement in part]))
+    if not trials[0][1]:
         raise Any2AnyError(
             f"Cannot calibrate map '{reference.name}'",
             f"the drive has {', '.join(queries.modalities) or 'no sensor'}, the map {', '.join(reference.encoders)}",
             "Give a drive with a sensor that the map knows",
         )
-    table = [_row(cls.plug, judgements) for cls, judgements in judged]
+    table = [_row(judges[usable[0]].fusion.plug, judgements) for judges, judgements in trials]
     best = max(range(len(table)), key=lambda i: (table[i]["recall@1"], table[i]["recall@5"]))
     table[best]["chosen"] = True
-    cls, judgements = judged[best]
-    kept = fitted(cls, np.asarray(positive.any(axis=1)))
-    return replace(kept, confidence=confidence.fit([j.event for j in judgements], promises), table=table)
+    judges, judgements = trials[best]
+    absent = positive if hidden is None else hidden | positive
+    outside = [_unmapped(c.retriever(reference), queries, positive, absent, folds == f, f) for f, c in judges.items()]
+    events = [*(j.event for j in judgements), *(event for part in outside for event in part)]
+    kept = fitted(type(judges[usable[0]].fusion), np.asarray(positive.any(axis=1)))
+    return replace(kept, confidence=confidence.fit(events, promises), table=table)
 
 
 def _fusions(choice: str) -> list[type[Any]]:
@@ -152,27 +155,47 @@ class Judgement:
     candidates: int
 
 
-def _judge(retriever: Retriever, queries: ObservationSet, positive: Flags, rows: Flags) -> list[Judgement]:
+def _judge(retriever: Retriever, queries: ObservationSet, positive: Flags, rows: Flags, fold: int) -> list[Judgement]:
     """Return what becomes of the chosen queries under each availability pattern."""
     judged = []
-    for pattern, row, scores in evaluation.rankings(retriever, queries, positive.any(axis=1) & rows):
-        found, candidates = retriever.candidates(scores, 1)
+    for query in evaluation.scored(retriever, queries, positive.any(axis=1) & rows):
+        found, candidates = retriever.candidates(query.similarity, query.scores, query.pattern, 1)
         if len(found):
-            event = Event(pattern_name(pattern), candidates, positive[row, found])
-            judged.append(Judgement(event, int(positive[row].sum()), positive.shape[1]))
+            right = positive[query.row]
+            event = Event(pattern_name(query.pattern), candidates, right[found], fold)
+            judged.append(Judgement(event, int(right.sum()), len(right)))
     return judged
 
 
+def _unmapped(
+    retriever: Retriever, queries: ObservationSet, positive: Flags, hidden: Flags, rows: Flags, fold: int
+) -> list[Event]:
+    """Return what becomes of the same queries where the references at their places are hidden (Q, R)."""
+    events = []
+    for query in evaluation.scored(retriever, queries, positive.any(axis=1) & rows, ~hidden):
+        found, candidates = retriever.candidates(query.similarity, query.scores, query.pattern, 1)
+        if len(found):
+            nothing = np.zeros(len(found), dtype=bool)
+            events.append(Event(pattern_name(query.pattern), candidates, nothing, fold, mapped=False))
+    return events
+
+
 def _row(plug: str, judgements: list[Judgement]) -> dict[str, Any]:
-    """Return one fusion's line of the table: the mean over availability patterns, and each of them."""
+    """Return one fusion's line of the table: over all queries under all their patterns, and by pattern."""
     patterns = {}
     for name in sorted({j.event.pattern for j in judgements}):
-        group = [j for j in judgements if j.event.pattern == name]
-        relevant = [np.pad(j.event.right[:5], (0, max(0, 5 - len(j.event.right)))) for j in group]
-        positives, candidates = [j.positives for j in group], [j.candidates for j in group]
-        patterns[name] = evaluation.summary(np.array(relevant), positives, candidates)
-    mean = {k: float(np.mean([g[k] for g in patterns.values()])) for k in ("recall@1", "recall@5", "chance@1")}
-    return {"fusion": plug, **mean, "chosen": False, "patterns": patterns}
+        patterns[name] = _summary([j for j in judgements if j.event.pattern == name])
+    overall = _summary(judgements)
+    return {"fusion": plug, **{k: overall[k] for k in ("recall@1", "recall@5", "chance@1")}} | {
+        "chosen": False,
+        "patterns": patterns,
+    }
+
+
+def _summary(judgements: list[Judgement]) -> dict[str, Any]:
+    relevant = [np.pad(j.event.right[:5], (0, max(0, 5 - len(j.event.right)))) for j in judgements]
+    positives, candidates = [j.positives for j in judgements], [j.candidates for j in judgements]
+    return evaluation.summary(np.array(relevant), positives, candidates)
 
 
 def save(calibration: Calibration, folder: Path) -> None:

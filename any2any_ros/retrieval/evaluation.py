@@ -30,28 +30,44 @@ def patterns(modalities: Sequence[str]) -> list[tuple[str, ...]]:
     return [p for size in sorted(sizes) for p in combinations(names, size)]
 
 
-def rankings(
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """One query under one pattern: its row, its similarities (R, Mq, Mr) and its fused scores (R,)."""
+
+    pattern: tuple[str, ...]
+    row: int
+    similarity: NDArray[np.float32]
+    scores: NDArray[np.float64]
+
+
+def scored(
     retriever: Retriever, queries: ObservationSet, asked: Flags, allowed: Flags | None = None
-) -> Iterator[tuple[tuple[str, ...], int, NDArray[np.float64]]]:
-    """Yield (pattern, query, scores (R,)) for every availability pattern and each query that has all of it.
+) -> Iterator[Scored]:
+    """Yield every query under every availability pattern of which it has all, and under its own.
 
-    asked (Q,): which queries to rank at all. allowed (Q, R): which references may answer; NaN scores elsewhere.
+    asked (Q,): which queries to rank at all. allowed (Q, R): which references may answer; NaN elsewhere.
     """
-    for pattern in patterns([m for m in retriever.modalities if m in queries.embeddings]):
-        complete = np.logical_and.reduce([queries.present(m) for m in pattern])
-        rows = np.flatnonzero(asked & complete)
+    for pattern, rows in _occasions(retriever, queries, asked):
         for chunk in np.array_split(rows, max(1, -(-len(rows) // CHUNK))):
-            scores = _scores(retriever, queries.take(chunk).only(pattern), None if allowed is None else allowed[chunk])
-            for row, score in zip(chunk, scores, strict=True):
-                yield pattern, int(row), score
+            may = None if allowed is None else allowed[chunk]
+            found = retriever.scores(queries.take(chunk).only(pattern), may)
+            for row, similarity, scores in zip(chunk, *found, strict=True):
+                yield Scored(pattern, int(row), similarity, scores)
 
 
-def _scores(retriever: Retriever, queries: ObservationSet, allowed: Flags | None) -> NDArray[np.float64]:
-    if allowed is None:
-        return retriever.scores(queries)[1]
-    similarity = retriever.similarity(queries)
-    similarity[~allowed] = np.nan
-    return np.asarray(retriever.fusion.score(similarity))
+def _occasions(
+    retriever: Retriever, queries: ObservationSet, asked: Flags
+) -> Iterator[tuple[tuple[str, ...], NDArray[np.intp]]]:
+    """Yield each pattern with the queries to be asked under it."""
+    modalities = [m for m in retriever.modalities if m in queries.embeddings]
+    present = np.array([queries.present(m) for m in modalities], dtype=bool).reshape(len(modalities), len(queries))
+    usual = patterns(modalities)
+    for pattern in usual:
+        complete = present[[modalities.index(m) for m in pattern]].all(axis=0)
+        yield pattern, np.flatnonzero(asked & complete)
+    own = [tuple(np.array(modalities)[column].tolist()) for column in present.T]
+    for pattern in sorted({p for p, a in zip(own, asked, strict=True) if a and p} - set(usual)):
+        yield pattern, np.flatnonzero(asked & np.array([p == pattern for p in own]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +83,12 @@ def hits(
 ) -> dict[tuple[str, ...], Hits]:
     """Rank every query that has a right reference under every pattern; positive (Q, R): the right ones."""
     found: dict[tuple[str, ...], tuple[list[int], list[Flags]]] = {}
-    for pattern, row, scores in rankings(retriever, queries, answerable(positive, allowed), allowed):
+    for query in scored(retriever, queries, answerable(positive, allowed), allowed):
         relevant = np.zeros(DEEPEST, dtype=bool)
-        best = top_k(scores, DEEPEST)
-        relevant[: len(best)] = positive[row, best]
-        rows, flags = found.setdefault(pattern, ([], []))
-        rows.append(row)
+        best = top_k(query.scores, DEEPEST)
+        relevant[: len(best)] = positive[query.row, best]
+        rows, flags = found.setdefault(query.pattern, ([], []))
+        rows.append(query.row)
         flags.append(relevant)
     return {p: Hits(np.array(rows, dtype=np.intp), np.array(flags)) for p, (rows, flags) in found.items()}
 

@@ -43,11 +43,18 @@ class Retriever:
         self.reference = ObservationSet.concatenate([self.reference, places])
         self.similarity.add(places)
 
-    def scores(self, queries: ObservationSet) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Return the similarities (Q, R, Mq, Mr) and the fused scores (Q, R), NaN where nothing is comparable."""
+    def scores(
+        self, queries: ObservationSet, allowed: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Return the similarities (Q, R, Mq, Mr) and the fused scores (Q, R), NaN where nothing is comparable.
+
+        allowed (Q, R): which references may answer; the others are as if the map lacked them.
+        """
         if self.imputer is not None:
             queries = self.imputer.impute(queries)
         similarity = self.similarity(queries)
+        if allowed is not None:
+            similarity[~allowed] = np.nan
         if similarity.size == 0:
             return similarity, np.full(similarity.shape[:2], np.nan)
         return similarity, np.asarray(self.fusion.score(similarity), dtype=np.float64)
@@ -60,7 +67,7 @@ class Retriever:
         seen = tuple(m for m in self.modalities if m in observation.embeddings)
         missing = tuple(m for m in self.modalities if m not in observation.embeddings)
         similarity, scores = (batch[0] for batch in self.scores(observation.as_set()))
-        rows, candidates = self.candidates(scores, k)
+        rows, candidates = self.candidates(similarity, scores, seen, k)
         best = rows[:k]
         probability, accepted, inside = np.full(len(best), np.nan), False, rows[:0]
         if self.confidence is not None and len(best):
@@ -79,13 +86,23 @@ class Retriever:
             tuple(observation.stamps_ns.get(m, observation.stamp_ns) for m in seen),
         )
 
-    def candidates(self, scores: NDArray[np.float64], k: int) -> tuple[NDArray[np.intp], Candidates]:
-        """Return the rows of the best references, best first, and what the confidence needs of them."""
+    def candidates(
+        self, similarity: NDArray[np.float32], scores: NDArray[np.float64], seen: tuple[str, ...], k: int
+    ) -> tuple[NDArray[np.intp], Candidates]:
+        """Return the rows of the best references, best first, and what the confidence needs of them.
+
+        similarity (R, Mq, Mr) and scores (R,) of one query, as `scores` gives them; seen: its modalities.
+        """
         rows = top_k(scores, max(k, CANDIDATES))
         ground = self.reference.poses[rows, :2, 3]
         apart = np.linalg.norm(ground[:k, None] - ground[None], axis=2)
         near = (apart < self.same_place) | (np.arange(len(rows)) == np.arange(len(rows[:k]))[:, None])
-        return rows, Candidates(scores[rows], near)
+        # fmax ignores NaN where it can: of several pairs, a sensor's best one counts
+        alike = np.fmax.reduce(similarity[rows[:k]], axis=-1, initial=np.nan)
+        return rows, Candidates(scores[rows], near, alike[:, self._columns(seen)].astype(np.float64))
+
+    def _columns(self, seen: tuple[str, ...]) -> list[int]:
+        return [self.modalities.index(m) for m in seen]
 
     def _matches(
         self,
@@ -107,7 +124,7 @@ class Retriever:
         explain = getattr(self.fusion, "pair_probability", None)
         # Explained among all references: some fusions (mixture) weigh one against the others.
         p = np.full(similarity[rows].shape, np.nan) if explain is None else explain(similarity)[rows]
-        return np.asarray(p[:, [self.modalities.index(m) for m in seen]])
+        return np.asarray(p[:, self._columns(seen)])
 
     def _spread(self, rows: NDArray[np.intp]) -> float:
         """Return how far the places `rows` lie from the first of them, at most, in metres."""

@@ -21,6 +21,7 @@ from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
 from any2any_ros.tools import _arguments, _sources, _tables
 
 FOLDS, STRETCH = 4, 25.0  # folds take turns every so many metres of driving
+OUTSIDE = 2.0  # hit radii from the nearest reference, and a robot counts as outside of the map
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,5 +56,6 @@ def fit(
 ) -> Calibration:
     """Calibrate a map on the queries of a drive."""
     right = splits.positives(queries.poses, reference.places.poses, place.hit_radius)
+    hidden = splits.positives(queries.poses, reference.places.poses, OUTSIDE * place.hit_radius)
     folds = splits.blocks(queries.poses, STRETCH, FOLDS)
-    return calibration.calibrate(reference, queries, right, folds, place.hit_radius, config, promises)
+    return calibration.calibrate(reference, queries, right, folds, place.hit_radius, config, promises, hidden)

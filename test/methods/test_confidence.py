@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
-from scipy.special import log_softmax
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit
 from scipy.stats import beta
+from sklearn.linear_model import LogisticRegression
 
 from any2any_ros.methods import confidence
 from any2any_ros.methods.any2any import conformal_quantile
@@ -14,14 +17,27 @@ REFERENCES = 30
 
 
 def drawn(count, seed=0, pattern="lidar", sharpness=3.0, scale=1.0, shift=0.0):
-    """Return queries whose one right reference is drawn from softmax(sharpness * scores)."""
+    """Return queries whose one right reference is drawn from softmax(sharpness * scores); four folds."""
     draw, events = np.random.default_rng(seed), []
     for _ in range(count):
         scores = -np.sort(-draw.normal(size=REFERENCES))
         p = np.exp(sharpness * scores)
         right = np.arange(REFERENCES) == draw.choice(REFERENCES, p=p / p.sum())
         near = np.eye(5, REFERENCES, dtype=bool)
-        events.append(Event(pattern, Candidates(scale * scores + shift, near), right))
+        events.append(Event(pattern, Candidates(scale * scores + shift, near), right, len(events) % 4))
+    return events
+
+
+def visits(count, seed=0, outside=True, familiar=1.0):
+    """Return queries of a map whose sensor finds its own place alike: inside of the map, and with it hidden."""
+    draw, events = np.random.default_rng(seed), []
+    for i in range(count):
+        for mapped in (True, False) if outside else (True,):
+            theta = draw.normal(0, 0.1, REFERENCES)
+            theta[0] += 0.6 * familiar * mapped
+            order = np.argsort(-theta)
+            found = Candidates(10 * theta[order], np.eye(1, REFERENCES, dtype=bool), theta[order][:1, None])
+            events.append(Event("lidar", found, (order == 0) & mapped, i % 4, mapped))
     return events
 
 
@@ -86,12 +102,55 @@ def test_no_finite_sample_shows_certainty():
     assert p.min() > 0.9 and p.max() <= 1 - 1 / 62
 
 
-def test_a_surer_answer_is_never_less_probable():
+def test_more_evidence_is_never_less_probable():
     fitted = fit(drawn(300), CONFIG)
     events = drawn(300, 5)
-    mass = np.array([e.candidates.log_mass(fitted.temperature)[0] for e in events])
+    evidence = np.array([fitted.evidence(e.candidates, ["lidar"])[0] for e in events])
     p, _ = probabilities(fitted, events)
-    assert (np.diff(p[np.argsort(mass)]) >= 0).all()
+    assert (np.diff(p[np.argsort(evidence)]) >= 0).all()
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 1000), st.integers(0, 3), st.floats(0, 5))
+def test_more_of_anything_is_never_less_evidence(seed, which, more):
+    draw = np.random.default_rng(seed)
+    features, right = draw.normal(size=(60, 4)), draw.random(60) < 0.5
+    weights = confidence._weights(features, right)
+    raised = features[:1] + more * (np.arange(4) == which)
+    assert confidence._weigh(raised, weights) >= confidence._weigh(features[:1], weights)
+
+
+def test_the_weights_are_those_of_a_ridge_logistic_regression():
+    """Where scikit-learn's happen to be positive, they are the same."""
+    draw = np.random.default_rng(0)
+    features = draw.normal(size=(400, 3)) * [1, 20, 0.1] + [0, 5, 1]
+    right = draw.random(400) < expit(features @ [1.0, 0.05, 8.0] - 8)
+    middle, spread = features.mean(axis=0), features.std(axis=0)
+    model = LogisticRegression(tol=1e-10).fit((features - middle) / spread, right)
+    assert (model.coef_ > 0).all()
+    expected = model.decision_function((features - middle) / spread)
+    np.testing.assert_allclose(confidence._weigh(features, confidence._weights(features, right)), expected, atol=1e-3)
+
+
+def test_what_a_reference_lacks_neither_speaks_for_nor_against_it():
+    draw = np.random.default_rng(0)
+    features, right = draw.normal(size=(60, 3)), draw.random(60) < 0.5
+    features[::3, 2] = np.nan
+    weights = confidence._weights(features, right)
+    known = np.nanmean(features[:, 2])
+    assert confidence._weigh(np.array([[1.0, 2.0, np.nan]]), weights) == pytest.approx(
+        confidence._weigh(np.array([[1.0, 2.0, known]]), weights)
+    )
+
+
+def test_nothing_is_weighed_by_what_it_taught():
+    """The evidence of a fold does not change when its own labels do."""
+    draw = np.random.default_rng(0)
+    features, right, fold = draw.normal(size=(80, 3)), draw.random(80) < 0.5, np.arange(80) % 4
+    other = np.where(fold == 2, ~right, right)
+    one, two = (confidence._cross_weighed(features, r, fold) for r in (right, other))
+    np.testing.assert_array_equal(one[fold == 2], two[fold == 2])
+    assert not np.allclose(one[fold != 2], two[fold != 2])
 
 
 @pytest.mark.parametrize("miss", [0.05, 0.1, 0.3])
@@ -114,8 +173,18 @@ def test_place_sets_are_the_references_from_a_posterior_on():
         tempered = fitted.temperature * e.candidates.scores
         posterior = tempered - np.log(np.exp(tempered).sum())
         best.append(posterior[e.right].max())
-        assert fitted.place_set(e.candidates, ["lidar"]) == (posterior >= fitted.include_above["lidar"]).sum()
-    assert fitted.include_above["lidar"] == pytest.approx(-conformal_quantile(-np.array(best), 0.1))
+        assert (
+            fitted.place_set(e.candidates, ["lidar"])
+            == (posterior >= -conformal_quantile(fitted.nonconformity["lidar"], 0.1)).sum()
+        )
+    np.testing.assert_allclose(fitted.nonconformity["lidar"], np.sort(-np.array(best)))
+
+
+def test_a_set_may_be_asked_for_with_another_coverage():
+    fitted, e = fit(drawn(400), CONFIG), drawn(1, 9)[0]
+    sizes = [fitted.place_set(e.candidates, ["lidar"], miss) for miss in (0.3, 0.1, 0.02)]
+    assert sizes == sorted(sizes) and sizes[0] < sizes[2]
+    assert sizes[1] == fitted.place_set(e.candidates, ["lidar"])
 
 
 def test_too_few_queries_for_the_coverage_put_everything_into_the_set():
@@ -128,55 +197,107 @@ def test_a_truth_beyond_the_candidates_is_a_miss_that_counts():
     lost = [Event(e.pattern, e.candidates, np.zeros_like(e.right)) for e in events[:60]]  # a fifth
     fitted = fit(lost + events[60:], ConfidenceConfig(miss=0.1, min_queries=50))
     assert fitted.place_set(events[-1].candidates, ["lidar"]) == REFERENCES  # 0.9 cannot be had
-    assert np.isfinite(fit(lost + events[60:], ConfidenceConfig(miss=0.3, min_queries=50)).include_above["lidar"])
+    assert fitted.place_set(events[-1].candidates, ["lidar"], 0.3) < REFERENCES
 
 
 def test_accepted_answers_are_as_precise_as_promised():
     """Of many calibrations, no more than `risk` may mislead; the truth here is known without sampling error."""
     config = ConfidenceConfig(precision=0.8, risk=0.2, min_queries=50)
-    test = drawn(3000, 999, sharpness=4.0)
-    right, scores = np.array([e.right[0] for e in test]), np.array([e.candidates.scores for e in test])
+    test = drawn(1500, 999, sharpness=4.0)
+    right = np.array([e.right[0] for e in test])
     misled, used = [], []
-    for seed in range(60):
+    for seed in range(40):
         fitted = fit(drawn(200, seed, sharpness=4.0), config)
-        accepted = log_softmax(fitted.temperature * scores, axis=1)[:, 0] >= fitted.accept_above["lidar"]
+        accepted = np.array([fitted.accepts(e.candidates, ["lidar"]) for e in test])
         used.append(accepted.mean())
         misled.append(accepted.any() and right[accepted].mean() < 0.8)
-    assert np.mean(misled) <= 0.2 + 2 * np.sqrt(0.2 * 0.8 / 60)
+    assert np.mean(misled) <= 0.2 + 2 * np.sqrt(0.2 * 0.8 / 40)
     assert np.mean(used) > 0.1  # abstaining always would be no art
+
+
+def test_outside_of_the_map_hardly_anything_is_accepted():
+    """Of many calibrations, no more than `risk` let more than 5 % through; inside most is accepted."""
+    outside, inside = [], []
+    for seed in range(20):
+        fitted = fit(visits(150, seed), CONFIG)
+        test = visits(300, 1000 + seed)
+        accepted = np.array([fitted.accepts(e.candidates, ["lidar"]) for e in test])
+        mapped = np.array([e.mapped for e in test])
+        outside.append(accepted[~mapped].mean())
+        inside.append(accepted[mapped].mean())
+    assert np.mean(np.array(outside) > 0.05) <= 0.1 + 2 * np.sqrt(0.1 * 0.9 / 20)
+    assert np.mean(inside) > 0.5
+
+
+def test_without_the_hidden_places_a_lost_robot_would_be_believed():
+    """It is the hidden places that teach it: the best of the map always looks like something."""
+    fitted = fit(visits(150, outside=False), CONFIG)
+    lost = [e for e in visits(300, 5) if not e.mapped]
+    assert np.mean([fitted.accepts(e.candidates, ["lidar"]) for e in lost]) > 0.05
+
+
+def test_a_sensor_that_finds_nothing_familiar_lowers_the_probability():
+    fitted = fit(visits(200), CONFIG)
+    lost = [e for e in visits(200, 3) if not e.mapped]
+    known = [e for e in visits(200, 3) if e.mapped]
+    assert probabilities(fitted, lost)[0].mean() < probabilities(fitted, known)[0].mean() - 0.2
+
+
+def test_the_robot_s_being_lost_counts_as_often_as_it_is():
+    found = confidence._shares(np.array([True] * 6 + [False] * 12), 0.25)
+    assert found[:6].tolist() == [1.0] * 6 and found[6:].sum() / found.sum() == pytest.approx(0.25)
+    assert confidence._shares(np.array([True] * 3), 0.25).tolist() == [1.0] * 3
 
 
 def test_accepts_exactly_from_its_threshold_on():
     fitted = fit(drawn(400, sharpness=6.0), CONFIG)
     for e in drawn(100, 3, sharpness=6.0):
-        mass = e.candidates.log_mass(fitted.temperature)[0]
-        assert fitted.accepts(e.candidates, ["lidar"]) == (mass >= fitted.accept_above["lidar"])
+        evidence = fitted.evidence(e.candidates, ["lidar"])[0]
+        assert fitted.accepts(e.candidates, ["lidar"]) == (evidence >= fitted.accept_above["lidar"])
 
 
 def test_nothing_is_accepted_when_nothing_reaches_the_precision():
     fitted = fit(drawn(500, sharpness=0.3), CONFIG)
-    assert fitted.accept_above == {"lidar": np.inf, "*": np.inf}
+    assert set(fitted.accept_above.values()) == {np.inf}
     assert not any(fitted.accepts(e.candidates, ["lidar"]) for e in drawn(200, 1, sharpness=0.3))
+
+
+def accept_above(inside, outside=()):
+    """inside: (evidence, right) pairs; outside: evidence."""
+    evidence = np.array([z for z, _ in inside] + list(outside))
+    right = np.array([r for _, r in inside] + [False] * len(outside))
+    return confidence._accept_above(evidence, right, np.arange(len(evidence)) < len(inside), ConfidenceConfig())
 
 
 @pytest.mark.parametrize(("right", "accepted"), [(21, False), (22, True)])
 def test_so_many_right_answers_prove_nine_in_ten(right, accepted):
     """0.9 ** 22 < 0.1 <= 0.9 ** 21: fewer could be luck."""
-    threshold = confidence._accept_above([(-float(i), True) for i in range(right)], ConfidenceConfig())
-    assert np.isfinite(threshold) == accepted
+    assert np.isfinite(accept_above([(-float(i), True) for i in range(right)])) == accepted
     assert (beta.ppf(0.1, right, 1) >= 0.9) == accepted
+
+
+@pytest.mark.parametrize(("outside", "accepted"), [(44, False), (45, True)])
+def test_so_many_refused_outside_prove_one_in_twenty(outside, accepted):
+    """0.95 ** 45 < 0.1 <= 0.95 ** 44: fewer could be luck."""
+    found = accept_above([(float(i), True) for i in range(50)], [-1.0] * outside)
+    assert found == (0.0 if accepted else np.inf)
+
+
+def test_the_threshold_stays_above_what_is_found_outside():
+    inside = [(float(i), True) for i in range(100)]
+    assert accept_above(inside, [40.5] * 10 + [-1.0] * 90) == 41.0
+    assert accept_above(inside, [200.0] * 10 + [-1.0] * 90) == np.inf
 
 
 @pytest.mark.parametrize("right", [0, 1])
 def test_a_long_run_of_wrong_answers_proves_nothing(right):
-    answers = [(-float(i), i < right) for i in range(100)]
-    assert confidence._accept_above(answers, ConfidenceConfig()) == np.inf
+    assert accept_above([(-float(i), i < right) for i in range(100)]) == np.inf
 
 
 def test_answers_as_sure_as_each_other_are_accepted_together_or_not():
     sure = [(0.0, True)] * 30 + [(0.0, False)] * 30
-    assert confidence._accept_above(sure, ConfidenceConfig()) == np.inf
-    assert confidence._accept_above([(1.0, True)] * 30 + sure, ConfidenceConfig()) == 1.0
+    assert accept_above(sure) == np.inf
+    assert accept_above([(1.0, True)] * 30 + sure) == 1.0
 
 
 # --- patterns -------------------------------------------------------------------------------------------------
@@ -189,7 +310,8 @@ def mixed():
 
 def test_each_pattern_with_enough_queries_keeps_its_own_promise():
     fitted = fit(mixed(), ConfidenceConfig(min_queries=50))
-    assert set(fitted.steps) == set(fitted.accept_above) == set(fitted.include_above) == {"camera+lidar", "audio", "*"}
+    parts = (fitted.weights, fitted.steps, fitted.accept_above, fitted.nonconformity)
+    assert all(set(part) == {"camera+lidar", "audio", "any 1", "any 2", "*"} for part in parts)
     for pattern, sharpness in (("camera+lidar", 8.0), ("audio", 1.0)):
         held_out = drawn(1000, 7, pattern, sharpness)
         assert covered(fitted, held_out) >= 0.9 - 0.05
@@ -197,26 +319,23 @@ def test_each_pattern_with_enough_queries_keeps_its_own_promise():
         assert expected_calibration_error(p, [e.right[0] for e in held_out]) < 0.08
 
 
-@pytest.mark.parametrize("pattern", ["text", "never+heard", ""])
-def test_a_rare_or_new_pattern_borrows_the_pool(pattern):
+@pytest.mark.parametrize(("pattern", "key"), [("text", "any 1"), ("never+heard", "any 2"), ("a+b+c", "*"), ("", "*")])
+def test_a_rare_or_new_pattern_borrows_from_as_many_sensors_or_from_all(pattern, key):
     fitted, e = fit(mixed(), ConfidenceConfig(min_queries=50)), drawn(1, 5)[0]
     modalities = pattern.split("+") if pattern else []
-    pooled = confidence.Confidence(
-        fitted.temperature,
-        {"*": fitted.steps["*"]},
-        {"*": fitted.accept_above["*"]},
-        {"*": fitted.include_above["*"]},
-    )
-    np.testing.assert_array_equal(fitted.probability(e.candidates, modalities), pooled.probability(e.candidates, []))
-    assert fitted.place_set(e.candidates, modalities) == pooled.place_set(e.candidates, [])
-    assert fitted.accepts(e.candidates, modalities) == pooled.accepts(e.candidates, [])
+    parts = (fitted.weights, fitted.steps, fitted.accept_above, fitted.nonconformity)
+    lender = confidence.Confidence(fitted.temperature, *({"*": part[key]} for part in parts))
+    np.testing.assert_array_equal(fitted.probability(e.candidates, modalities), lender.probability(e.candidates, []))
+    assert fitted.place_set(e.candidates, modalities) == lender.place_set(e.candidates, [])
+    assert fitted.accepts(e.candidates, modalities) == lender.accepts(e.candidates, [])
 
 
 def test_the_pool_is_of_all_queries():
     events = mixed()
     fitted = fit(events, ConfidenceConfig(min_queries=50))
-    alone = fit([Event("any", e.candidates, e.right) for e in events], ConfidenceConfig(min_queries=100_000))
-    assert fitted.include_above["*"] == pytest.approx(alone.include_above["*"])
+    renamed = [Event("any", e.candidates, e.right, e.fold) for e in events]
+    alone = fit(renamed, ConfidenceConfig(min_queries=100_000))
+    np.testing.assert_allclose(fitted.nonconformity["*"], alone.nonconformity["*"])
     np.testing.assert_allclose(fitted.steps["*"], alone.steps["*"])
 
 

@@ -64,12 +64,14 @@ def test_a_loud_sensor_that_means_nothing_is_not_averaged_in(fitted):
     assert chosen["useless"]["recall@1"] < 0.2 and chosen["useless"]["chance@1"] == pytest.approx(1 / 60)
 
 
-def test_the_table_is_the_mean_over_every_subset_of_the_sensors(fitted):
+def test_the_table_is_the_mean_over_all_queries_under_every_subset_of_the_sensors(fitted):
     _, _, found = fitted
     for row in found.table:
         assert len(row["patterns"]) == 7
+        weights = [p["queries"] for p in row["patterns"].values()]
         for key in ("recall@1", "recall@5", "chance@1"):
-            assert row[key] == pytest.approx(np.mean([p[key] for p in row["patterns"].values()]))
+            mean = np.average([p[key] for p in row["patterns"].values()], weights=weights)
+            assert row[key] == pytest.approx(mean)
 
 
 def test_a_fusion_that_is_asked_for_is_taken():
@@ -102,6 +104,7 @@ class Spy(RawMean):
 def test_no_query_is_judged_by_a_fusion_that_has_seen_its_place(monkeypatch):
     monkeypatch.setattr(calibration, "_fusions", lambda choice: [Spy])
     monkeypatch.setattr(Spy, "log", [])
+    monkeypatch.setattr(calibration, "_unmapped", lambda *arguments: [])  # a hidden place cannot be told by its score
     reference, queries, positive, folds = drive({"good": 0.001})
     calibrate(reference, queries, positive, folds, 5.0, promises=PROMISES)
     *judges, kept = Spy.log
@@ -120,8 +123,26 @@ def test_every_query_takes_part_in_the_confidence(fitted, monkeypatch):
         calibration.confidence, "fit", lambda events, config: seen.extend(events) or real(events, config)
     )
     calibrate(*drive(NOISE), 5.0, CalibrationConfig(fusion="raw_mean"), PROMISES)
-    assert len(seen) == 60 * 7 and {e.pattern for e in seen} >= {"good", "fair+good", "fair+good+useless"}
-    assert all(len(e.right) == 60 and e.right.sum() == 1 for e in seen)
+    mapped, lost = [e for e in seen if e.mapped], [e for e in seen if not e.mapped]
+    assert {e.fold for e in mapped} == {e.fold for e in lost} == {0, 1, 2, 3}
+    for events in (mapped, lost):
+        assert len(events) == 60 * 7 and {e.pattern for e in events} >= {"good", "fair+good", "fair+good+useless"}
+    assert all(len(e.right) == 60 and e.right.sum() == 1 for e in mapped)
+    assert all(len(e.right) == 59 and e.right.sum() == 0 for e in lost)  # its own place is hidden
+
+
+def test_what_is_hidden_of_the_map_may_be_more_than_what_is_right(monkeypatch):
+    seen = []
+    real = calibration.confidence.fit
+    monkeypatch.setattr(
+        calibration.confidence, "fit", lambda events, config: seen.extend(events) or real(events, config)
+    )
+    reference, queries, positive, folds = drive(NOISE)
+    hidden = np.abs(np.subtract.outer(np.arange(60), np.arange(60))) < 3
+    config = CalibrationConfig(fusion="raw_mean")
+    calibrate(reference, queries, positive, folds, 5.0, config, PROMISES, hidden)
+    assert {len(e.right) for e in seen if not e.mapped} == {55, 56, 57}
+    assert all(len(e.right) == 60 for e in seen if e.mapped)
 
 
 def test_wrong_pairs_are_drawn_and_right_ones_all_kept():

@@ -8,7 +8,7 @@ import pytest
 from any2any_ros.methods.fusion import MinMax, RawMean, ReciprocalRank
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import evaluation
-from any2any_ros.retrieval.evaluation import evaluate, hits, patterns, rankings
+from any2any_ros.retrieval.evaluation import evaluate, hits, patterns, scored
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
 
@@ -45,7 +45,7 @@ def test_every_query_is_ranked_with_every_subset_of_its_sensors(monkeypatch, chu
     monkeypatch.setattr(evaluation, "CHUNK", chunk)
     reference, queries = random_set(0, 12), random_set(1, 20)
     retriever, asked = make(reference), np.arange(20) % 3 != 0
-    found = {(p, q): scores for p, q, scores in rankings(retriever, queries, asked)}
+    found = {(one.pattern, one.row): one.scores for one in scored(retriever, queries, asked)}
     expected = {
         (p, q) for q in np.flatnonzero(asked) for p in patterns(MODALITIES) if all(queries.present(m)[q] for m in p)
     }
@@ -60,10 +60,24 @@ def test_references_that_may_not_answer_are_as_if_they_were_not_there(fusion):
     """Also to fusions that weigh a reference against the others."""
     reference, queries = random_set(2, 15, missing=0), random_set(3, 6, missing=0)
     allowed = np.random.default_rng(0).random((6, 15)) < 0.6
-    for pattern, q, scores in rankings(make(reference, fusion), queries, np.ones(6, dtype=bool), allowed):
-        assert np.isnan(scores[~allowed[q]]).all()
-        smaller = make(reference.take(allowed[q]), fusion)
-        np.testing.assert_allclose(scores[allowed[q]], smaller.scores(queries.take([q]).only(pattern))[1][0], atol=1e-6)
+    for one in scored(make(reference, fusion), queries, np.ones(6, dtype=bool), allowed):
+        may = allowed[one.row]
+        assert np.isnan(one.scores[~may]).all() and np.isnan(one.similarity[~may]).all()
+        smaller = make(reference.take(may), fusion)
+        expected = smaller.scores(queries.take([one.row]).only(one.pattern))[1][0]
+        np.testing.assert_allclose(one.scores[may], expected, atol=1e-6)
+
+
+def test_of_many_sensors_a_query_s_own_pattern_is_always_among_those_asked(monkeypatch):
+    monkeypatch.setattr(evaluation, "ALL_SUBSETS_UP_TO", 2)
+    monkeypatch.setattr(evaluation, "patterns", lambda modalities: [(m,) for m in sorted(modalities)])
+    reference, queries = random_set(0, 12), random_set(1, 20)
+    found = {(one.pattern, one.row) for one in scored(make(reference), queries, np.ones(20, dtype=bool))}
+    own = {(tuple(m for m in MODALITIES if queries.present(m)[q]), q) for q in range(20)}
+    assert len({p for p, _ in own}) > 3
+    assert found == {(p, q) for p, q in own if p} | {
+        ((m,), q) for m in MODALITIES for q in range(20) if queries.present(m)[q]
+    }
 
 
 def test_only_queries_with_a_right_answer_among_those_allowed_count():

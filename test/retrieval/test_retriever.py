@@ -187,7 +187,8 @@ def ranking_ids(n):
 def everything(accept=0.0):
     """A confidence that puts every candidate into the place set."""
     steps = {"*": np.array([[-30.0, 0.0], [0.01, 0.99]])}
-    return Confidence(1.0, steps, {"*": accept}, {"*": -np.inf})
+    weights = {"*": np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])}  # the log mass, as it is
+    return Confidence(1.0, weights, steps, {"*": accept}, {"*": np.full(20, np.inf)})
 
 
 @pytest.mark.parametrize(("spacing", "ambiguous"), [(0.001, False), (0.5, True)])
@@ -211,10 +212,22 @@ def test_references_at_the_same_place_speak_for_each_other():
     assert two == pytest.approx(one, abs=1e-9)
 
 
+def ask(retriever, scores, k, seen=("lidar",)):
+    similarity = np.zeros((len(scores), 3, 3), dtype=np.float32)
+    return retriever.candidates(similarity, scores, seen, k)
+
+
+def test_each_sensor_says_how_alike_it_finds_a_match():
+    similarity = np.full((4, 3, 3), np.nan, dtype=np.float32)
+    similarity[2, 2] = np.nan, 0.25, 0.5  # lidar with the reference's camera and lidar
+    _, candidates = make(random_places(0, 4)).candidates(similarity, np.array([0.0, 1, 9, 3]), ("audio", "lidar"), 2)
+    np.testing.assert_array_equal(candidates.alike, [[np.nan, 0.5], [np.nan, np.nan]])
+
+
 def test_unknown_poses_are_no_common_place():
     lost = random_places(0, 6, missing=0)
     lost.poses[:] = np.nan
-    rows, candidates = make(lost).candidates(np.arange(6.0), 3)
+    rows, candidates = ask(make(lost), np.arange(6.0), 3)
     assert rows.tolist() == [5, 4, 3, 2, 1, 0]
     np.testing.assert_array_equal(candidates.near, np.eye(3, 6, dtype=bool))
 
@@ -222,7 +235,7 @@ def test_unknown_poses_are_no_common_place():
 def test_candidates_are_the_best_and_their_neighbours(monkeypatch):
     monkeypatch.setattr(retriever_module, "CANDIDATES", 4)
     retriever = make(random_places(0, 8, spacing=3.0), same_place=4.0)
-    rows, candidates = retriever.candidates(np.array([0.0, 7, 1, 6, 5, 2, np.nan, 4]), 2)
+    rows, candidates = ask(retriever, np.array([0.0, 7, 1, 6, 5, 2, np.nan, 4]), 2)
     assert rows.tolist() == [1, 3, 4, 7] and candidates.scores.tolist() == [7, 6, 5, 4]
     # 3 m apart: row 3 and row 4 are neighbours, row 1 has none among these
     assert candidates.near.tolist() == [[True, False, False, False], [False, True, True, False]]

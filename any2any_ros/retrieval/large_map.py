@@ -1,0 +1,85 @@
+"""A map too large to compare with whole: what SimilarityMatrix and a fusion do together, for the k best only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.observation import Array, Observation, ObservationSet
+from any2any_ros.protocols import Alignment, Fusion
+from any2any_ros.retrieval.bounds import PairQuery
+from any2any_ros.retrieval.search import Search
+from any2any_ros.retrieval.shards import Rows, Shards
+from any2any_ros.retrieval.similarity import Pair
+
+PORTION = 1 << 14  # places that are aligned at a time
+
+
+class LargeMap:
+    """Holds the aligned references in half precision; finds the k best exactly (docs/scale.md).
+
+    Rows and columns of the pairs are `query_modalities` and `reference_modalities`, both sorted by name. Pairs of one
+    reference modality that share an alignment (one object) share its vectors.
+    """
+
+    def __init__(self, reference: ObservationSet, alignments: Mapping[Pair, Alignment], fusion: Fusion) -> None:
+        """Raises Any2AnyError for a fusion that has no exact search, and for vectors half precision cannot hold."""
+        self.alignments = {p: a for p, a in alignments.items() if p[1] in reference.embeddings}
+        self.query_modalities = tuple(sorted({q for q, _ in self.alignments}))
+        self.reference_modalities = tuple(sorted({r for _, r in self.alignments}))
+        self._columns: dict[tuple[str, int], Pair] = {}  # (reference modality, alignment) -> the first pair that has it
+        for pair, alignment in self.alignments.items():
+            self._columns.setdefault((pair[1], id(alignment)), pair)
+        widths = {f"{r} for {q}": self._aligned(reference.take([]), (q, r)).shape[1] for q, r in self._columns.values()}
+        self.shards = Shards(widths)
+        self._search = Search(self.shards, fusion, (len(self.query_modalities), len(self.reference_modalities)))
+        self.add(reference)
+
+    def __len__(self) -> int:
+        return len(self.shards)
+
+    def add(self, places: ObservationSet) -> None:
+        """Append references; a modality that they lack is missing in these rows."""
+        for start in range(0, len(places), PORTION):
+            portion = places.take(range(start, min(start + PORTION, len(places))))
+            given = {f"{r} for {q}": self._aligned(portion, (q, r)) for q, r in self._columns.values()
+                     if r in portion.embeddings}  # fmt: skip
+            self.shards.add(given, len(portion))
+
+    def _aligned(self, places: ObservationSet, pair: Pair) -> Array:
+        rows = self.alignments[pair].reference(np.nan_to_num(places.embeddings[pair[1]], nan=0.0))
+        return np.where(places.present(pair[1])[:, None], rows, np.float32(np.nan))
+
+    def top_k(self, observation: Observation, k: int) -> tuple[Rows, NDArray[np.float64]]:
+        """Return rows and scores (at most k,), best first, ties by row; raises as SimilarityMatrix does."""
+        return self._search.top_k(self._pairs(observation), k)
+
+    def similarity(self, observation: Observation, rows: Rows) -> NDArray[np.float64]:
+        """Return the similarities (n, Mq, Mr) of `rows`, in any order; NaN where either side is missing."""
+        order = np.argsort(rows)
+        found = np.empty((len(rows), *self._search.shape))
+        found[order] = self._search.similarity(self._pairs(observation), rows[order])
+        return found
+
+    def _pairs(self, observation: Observation) -> list[PairQuery]:
+        columns = list(self._columns)
+        return [
+            PairQuery(
+                (self.query_modalities.index(q), self.reference_modalities.index(r)),
+                columns.index((r, id(alignment))),
+                self._query(q, alignment, observation),
+            )
+            for (q, r), alignment in self.alignments.items()
+            if q in observation.embeddings
+        ]
+
+    def _query(self, modality: str, alignment: Alignment, observation: Observation) -> Array:
+        try:
+            return np.asarray(alignment.query(observation.embeddings[modality][None])[0], dtype=np.float32)
+        except ValueError as error:
+            raise Any2AnyError(
+                f"The '{modality}' embedding does not fit the map", str(error), "Use the map's own encoder"
+            ) from error

@@ -1,0 +1,306 @@
+"""How true the probability, the place set and the acceptance are, on places never calibrated on.
+
+    python benchmarks/confidence.py --town TOWN1 --town TOWN2 ... --laser LOG ... --mfeat FOLDER --json FILE
+
+Each TOWN is one seed (`any2any simulate TOWN1 --seed 11`); each laser log is split five times, the digits are dealt
+five times. Calibrated on half of the streets and tested on the other half, and the other way round; a seed's figures
+are of both. Without --town five towns are simulated into a temporary folder (1 to 2 minutes each).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from any2any_ros import encoders
+from any2any_ros.config import PlaceConfig
+from any2any_ros.data import drive, kitti, mfeat, sources, splits, town
+from any2any_ros.data.sources import ON_ROADS
+from any2any_ros.methods.confidence import pattern_name
+from any2any_ros.observation import ObservationSet
+from any2any_ros.retrieval import evaluation, metrics
+from any2any_ros.retrieval.calibration import Calibration, calibrate
+from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.tools.calibrate import FOLDS, OUTSIDE, STRETCH
+
+Flags = NDArray[np.bool_]
+SEEDS = range(5)
+TOWN_SEEDS = (11, 12, 13, 14, 15)  # neither those that methods were designed on (1, 2) nor the demo's (0)
+EPSILONS = (0.05, 0.1, 0.2)
+ENOUGH = 200  # test queries a seed, from which a pattern is reported by itself
+LASER_BLOCK = 20.0  # metres of driving that go to calibration or test together
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A map, the queries that calibrate it, and those that test it; positive and hidden as in `calibrate`."""
+
+    reference: ObservationSet
+    calibration: ObservationSet
+    positive: Flags
+    hidden: Flags
+    folds: NDArray[np.intp]
+    test: ObservationSet
+    test_positive: Flags
+    same_place: float
+
+    def calibrated(self) -> Calibration:
+        return calibrate(
+            as_map(self.reference), self.calibration, self.positive, self.folds, self.same_place, hidden=self.hidden
+        )
+
+
+def as_map(places: ObservationSet) -> ReferenceMap:
+    return ReferenceMap(places, {m: EncoderRecord(m, m, v.shape[1]) for m, v in places.embeddings.items()})
+
+
+def by_place(reference: ObservationSet, calibration: ObservationSet, test: ObservationSet, place: PlaceConfig) -> Case:
+    """Return the case of these queries; those of the test that lie near a calibration query are left out."""
+    test = test.take(np.flatnonzero(splits.apart(test.poses, calibration.poses, 2 * place.hit_radius)))
+    return Case(
+        reference,
+        calibration,
+        splits.positives(calibration.poses, reference.poses, place.hit_radius),
+        splits.positives(calibration.poses, reference.poses, OUTSIDE * place.hit_radius),
+        splits.blocks(calibration.poses, STRETCH, FOLDS),
+        test,
+        splits.positives(test.poses, reference.poses, place.hit_radius),
+        place.hit_radius,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Laps:
+    """A town: the mapped lap, the second lap, and the block of houses (the "square") each frame goes round."""
+
+    mapped: ObservationSet
+    driven: ObservationSet
+    square: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, folder: Path) -> Laps:
+        cache = folder / "embeddings.npz"
+        built = {m: encoders.build(m) for m in ("audio", "camera", "lidar", "text")}
+        laps = [_encoded(folder, s, built, cache.with_stem(f"embeddings-{s}")) for s in ("00", "01")]
+        square = json.loads((folder / "town.json").read_text())["laps"]["01"]["square"]
+        return cls(laps[0], laps[1], np.array(square))
+
+    def halves(self) -> Iterator[Case]:
+        for half in (0, 1):
+            first = self.square % 2 == half
+            yield by_place(self.mapped, *self._parts(first, ~first), ON_ROADS)
+
+    def unmapped(self) -> Iterator[tuple[Case, ObservationSet]]:
+        """Yield, for each third of the streets, a case whose map lacks it, and the queries there."""
+        for third in range(3):
+            lacking, calibrating = self.square % 3 == third, self.square % 3 == (third + 1) % 3
+            nearest = splits.ground_distance(self.mapped.poses, self.driven.poses).argmin(axis=1)
+            mapped = self.mapped.take(np.flatnonzero(~lacking[nearest]))
+            case = by_place(mapped, *self._parts(calibrating, ~calibrating & ~lacking), ON_ROADS)
+            outside = splits.apart(self.driven.poses, mapped.poses, OUTSIDE * ON_ROADS.hit_radius)
+            yield case, self.driven.take(np.flatnonzero(outside & lacking))
+
+    def _parts(self, *flags: Flags) -> list[ObservationSet]:
+        return [self.driven.take(np.flatnonzero(f)) for f in flags]
+
+
+def _encoded(folder: Path, sequence: str, built: Any, cache: Path) -> ObservationSet:
+    """Return a lap's embeddings, kept in `cache`, for the next run, as long as the encoders are the same."""
+    key = np.array([e.fingerprint for e in built.values()])
+    if cache.exists():
+        with np.load(cache) as stored:
+            if np.array_equal(stored["key"], key):
+                return ObservationSet({m: stored[m] for m in built}, stored["poses"], tuple(stored["ids"].tolist()))
+    found = drive.encode(kitti.read(folder, sequence), built)
+    np.savez(cache, key=key, poses=found.poses, ids=np.array(found.ids), **found.embeddings)
+    return found
+
+
+def laser_cases(path: Path, seed: int) -> Iterator[Case]:
+    """Yield the halves of a log: its first half is the map, the rest is driven."""
+    source = sources.open_source(path)
+    frames = source.observe({"laser_scan": encoders.build("laser_scan")}, source.place.keyframe)
+    way = drive.travelled(frames.poses)
+    mapped = frames.take(np.flatnonzero(way < way[-1] / 2))
+    driven = frames.take(np.flatnonzero(way > way[-1] / 2 + source.place.path_gap))
+    block = (drive.travelled(driven.poses) // LASER_BLOCK).astype(int)
+    coin = np.random.default_rng(seed).permutation(block.max() + 1) % 2
+    for half in (0, 1):
+        first = coin[block] == half
+        parts = (driven.take(np.flatnonzero(f)) for f in (first, ~first))
+        yield by_place(mapped, *parts, source.place)
+
+
+def digit_cases(folder: Path, seed: int) -> Iterator[Case]:
+    trial = mfeat.make(folder, seed)
+    yield Case(
+        trial.reference, trial.calibration, trial.calibration_positive, trial.calibration_positive, trial.folds,
+        trial.test, trial.test_positive, 1.0,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One test query under one pattern."""
+
+    pattern: str
+    chance: float
+    right: bool
+    probability: float
+    accepted: bool
+    covered: tuple[bool, ...]  # for each epsilon
+    size: tuple[int, ...]
+
+
+def outcomes(case: Case, fitted: Calibration, queries: ObservationSet, positive: Flags, asked: Flags) -> list[Outcome]:
+    """Return what becomes of the queries under every pattern."""
+    retriever = fitted.retriever(as_map(case.reference))
+    trust = retriever.confidence
+    assert trust is not None
+    found = []
+    for query in evaluation.scored(retriever, queries, asked):
+        rows, candidates = retriever.candidates(query.similarity, query.scores, query.pattern, 1)
+        if len(rows) == 0:
+            continue
+        right = positive[query.row, rows]
+        size = [trust.place_set(candidates, query.pattern, miss) for miss in EPSILONS]
+        found.append(
+            Outcome(
+                pattern_name(query.pattern), float(positive[query.row].mean()), bool(right[0]),
+                float(trust.probability(candidates, query.pattern)[0]), trust.accepts(candidates, query.pattern),
+                tuple(bool(right[:n].any()) for n in size), tuple(size),
+            )
+        )  # fmt: skip
+    return found
+
+
+def figures(found: list[Outcome]) -> dict[str, float]:
+    """Return one seed's figures of one pattern."""
+    right = np.array([o.right for o in found])
+    accepted = np.array([o.accepted for o in found])
+    out = {
+        "queries": len(found),
+        "chance@1": float(np.mean([o.chance for o in found])),
+        "recall@1": float(right.mean()),
+        "ece": metrics.expected_calibration_error([o.probability for o in found], right),
+        "accepted": float(accepted.mean()),
+        "precision": float(right[accepted].mean()) if accepted.any() else float("nan"),
+    }
+    for i, miss in enumerate(EPSILONS):
+        out[f"coverage@{1 - miss:g}"] = float(np.mean([o.covered[i] for o in found]))
+        out[f"size@{1 - miss:g}"] = float(np.mean([o.size[i] for o in found]))
+    return out
+
+
+def inside(name: str, seeds: list[list[Case]]) -> list[dict[str, Any]]:
+    """Return a row a pattern: mean (and spread, as *_sd) over seeds, each tested on places not calibrated on."""
+    by_pattern: dict[str, list[dict[str, float]]] = {}
+    fusions = set()
+    for cases in tqdm(seeds, desc=name, unit="seed"):
+        found = []
+        for case in cases:
+            fitted = case.calibrated()
+            fusions.add(fitted.fusion.plug)
+            found += outcomes(case, fitted, case.test, case.test_positive, case.test_positive.any(axis=1))
+        groups = {p: [o for o in found if o.pattern == p] for p in {o.pattern for o in found}}
+        for pattern, group in ({p: g for p, g in groups.items() if len(g) >= ENOUGH} | {"all patterns": found}).items():
+            by_pattern.setdefault(pattern, []).append(figures(group))
+    rows = []
+    for pattern in sorted(by_pattern, key=lambda p: (p == "all patterns", p.count("+"), p)):
+        runs = by_pattern[pattern]
+        keys = runs[0]
+        row: dict[str, Any] = {"data": name, "pattern": pattern, "seeds": len(runs), "fusions": sorted(fusions)}
+        row |= {k: float(np.nanmean([r[k] for r in runs])) for k in keys}
+        rows.append(row | {f"{k}_sd": float(np.nanstd([r[k] for r in runs])) for k in keys})
+    return rows
+
+
+def outside(laps: list[Laps]) -> list[dict[str, Any]]:
+    """Return a row a pattern: how often a place that the map lacks is accepted, and a mapped one of the same drive."""
+    found: dict[str, list[list[float]]] = {}
+    for one in tqdm(laps, desc="unmapped", unit="seed"):
+        counts: dict[str, NDArray[np.float64]] = {}
+        for case, lost in one.unmapped():
+            fitted = case.calibrated()
+            known = outcomes(case, fitted, case.test, case.test_positive, case.test_positive.any(axis=1))
+            nowhere = np.zeros((len(lost), len(case.reference)), dtype=bool)
+            unknown = outcomes(case, fitted, lost, nowhere, np.ones(len(lost), dtype=bool))
+            for i, group in enumerate((known, unknown)):
+                for o in group:
+                    count = counts.setdefault(o.pattern, np.zeros(5))
+                    count[2 * i : 2 * i + 2] += 1, o.accepted
+                    count[4] += i == 0 and o.accepted and o.right
+        for pattern, (inside_n, inside_yes, outside_n, outside_yes, right) in counts.items():
+            rates = [inside_yes / inside_n, right / max(inside_yes, 1), outside_yes / outside_n, outside_n]
+            found.setdefault(pattern, []).append(rates)
+    rows = []
+    for pattern, runs in sorted(found.items(), key=lambda item: (item[0].count("+"), item[0])):
+        mapped, precision, unmapped, queries = np.array(runs).T
+        rows.append({
+            "pattern": pattern, "seeds": len(runs), "unmapped_queries": float(queries.mean()),
+            "accepted_unmapped": float(unmapped.mean()), "accepted_unmapped_worst": float(unmapped.max()),
+            "accepted_mapped": float(mapped.mean()), "precision_mapped": float(precision.mean()),
+        })  # fmt: skip
+    return rows
+
+
+def towns(given: list[Path], temporary: Path) -> list[Laps]:
+    folders = given or [temporary / f"town-{seed}" for seed in TOWN_SEEDS]
+    for folder, seed in zip(folders, TOWN_SEEDS, strict=False):
+        if not given:
+            town.write(folder, town.TownConfig(seed=seed), lambda loop, what: tqdm(loop, desc=what, leave=False))
+    return [Laps.of(folder) for folder in tqdm(folders, desc="encoding", leave=False)]
+
+
+INSIDE = {
+    "data": "data", "sensors": "pattern", "n": "queries", "chance": "chance@1", "R@1": "recall@1", "ECE": "ece",
+    "accepted": "accepted", "precision": "precision",
+}  # fmt: skip
+for level in (f"{1 - e:g}" for e in EPSILONS):
+    INSIDE |= {f"cover@{level}": f"coverage@{level}", f"set@{level}": f"size@{level}"}
+OUTSIDE_COLUMNS = {
+    "sensors": "pattern", "n": "unmapped_queries", "accepted": "accepted_unmapped",
+    "worst seed": "accepted_unmapped_worst", "mapped accepted": "accepted_mapped", "precision": "precision_mapped",
+}  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--town", type=Path, action="append", default=[], help="a simulated town; repeat for seeds")
+    parser.add_argument("--laser", type=Path, action="append", default=[], help="a CARMEN log; repeat for more")
+    parser.add_argument("--mfeat", type=Path, help="folder of the six UCI mfeat CSV files")
+    parser.add_argument("--json", type=Path, help="also write the figures there")
+    parser.add_argument("--no-town", action="store_true", help="leave the towns out")
+    arguments = parser.parse_args()
+    from any2any_ros.tools._tables import table
+
+    report: dict[str, Any] = {"inside": [], "outside": []}
+    with tempfile.TemporaryDirectory() as temporary:
+        laps = [] if arguments.no_town else towns(arguments.town, Path(temporary))
+    if laps:
+        report["inside"] += inside("town", [list(one.halves()) for one in laps])
+        report["outside"] += outside(laps)
+    for log in arguments.laser:
+        report["inside"] += inside(log.name.split("-")[0].split(".")[0], [list(laser_cases(log, s)) for s in SEEDS])
+    if arguments.mfeat:
+        report["inside"] += inside("mfeat", [list(digit_cases(arguments.mfeat, s)) for s in SEEDS])
+    print(table(report["inside"], INSIDE))
+    if report["outside"]:
+        print("\nplaces that the map lacks\n" + table(report["outside"], OUTSIDE_COLUMNS))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
