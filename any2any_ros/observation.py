@@ -192,7 +192,8 @@ class Ranking:
     """The answer: matches best first, the modalities used and missing, whether to act on it, and the place set.
 
     place_set: ids among which the true place is with the stated coverage. `reference_modalities` names the
-    columns of every match's `pair_probability`. stamps_ns: when each modality used was sensed.
+    columns of every match's `pair_probability`. stamps_ns: when each modality used was sensed. familiarity: how alike
+    each of them finds the reference that it likes best.
     """
 
     matches: tuple[Match, ...]
@@ -204,6 +205,7 @@ class Ranking:
     ambiguous: bool = False
     reference_modalities: tuple[str, ...] = ()
     stamps_ns: tuple[int, ...] = ()
+    familiarity: tuple[float, ...] = ()
 
     @property
     def probability(self) -> float:

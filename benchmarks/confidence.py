@@ -26,11 +26,11 @@ from any2any_ros import encoders
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import drive, kitti, mfeat, sources, splits, town
 from any2any_ros.data.sources import ON_ROADS
-from any2any_ros.methods.confidence import pattern_name
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval import evaluation, metrics
+from any2any_ros.retrieval import trust
 from any2any_ros.retrieval.calibration import Calibration, calibrate
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.trust import Outcome
 from any2any_ros.tools.calibrate import FOLDS, OUTSIDE, STRETCH
 
 Flags = NDArray[np.bool_]
@@ -149,57 +149,8 @@ def digit_cases(folder: Path, seed: int) -> Iterator[Case]:
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One test query under one pattern."""
-
-    pattern: str
-    chance: float
-    right: bool
-    probability: float
-    accepted: bool
-    covered: tuple[bool, ...]  # for each epsilon
-    size: tuple[int, ...]
-
-
-def outcomes(case: Case, fitted: Calibration, queries: ObservationSet, positive: Flags, asked: Flags) -> list[Outcome]:
-    """Return what becomes of the queries under every pattern."""
-    retriever = fitted.retriever(as_map(case.reference))
-    trust = retriever.confidence
-    assert trust is not None
-    found = []
-    for query in evaluation.scored(retriever, queries, asked):
-        rows, candidates = retriever.candidates(query.similarity, query.scores, query.pattern, 1)
-        if len(rows) == 0:
-            continue
-        right = positive[query.row, rows]
-        size = [trust.place_set(candidates, query.pattern, miss) for miss in EPSILONS]
-        found.append(
-            Outcome(
-                pattern_name(query.pattern), float(positive[query.row].mean()), bool(right[0]),
-                float(trust.probability(candidates, query.pattern)[0]), trust.accepts(candidates, query.pattern),
-                tuple(bool(right[:n].any()) for n in size), tuple(size),
-            )
-        )  # fmt: skip
-    return found
-
-
-def figures(found: list[Outcome]) -> dict[str, float]:
-    """Return one seed's figures of one pattern."""
-    right = np.array([o.right for o in found])
-    accepted = np.array([o.accepted for o in found])
-    out = {
-        "queries": len(found),
-        "chance@1": float(np.mean([o.chance for o in found])),
-        "recall@1": float(right.mean()),
-        "ece": metrics.expected_calibration_error([o.probability for o in found], right),
-        "accepted": float(accepted.mean()),
-        "precision": float(right[accepted].mean()) if accepted.any() else float("nan"),
-    }
-    for i, miss in enumerate(EPSILONS):
-        out[f"coverage@{1 - miss:g}"] = float(np.mean([o.covered[i] for o in found]))
-        out[f"size@{1 - miss:g}"] = float(np.mean([o.size[i] for o in found]))
-    return out
+def judged(case: Case, fitted: Calibration, queries: ObservationSet, positive: Flags, asked: Flags) -> list[Outcome]:
+    return trust.outcomes(fitted.retriever(as_map(case.reference)), queries, positive, asked, EPSILONS)
 
 
 def inside(name: str, seeds: list[list[Case]]) -> list[dict[str, Any]]:
@@ -211,17 +162,18 @@ def inside(name: str, seeds: list[list[Case]]) -> list[dict[str, Any]]:
         for case in cases:
             fitted = case.calibrated()
             fusions.add(fitted.fusion.plug)
-            found += outcomes(case, fitted, case.test, case.test_positive, case.test_positive.any(axis=1))
+            found += judged(case, fitted, case.test, case.test_positive, case.test_positive.any(axis=1))
         groups = {p: [o for o in found if o.pattern == p] for p in {o.pattern for o in found}}
         for pattern, group in ({p: g for p, g in groups.items() if len(g) >= ENOUGH} | {"all patterns": found}).items():
-            by_pattern.setdefault(pattern, []).append(figures(group))
+            by_pattern.setdefault(pattern, []).append(trust.figures(group, EPSILONS))
     rows = []
     for pattern in sorted(by_pattern, key=lambda p: (p == "all patterns", p.count("+"), p)):
         runs = by_pattern[pattern]
         keys = runs[0]
         row: dict[str, Any] = {"data": name, "pattern": pattern, "seeds": len(runs), "fusions": sorted(fusions)}
-        row |= {k: float(np.nanmean([r[k] for r in runs])) for k in keys}
-        rows.append(row | {f"{k}_sd": float(np.nanstd([r[k] for r in runs])) for k in keys})
+        known = {k: np.array([r[k] for r in runs if r[k] is not None]) for k in keys}
+        row |= {k: float(v.mean()) if len(v) else None for k, v in known.items()}
+        rows.append(row | {f"{k}_sd": float(v.std()) if len(v) else None for k, v in known.items()})
     return rows
 
 
@@ -232,9 +184,9 @@ def outside(laps: list[Laps]) -> list[dict[str, Any]]:
         counts: dict[str, NDArray[np.float64]] = {}
         for case, lost in one.unmapped():
             fitted = case.calibrated()
-            known = outcomes(case, fitted, case.test, case.test_positive, case.test_positive.any(axis=1))
+            known = judged(case, fitted, case.test, case.test_positive, case.test_positive.any(axis=1))
             nowhere = np.zeros((len(lost), len(case.reference)), dtype=bool)
-            unknown = outcomes(case, fitted, lost, nowhere, np.ones(len(lost), dtype=bool))
+            unknown = judged(case, fitted, lost, nowhere, np.ones(len(lost), dtype=bool))
             for i, group in enumerate((known, unknown)):
                 for o in group:
                     count = counts.setdefault(o.pattern, np.zeros(5))
@@ -263,8 +215,8 @@ def towns(given: list[Path], temporary: Path) -> list[Laps]:
 
 
 INSIDE = {
-    "data": "data", "sensors": "pattern", "n": "queries", "chance": "chance@1", "R@1": "recall@1", "ECE": "ece",
-    "accepted": "accepted", "precision": "precision",
+    "data": "data", "sensors": "pattern", "n": "queries", "chance": "chance@1", "R@1": "recall@1",
+    "ECE": "expected_calibration_error", "accepted": "accepted", "precision": "accepted_precision",
 }  # fmt: skip
 for level in (f"{1 - e:g}" for e in EPSILONS):
     INSIDE |= {f"cover@{level}": f"coverage@{level}", f"set@{level}": f"size@{level}"}

@@ -100,7 +100,7 @@ def fitted_states():
             yield name, cls.fit(similarity, positive)
     yield "csa", csa.fit(g.normal(size=(50, 4)), g.normal(size=(50, 3)))
     yield "confidence", confidence.fit([event(g, i) for i in range(60)], confidence.ConfidenceConfig(min_queries=20))
-    empty = Confidence(1.0, {"*": np.zeros((2, 1))}, {"*": np.zeros((2, 1))}, {"*": np.inf}, {"*": np.zeros(1)})
+    empty = Confidence(1.0, {"*": np.zeros((2, 2, 2))}, {"*": np.zeros((2, 1))}, {"*": np.inf}, {"*": np.zeros(0)}, {})
     yield "confidence that accepts nothing", empty
 
 

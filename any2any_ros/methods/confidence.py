@@ -2,12 +2,16 @@
 
 Scores become a posterior over references, softmax(temperature * score); the mass that lies at the same place as a
 match speaks for it. A posterior only compares places of the map with each other: it can be sure of the best of
-them outside of the map, too. So a match's *evidence* weighs its mass together with its score and with how alike each
-sensor finds it, by a logistic regression that has also seen every calibration query with its own place hidden from
-the map. An isotonic map turns evidence into the share of answers that were right, of a robot that is now and then
-outside of the map; acceptance is proven for both, queries inside the map and outside. All of it apart for every
-availability pattern; a pattern with too few calibration queries borrows from all patterns of as many sensors, or
-else from all. Nothing here assumes that the posterior itself is true.
+them outside of the map, too. So a match's *evidence* is the log odds of two things being true at once. Is it right, if
+its place is in the map? A logistic regression on what compares it with other places says: the mass, and how much more
+alike than any of them each sensor finds it. And is its place in the map? One on what it is by itself, its score and
+how alike each sensor finds it, which has seen every calibration query also with its place hidden from the map.
+The evidence of a robot that is now and then outside of the map is turned by an isotonic map into the share of answers
+that were right; that of one which is as likely outside as inside must reach a threshold, at which precision inside
+and abstention outside are proven, to be accepted. The place set is conformal among queries of about as much evidence,
+so that ambiguous ones get the large sets. All of it apart for every availability pattern; a pattern with too few
+calibration queries borrows from all patterns of as many sensors, or else from all. Nothing here assumes that the
+posterior itself is true.
 """
 
 from __future__ import annotations
@@ -19,7 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import betaincinv, expit  # scipy.stats.beta.ppf costs every node half a second to import
+
+# scipy.stats.beta.ppf costs every node half a second to import
+from scipy.special import betaincinv, expit, log_expit, logit
 
 from any2any_ros.config import Checked, setting
 from any2any_ros.methods.any2any import conformal_quantile
@@ -27,7 +33,11 @@ from any2any_ros.methods.any2any import conformal_quantile
 Float64 = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 POOL = "*"
-SHARED = 2  # features that every pattern has: log mass and score
+SUREST = 30.0  # log odds: a posterior beyond is of no use to anybody
+EVEN = 0.5  # share of the time outside of the map, of which nothing is known
+LEVELS = 3  # of evidence, within which place sets keep their coverage
+PER_LEVEL = 40  # calibration queries in each, at least
+TINY = 1e-12  # 1 - p that still has a logarithm
 RIDGE = 1.0  # of the logistic regression, as scikit-learn's default C = 1
 
 
@@ -46,23 +56,29 @@ class ConfidenceConfig(Checked):
 @dataclass(frozen=True, eq=False)
 class Candidates:
     """The best references for one query: scores (S,), best first, so many that what lies beyond is negligible;
-    near (K, S): which of them lie at the same place as each of the K matches; alike (K, M): the similarity that
-    each sensor which is alive finds at each match, NaN where the reference lacks it."""
+    near (K, S): which of them lie at the same place as each of the K matches. Of each sensor that is alive, NaN where a
+    reference lacks it: alike (K, M), the similarity it finds at each match, and lead (K, M), how much more that is
+    than at any other place."""
 
     scores: Float64
     near: Flags
     alike: Float64 | None = None
+    lead: Float64 | None = None
 
-    def log_mass(self, temperature: float) -> Float64:
-        """Return the log of the posterior mass (K,) at the place of each match."""
+    def log_odds(self, temperature: float) -> Float64:
+        """Return the log odds (K,) of the posterior mass at the place of each match, against all other places."""
         tempered = temperature * self.scores
-        return np.asarray(_log_sum_exp(np.where(self.near, tempered, -np.inf)) - _log_sum_exp(tempered))
+        here, elsewhere = (_log_sum_exp(np.where(near, tempered, -np.inf)) for near in (self.near, ~self.near))
+        return np.asarray(np.clip(here - elsewhere, -SUREST, SUREST))
 
     def features(self, temperature: float) -> Float64:
-        """Return what speaks for each match (K, 2 + M): log mass, score, similarities."""
-        mass = self.log_mass(temperature)
-        alike = np.empty((len(mass), 0)) if self.alike is None else self.alike
-        return np.column_stack([mass, self.scores[: len(mass)], alike])
+        """Return what speaks for each match (K, 2, 1 + M): against the other places, log odds and lead; by itself,
+        score and similarity."""
+        odds = self.log_odds(temperature)
+        nothing = np.empty((len(odds), 0))
+        compared = np.column_stack([odds, nothing if self.lead is None else self.lead])
+        alone = np.column_stack([self.scores[: len(odds)], nothing if self.alike is None else self.alike])
+        return np.stack([compared, alone], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,16 +97,20 @@ class Event:
 
 @dataclass(frozen=True, eq=False)
 class Confidence:
-    """The fitted confidence. By pattern: weights (2, 1 + F) of the evidence (bias first; below, what stands for an
-    unknown feature); isotonic steps (2, n) of evidence and probability; the evidence from which an answer is accepted;
-    the log posterior of each calibration query's best right reference, negated (its nonconformity score). miss: share
-    of place sets that may lack the true place, unless asked for another."""
+    """The fitted confidence. By pattern: weights (2, 2, 1 + F) of the evidence (of "right, if mapped" and of "mapped"
+    at even odds; bias and slopes, and below them 0 and what stands for an unknown feature); isotonic steps (2, n) of
+    evidence and probability; the evidence from which an answer is accepted; the bounds (L - 1,) between levels of
+    evidence. By pattern/level: the log posterior of each calibration query's best right reference, negated (its
+    nonconformity score). lost: share of the time outside of the map; miss: share of place sets that may lack the true
+    place, unless asked for another."""
 
     temperature: float
     weights: dict[str, Float64]
     steps: dict[str, Float64]
     accept_above: dict[str, float]
+    levels: dict[str, Float64]
     nonconformity: dict[str, Float64]
+    lost: float = ConfidenceConfig.lost
     miss: float = ConfidenceConfig.miss
 
     def probability(self, candidates: Candidates, modalities: Sequence[str]) -> Float64:
@@ -100,16 +120,19 @@ class Confidence:
 
     def accepts(self, candidates: Candidates, modalities: Sequence[str]) -> bool:
         """Whether the first match reaches the stated precision, and would not be found outside of the map."""
-        return bool(self.evidence(candidates, modalities)[0] >= self.accept_above[self._known(modalities)])
+        return bool(self.evidence(candidates, modalities, EVEN)[0] >= self.accept_above[self._known(modalities)])
 
     def place_set(self, candidates: Candidates, modalities: Sequence[str], miss: float | None = None) -> int:
         """Return how many of the candidates, best first, hold a true one with coverage 1 - miss (split conformal)."""
-        worst = conformal_quantile(self.nonconformity[self._known(modalities)], self.miss if miss is None else miss)
+        key = self._known(modalities)
+        level = int(_level(self.evidence(candidates, modalities)[:1], self.levels[key])[0])
+        worst = conformal_quantile(self.nonconformity[f"{key}/{level}"], self.miss if miss is None else miss)
         return int((-_log_posterior(candidates, self.temperature) <= worst).sum())
 
-    def evidence(self, candidates: Candidates, modalities: Sequence[str]) -> Float64:
-        """Return what speaks for each of the K matches (K,), in log odds."""
-        return _weigh(candidates.features(self.temperature), self.weights[self._known(modalities)])
+    def evidence(self, candidates: Candidates, modalities: Sequence[str], lost: float | None = None) -> Float64:
+        """Return what speaks for each of the K matches (K,), in log odds; lost: share of the time outside."""
+        features, weights = candidates.features(self.temperature), self.weights[self._known(modalities)]
+        return _weigh(features, weights, self.lost if lost is None else lost)
 
     def _known(self, modalities: Sequence[str]) -> str:
         return next(key for key in _keys(pattern_name(modalities)) if key in self.weights)
@@ -133,54 +156,78 @@ def fit(events: Sequence[Event], config: ConfidenceConfig = ConfidenceConfig()) 
             groups.setdefault(key, []).append(event)
     groups = {k: g for k, g in groups.items() if k == POOL or sum(e.mapped for e in g) >= config.min_queries}
     temperature = _temperature(events)
-    fitted = {key: _fit_group(group, temperature, config) for key, group in groups.items()}
-    weights, steps, accept, nonconformity = ({k: f[i] for k, f in fitted.items()} for i in range(4))
-    return Confidence(temperature, weights, steps, accept, nonconformity, config.miss)  # type: ignore[arg-type]
+    parts = [_fit_group(key, group, temperature, config) for key, group in groups.items()]
+    merged = [{k: v for part in parts for k, v in part[i].items()} for i in range(5)]
+    return Confidence(temperature, *merged, config.lost, config.miss)  # type: ignore[arg-type, call-arg]
 
 
 def _fit_group(
-    events: Sequence[Event], temperature: float, config: ConfidenceConfig
-) -> tuple[Float64, Float64, float, Float64]:
-    """Return weights, steps, threshold and nonconformity scores of the events of one pattern (or of several, mixed)."""
+    key: str, events: Sequence[Event], temperature: float, config: ConfidenceConfig
+) -> tuple[dict[str, Any], ...]:
+    """Return the fields of Confidence, weights to nonconformity, of one pattern's events (or of several, mixed)."""
     own = len({e.pattern for e in events}) == 1
-    features = np.stack([e.candidates.features(temperature)[0][: None if own else SHARED] for e in events])
+    features = np.stack([e.candidates.features(temperature)[0][:, : None if own else 1] for e in events])
     right = np.array([bool(e.right[0]) for e in events])
     mapped, fold = np.array([e.mapped for e in events]), np.array([e.fold for e in events])
-    evidence = _cross_weighed(features, right, fold)
+    evidence, at_even_odds = (_cross_weighed(features, right, mapped, fold, lost) for lost in (config.lost, EVEN))
+    bounds = _bounds(evidence[mapped])
+    level = _level(evidence, bounds)
+    scores = np.array([_nonconformity(e, temperature) for e in events])
     return (
-        _weights(features, right),
-        _isotonic(evidence, right, _shares(mapped, config.lost)),
-        _accept_above(evidence, right, mapped, config),
-        np.sort([_nonconformity(e, temperature) for e in events if e.mapped]),
+        {key: _weights(features, right, mapped)},
+        {key: _isotonic(evidence, right, _shares(mapped, config.lost))},
+        {key: _accept_above(at_even_odds, right, mapped, config)},
+        {key: bounds},
+        {f"{key}/{i}": np.sort(scores[mapped & (level == i)]) for i in range(len(bounds) + 1)},
     )
 
 
-def _weigh(features: Float64, weights: Float64) -> Float64:
-    """Return the evidence (K,) of features (K, F), or of the first of them where the weights are shared."""
-    (bias, *slopes), (_, *unknown) = weights
-    used = features[:, : len(slopes)]
-    return np.asarray(bias + np.where(np.isnan(used), unknown, used) @ slopes)
+def _bounds(evidence: Float64) -> Float64:
+    """Return what divides evidence into as many levels, equally full, as there are queries for."""
+    levels = min(LEVELS, max(1, len(evidence) // PER_LEVEL))
+    return np.asarray(np.quantile(evidence, np.arange(1, levels) / levels)) if levels > 1 else np.empty(0)
 
 
-def _cross_weighed(features: Float64, right: Flags, fold: NDArray[np.intp]) -> Float64:
+def _level(evidence: Float64, bounds: Float64) -> NDArray[np.intp]:
+    return np.searchsorted(bounds, evidence, side="right")
+
+
+def _weigh(features: Float64, weights: Float64, lost: float) -> Float64:
+    """Return the evidence (K,) of features (K, 2, F), or of the first of them where the weights are shared."""
+    used = features[..., : weights.shape[-1] - 1]
+    known = np.where(np.isnan(used), weights[:, 1, 1:], used)
+    right, mapped = ((known * weights[:, 0, 1:]).sum(axis=-1) + weights[:, 0, 0]).T
+    log_both = log_expit(right) + log_expit(mapped - logit(max(lost, TINY)))
+    return np.asarray(log_both - np.log(-np.expm1(np.minimum(log_both, -TINY))))
+
+
+def _cross_weighed(features: Float64, right: Flags, mapped: Flags, fold: NDArray[np.intp], lost: float) -> Float64:
     """Return each event's evidence (N,), by weights learnt from the other folds."""
     evidence = np.empty(len(right))
     for f in np.unique(fold):
         here = fold == f
         others = here if here.all() else ~here
-        evidence[here] = _weigh(features[here], _weights(features[others], right[others]))
+        evidence[here] = _weigh(features[here], _weights(features[others], right[others], mapped[others]), lost)
     return evidence
 
 
-def _weights(features: Float64, right: Flags) -> Float64:
-    """Return the weights (2, 1 + F) of a ridge logistic regression; none is negative, so that more is never less."""
-    known = ~np.isnan(features)
-    middle = np.where(known, features, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    filled = np.where(known, features, middle)
-    spread = filled.std(axis=0)
+def _weights(features: Float64, right: Flags, mapped: Flags) -> Float64:
+    """Return the weights (2, 2, 1 + F) of the evidence."""
+    return np.stack([_logistic(features[mapped, 0], right[mapped]), _logistic(features[:, 1], mapped)])
+
+
+def _logistic(features: Float64, label: Flags) -> Float64:
+    """Return a ridge logistic regression: bias and slopes, and 0 and the features' means (2, 1 + F).
+
+    No slope is negative: more is never less.
+    """
+    unknown = np.isnan(features)
+    middle = np.where(unknown, 0.0, features).sum(axis=0) / np.maximum((~unknown).sum(axis=0), 1)
+    centred = np.where(unknown, 0.0, features - middle)
+    spread = centred.std(axis=0)
     usable = spread > 1e-9 * np.maximum(np.abs(middle), 1.0)
-    scaled = np.where(usable, (filled - middle) / np.where(usable, spread, 1.0), 0.0)
-    sign = np.where(right, 1.0, -1.0)
+    scaled = np.where(usable, centred / np.where(usable, spread, 1.0), 0.0)
+    sign = np.where(label, 1.0, -1.0)
 
     def loss(w: Float64) -> tuple[float, Float64]:
         margin = sign * (w[0] + scaled @ w[1:])
@@ -188,12 +235,12 @@ def _weights(features: Float64, right: Flags) -> Float64:
         slope = np.concatenate([[pull.sum()], pull @ scaled + RIDGE * w[1:]])
         return float(np.logaddexp(0.0, -margin).sum() + RIDGE / 2 * (w[1:] ** 2).sum()), slope
 
-    # The bias is bounded because answers that are all right, or all wrong, would send it to infinity.
+    # The bias is bounded because labels that are all alike would send it to infinity.
     bounds = [(-20.0, 20.0), *[(0.0, None)] * features.shape[1]]
     start = np.concatenate([[0.0], np.ones(features.shape[1])])
     found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
     slopes = np.where(usable, found[1:], 0.0) / np.where(usable, spread, 1.0)
-    return np.stack([np.concatenate([[found[0] - slopes @ middle], slopes]), np.concatenate([[0.0], middle])])
+    return np.array([[found[0] - slopes @ middle, *slopes], [0.0, *middle]])
 
 
 def _temperature(events: Sequence[Event]) -> float:
@@ -221,8 +268,9 @@ def _padded(values: NDArray[Any], length: int, filler: Any) -> NDArray[Any]:
 
 def _log_sum_exp(x: Float64) -> Float64:
     """Return log(sum(exp(x))) along the last axis (SciPy's own takes ten times as long on rows this short)."""
-    highest = x.max(axis=-1, keepdims=True)
-    return np.asarray(np.log(np.exp(x - highest).sum(axis=-1)) + highest[..., 0])
+    highest = np.maximum(x.max(axis=-1, keepdims=True, initial=-np.inf), -1e300)  # also of nothing but -inf
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(np.exp(x - highest).sum(axis=-1)) + highest[..., 0])
 
 
 def _log_posterior(candidates: Candidates, temperature: float) -> Float64:

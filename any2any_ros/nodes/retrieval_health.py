@@ -12,6 +12,8 @@ from any2any_ros.observation import Ranking
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.samples import NS
 
+DRIFTED = "unlike its calibration, which fits no longer"
+
 
 @dataclass
 class Health:
@@ -21,6 +23,12 @@ class Health:
     last: Ranking = field(default_factory=lambda: Ranking((), ()))
     refused: int = 0
     error: str = ""
+    drifted: tuple[str, ...] = ()
+
+    def newly_drifted(self, localizer: Localizer) -> list[str]:
+        """Return the sensors that the calibration fits no longer, each once."""
+        before, self.drifted = self.drifted, localizer.drift.suspects
+        return sorted(set(self.drifted) - set(before))
 
     def lines(self, name: str, localizer: Localizer, now_ns: int) -> list[DiagnosticStatus]:
         """Return one line for the answers and one for each modality of the map."""
@@ -35,6 +43,8 @@ class Health:
             level, text = DiagnosticStatus.ERROR, self.error or "no sensor is alive"
         elif not localizer.calibrated:
             level, text = DiagnosticStatus.WARN, "not calibrated: run any2any calibrate"
+        elif localizer.drift.suspects:
+            level, text = DiagnosticStatus.WARN, f"{DRIFTED}: {', '.join(localizer.drift.suspects)}"
         return status(
             level, f"{name}: answers", text, places=len(localizer.reference or ()), rankings=self.answers.count,
             rate=self.answers.hertz(now_ns), probability=self.last.probability, accepted=self.last.accepted,
@@ -47,7 +57,10 @@ def _sensor(name: str, modality: str, localizer: Localizer, now_ns: int) -> Diag
     age = (now_ns - source.received_ns) / NS if source else float("inf")
     period = source.period_ns / NS if source else 0.0
     text = "alive" if alive else "stale" if source else "never heard"
+    drifted = modality in localizer.drift.suspects
     return status(
-        DiagnosticStatus.OK if alive else DiagnosticStatus.WARN, f"{name}: {modality}", text, age=age,
-        rate=1 / period if period > 0 else 0.0, source_timeout=localizer.assembler.timeout_ns(modality) / NS,
+        DiagnosticStatus.OK if alive and not drifted else DiagnosticStatus.WARN, f"{name}: {modality}",
+        f"{text}; {DRIFTED}" if drifted else text, age=age, rate=1 / period if period > 0 else 0.0,
+        source_timeout=localizer.assembler.timeout_ns(modality) / NS,
+        evidence_of_drift=localizer.drift.strength.get(modality, float("nan")),
     )  # fmt: skip

@@ -20,7 +20,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages, parameters, runtime
 from any2any_ros.nodes.map_services import MapServices
 from any2any_ros.nodes.outputs import Outputs
-from any2any_ros.nodes.retrieval_health import Health
+from any2any_ros.nodes.retrieval_health import DRIFTED, Health
 from any2any_ros.observation import Ranking
 from any2any_ros.retrieval.localizer import Localizer
 
@@ -112,6 +112,8 @@ class RetrievalNode(runtime.ManagedNode):
             self.get_logger().warning(f"{modality} is stale: no embedding within its source_timeout")
         for modality in came:
             self.get_logger().info(f"{modality} is alive")
+        for modality in self.health.newly_drifted(self.localizer):
+            self.get_logger().warning(f"{modality} is {DRIFTED}: probabilities cannot be trusted, calibrate again")
         self._publish(rankings)
 
     def _publish(self, rankings: list[Ranking]) -> None:

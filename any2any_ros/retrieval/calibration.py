@@ -21,16 +21,20 @@ from any2any_ros.config import Checked, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods import confidence
 from any2any_ros.methods.confidence import Confidence, ConfidenceConfig, Event, pattern_name
+from any2any_ros.methods.drift import Familiarity
 from any2any_ros.methods.fusion import RawMean
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Fusion
 from any2any_ros.retrieval import evaluation
 from any2any_ros.retrieval.reference_map import ReferenceMap
-from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.retriever import Retriever, familiarity
 from any2any_ros.retrieval.similarity import SimilarityMatrix, same_modality
 
 FORMAT = 2
 FOLDER = "calibration"
+# Their scores are log likelihoods, from which true probabilities come easily; of one sensor all fusions rank alike.
+PREFERRED = ("mixture", "likelihood_ratio")
+LUCK = 0.005  # a lead in recall@1 that is worth nothing
 OLD = f".{FOLDER}.old"  # what stands when a save was killed between its two renames
 Flags = NDArray[np.bool_]
 
@@ -46,14 +50,16 @@ class CalibrationConfig(Checked):
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """The chosen fusion and its confidence, which encoders and modality columns they belong to, and the table of
-    all fusions compared (recall@1 and recall@5 by pattern on held-out calibration places)."""
+    """The chosen fusion and its confidence, which encoders and modality columns they belong to, the table of all
+    fusions compared (recall@1 and recall@5 by pattern on held-out calibration places), and how familiar the map was
+    to every sensor."""
 
     fusion: Fusion
     confidence: Confidence | None
     encoders: dict[str, str]  # modality -> fingerprint
     same_place: float
     table: list[dict[str, Any]] = field(default_factory=list)
+    familiarity: Familiarity = Familiarity({})
 
     def retriever(self, reference: ReferenceMap) -> Retriever:
         """Return the retriever of this map as calibrated; raises Any2AnyError when it was another map's encoders."""
@@ -118,14 +124,34 @@ def calibrate(
             "Give a drive with a sensor that the map knows",
         )
     table = [_row(judges[usable[0]].fusion.plug, judgements) for judges, judgements in trials]
-    best = max(range(len(table)), key=lambda i: (table[i]["recall@1"], table[i]["recall@5"]))
+    best = _chosen(table)
     table[best]["chosen"] = True
     judges, judgements = trials[best]
     absent = positive if hidden is None else hidden | positive
     outside = [_unmapped(c.retriever(reference), queries, positive, absent, folds == f, f) for f, c in judges.items()]
     events = [*(j.event for j in judgements), *(event for part in outside for event in part)]
     kept = fitted(type(judges[usable[0]].fusion), np.asarray(positive.any(axis=1)))
-    return replace(kept, confidence=confidence.fit(events, promises), table=table)
+    return replace(
+        kept,
+        confidence=confidence.fit(events, promises),
+        table=table,
+        familiarity=_familiarity(matrix, queries.take(positive.any(axis=1))),
+    )
+
+
+def _familiarity(matrix: SimilarityMatrix, queries: ObservationSet) -> Familiarity:
+    best = np.concatenate([familiarity(matrix(queries.take([i]))) for i in range(len(queries))])
+    return Familiarity.fit(dict(zip(matrix.query_modalities, best.T.astype(np.float64), strict=True)))
+
+
+def _chosen(table: list[dict[str, Any]]) -> int:
+    """Return the row of the fusion to keep: the best, or a preferred one that the best hardly beats."""
+    best = max(range(len(table)), key=lambda i: (table[i]["recall@1"], table[i]["recall@5"]))
+    for name in PREFERRED:
+        for i, row in enumerate(table):
+            if row["fusion"] == name and row["recall@1"] >= table[best]["recall@1"] - LUCK:
+                return i
+    return best
 
 
 def _fusions(choice: str) -> list[type[Any]]:
@@ -206,6 +232,7 @@ def save(calibration: Calibration, folder: Path) -> None:
     plugins.save(calibration.fusion, unfinished / "fusion")
     if calibration.confidence is not None:
         plugins.save(calibration.confidence, unfinished / "confidence")
+    plugins.save(calibration.familiarity, unfinished / "familiarity")
     header = {
         "format": FORMAT,
         "fusion": calibration.fusion.plug,
@@ -238,6 +265,7 @@ def load(folder: Path) -> Calibration | None:
             header["encoders"],
             header["same_place"],
             header["table"],
+            plugins.load(home / "familiarity"),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Any2AnyError(
@@ -245,11 +273,11 @@ def load(folder: Path) -> Calibration | None:
         ) from error
 
 
-def open_map(folder: Path, same_place: float) -> tuple[ReferenceMap, Retriever, bool]:
-    """Return the map in `folder`, its retriever, and whether it is calibrated."""
+def open_map(folder: Path, same_place: float) -> tuple[ReferenceMap, Retriever, Calibration | None]:
+    """Return the map in `folder`, its retriever, and its calibration, if it has one."""
     from any2any_ros.retrieval import reference_map
 
     reference = reference_map.load(folder)
     calibration = load(folder)
     chosen = calibration or uncalibrated(reference, same_place)
-    return reference, chosen.retriever(reference), calibration is not None
+    return reference, chosen.retriever(reference), calibration

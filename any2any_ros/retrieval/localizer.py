@@ -8,6 +8,7 @@ from pathlib import Path
 from any2any_ros import encoders
 from any2any_ros.config import AliveConfig
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.methods.drift import DriftTest, Familiarity
 from any2any_ros.observation import Embedding, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.assembler import Assembler
@@ -30,6 +31,8 @@ class Localizer:
         self.reference: ReferenceMap | None = None
         self.retriever: Retriever | None = None
         self.calibrated = False
+        self.drift = DriftTest(Familiarity({}))
+        self._last = ""  # id of the best match of the last ranking
         self.folder: Path | None = None
         self.assembler = Assembler(self._alive)
         self.alive: tuple[str, ...] = ()
@@ -37,7 +40,9 @@ class Localizer:
 
     def open(self, folder: Path, timeouts: Timeouts) -> ReferenceMap:
         """Use the map in `folder` from now on; on an error the old one stays."""
-        self.reference, self.retriever, self.calibrated = open_map(folder, self._same_place)
+        self.reference, self.retriever, calibration = open_map(folder, self._same_place)
+        self.calibrated = calibration is not None
+        self.drift, self._last = DriftTest(calibration.familiarity if calibration else Familiarity({})), ""
         known = self.reference.encoders
         self.assembler = Assembler(self._alive, timeouts(known), known)
         self.folder, self._text = folder, None
@@ -46,12 +51,12 @@ class Localizer:
     def add(self, embedding: Embedding, now_ns: int) -> list[Ranking]:
         """Take one embedding; return the rankings of the moments that it completes."""
         self._map().check(embedding)
-        return [self._ranked(o) for o in self.assembler.add(embedding, now_ns)]
+        return [self._streamed(o) for o in self.assembler.add(embedding, now_ns)]
 
     def flush(self, now_ns: int) -> list[Ranking]:
         """Return the ranking of the moment that still waits for somebody, if there is one."""
         observation = self.assembler.flush(now_ns)
-        return [] if observation is None else [self._ranked(observation)]
+        return [] if observation is None else [self._streamed(observation)]
 
     def watch(self, now_ns: int) -> tuple[list[str], list[str], list[Ranking]]:
         """Return who died and who came back since the last look, and, when the last one died, an empty ranking."""
@@ -80,6 +85,15 @@ class Localizer:
         assert self.retriever is not None
         self.retriever.add(place)
         self.reference = reference
+
+    def _streamed(self, observation: Observation) -> Ranking:
+        """Rank what the sensors say now, and note whether they find the map as familiar as they did."""
+        ranking = self._ranked(observation)
+        # A robot that stands still sees one place many times: that is one observation of it.
+        if ranking.matches and ranking.matches[0].id != self._last:
+            self._last = ranking.matches[0].id
+            self.drift.update(dict(zip(ranking.modalities, ranking.familiarity, strict=True)))
+        return ranking
 
     def _ranked(self, observation: Observation, k: int = 0) -> Ranking:
         assert self.retriever is not None

@@ -84,6 +84,7 @@ class Retriever:
             self._spread(inside) > self.same_place,
             self.similarity.reference_modalities,
             tuple(observation.stamps_ns.get(m, observation.stamp_ns) for m in seen),
+            tuple(familiarity(similarity)[self._columns(seen)].tolist()),
         )
 
     def candidates(
@@ -98,8 +99,9 @@ class Retriever:
         apart = np.linalg.norm(ground[:k, None] - ground[None], axis=2)
         near = (apart < self.same_place) | (np.arange(len(rows)) == np.arange(len(rows[:k]))[:, None])
         # fmax ignores NaN where it can: of several pairs, a sensor's best one counts
-        alike = np.fmax.reduce(similarity[rows[:k]], axis=-1, initial=np.nan)
-        return rows, Candidates(scores[rows], near, alike[:, self._columns(seen)].astype(np.float64))
+        every = np.fmax.reduce(similarity[rows], axis=-1, initial=np.nan)[:, self._columns(seen)].astype(np.float64)
+        alike, rival = every[:k], np.fmax.reduce(np.where(near[..., None], np.nan, every), axis=1, initial=np.nan)
+        return rows, Candidates(scores[rows], near, alike, alike - rival)
 
     def _columns(self, seen: tuple[str, ...]) -> list[int]:
         return [self.modalities.index(m) for m in seen]
@@ -130,6 +132,12 @@ class Retriever:
         """Return how far the places `rows` lie from the first of them, at most, in metres."""
         ground = self.reference.poses[rows, :2, 3]
         return float(np.linalg.norm(ground - ground[:1], axis=1).max(initial=0.0))
+
+
+def familiarity(similarity: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how alike each query modality finds its best reference (..., Mq); NaN where nothing is comparable."""
+    best = np.fmax.reduce(similarity, axis=-1, initial=np.nan)
+    return np.asarray(np.fmax.reduce(best, axis=-2, initial=np.nan))
 
 
 def top_k(scores: NDArray[np.float64], k: int) -> NDArray[np.intp]:

@@ -73,6 +73,33 @@ def timeline(
     return _svg(figure)
 
 
+def reliability(points: Sequence[Sequence[float]]) -> str:
+    """Draw (B, 3) mean probability, share right and count: on the diagonal, a probability is true."""
+    said, right, count = np.array(points, dtype=np.float64).reshape(-1, 3).T
+    figure, axes = _canvas(4.6, 3.8)
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
+    axes.plot(said, right, color=SENSORS[0], linewidth=1)
+    axes.scatter(said, right, s=12 + 160 * count / max(count.sum(), 1), color=SENSORS[0])
+    axes.set_xlabel("probability that was said")
+    axes.set_ylabel("share that was right")
+    return _svg(figure)
+
+
+def precision_by_share(points: Sequence[Sequence[float]], promised: float) -> str:
+    """Draw (N, 2) share of queries answered, surest first, and their precision, beside the promised one."""
+    share, precision = np.array(points, dtype=np.float64).reshape(-1, 2).T
+    figure, axes = _canvas(4.6, 3.8)
+    axes.axhline(
+        promised, color=GREEN, linewidth=1, linestyle="--", label=f"promised of accepted answers: {promised:g}"
+    )
+    axes.plot(share, precision, color=SENSORS[0], linewidth=1.2)
+    axes.set_xlabel("share of the queries answered, surest first")
+    axes.set_ylabel("precision")
+    axes.set_ylim(min(0.5, float(precision.min(initial=1.0))) - 0.02, 1.02)
+    axes.legend(loc="lower left", frameon=False, fontsize=8)
+    return _svg(figure)
+
+
 def _canvas(width: float, height: float, rows: int = 1, ratios: Sequence[float] = (1,)) -> tuple[Figure, Any]:
     from matplotlib.figure import Figure
 

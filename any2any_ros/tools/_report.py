@@ -37,6 +37,8 @@ def write(
         report=report,
         route=_route(answers, lap, reference, calibration_poses, places),
         timeline=_timeline(report, answers, lap),
+        reliability=_figures.reliability(report["trust"]["reliability"]),
+        precision=_figures.precision_by_share(report["trust"]["precision_by_share"], report["trust"]["precision"]),
         stories=[_story(title, a, lap, mapped, places) for title, a in _telling(answers)],
     )
     write_atomically(path, lambda stream: stream.write(html.encode()))

@@ -43,3 +43,14 @@ def fusions(rows: Sequence[Mapping[str, Any]]) -> str:
     ordered = sorted(rows, key=lambda row: -row["recall@1"])
     columns = {"fusion": "fusion", "R@1": "recall@1", "R@5": "recall@5", "chance@1": "chance@1", "chosen": "chosen"}
     return table(ordered, columns)
+
+
+def trust(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return how true probability, acceptance and place sets are, a line a pattern."""
+    columns = {
+        "sensors alive": "pattern", "queries": "queries", "mean p": "mean_probability", "R@1": "recall@1",
+        "ECE": "expected_calibration_error", "accepted": "accepted", "precision": "accepted_precision",
+    }  # fmt: skip
+    for key in (k for k in (rows[0] if rows else {}) if k.startswith(("coverage@", "size@"))):
+        columns[key.replace("coverage", "cover").replace("size", "set")] = key
+    return table(rows, columns)

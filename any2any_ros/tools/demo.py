@@ -28,12 +28,16 @@ from any2any_ros.data import bags, kitti, splits
 from any2any_ros.data.kitti import KittiDrive
 from any2any_ros.data.sources import ON_ROADS, DriveSource
 from any2any_ros.encoders import build as build_encoder
-from any2any_ros.retrieval import calibration, evaluation, metrics, reference_map
+from any2any_ros.methods.confidence import ConfidenceConfig
+from any2any_ros.observation import ObservationSet
+from any2any_ros.retrieval import calibration, evaluation, metrics, reference_map, trust
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
+from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.tools import _arguments, _live, _ros, _tables, build_map, calibrate
 
 CALIBRATION_SHARE = 1 / 3  # of the town's blocks
 APART = 2 * ON_ROADS.hit_radius  # m between calibration and test places, at least
+POINTS = 200  # of a curve in the report
 FEW = 10  # rankings of a pattern that only a moment of transition makes: listed apart, no recall to speak of
 # Who is silent when, as shares of the drive: each alone, two at once, three, all.
 SILENCES = (
@@ -159,7 +163,24 @@ def _report(
         "groups": [group for group in groups if group["queries"] >= FEW],
         "transitions": [group for group in groups if group["queries"] < FEW],
         "library": evaluation.evaluate(retriever, queries, right)[::-1],
+        "trust": _trust(retriever, queries, right),
     }, answers
+
+
+def _trust(retriever: Retriever, queries: ObservationSet, right: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return how true probability, acceptance and place sets are on the test frames."""
+    promised = ConfidenceConfig()
+    found = trust.outcomes(retriever, queries, right, evaluation.answerable(right), [promised.miss])
+    curve = trust.precision_by_share(found)
+    return {
+        "precision": promised.precision,
+        "coverage": 1 - promised.miss,
+        "outside": promised.outside,
+        "groups": trust.by_pattern(found, [promised.miss]),
+        "overall": trust.figures(found, [promised.miss]),
+        "reliability": trust.reliability(found).tolist(),
+        "precision_by_share": curve[:: max(1, len(curve) // POINTS)].tolist(),
+    }
 
 
 def _source_timeout() -> float:
@@ -195,6 +216,8 @@ def _publish(
 
     print("\nEvery subset of the sensors, on all test frames (library)")
     print(_tables.groups(report["library"]))
+    print("\nHow true its numbers are, on the same frames (library)")
+    print(_tables.trust(report["trust"]["groups"]))
     print("\nLive, by the sensors that were alive")
     print(_tables.groups(report["groups"]))
     told = report["continuity"]

@@ -19,7 +19,7 @@ from any2any_ros.config import PlaceConfig
 from any2any_ros.data import splits
 from any2any_ros.data.sources import Source
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.retrieval import evaluation
+from any2any_ros.retrieval import evaluation, trust
 from any2any_ros.retrieval.calibration import open_map
 from any2any_ros.retrieval.reference_map import map_encoders
 from any2any_ros.retrieval.retriever import Retriever
@@ -53,10 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     source = _sources.open_from(arguments)
     place = _place(arguments, source)
-    groups = _against_map(arguments, source, place) if arguments.map else _against_itself(arguments, source, place)
-    print(_tables.groups(groups))
+    report: dict[str, Any] = {"source": source.name, "place": vars(place)}
+    report |= _against_map(arguments, source, place) if arguments.map else _against_itself(arguments, source, place)
+    print(_tables.groups(report["groups"]))
+    if report.get("trust"):
+        print("\nhow true its numbers are\n" + _tables.trust(report["trust"]))
     if arguments.json:
-        report = {"source": source.name, "place": vars(place), "groups": groups}
         plugins.write_atomically(arguments.json, lambda s: s.write(json.dumps(report, indent=1).encode()))
     return 0
 
@@ -66,7 +68,7 @@ def _place(arguments: argparse.Namespace, source: Source) -> PlaceConfig:
     return PlaceConfig(**{**vars(source.place), **given})
 
 
-def _against_itself(arguments: argparse.Namespace, source: Source, place: PlaceConfig) -> list[dict[str, Any]]:
+def _against_itself(arguments: argparse.Namespace, source: Source, place: PlaceConfig) -> dict[str, Any]:
     encoders = _arguments.build_encoders(arguments, source.modalities)
     frames = source.observe(encoders, place.keyframe, _arguments.bar)
     right = splits.positives(frames.poses, frames.poses, place.hit_radius)
@@ -80,10 +82,10 @@ def _against_itself(arguments: argparse.Namespace, source: Source, place: PlaceC
         )
     fusion = plugins.find("methods", arguments.fusion)()
     retriever = Retriever(frames, same_modality(frames.modalities), fusion, same_place=place.hit_radius)
-    return evaluation.evaluate(retriever, frames, right, allowed)
+    return {"groups": evaluation.evaluate(retriever, frames, right, allowed)}
 
 
-def _against_map(arguments: argparse.Namespace, source: Source, place: PlaceConfig) -> list[dict[str, Any]]:
+def _against_map(arguments: argparse.Namespace, source: Source, place: PlaceConfig) -> dict[str, Any]:
     reference, retriever, _ = open_map(arguments.map, place.hit_radius)
     wanted = [m for m in source.modalities if not arguments.modality or m in arguments.modality]
     queries = source.observe(map_encoders(reference, wanted), place.keyframe, _arguments.bar)
@@ -96,4 +98,8 @@ def _against_map(arguments: argparse.Namespace, source: Source, place: PlaceConf
             f"the map, whose sensors are {', '.join(reference.encoders)}",
             "Give a drive through the mapped places with one of these sensors, its poses in the map's frame",
         )
-    return groups
+    if retriever.confidence is None:
+        return {"groups": groups}
+    misses = [retriever.confidence.miss]
+    found = trust.outcomes(retriever, queries, right, evaluation.answerable(right), misses)
+    return {"groups": groups, "trust": trust.by_pattern(found, misses)}

@@ -36,7 +36,9 @@ def visits(count, seed=0, outside=True, familiar=1.0):
             theta = draw.normal(0, 0.1, REFERENCES)
             theta[0] += 0.6 * familiar * mapped
             order = np.argsort(-theta)
-            found = Candidates(10 * theta[order], np.eye(1, REFERENCES, dtype=bool), theta[order][:1, None])
+            sorted_ = theta[order]
+            alike, lead = sorted_[:1, None], np.array([[sorted_[0] - sorted_[1]]])
+            found = Candidates(10 * sorted_, np.eye(1, REFERENCES, dtype=bool), alike, lead)
             events.append(Event("lidar", found, (order == 0) & mapped, i % 4, mapped))
     return events
 
@@ -63,18 +65,21 @@ def test_the_temperature_of_the_scores_is_found(sharpness):
     assert fit(drawn(2000, sharpness=sharpness), CONFIG).temperature == pytest.approx(sharpness, rel=0.15)
 
 
-def test_the_mass_at_a_match_is_the_share_of_the_posterior_near_it():
+def test_the_odds_of_a_match_are_those_of_the_posterior_near_it():
     draw = np.random.default_rng(0)
     scores, near = -np.sort(-draw.normal(size=8)), draw.random((3, 8)) < 0.4
     near |= np.eye(3, 8, dtype=bool)
     posterior = np.exp(1.7 * scores) / np.exp(1.7 * scores).sum()
-    mass = np.exp(Candidates(scores, near).log_mass(1.7))
+    mass = expit(Candidates(scores, near).log_odds(1.7))
     np.testing.assert_allclose(mass, [posterior[row].sum() for row in near])
 
 
-def test_masses_of_scores_far_apart_do_not_overflow():
-    found = Candidates(np.array([1e6, 0.0, -1e6]), np.eye(3, dtype=bool)).log_mass(1.0)
-    np.testing.assert_allclose(found, [0, -1e6, -2e6])
+@pytest.mark.filterwarnings("error")
+def test_odds_of_scores_far_apart_are_bounded():
+    found = Candidates(np.array([1e6, 0.0, -1e6]), np.eye(3, dtype=bool)).log_odds(1.0)
+    np.testing.assert_array_equal(found, [confidence.SUREST, -confidence.SUREST, -confidence.SUREST])
+    everywhere = Candidates(np.array([1.0, 0.5]), np.ones((1, 2), dtype=bool)).log_odds(1.0)
+    np.testing.assert_array_equal(everywhere, [confidence.SUREST])  # there is no other place
 
 
 @pytest.mark.parametrize(("sharpness", "apart"), [(1.0, 0.02), (3.0, 0.1)])
@@ -110,45 +115,70 @@ def test_more_evidence_is_never_less_probable():
     assert (np.diff(p[np.argsort(evidence)]) >= 0).all()
 
 
-@settings(max_examples=30)
-@given(st.integers(0, 1000), st.integers(0, 3), st.floats(0, 5))
-def test_more_of_anything_is_never_less_evidence(seed, which, more):
+def learnt(seed, count=80, sensors=2):
+    """Return features (N, 2, 1 + M), what is right, what is mapped, and folds, all drawn at random."""
     draw = np.random.default_rng(seed)
-    features, right = draw.normal(size=(60, 4)), draw.random(60) < 0.5
-    weights = confidence._weights(features, right)
-    raised = features[:1] + more * (np.arange(4) == which)
-    assert confidence._weigh(raised, weights) >= confidence._weigh(features[:1], weights)
+    mapped = draw.random(count) < 0.6
+    return draw.normal(size=(count, 2, 1 + sensors)), mapped & (draw.random(count) < 0.7), mapped, np.arange(count) % 4
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 1000), st.integers(0, 1), st.integers(0, 2), st.floats(0, 5), st.floats(0, 0.9))
+def test_more_of_anything_is_never_less_evidence(seed, half, which, more, lost):
+    features, right, mapped, _ = learnt(seed)
+    weights = confidence._weights(features, right, mapped)
+    raised = features[:1].copy()
+    raised[0, half, which] += more
+    assert confidence._weigh(raised, weights, lost) >= confidence._weigh(features[:1], weights, lost)
+
+
+def test_evidence_is_the_log_odds_of_both_being_true():
+    features, right, mapped, _ = learnt(0)
+    weights = confidence._weights(features, right, mapped)
+    first, second = (expit(features[:, i] @ weights[i, 0, 1:] + weights[i, 0, 0]) for i in (0, 1))
+    np.testing.assert_allclose(expit(confidence._weigh(features, weights, 0.5)), first * second)
+    # outside once in twenty: the odds of being inside are nineteen times those at even odds
+    inside = 19 * second / (19 * second + 1 - second)
+    np.testing.assert_allclose(expit(confidence._weigh(features, weights, 0.05)), first * inside)
 
 
 def test_the_weights_are_those_of_a_ridge_logistic_regression():
     """Where scikit-learn's happen to be positive, they are the same."""
     draw = np.random.default_rng(0)
     features = draw.normal(size=(400, 3)) * [1, 20, 0.1] + [0, 5, 1]
-    right = draw.random(400) < expit(features @ [1.0, 0.05, 8.0] - 8)
+    label = draw.random(400) < expit(features @ [1.0, 0.05, 8.0] - 8)
     middle, spread = features.mean(axis=0), features.std(axis=0)
-    model = LogisticRegression(tol=1e-10).fit((features - middle) / spread, right)
+    model = LogisticRegression(tol=1e-10).fit((features - middle) / spread, label)
     assert (model.coef_ > 0).all()
-    expected = model.decision_function((features - middle) / spread)
-    np.testing.assert_allclose(confidence._weigh(features, confidence._weights(features, right)), expected, atol=1e-3)
+    (bias, *slopes), (_, *means) = confidence._logistic(features, label)
+    np.testing.assert_allclose(
+        bias + features @ slopes, model.decision_function((features - middle) / spread), atol=1e-3
+    )
+    np.testing.assert_allclose(means, middle)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("label", [True, False])
+def test_labels_that_are_all_alike_are_no_crash(label):
+    found = confidence._logistic(np.arange(30.0)[:, None], np.full(30, label))
+    assert np.isfinite(found).all() and (found[0, 0] + found[0, 1] * 15 > 0) == label
 
 
 def test_what_a_reference_lacks_neither_speaks_for_nor_against_it():
-    draw = np.random.default_rng(0)
-    features, right = draw.normal(size=(60, 3)), draw.random(60) < 0.5
-    features[::3, 2] = np.nan
-    weights = confidence._weights(features, right)
-    known = np.nanmean(features[:, 2])
-    assert confidence._weigh(np.array([[1.0, 2.0, np.nan]]), weights) == pytest.approx(
-        confidence._weigh(np.array([[1.0, 2.0, known]]), weights)
-    )
+    features, right, mapped, _ = learnt(0)
+    features[::3, 1, 2] = np.nan
+    weights = confidence._weights(features, right, mapped)
+    lacking, middling = features[:1].copy(), features[:1].copy()
+    middling[0, 1, 2] = np.nanmean(features[:, 1, 2])
+    assert np.isnan(lacking[0, 1, 2])
+    assert confidence._weigh(lacking, weights, 0.05) == pytest.approx(confidence._weigh(middling, weights, 0.05))
 
 
 def test_nothing_is_weighed_by_what_it_taught():
     """The evidence of a fold does not change when its own labels do."""
-    draw = np.random.default_rng(0)
-    features, right, fold = draw.normal(size=(80, 3)), draw.random(80) < 0.5, np.arange(80) % 4
-    other = np.where(fold == 2, ~right, right)
-    one, two = (confidence._cross_weighed(features, r, fold) for r in (right, other))
+    features, right, mapped, fold = learnt(0)
+    other = np.where(fold == 2, mapped & ~right, right)
+    one, two = (confidence._cross_weighed(features, r, mapped, fold, 0.05) for r in (right, other))
     np.testing.assert_array_equal(one[fold == 2], two[fold == 2])
     assert not np.allclose(one[fold != 2], two[fold != 2])
 
@@ -172,12 +202,27 @@ def test_place_sets_are_the_references_from_a_posterior_on():
     for e in events:
         tempered = fitted.temperature * e.candidates.scores
         posterior = tempered - np.log(np.exp(tempered).sum())
-        best.append(posterior[e.right].max())
-        assert (
-            fitted.place_set(e.candidates, ["lidar"])
-            == (posterior >= -conformal_quantile(fitted.nonconformity["lidar"], 0.1)).sum()
-        )
-    np.testing.assert_allclose(fitted.nonconformity["lidar"], np.sort(-np.array(best)))
+        best.append(-posterior[e.right].max())
+        level = np.searchsorted(fitted.levels["lidar"], fitted.evidence(e.candidates, ["lidar"])[0], side="right")
+        worst = conformal_quantile(fitted.nonconformity[f"lidar/{level}"], 0.1)
+        assert fitted.place_set(e.candidates, ["lidar"]) == (-posterior <= worst).sum()
+    stored = [fitted.nonconformity[f"lidar/{level}"] for level in range(3)]
+    np.testing.assert_allclose(np.sort(np.concatenate(stored)), np.sort(best))
+    assert {len(scores) for scores in stored} <= {66, 67}
+
+
+def test_place_sets_keep_their_coverage_where_the_evidence_is_weak():
+    """Half of the queries are easy; without levels of evidence, the easy ones would pay for the others."""
+    easy, hard = drawn(300, 0, sharpness=15.0, scale=5.0), drawn(300, 1, sharpness=1.5, scale=0.5)
+    fitted = fit(easy + hard, CONFIG)
+    assert covered(fitted, drawn(500, 3, sharpness=1.5, scale=0.5)) >= 0.85
+    assert covered(fitted, drawn(500, 2, sharpness=15.0, scale=5.0)) >= 0.85
+
+
+@pytest.mark.parametrize(("count", "levels"), [(3, 1), (79, 1), (80, 2), (120, 3), (5000, 3)])
+def test_levels_are_as_many_as_there_are_queries_for(count, levels):
+    bounds = confidence._bounds(np.random.default_rng(0).normal(size=count))
+    assert len(bounds) == levels - 1 and (np.diff(bounds) > 0).all()
 
 
 def test_a_set_may_be_asked_for_with_another_coverage():
@@ -252,7 +297,7 @@ def test_the_robot_s_being_lost_counts_as_often_as_it_is():
 def test_accepts_exactly_from_its_threshold_on():
     fitted = fit(drawn(400, sharpness=6.0), CONFIG)
     for e in drawn(100, 3, sharpness=6.0):
-        evidence = fitted.evidence(e.candidates, ["lidar"])[0]
+        evidence = fitted.evidence(e.candidates, ["lidar"], 0.5)[0]
         assert fitted.accepts(e.candidates, ["lidar"]) == (evidence >= fitted.accept_above["lidar"])
 
 
@@ -310,8 +355,9 @@ def mixed():
 
 def test_each_pattern_with_enough_queries_keeps_its_own_promise():
     fitted = fit(mixed(), ConfidenceConfig(min_queries=50))
-    parts = (fitted.weights, fitted.steps, fitted.accept_above, fitted.nonconformity)
+    parts = (fitted.weights, fitted.steps, fitted.accept_above, fitted.levels)
     assert all(set(part) == {"camera+lidar", "audio", "any 1", "any 2", "*"} for part in parts)
+    assert {key.split("/")[0] for key in fitted.nonconformity} == set(fitted.levels)
     for pattern, sharpness in (("camera+lidar", 8.0), ("audio", 1.0)):
         held_out = drawn(1000, 7, pattern, sharpness)
         assert covered(fitted, held_out) >= 0.9 - 0.05
@@ -323,8 +369,9 @@ def test_each_pattern_with_enough_queries_keeps_its_own_promise():
 def test_a_rare_or_new_pattern_borrows_from_as_many_sensors_or_from_all(pattern, key):
     fitted, e = fit(mixed(), ConfidenceConfig(min_queries=50)), drawn(1, 5)[0]
     modalities = pattern.split("+") if pattern else []
-    parts = (fitted.weights, fitted.steps, fitted.accept_above, fitted.nonconformity)
-    lender = confidence.Confidence(fitted.temperature, *({"*": part[key]} for part in parts))
+    parts = (fitted.weights, fitted.steps, fitted.accept_above, fitted.levels)
+    levels = {f"*/{k.split('/')[1]}": v for k, v in fitted.nonconformity.items() if k.split("/")[0] == key}
+    lender = confidence.Confidence(fitted.temperature, *({"*": part[key]} for part in parts), levels)
     np.testing.assert_array_equal(fitted.probability(e.candidates, modalities), lender.probability(e.candidates, []))
     assert fitted.place_set(e.candidates, modalities) == lender.place_set(e.candidates, [])
     assert fitted.accepts(e.candidates, modalities) == lender.accepts(e.candidates, [])
@@ -335,7 +382,8 @@ def test_the_pool_is_of_all_queries():
     fitted = fit(events, ConfidenceConfig(min_queries=50))
     renamed = [Event("any", e.candidates, e.right, e.fold) for e in events]
     alone = fit(renamed, ConfidenceConfig(min_queries=100_000))
-    np.testing.assert_allclose(fitted.nonconformity["*"], alone.nonconformity["*"])
+    for level in range(3):
+        np.testing.assert_allclose(fitted.nonconformity[f"*/{level}"], alone.nonconformity[f"*/{level}"])
     np.testing.assert_allclose(fitted.steps["*"], alone.steps["*"])
 
 

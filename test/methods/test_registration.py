@@ -19,7 +19,7 @@ CONFIG = RegistrationConfig()
 
 @pytest.fixture
 def icp():
-    pytest.importorskip("open3d", reason="Open3D is absent: pip install 'any2any_ros[icp]'", exc_type=ImportError)
+    pytest.importorskip("open3d", reason="Open3D is absent: pip install 'any2any_ros[open3d]'", exc_type=ImportError)
 
 
 def wall(a, b, height, step=0.4):
@@ -196,7 +196,7 @@ except ValueError as error:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
-    assert "any2any_ros[icp]" in done.stdout
+    assert "any2any_ros[open3d]" in done.stdout
 
 
 def test_open3d_is_not_imported_before_it_is_needed():

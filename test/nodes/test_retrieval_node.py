@@ -10,6 +10,7 @@ from rosgraph_msgs.msg import Clock
 from visualization_msgs.msg import MarkerArray
 
 from any2any_ros import msg, srv
+from any2any_ros.methods.drift import DriftTest, Familiarity
 from any2any_ros.methods.fusion import RawMean
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.retrieval_node import RetrievalNode
@@ -357,3 +358,18 @@ def test_the_node_survives_being_taken_down_and_up(robot):
     robot.see("camera", 3, 2 * NS)
     assert robot.answer().matches[0].id == "place/03"
     assert Path(node.config.map).is_dir()
+
+
+def test_a_drifted_sensor_is_a_warning(robot):
+    """Its numbers are no longer those that the calibration promised: /diagnostics says so, and of which sensor."""
+    test = DriftTest(Familiarity.fit({"camera": 0.9 + 0.01 * np.random.default_rng(0).normal(size=300)}))
+    robot.node.localizer.drift, robot.node.localizer.calibrated = test, True
+    for _ in range(100):
+        test.update({"camera": 0.5})
+    robot.see("camera", 3, NS)
+    robot.answer()
+    robot.bench.until(lambda: robot.node.localizer.alive and robot.node.health.drifted)
+    lines = {line.name: line for line in robot.node.status()}
+    for name in ("retrieval: answers", "retrieval: camera"):
+        assert lines[name].level == DiagnosticStatus.WARN and "unlike its calibration" in lines[name].message
+    assert robot.node.health.newly_drifted(robot.node.localizer) == []  # said once in the log

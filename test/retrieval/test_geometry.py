@@ -195,7 +195,7 @@ def test_candidates_without_a_scan_are_nowhere(clouds):
 
 
 def test_the_right_candidate_overlaps_most(clouds):
-    pytest.importorskip("open3d", reason="Open3D is absent: pip install 'any2any_ros[icp]'", exc_type=ImportError)
+    pytest.importorskip("open3d", reason="Open3D is absent: pip install 'any2any_ros[open3d]'", exc_type=ImportError)
     turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # the robot faces left now
     query = (street(1) - [2.0, -1.0, 0.0]) @ turn
     ids = [f"straße/{i:06d}" for i in range(3)]

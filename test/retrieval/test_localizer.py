@@ -1,13 +1,16 @@
 """A map in use, without ROS: moments become rankings, deaths are told, requests answered, bad input refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from any2any_ros import encoders
 from any2any_ros.config import AliveConfig
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.methods.drift import Familiarity
 from any2any_ros.observation import Embedding, Observation, ObservationSet
-from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 
@@ -152,3 +155,55 @@ def test_a_text_cannot_be_asked_for_where_the_map_holds_none(localizer, tmp_path
     localizer.open(tmp_path, lambda modalities: {})
     with pytest.raises(Any2AnyError, match="map 'mute' holds no text"):
         localizer.asked([], "a church", MS)
+
+
+# --- drift ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def watched(folder, tmp_path):
+    """The village, calibrated: its beacon found the best reference alike by .9 or so."""
+    reference = reference_map.load(folder)
+    reference_map.save(reference, tmp_path)
+    similarity = 0.9 + 0.02 * np.random.default_rng(0).normal(size=300)
+    plain = calibration.uncalibrated(reference, 5.0)
+    calibration.save(replace(plain, familiarity=Familiarity.fit({"beacon": similarity})), tmp_path)
+    localizer = Localizer(AliveConfig(source_timeout=1.0), k=1, same_place=5.0)
+    localizer.open(tmp_path, lambda modalities: {})
+    return localizer
+
+
+def pass_by(localizer, alike, count, standing=False):
+    """Drive past places that the beacon finds so much alike."""
+    draw = np.random.default_rng(1)
+    for i in range(count):
+        cosine = alike + 0.02 * draw.normal()
+        vector = np.zeros(3, dtype=np.float32)
+        vector[[0 if standing else i % 2, 2]] = cosine, np.sqrt(1 - cosine**2)
+        now = (1000 + 100 * i) * MS
+        localizer.add(Embedding("beacon", vector, now), now)
+        localizer.flush(now)
+
+
+def test_a_sensor_that_finds_the_map_less_familiar_is_suspect_before_a_hundred_places(watched):
+    pass_by(watched, 0.9, 200)
+    assert watched.drift.suspects == ()
+    pass_by(watched, 0.75, 100)
+    assert watched.drift.suspects == ("beacon",)
+
+
+def test_a_robot_that_stands_still_is_no_drift(watched):
+    pass_by(watched, 0.8, 300, standing=True)
+    assert watched.drift.suspects == () and watched.drift.strength["beacon"] == 1.0
+
+
+def test_a_request_says_nothing_about_drift(watched):
+    for i in range(300):
+        watched.rank(Observation({"beacon": np.eye(3)[i % 2] + [0.0, 0.0, 0.9]}))
+    assert watched.drift.strength["beacon"] == 1.0
+
+
+def test_another_map_is_another_test(watched, folder):
+    pass_by(watched, 0.75, 100)
+    watched.open(folder, lambda modalities: {})
+    assert watched.drift.suspects == () and watched.drift.strength == {}

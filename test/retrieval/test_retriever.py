@@ -187,8 +187,8 @@ def ranking_ids(n):
 def everything(accept=0.0):
     """A confidence that puts every candidate into the place set."""
     steps = {"*": np.array([[-30.0, 0.0], [0.01, 0.99]])}
-    weights = {"*": np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])}  # the log mass, as it is
-    return Confidence(1.0, weights, steps, {"*": accept}, {"*": np.full(20, np.inf)})
+    weights = {"*": np.array([[[0.0, 1.0], [0.0, 0.0]], [[20.0, 0.0], [0.0, 0.0]]])}  # the odds, inside for sure
+    return Confidence(1.0, weights, steps, {"*": accept}, {"*": np.empty(0)}, {"*/0": np.full(20, np.inf)})
 
 
 @pytest.mark.parametrize(("spacing", "ambiguous"), [(0.001, False), (0.5, True)])
@@ -222,6 +222,15 @@ def test_each_sensor_says_how_alike_it_finds_a_match():
     similarity[2, 2] = np.nan, 0.25, 0.5  # lidar with the reference's camera and lidar
     _, candidates = make(random_places(0, 4)).candidates(similarity, np.array([0.0, 1, 9, 3]), ("audio", "lidar"), 2)
     np.testing.assert_array_equal(candidates.alike, [[np.nan, 0.5], [np.nan, np.nan]])
+
+
+def test_each_sensor_says_by_how_much_a_match_leads_other_places(monkeypatch):
+    similarity = np.full((4, 3, 3), np.nan, dtype=np.float32)
+    similarity[:, 2, 2] = 0.9, 0.8, 0.5, 0.7
+    retriever = make(random_places(0, 4, spacing=3.0), same_place=4.0)
+    _, candidates = retriever.candidates(similarity, np.array([9.0, 8, 5, 7]), ("lidar",), 2)
+    # 3 m apart: of the first, the third is another place at .5 and the fourth at .7; of the second, only the fourth
+    np.testing.assert_allclose(candidates.lead, [[0.2], [0.1]], atol=1e-6)
 
 
 def test_unknown_poses_are_no_common_place():

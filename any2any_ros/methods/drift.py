@@ -45,7 +45,7 @@ def _means(values: Float64) -> Float64:
     return np.asarray(values[:whole].reshape(-1, BLOCK).mean(axis=1))
 
 
-class Health:
+class DriftTest:
     """Watches the sensors of a calibrated map."""
 
     def __init__(self, familiarity: Familiarity, seed: int = 0) -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from any2any_ros.methods import health
-from any2any_ros.methods.health import BLOCK, Familiarity, Health
+from any2any_ros.methods import drift
+from any2any_ros.methods.drift import BLOCK, DriftTest, Familiarity
 
 
 def walk(count, seed, shift=0.0, memory=0.8):
@@ -18,7 +18,7 @@ def walk(count, seed, shift=0.0, memory=0.8):
 
 def watched(calibration, drive, seed=0):
     """Return after how many queries a drive of one sensor is suspect; None if never."""
-    test = Health(Familiarity.fit({"camera": calibration}), seed)
+    test = DriftTest(Familiarity.fit({"camera": calibration}), seed)
     for i, value in enumerate(drive, start=1):
         test.update({"camera": value})
         if test.suspects:
@@ -55,7 +55,7 @@ def test_the_capital_is_a_martingale():
         capital = []
         for seed in range(4000):
             values = draw.permutation(8 + blocks).astype(float)
-            watch = health._Watch(values[:8].tolist())
+            watch = drift._Watch(values[:8].tolist())
             for value in values[8:]:
                 watch._bet(value, np.random.default_rng(seed))
             capital.append(watch.capital)
@@ -78,19 +78,19 @@ def test_what_is_missing_is_left_out():
     np.testing.assert_array_equal(
         Familiarity.fit({"camera": holes}).blocks["camera"], Familiarity.fit({"camera": values}).blocks["camera"]
     )
-    test = Health(Familiarity.fit({"camera": values}))
+    test = DriftTest(Familiarity.fit({"camera": values}))
     test.update({"camera": np.nan, "thermal": 0.0})  # neither is taken
     assert test.strength == {"camera": 1.0}
 
 
 def test_a_sensor_that_calibration_hardly_saw_is_not_watched():
-    found = Familiarity.fit({"camera": walk(BLOCK * health.FEWEST - 1, 0), "lidar": walk(BLOCK * health.FEWEST, 0)})
-    assert set(found.blocks) == {"lidar"} and Health(Familiarity({})).suspects == ()
+    found = Familiarity.fit({"camera": walk(BLOCK * drift.FEWEST - 1, 0), "lidar": walk(BLOCK * drift.FEWEST, 0)})
+    assert set(found.blocks) == {"lidar"} and DriftTest(Familiarity({})).suspects == ()
 
 
 def test_the_sensor_that_drifts_is_named_and_the_others_are_not():
     calibration = {m: walk(240, i) for i, m in enumerate(("audio", "camera", "lidar"))}
-    test = Health(Familiarity.fit(calibration))
+    test = DriftTest(Familiarity.fit(calibration))
     streams = {m: walk(200, 10 + i, shift=-5.0 * (m == "lidar")) for i, m in enumerate(calibration)}
     for i in range(200):
         test.update({m: stream[i] for m, stream in streams.items()})

@@ -1,0 +1,104 @@
+"""How true the numbers are that a robot acts on: probability, acceptance and place set, by availability pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2any_ros.methods.confidence import pattern_name
+from any2any_ros.observation import ObservationSet
+from any2any_ros.retrieval import evaluation, metrics
+from any2any_ros.retrieval.retriever import Retriever
+
+Flags = NDArray[np.bool_]
+Float64 = NDArray[np.float64]
+BINS = 10  # of the reliability diagram
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One query under one pattern: whether the first match is right and what was said of it, and, for each share of
+    misses asked about, whether the place set holds a right reference, and how many it holds in all."""
+
+    pattern: str
+    chance: float
+    right: bool
+    probability: float
+    accepted: bool
+    covered: tuple[bool, ...]
+    size: tuple[int, ...]
+
+
+def outcomes(
+    retriever: Retriever, queries: ObservationSet, positive: Flags, asked: Flags, misses: Sequence[float]
+) -> list[Outcome]:
+    """Return what becomes of the queries asked (Q,) under every pattern; positive (Q, R). Needs a calibrated map."""
+    trust = retriever.confidence
+    assert trust is not None
+    found = []
+    for query in evaluation.scored(retriever, queries, asked):
+        rows, candidates = retriever.candidates(query.similarity, query.scores, query.pattern, 1)
+        if len(rows) == 0:
+            continue
+        right = positive[query.row, rows]
+        size = [trust.place_set(candidates, query.pattern, miss) for miss in misses]
+        found.append(
+            Outcome(
+                pattern_name(query.pattern),
+                float(positive[query.row].mean()),
+                bool(right[0]),
+                float(trust.probability(candidates, query.pattern)[0]),
+                trust.accepts(candidates, query.pattern),
+                tuple(bool(right[:n].any()) for n in size),
+                tuple(size),
+            )
+        )
+    return found
+
+
+def figures(found: Sequence[Outcome], misses: Sequence[float]) -> dict[str, Any]:
+    """Return queries, recall@1 and chance, calibration error, share accepted and its precision (None where nothing
+    is), and coverage@ and size@ of the place sets."""
+    right, accepted = _column(found, "right"), _column(found, "accepted")
+    out: dict[str, Any] = {
+        "queries": len(found),
+        "chance@1": float(_column(found, "chance").mean()),
+        "recall@1": float(right.mean()),
+        "mean_probability": float(_column(found, "probability").mean()),
+        "expected_calibration_error": metrics.expected_calibration_error(_column(found, "probability"), right),
+        "accepted": float(accepted.mean()),
+        "accepted_precision": float(right[accepted].mean()) if accepted.any() else None,
+    }
+    for i, miss in enumerate(misses):
+        out[f"coverage@{1 - miss:g}"] = float(np.mean([o.covered[i] for o in found]))
+        out[f"size@{1 - miss:g}"] = float(np.mean([o.size[i] for o in found]))
+    return out
+
+
+def by_pattern(found: Sequence[Outcome], misses: Sequence[float]) -> list[dict[str, Any]]:
+    """Return the figures of every pattern, most sensors first."""
+    names = sorted({o.pattern for o in found}, key=lambda p: (-p.count("+"), p))
+    return [{"pattern": p} | figures([o for o in found if o.pattern == p], misses) for p in names]
+
+
+def reliability(found: Sequence[Outcome]) -> Float64:
+    """Return (B, 3): mean probability, share right and count of each bin that is not empty."""
+    p, right = _column(found, "probability"), _column(found, "right")
+    bins = np.minimum((p * BINS).astype(int), BINS - 1)
+    rows = [(p[bins == b].mean(), right[bins == b].mean(), (bins == b).sum()) for b in np.unique(bins)]
+    return np.array(rows, dtype=np.float64).reshape(-1, 3)
+
+
+def precision_by_share(found: Sequence[Outcome]) -> Float64:
+    """Return (N, 2): the share of queries answered when one answers from the surest down, and its precision."""
+    right = _column(found, "right")[np.argsort(-_column(found, "probability"), kind="stable")]
+    n = np.arange(1, len(right) + 1)
+    return np.column_stack([n / max(len(right), 1), np.cumsum(right) / n])
+
+
+def _column(found: Sequence[Outcome], name: str) -> NDArray[Any]:
+    return np.array([getattr(o, name) for o in found])

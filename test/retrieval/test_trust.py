@@ -1,0 +1,69 @@
+"""The figures of trust, counted by hand, and on a map whose numbers are known."""
+
+import numpy as np
+import pytest
+
+from any2any_ros.methods.confidence import Confidence
+from any2any_ros.methods.fusion import RawMean
+from any2any_ros.observation import ObservationSet
+from any2any_ros.retrieval import trust
+from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.similarity import same_modality
+from any2any_ros.retrieval.trust import Outcome
+
+FOUND = [
+    Outcome("lidar", 0.1, True, 0.9, True, (True, True), (1, 4)),
+    Outcome("lidar", 0.1, False, 0.7, True, (False, True), (1, 6)),
+    Outcome("camera+lidar", 0.2, True, 0.95, False, (True, True), (3, 5)),
+    Outcome("lidar", 0.2, False, 0.15, False, (False, False), (0, 2)),
+]
+
+
+def test_figures_are_counted():
+    found = trust.figures(FOUND, (0.2, 0.05))
+    assert found["queries"] == 4 and found["chance@1"] == pytest.approx(0.15) and found["recall@1"] == 0.5
+    assert found["accepted"] == 0.5 and found["accepted_precision"] == 0.5
+    assert found["coverage@0.8"] == 0.5 and found["coverage@0.95"] == 0.75
+    assert found["size@0.8"] == pytest.approx(1.25) and found["size@0.95"] == pytest.approx(4.25)
+    assert found["mean_probability"] == pytest.approx(0.675)
+    # one bin holds .9 and .95, the others one each
+    assert found["expected_calibration_error"] == pytest.approx((abs(1.85 - 2) + 0.7 + 0.15) / 4)
+
+
+def test_precision_of_nothing_is_unknown():
+    assert trust.figures(FOUND[2:], (0.2, 0.05))["accepted_precision"] is None
+
+
+def test_patterns_are_told_apart_most_sensors_first():
+    rows = trust.by_pattern(FOUND, (0.2, 0.05))
+    assert [(row["pattern"], row["queries"]) for row in rows] == [("camera+lidar", 1), ("lidar", 3)]
+
+
+def test_the_reliability_diagram_holds_every_answer_once():
+    points = trust.reliability(FOUND)
+    np.testing.assert_allclose(points, [[0.15, 0, 1], [0.7, 0, 1], [0.925, 1, 2]])
+    assert trust.reliability([]).shape == (0, 3)
+
+
+def test_precision_falls_from_the_surest_answer_down():
+    np.testing.assert_allclose(trust.precision_by_share(FOUND), [[0.25, 1], [0.5, 1], [0.75, 2 / 3], [1, 0.5]])
+
+
+def test_every_query_is_judged_under_every_pattern():
+    draw = np.random.default_rng(0)
+    columns = {m: draw.normal(size=(6, 4)) for m in ("camera", "lidar")}
+    poses = np.tile(np.eye(4), (6, 1, 1))
+    poses[:, 0, 3] = 10 * np.arange(6)
+    places = ObservationSet(columns, poses, tuple("abcdef"))
+    weights = {"*": np.array([[[0.0, 1.0], [0.0, 0.0]], [[20.0, 0.0], [0.0, 0.0]]])}
+    steps = {"*": np.array([[-30.0, 0.0], [0.01, 0.99]])}
+    confidence = Confidence(50.0, weights, steps, {"*": 3.0}, {"*": np.empty(0)}, {"*/0": np.linspace(0, 0.5, 50)})
+    retriever = Retriever(places, same_modality(("camera", "lidar")), RawMean(), confidence=confidence)
+    asked = np.arange(6) < 4
+    found = trust.outcomes(retriever, places, np.eye(6, dtype=bool), asked, (0.1,))
+    assert len(found) == 3 * 4 and {o.pattern for o in found} == {"camera", "lidar", "camera+lidar"}
+    # every place finds itself, and is sure of it
+    assert all(o.right and o.accepted and o.probability > 0.9 and o.covered == (True,) for o in found)
+    assert all(o.chance == pytest.approx(1 / 6) for o in found)
+    nowhere = trust.outcomes(retriever, places, np.zeros((6, 6), dtype=bool), asked, (0.1,))
+    assert not any(o.right or o.covered[0] for o in nowhere) and all(o.accepted for o in nowhere)
