@@ -121,6 +121,9 @@ class RetrievalConfig(Checked):
     """What a ranking holds."""
 
     k: int = setting(5, "matches in a ranking", minimum=1, maximum=1000)
+    filter: str = setting(
+        "none", "evidence of the rankings before: bayes follows the robot over places", choices=("none", "bayes")
+    )
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,7 @@ class RetrievalNodeConfig(Checked):
     """Settings of the retrieval node beside AliveConfig, RetrievalConfig and PlaceConfig.hit_radius."""
 
     map: str = setting("", "folder of the map; empty = wait for ~/load_map")
+    odometry: str = setting("", "topic of nav_msgs/Odometry, for the filter; empty = it knows the order alone")
     watch: float = setting(0.1, "how often dropouts are looked for", unit="s", minimum=0.01, maximum=10)
 
 

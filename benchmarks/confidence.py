@@ -38,7 +38,7 @@ SEEDS = range(5)
 TOWN_SEEDS = (11, 12, 13, 14, 15)  # neither those that methods were designed on (1, 2) nor the demo's (0)
 EPSILONS = (0.05, 0.1, 0.2)
 ENOUGH = 200  # test queries a seed, from which a pattern is reported by itself
-LASER_BLOCK = 20.0  # metres of driving that go to calibration or test together
+LASER_SQUARE = 5.0  # metres: squares of the ground that go to calibration or test together
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +53,13 @@ class Case:
     test: ObservationSet
     test_positive: Flags
     same_place: float
+    allowed: tuple[Flags, Flags] | None = None  # of calibration and test, where the map is of the same drive
 
     def calibrated(self) -> Calibration:
         return calibrate(
-            as_map(self.reference), self.calibration, self.positive, self.folds, self.same_place, hidden=self.hidden
-        )
+            as_map(self.reference), self.calibration, self.positive, self.folds, self.same_place, hidden=self.hidden,
+            allowed=self.allowed[0] if self.allowed else None,
+        )  # fmt: skip
 
 
 def as_map(places: ObservationSet) -> ReferenceMap:
@@ -127,18 +129,25 @@ def _encoded(folder: Path, sequence: str, built: Any, cache: Path) -> Observatio
 
 
 def laser_cases(path: Path, seed: int) -> Iterator[Case]:
-    """Yield the halves of a log: its first half is the map, the rest is driven."""
+    """Yield the halves of a log, by place: every frame may be answered by those a path gap away."""
     source = sources.open_source(path)
     frames = source.observe({"laser_scan": encoders.build("laser_scan")}, source.place.keyframe)
-    way = drive.travelled(frames.poses)
-    mapped = frames.take(np.flatnonzero(way < way[-1] / 2))
-    driven = frames.take(np.flatnonzero(way > way[-1] / 2 + source.place.path_gap))
-    block = (drive.travelled(driven.poses) // LASER_BLOCK).astype(int)
-    coin = np.random.default_rng(seed).permutation(block.max() + 1) % 2
+    allowed = splits.same_drive(frames.poses, source.place.path_gap)
+    # Squares of the ground, so that all passes of a place are on one side.
+    square = np.unique(np.floor(frames.poses[:, :2, 3] / LASER_SQUARE), axis=0, return_inverse=True)[1].ravel()
+    coin = np.random.default_rng(seed).permutation(square.max() + 1) % 2
     for half in (0, 1):
-        first = coin[block] == half
-        parts = (driven.take(np.flatnonzero(f)) for f in (first, ~first))
-        yield by_place(mapped, *parts, source.place)
+        first = coin[square] == half
+        rows = [np.flatnonzero(first), np.flatnonzero(~first)]
+        rows[1] = rows[1][splits.apart(frames.poses[rows[1]], frames.poses[rows[0]], source.place.hit_radius / 2)]
+        right, near = (
+            splits.positives(frames.poses, frames.poses, r * source.place.hit_radius) for r in (1.0, OUTSIDE)
+        )
+        yield Case(
+            frames, frames.take(rows[0]), (right & allowed)[rows[0]], near[rows[0]], square[rows[0]] % FOLDS,
+            frames.take(rows[1]), (right & allowed)[rows[1]], source.place.hit_radius,
+            (allowed[rows[0]], allowed[rows[1]]),
+        )  # fmt: skip
 
 
 def digit_cases(folder: Path, seed: int) -> Iterator[Case]:
@@ -150,7 +159,8 @@ def digit_cases(folder: Path, seed: int) -> Iterator[Case]:
 
 
 def judged(case: Case, fitted: Calibration, queries: ObservationSet, positive: Flags, asked: Flags) -> list[Outcome]:
-    return trust.outcomes(fitted.retriever(as_map(case.reference)), queries, positive, asked, EPSILONS)
+    allowed = case.allowed[1] if case.allowed else None
+    return trust.outcomes(fitted.retriever(as_map(case.reference)), queries, positive, asked, EPSILONS, allowed)
 
 
 def inside(name: str, seeds: list[list[Case]]) -> list[dict[str, Any]]:

@@ -48,7 +48,7 @@ class ConfidenceConfig(Checked):
     precision: float = setting(0.9, "share of the accepted answers that are right", minimum=0.5, maximum=0.999)
     outside: float = setting(0.05, "share of answers accepted outside of the map, at most", minimum=0.001, maximum=1.0)
     risk: float = setting(0.1, "probability that the calibration set misleads about these", minimum=0.001, maximum=0.5)
-    lost: float = setting(0.05, "share of the time that the robot is outside of the map", minimum=0.0, maximum=0.9)
+    lost: float = setting(0.01, "share of the time that the robot is outside of the map", minimum=0.0, maximum=0.9)
     miss: float = setting(0.1, "share of place sets that may lack the true place", minimum=0.001, maximum=0.5)
     min_queries: int = setting(50, "calibration queries a pattern needs to be judged alone", minimum=10, maximum=100000)
 

@@ -19,6 +19,7 @@ from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig, Retrie
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages, parameters, runtime
 from any2any_ros.nodes.map_services import MapServices
+from any2any_ros.nodes.odometry import OdometryBuffer
 from any2any_ros.nodes.outputs import Outputs
 from any2any_ros.nodes.retrieval_health import DRIFTED, Health
 from any2any_ros.observation import Ranking
@@ -35,7 +36,9 @@ class RetrievalNode(runtime.ManagedNode):
         self.config = parameters.declare(self, RetrievalNodeConfig)
         self.alive = parameters.declare(self, AliveConfig)
         self.hit_radius = parameters.declare(self, PlaceConfig).hit_radius
-        self.localizer = Localizer(self.alive, parameters.declare(self, RetrievalConfig).k, self.hit_radius)
+        ranking = parameters.declare(self, RetrievalConfig)
+        self._odometry = OdometryBuffer(self)
+        self.localizer = Localizer(self.alive, ranking, self.hit_radius, self._odometry.pose)
         self.health = Health()
         self._subscription: Any = None
 
@@ -73,6 +76,7 @@ class RetrievalNode(runtime.ManagedNode):
         self._watch = self.create_timer(self.config.watch, self._look, clock=runtime.STEADY)
         self._jumps = self.get_clock().create_jump_callback(ANY_JUMP_BACK, post_callback=self._on_jump)
         self._subscription = self.create_subscription(msg.Embedding, "embeddings", self._receive, 50)
+        self._odometry.open(self.config.odometry)
 
     def deactivate(self) -> None:
         if self._subscription is not None:
@@ -81,6 +85,7 @@ class RetrievalNode(runtime.ManagedNode):
             self.destroy_timer(self._watch)
             self.destroy_subscription(self._subscription)
             self._subscription = None
+            self._odometry.close()
 
     def cleanup(self) -> None:
         self._map_services.destroy()
@@ -124,7 +129,7 @@ class RetrievalNode(runtime.ManagedNode):
 
     def _on_jump(self, jump: Any) -> None:
         self.get_logger().info("the clock jumped: sensors are heard afresh")
-        self.localizer.assembler.reset()
+        self.localizer.forget()
 
     def _complain(self, error: Any2AnyError) -> None:
         self.health.error = str(error)

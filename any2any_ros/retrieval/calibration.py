@@ -89,14 +89,18 @@ def calibrate(
     config: CalibrationConfig = CalibrationConfig(),
     promises: ConfidenceConfig = ConfidenceConfig(),
     hidden: Flags | None = None,
+    allowed: Flags | None = None,
 ) -> Calibration:
     """Fit and compare the fusions, choose one, and fit its confidence.
 
     positive (Q, R): which references are right. folds (Q,): queries of one number are neighbours, and are judged
     together. same_place: metres within which two references are one place. hidden (Q, R): what the map would lack if
-    it lacked the place of a query; the right references where it is None. Raises Any2AnyError when fewer than two
-    folds have a query with a right reference.
+    it lacked the place of a query; the right references where it is None. allowed (Q, R): which references may answer,
+    where a drive calibrates the map made from itself. Raises Any2AnyError when fewer than two folds have a query with
+    a right reference.
     """
+    may = np.ones_like(positive) if allowed is None else allowed
+    positive = positive & may
     usable = [fold for fold in np.unique(folds) if positive[folds == fold].any()]
     if len(usable) < 2:
         raise Any2AnyError(
@@ -109,13 +113,13 @@ def calibrate(
     matrix = SimilarityMatrix(reference.places, same_modality(tuple(sorted(reference.encoders))))
 
     def fitted(cls: type[Any], rows: Flags) -> Calibration:
-        fusion = cls.fit(*_matrices(matrix, queries.take(rows), positive[rows], config))
+        fusion = cls.fit(*_matrices(matrix, queries.take(rows), positive[rows], may[rows], config))
         return Calibration(fusion, None, fingerprints, same_place)
 
     trials = []
     for cls in _fusions(config.fusion):
         judges = {f: fitted(cls, np.asarray(folds != f)) for f in usable}
-        parts = [_judge(c.retriever(reference), queries, positive, folds == f, f) for f, c in judges.items()]
+        parts = [_judge(c.retriever(reference), queries, positive, may, folds == f, f) for f, c in judges.items()]
         trials.append((judges, [judgement for part in parts for judgement in part]))
     if not trials[0][1]:
         raise Any2AnyError(
@@ -127,20 +131,22 @@ def calibrate(
     best = _chosen(table)
     table[best]["chosen"] = True
     judges, judgements = trials[best]
-    absent = positive if hidden is None else hidden | positive
-    outside = [_unmapped(c.retriever(reference), queries, positive, absent, folds == f, f) for f, c in judges.items()]
+    seen = may & ~(positive if hidden is None else hidden | positive)
+    outside = [_unmapped(c.retriever(reference), queries, positive, seen, folds == f, f) for f, c in judges.items()]
     events = [*(j.event for j in judgements), *(event for part in outside for event in part)]
     kept = fitted(type(judges[usable[0]].fusion), np.asarray(positive.any(axis=1)))
     return replace(
         kept,
         confidence=confidence.fit(events, promises),
         table=table,
-        familiarity=_familiarity(matrix, queries.take(positive.any(axis=1))),
+        familiarity=_familiarity(matrix, queries, may, np.flatnonzero(positive.any(axis=1))),
     )
 
 
-def _familiarity(matrix: SimilarityMatrix, queries: ObservationSet) -> Familiarity:
-    best = np.concatenate([familiarity(matrix(queries.take([i]))) for i in range(len(queries))])
+def _familiarity(
+    matrix: SimilarityMatrix, queries: ObservationSet, allowed: Flags, rows: NDArray[np.intp]
+) -> Familiarity:
+    best = np.concatenate([familiarity(matrix(queries.take([i]))[:, allowed[i]]) for i in rows])
     return Familiarity.fit(dict(zip(matrix.query_modalities, best.T.astype(np.float64), strict=True)))
 
 
@@ -162,14 +168,16 @@ def _fusions(choice: str) -> list[type[Any]]:
 
 
 def _matrices(
-    matrix: SimilarityMatrix, queries: ObservationSet, positive: Flags, config: CalibrationConfig
+    matrix: SimilarityMatrix, queries: ObservationSet, positive: Flags, allowed: Flags, config: CalibrationConfig
 ) -> tuple[NDArray[np.float32], Flags]:
     """Return similarities (Q, R', Mq, Mr) and labels (Q, R'): every right reference, and others drawn at random."""
     right = positive.any(axis=0)
     room = max(0, config.max_pairs // max(len(queries), 1) - right.sum())
     others = np.random.default_rng(config.seed).permutation(np.flatnonzero(~right))[:room]
     kept = np.sort(np.concatenate([np.flatnonzero(right), others]))
-    return np.concatenate([matrix(queries.take([i]))[:, kept] for i in range(len(queries))]), positive[:, kept]
+    similarity = np.concatenate([matrix(queries.take([i]))[:, kept] for i in range(len(queries))])
+    similarity[~allowed[:, kept]] = np.nan
+    return similarity, positive[:, kept]
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,24 +189,26 @@ class Judgement:
     candidates: int
 
 
-def _judge(retriever: Retriever, queries: ObservationSet, positive: Flags, rows: Flags, fold: int) -> list[Judgement]:
+def _judge(
+    retriever: Retriever, queries: ObservationSet, positive: Flags, allowed: Flags, rows: Flags, fold: int
+) -> list[Judgement]:
     """Return what becomes of the chosen queries under each availability pattern."""
     judged = []
-    for query in evaluation.scored(retriever, queries, positive.any(axis=1) & rows):
+    for query in evaluation.scored(retriever, queries, positive.any(axis=1) & rows, allowed):
         found, candidates = retriever.candidates(query.similarity, query.scores, query.pattern, 1)
         if len(found):
             right = positive[query.row]
             event = Event(pattern_name(query.pattern), candidates, right[found], fold)
-            judged.append(Judgement(event, int(right.sum()), len(right)))
+            judged.append(Judgement(event, int(right.sum()), int(allowed[query.row].sum())))
     return judged
 
 
 def _unmapped(
-    retriever: Retriever, queries: ObservationSet, positive: Flags, hidden: Flags, rows: Flags, fold: int
+    retriever: Retriever, queries: ObservationSet, positive: Flags, seen: Flags, rows: Flags, fold: int
 ) -> list[Event]:
-    """Return what becomes of the same queries where the references at their places are hidden (Q, R)."""
+    """Return what becomes of the same queries where only the references seen (Q, R) are in the map."""
     events = []
-    for query in evaluation.scored(retriever, queries, positive.any(axis=1) & rows, ~hidden):
+    for query in evaluation.scored(retriever, queries, positive.any(axis=1) & rows, seen):
         found, candidates = retriever.candidates(query.similarity, query.scores, query.pattern, 1)
         if len(found):
             nothing = np.zeros(len(found), dtype=bool)

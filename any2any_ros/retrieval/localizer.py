@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from any2any_ros import encoders
-from any2any_ros.config import AliveConfig
+from any2any_ros.config import AliveConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.methods.bayes_filter import BayesFilter
 from any2any_ros.methods.drift import DriftTest, Familiarity
 from any2any_ros.observation import Embedding, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Encoder
@@ -22,8 +26,15 @@ Timeouts = Callable[[Iterable[str]], Mapping[str, float]]  # modalities -> sourc
 class Localizer:
     """Answers from whatever is alive. Times are ns of the robot's clock. Raises Any2AnyError on unusable input."""
 
-    def __init__(self, alive: AliveConfig, k: int, same_place: float) -> None:
-        self._alive, self._k, self._same_place = alive, k, same_place
+    def __init__(
+        self,
+        alive: AliveConfig,
+        ranking: RetrievalConfig,
+        same_place: float,
+        odometry: Callable[[int], NDArray[np.float64] | None] = lambda stamp_ns: None,
+    ) -> None:
+        """odometry: stamp -> pose of the robot (4, 4) in its odometry's frame, None where it is not known."""
+        self._alive, self._ranking, self._same_place, self._odometry = alive, ranking, same_place, odometry
         self.close()
 
     def close(self) -> None:
@@ -33,6 +44,8 @@ class Localizer:
         self.calibrated = False
         self.drift = DriftTest(Familiarity({}))
         self._last = ""  # id of the best match of the last ranking
+        self._belief: BayesFilter | None = None
+        self._pose: NDArray[np.float64] | None = None  # by odometry, at the last ranking
         self.folder: Path | None = None
         self.assembler = Assembler(self._alive)
         self.alive: tuple[str, ...] = ()
@@ -43,6 +56,9 @@ class Localizer:
         self.reference, self.retriever, calibration = open_map(folder, self._same_place)
         self.calibrated = calibration is not None
         self.drift, self._last = DriftTest(calibration.familiarity if calibration else Familiarity({})), ""
+        self._belief, self._pose = None, None
+        if self._ranking.filter == "bayes" and self.calibrated:
+            self._belief = BayesFilter(self.reference.places.poses, self.retriever.same_place)
         known = self.reference.encoders
         self.assembler = Assembler(self._alive, timeouts(known), known)
         self.folder, self._text = folder, None
@@ -63,7 +79,7 @@ class Localizer:
         before, self.alive = self.alive, self.assembler.alive(now_ns)
         died, came = sorted(set(before) - set(self.alive)), sorted(set(self.alive) - set(before))
         silent = bool(died) and not self.alive
-        return died, came, [self._ranked(Observation({}, now_ns))] if silent else []
+        return died, came, [self._streamed(Observation({}, now_ns))] if silent else []
 
     def asked(self, given: Iterable[Embedding], text: str, now_ns: int) -> Observation:
         """Return what a request names: its embeddings and its text, or else what is alive now."""
@@ -85,19 +101,39 @@ class Localizer:
         assert self.retriever is not None
         self.retriever.add(place)
         self.reference = reference
+        if self._belief is not None:
+            self._belief.add(place.poses)
+
+    def forget(self) -> None:
+        """Hear every sensor afresh: the clock has jumped."""
+        self.assembler.reset()
+        self._pose = None
+        if self._belief is not None:
+            self._belief.reset()
+
+    def _motion(self, stamp_ns: int) -> NDArray[np.float64] | None:
+        """Return how the robot has moved since the last ranking (4, 4), in its own frame; None where unknown."""
+        before, self._pose = self._pose, self._odometry(stamp_ns) if self._belief is not None else None
+        return None if before is None or self._pose is None else np.asarray(np.linalg.inv(before) @ self._pose)
 
     def _streamed(self, observation: Observation) -> Ranking:
         """Rank what the sensors say now, and note whether they find the map as familiar as they did."""
-        ranking = self._ranked(observation)
+        ranking = self._ranked(observation, 0, self._belief, self._motion(observation.stamp_ns))
         # A robot that stands still sees one place many times: that is one observation of it.
         if ranking.matches and ranking.matches[0].id != self._last:
             self._last = ranking.matches[0].id
             self.drift.update(dict(zip(ranking.modalities, ranking.familiarity, strict=True)))
         return ranking
 
-    def _ranked(self, observation: Observation, k: int = 0) -> Ranking:
+    def _ranked(
+        self,
+        observation: Observation,
+        k: int = 0,
+        belief: BayesFilter | None = None,
+        motion: NDArray[np.float64] | None = None,
+    ) -> Ranking:
         assert self.retriever is not None
-        return self.retriever.rank(observation, k or self._k)
+        return self.retriever.rank(observation, k or self._ranking.k, belief, motion)
 
     def _map(self) -> ReferenceMap:
         if self.reference is None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros.methods.bayes_filter import BayesFilter, Filtered
 from any2any_ros.methods.confidence import Candidates, Confidence
 from any2any_ros.observation import Match, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Alignment, Fusion, Imputer
@@ -59,10 +60,18 @@ class Retriever:
             return similarity, np.full(similarity.shape[:2], np.nan)
         return similarity, np.asarray(self.fusion.score(similarity), dtype=np.float64)
 
-    def rank(self, observation: Observation, k: int = 5) -> Ranking:
+    def rank(
+        self,
+        observation: Observation,
+        k: int = 5,
+        belief: BayesFilter | None = None,
+        motion: NDArray[np.float64] | None = None,
+    ) -> Ranking:
         """Return the k best references; none when nothing of the observation can be compared.
 
-        Raises Any2AnyError when a vector has another dimension than the map's.
+        belief: what the rankings before say, where the map is calibrated; it takes this one's evidence. motion (4, 4):
+        since then, in the robot's frame, where it is known. Raises Any2AnyError when a vector has another dimension
+        than the map's.
         """
         seen = tuple(m for m in self.modalities if m in observation.embeddings)
         missing = tuple(m for m in self.modalities if m not in observation.embeddings)
@@ -74,6 +83,11 @@ class Retriever:
             probability = self.confidence.probability(candidates, seen)
             accepted = self.confidence.accepts(candidates, seen)
             inside = rows[: self.confidence.place_set(candidates, seen)]
+        if belief is not None and self.confidence is not None:
+            log_posterior = self.confidence.temperature * candidates.scores
+            followed = belief.update(rows, log_posterior, motion, float(probability[0]) if len(best) else np.nan)
+            best, probability, agrees = self._followed(followed, rows, candidates, k)
+            accepted = accepted and agrees
         return Ranking(
             self._matches(best, probability, scores, self._explained(similarity, best, seen)),
             seen,
@@ -86,6 +100,22 @@ class Retriever:
             tuple(observation.stamps_ns.get(m, observation.stamp_ns) for m in seen),
             tuple(familiarity(similarity)[self._columns(seen)].tolist()),
         )
+
+    def _followed(
+        self, followed: Filtered, rows: NDArray[np.intp], candidates: Candidates, k: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64], bool]:
+        """Return the matches as the past sees them, their probabilities, and whether the present alone agrees.
+
+        The past can put another place first, but what is accepted, the present alone must have proven.
+        """
+        if len(rows) == 0:
+            return rows, np.empty(0), False
+        order = np.argsort(-followed.log_posterior, kind="stable")
+        best = np.concatenate([[followed.best], rows[order][rows[order] != followed.best]])[:k].astype(np.intp)
+        mass = dict(zip(rows.tolist(), np.exp(followed.log_posterior).tolist(), strict=True))
+        probability = np.array([mass.get(int(row), 0.0) for row in best])
+        probability[0] = followed.probability
+        return best, np.minimum.accumulate(probability), bool(candidates.near[0][rows == followed.best].any())
 
     def candidates(
         self, similarity: NDArray[np.float32], scores: NDArray[np.float64], seen: tuple[str, ...], k: int

@@ -34,13 +34,21 @@ class Outcome:
 
 
 def outcomes(
-    retriever: Retriever, queries: ObservationSet, positive: Flags, asked: Flags, misses: Sequence[float]
+    retriever: Retriever,
+    queries: ObservationSet,
+    positive: Flags,
+    asked: Flags,
+    misses: Sequence[float],
+    allowed: Flags | None = None,
 ) -> list[Outcome]:
-    """Return what becomes of the queries asked (Q,) under every pattern; positive (Q, R). Needs a calibrated map."""
+    """Return what becomes of the queries asked (Q,) under every pattern. Needs a calibrated map.
+
+    positive (Q, R): the right references; allowed (Q, R): those that may answer, all where it is None.
+    """
     trust = retriever.confidence
     assert trust is not None
     found = []
-    for query in evaluation.scored(retriever, queries, asked):
+    for query in evaluation.scored(retriever, queries, asked, allowed):
         rows, candidates = retriever.candidates(query.similarity, query.scores, query.pattern, 1)
         if len(rows) == 0:
             continue
@@ -49,7 +57,7 @@ def outcomes(
         found.append(
             Outcome(
                 pattern_name(query.pattern),
-                float(positive[query.row].mean()),
+                float(positive[query.row].sum() / (~np.isnan(query.scores)).sum()),
                 bool(right[0]),
                 float(trust.probability(candidates, query.pattern)[0]),
                 trust.accepts(candidates, query.pattern),

@@ -165,7 +165,7 @@ def test_wrong_pairs_are_drawn_and_right_ones_all_kept():
     positive = positive & (np.arange(60) < 20)
     matrix = calibration.SimilarityMatrix(reference.places, calibration.same_modality(("good",)))
     half = CalibrationConfig(max_pairs=60 * 30)
-    similarity, labels = calibration._matrices(matrix, queries, positive, half)
+    similarity, labels = calibration._matrices(matrix, queries, positive, np.ones_like(positive), half)
     assert similarity.shape == (60, 30, 1, 1) and labels.shape == (60, 30)
     assert labels.sum() == 20
     # What is kept is what the whole matrix says of these references, in their order.
@@ -174,7 +174,9 @@ def test_wrong_pairs_are_drawn_and_right_ones_all_kept():
     columns = apart.argmin(axis=0)
     assert apart.min(axis=0).max() < 1e-5 and (np.diff(columns) > 0).all() and set(range(20)) <= set(columns)
     np.testing.assert_array_equal(labels, positive[:, columns])
-    np.testing.assert_array_equal(similarity, calibration._matrices(matrix, queries, positive, half)[0])
+    np.testing.assert_array_equal(
+        similarity, calibration._matrices(matrix, queries, positive, np.ones_like(positive), half)[0]
+    )
 
 
 def test_too_few_stretches_are_refused():
@@ -291,3 +293,24 @@ def test_the_saved_table_is_plain_json(fitted, tmp_path):
     save(fitted[2], tmp_path)
     header = json.loads((tmp_path / "calibration" / "calibration.json").read_text())
     assert header["fusion"] == fitted[2].fusion.plug and len(header["table"]) == len(FUSIONS)
+
+
+def test_a_drive_calibrates_the_map_made_from_itself():
+    """References too near along the path may not answer: it is as if each query's map lacked them."""
+    reference, _, _, folds = drive(NOISE)
+    queries = ObservationSet(
+        {m: v + 0.3 * np.random.default_rng(1).normal(size=v.shape) for m, v in reference.places.embeddings.items()},
+        reference.places.poses,
+        reference.places.ids,
+    )
+    twice = np.tile(np.eye(30, dtype=bool), (2, 2))  # the second half drives the first again
+    allowed = ~np.eye(60, dtype=bool)
+    places = ObservationSet(
+        {m: np.concatenate([v[:30], v[:30]]) for m, v in queries.embeddings.items()}, queries.poses, queries.ids
+    )
+    found = calibrate(
+        ReferenceMap(places, reference.encoders, "town"), places, twice, folds, 5.0, promises=PROMISES, allowed=allowed
+    )
+    everything = next(row for row in found.table if row["chosen"])["patterns"]["fair+good+useless"]
+    # of 59 references that may answer one is right, and it is the query's very copy; its own row never answers
+    assert everything["chance@1"] == pytest.approx(1 / 59) and everything["recall@1"] == 1.0

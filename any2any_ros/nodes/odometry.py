@@ -1,0 +1,55 @@
+"""Where the robot was by its odometry, at any recent stamp."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from nav_msgs.msg import Odometry
+from numpy.typing import NDArray
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from scipy.spatial.transform import Rotation
+
+from any2any_ros.nodes import messages
+from any2any_ros.samples import NS
+
+KEPT = 1000  # messages: ten seconds and more at 100 Hz
+NEAR = int(0.5 * NS)  # a message farther from a stamp than this says nothing about it
+
+
+class OdometryBuffer:
+    """Keeps what comes on a topic; `pose` finds the message nearest to a stamp."""
+
+    def __init__(self, node: Node) -> None:
+        self._poses: deque[tuple[int, NDArray[np.float64]]] = deque(maxlen=KEPT)
+        self._node, self._subscription = node, None  # type: Node, Subscription | None
+
+    def open(self, topic: str) -> None:
+        """Listen to a topic; to none where it is empty."""
+        if topic:
+            self._subscription = self._node.create_subscription(Odometry, topic, self._receive, qos_profile_sensor_data)
+
+    def close(self) -> None:
+        """Stop listening, and forget."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+        self._subscription = None
+        self._poses.clear()
+
+    def pose(self, stamp_ns: int) -> NDArray[np.float64] | None:
+        """Return the robot's pose (4, 4) in its odometry's frame; None without a message near that stamp."""
+        nearest = min(self._poses, key=lambda item: abs(item[0] - stamp_ns), default=None)
+        return None if nearest is None or abs(nearest[0] - stamp_ns) > NEAR else nearest[1]
+
+    def _receive(self, message: Odometry) -> None:
+        p, q = message.pose.pose.position, message.pose.pose.orientation
+        rotation, position = np.array([q.x, q.y, q.z, q.w]), np.array([p.x, p.y, p.z])
+        if not np.isfinite(position).all() or not np.isfinite(rotation).all() or not rotation.any():
+            return  # a driver that has lost itself
+        pose = np.eye(4)
+        pose[:3, :3], pose[:3, 3] = Rotation.from_quat(rotation).as_matrix(), position
+        stamp = messages.time_ns(message.header.stamp)
+        if self._poses and stamp < self._poses[-1][0]:  # the clock has jumped back
+            self._poses.clear()
+        self._poses.append((stamp, pose))
