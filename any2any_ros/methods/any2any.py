@@ -119,7 +119,8 @@ def _combine(p: Floats, how: str) -> Float64:
 
 def _pattern(similarity: Floats) -> NDArray[np.int64]:
     """Return which pairs are observed (..., Mq, Mr) as one integer (...,)."""
-    seen = ~np.isnan(similarity.reshape(*similarity.shape[:-2], -1))
+    *rows, queries, references = similarity.shape
+    seen = ~np.isnan(similarity.reshape(*rows, queries * references))
     return np.asarray(seen @ (1 << np.arange(seen.shape[-1], dtype=np.int64)))
 
 

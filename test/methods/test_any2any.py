@@ -216,3 +216,11 @@ def test_shapes_that_do_not_fit_are_refused():
     theta, label = random_set(0, 20)
     with pytest.raises(Any2AnyError, match="Calibrate again"):
         calibrate(theta, label).score(np.zeros((4, 3, 3)))
+
+
+def test_an_empty_map_has_no_scores_whatever_stage_2_is_fitted_on():
+    draw = np.random.default_rng(0)
+    similarity, positive = draw.normal(size=(600, 2, 2)), draw.random(600) < 0.5
+    for by_availability in (False, True):
+        fitted = calibrate(similarity, positive, by_availability=by_availability)
+        assert fitted.score(np.empty((0, 2, 2))).shape == (0,)
