@@ -66,6 +66,9 @@ def test_a_drive_is_judged_against_a_map(any2any, laps, town_map, tmp_path):
     found = groups_of(tmp_path / "f.json")
     assert len(found) == 15 and found["camera+lidar"]["queries"] == 48
     assert found["camera+lidar"]["chance@1"] == pytest.approx(1 / 24) and found["camera+lidar"]["recall@1"] > 0.9
+    trust = {row["pattern"]: row for row in json.loads((tmp_path / "f.json").read_text())["trust"]}
+    assert set(trust) == set(found) and trust["lidar"]["recall@1"] == found["lidar"]["recall@1"]
+    assert trust["camera+lidar"]["coverage@0.9"] > 0.8 and "how true its numbers are" in done.out
 
 
 def test_what_is_right_can_be_told(any2any, laps, town_map, tmp_path):

@@ -55,3 +55,13 @@ def test_fusions_are_listed_best_first():
     lines = _tables.fusions(rows).split("\n")[2:]
     assert [line.split()[0] for line in lines] == ["mixture", "mean"]
     assert lines[0].endswith("yes") and not lines[1].endswith("yes")
+
+
+def test_trust_shows_coverage_and_size_for_every_level():
+    row = {
+        "pattern": "lidar", "queries": 9, "mean_probability": 0.5, "recall@1": 0.6, "expected_calibration_error": 0.05,
+        "accepted": 0.0, "accepted_precision": None, "coverage@0.9": 0.91, "size@0.9": 3.5,
+    }  # fmt: skip
+    heading, _, line = _tables.trust([row]).split("\n")
+    assert " ".join(heading.split()).endswith("accepted precision cover@0.9 set@0.9")
+    assert line.split() == ["lidar", "9", "0.500", "0.600", "0.050", "0.000", "-", "0.910", "3.500"]
