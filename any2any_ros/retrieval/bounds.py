@@ -71,6 +71,11 @@ class Bound:
 Bounder = Callable[[Sequence[PairQuery], Flags, Float64], Bound]
 
 
+def can_be_bounded(fusion: Fusion) -> bool:
+    """Whether `bounder` knows this fusion."""
+    return isinstance(fusion, Any2Any | LikelihoodRatio)
+
+
 def bounder(fusion: Fusion) -> Bounder:
     """Return what makes the bound of a query: (its pairs, patterns (P, C), longest vectors (C,)) -> Bound.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,24 @@ from any2any_ros.methods.bayes_filter import BayesFilter, Filtered
 from any2any_ros.methods.confidence import Candidates, Confidence
 from any2any_ros.observation import Match, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Alignment, Fusion, Imputer
+from any2any_ros.retrieval.bounds import can_be_bounded
+from any2any_ros.retrieval.large_map import LargeMap
 from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix
 
 CANDIDATES = 1000  # references that a probability and a place set look at
+LARGE = 50_000  # places from which a map is searched by bounds instead of whole (docs/scale.md)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The best references for one query, best first: rows (S,), similarities (S, Mq, Mr) and fused scores (S,); what
+    each pair says of the first K (K, Mq, Mr), and how alike each sensor finds its best reference (Mq,)."""
+
+    rows: NDArray[np.intp]
+    similarity: NDArray[np.float32]
+    scores: NDArray[np.float64]
+    explained: NDArray[np.float64]
+    familiarity: NDArray[np.float32]
 
 
 class Retriever:
@@ -30,19 +46,36 @@ class Retriever:
     ) -> None:
         """same_place: references of a place set farther apart than this, in metres, are distinct places."""
         self.reference = reference
-        self.similarity = SimilarityMatrix(reference, alignments)
+        self._alignments = alignments
         self.fusion, self.imputer, self.confidence = fusion, imputer, confidence
         self.same_place = same_place
+        large = len(reference) >= LARGE and can_be_bounded(fusion)
+        self._large = LargeMap(reference, alignments, fusion) if large else None
+        self._matrix = None if large else SimilarityMatrix(reference, alignments)
+
+    @property
+    def similarity(self) -> SimilarityMatrix:
+        """Return what compares queries with every reference; of a large map it is built only when asked for."""
+        if self._matrix is None:
+            self._matrix = SimilarityMatrix(self.reference, self._alignments)
+        return self._matrix
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """Return the modalities that can be asked for."""
-        return self.similarity.query_modalities
+        return self._large.query_modalities if self._large is not None else self.similarity.query_modalities
+
+    @property
+    def reference_modalities(self) -> tuple[str, ...]:
+        """Return the modalities of the map that can be compared with."""
+        return self._large.reference_modalities if self._large is not None else self.similarity.reference_modalities
 
     def add(self, places: ObservationSet) -> None:
         """Append references; they are found from the next ranking on."""
         self.reference = ObservationSet.concatenate([self.reference, places])
-        self.similarity.add(places)
+        for index in (self._large, self._matrix):
+            if index is not None:
+                index.add(places)
 
     def scores(
         self, queries: ObservationSet, allowed: NDArray[np.bool_] | None = None
@@ -75,8 +108,8 @@ class Retriever:
         """
         seen = tuple(m for m in self.modalities if m in observation.embeddings)
         missing = tuple(m for m in self.modalities if m not in observation.embeddings)
-        similarity, scores = (batch[0] for batch in self.scores(observation.as_set()))
-        rows, candidates = self.candidates(similarity, scores, seen, k)
+        found = self._look(observation, k)
+        rows, candidates = found.rows, self._compared(found.rows, found.similarity, found.scores, seen, k)
         best = rows[:k]
         probability, accepted, inside = np.full(len(best), np.nan), False, rows[:0]
         if self.confidence is not None and len(best):
@@ -89,17 +122,32 @@ class Retriever:
             best, probability, agrees = self._followed(followed, rows, candidates, k)
             accepted = accepted and agrees
         return Ranking(
-            self._matches(best, probability, scores, self._explained(similarity, best, seen)),
+            self._matches(best, probability, found, seen),
             seen,
             missing,
             accepted,
             tuple(self.reference.ids[i] for i in inside),
             observation.stamp_ns,
             self._spread(inside) > self.same_place,
-            self.similarity.reference_modalities,
+            self.reference_modalities,
             tuple(observation.stamps_ns.get(m, observation.stamp_ns) for m in seen),
-            tuple(familiarity(similarity)[self._columns(seen)].tolist()),
+            tuple(found.familiarity[self._columns(seen)].tolist()),
         )
+
+    def _look(self, observation: Observation, k: int) -> Found:
+        """Find the references that a ranking, its probability and its place set look at."""
+        wanted = max(k, CANDIDATES)
+        if self._large is None:
+            every, scores = (batch[0] for batch in self.scores(observation.as_set()))
+            rows = top_k(scores, wanted)
+            # Explained among all references: some fusions (mixture) weigh one against the others.
+            explained = self._explained(every)[rows[:k]]
+            return Found(rows, every[rows], scores[rows], explained, familiarity(every))
+        if self.imputer is not None:
+            observation = self.imputer.impute(observation.as_set()).observation(0)
+        rows, best = self._large.top_k(observation, wanted)
+        similarity = self._large.similarity(observation, rows).astype(np.float32)
+        return Found(rows, similarity, best, self._explained(similarity)[:k], familiarity(similarity))
 
     def _followed(
         self, followed: Filtered, rows: NDArray[np.intp], candidates: Candidates, k: int
@@ -125,38 +173,45 @@ class Retriever:
         similarity (R, Mq, Mr) and scores (R,) of one query, as `scores` gives them; seen: its modalities.
         """
         rows = top_k(scores, max(k, CANDIDATES))
+        return rows, self._compared(rows, similarity[rows], scores[rows], seen, k)
+
+    def _compared(
+        self,
+        rows: NDArray[np.intp],
+        similarity: NDArray[np.float32],
+        scores: NDArray[np.float64],
+        seen: tuple[str, ...],
+        k: int,
+    ) -> Candidates:
+        """Return what the confidence needs of these rows, best first, with their similarities and scores."""
         ground = self.reference.poses[rows, :2, 3]
         apart = np.linalg.norm(ground[:k, None] - ground[None], axis=2)
         near = (apart < self.same_place) | (np.arange(len(rows)) == np.arange(len(rows[:k]))[:, None])
         # fmax ignores NaN where it can: of several pairs, a sensor's best one counts
-        every = np.fmax.reduce(similarity[rows], axis=-1, initial=np.nan)[:, self._columns(seen)].astype(np.float64)
+        every = np.fmax.reduce(similarity, axis=-1, initial=np.nan)[:, self._columns(seen)].astype(np.float64)
         alike, rival = every[:k], np.fmax.reduce(np.where(near[..., None], np.nan, every), axis=1, initial=np.nan)
-        return rows, Candidates(scores[rows], near, alike, alike - rival)
+        return Candidates(scores, near, alike, alike - rival)
 
     def _columns(self, seen: tuple[str, ...]) -> list[int]:
         return [self.modalities.index(m) for m in seen]
 
     def _matches(
-        self,
-        rows: NDArray[np.intp],
-        probability: NDArray[np.float64],
-        scores: NDArray[np.float64],
-        pairs: NDArray[np.float64],
+        self, rows: NDArray[np.intp], probability: NDArray[np.float64], found: Found, seen: tuple[str, ...]
     ) -> tuple[Match, ...]:
-        ids, poses = self.reference.ids, self.reference.poses
-        return tuple(
-            Match(ids[row], float(p), float(scores[row]), poses[row], pair)
-            for row, p, pair in zip(rows, probability, pairs, strict=True)
-        )
+        ids, poses, at = self.reference.ids, self.reference.poses, {int(r): i for i, r in enumerate(found.rows)}
+        pairs = found.explained[:, self._columns(seen)]
+        unknown = np.full((len(seen), len(self.reference_modalities)), np.nan)
+        matches = []
+        for row, p in zip(rows.tolist(), probability.tolist(), strict=True):
+            i = at.get(row, len(found.rows))  # the past can name a place that the present does not
+            score = float(found.scores[i]) if i < len(found.rows) else float("nan")
+            matches.append(Match(ids[row], p, score, poses[row], pairs[i] if i < len(pairs) else unknown))
+        return tuple(matches)
 
-    def _explained(
-        self, similarity: NDArray[np.float32], rows: NDArray[np.intp], seen: tuple[str, ...]
-    ) -> NDArray[np.float64]:
-        """Return what each pair says about each match (K, Mq seen, Mr), where the fusion can tell."""
+    def _explained(self, similarity: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what each pair says about each reference (..., Mq, Mr), where the fusion can tell."""
         explain = getattr(self.fusion, "pair_probability", None)
-        # Explained among all references: some fusions (mixture) weigh one against the others.
-        p = np.full(similarity[rows].shape, np.nan) if explain is None else explain(similarity)[rows]
-        return np.asarray(p[:, self._columns(seen)])
+        return np.full(similarity.shape, np.nan) if explain is None else np.asarray(explain(similarity))
 
     def _spread(self, rows: NDArray[np.intp]) -> float:
         """Return how far the places `rows` lie from the first of them, at most, in metres."""

@@ -2,17 +2,23 @@
 
     any2any calibrate MAP KITTI --sequence 01
 
-The drive must not be the one the map was made from, and the places you test on later should not be in it. It is
-split by place into folds, and each is judged by fusions fitted on the others. The table is kept with the map.
+Best is another drive than the one the map was made from. With that one (and its --keyframe) only its loops teach
+anything: frames nearer than the path gap do not answer each other. The places you test on later should not be in it.
+It is split by place into folds, and each is judged by fusions fitted on the others. The table is kept with the map.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import splits
+from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods.confidence import ConfidenceConfig
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import calibration, reference_map
@@ -28,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("map", metavar="MAP", type=Path, help="folder of the map")
     _sources.add_source_arguments(parser)
     parser.add_argument("--hit-radius", type=float, metavar="METRES", help="a match this near is right")
+    parser.add_argument(
+        "--keyframe", type=float, metavar="METRES", help="distance between two frames used (default: the data's custom)"
+    )
     _arguments.add_settings(parser, CalibrationConfig)
     _arguments.add_settings(parser, ConfidenceConfig)
 
@@ -36,8 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
     reference = reference_map.load(arguments.map)
     source = _sources.open_from(arguments)
     encoders = map_encoders(reference, source.modalities)
-    queries = source.observe(encoders, source.place.keyframe, _arguments.bar)
-    place = source.place if arguments.hit_radius is None else PlaceConfig(arguments.hit_radius)
+    given = {n: getattr(arguments, n) for n in ("hit_radius", "keyframe") if getattr(arguments, n) is not None}
+    place = replace(source.place, **given)
+    queries = source.observe(encoders, place.keyframe, _arguments.bar)
     fitted = fit(
         reference, queries, place,
         _arguments.settings(arguments, CalibrationConfig), _arguments.settings(arguments, ConfidenceConfig),
@@ -58,4 +68,19 @@ def fit(
     right = splits.positives(queries.poses, reference.places.poses, place.hit_radius)
     hidden = splits.positives(queries.poses, reference.places.poses, OUTSIDE * place.hit_radius)
     folds = splits.blocks(queries.poses, STRETCH, FOLDS)
-    return calibration.calibrate(reference, queries, right, folds, place.hit_radius, config, promises, hidden)
+    allowed = _allowed(reference, queries, place)
+    return calibration.calibrate(reference, queries, right, folds, place.hit_radius, config, promises, hidden, allowed)
+
+
+def _allowed(reference: ReferenceMap, queries: ObservationSet, place: PlaceConfig) -> NDArray[np.bool_] | None:
+    """Return which references may answer (Q, R), where the drive is the map's own: a frame would find itself."""
+    own = len(set(queries.ids) & set(reference.places.ids))
+    if own == 0:
+        return None
+    if queries.ids != reference.places.ids:
+        raise Any2AnyError(
+            f"Cannot calibrate map '{reference.name}' with this drive",
+            f"{own} of its {len(queries)} frames are places of the map, and would find themselves",
+            "Give another drive, or the map's own with the --keyframe it was made with",
+        )
+    return splits.same_drive(queries.poses, place.path_gap)

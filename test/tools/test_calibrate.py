@@ -51,6 +51,18 @@ def test_what_is_near_can_be_told(any2any, laps, town_map, tmp_path):
     assert np.isclose(header["table"][0]["chance@1"], 3 / 24)  # the place itself and its two neighbours
 
 
+def test_the_map_s_own_drive_teaches_by_its_loops_alone(any2any, refused, laps, tmp_path):
+    """Lap 02 drives the ring twice; a frame must not find itself, or everything would look certain."""
+    folder = tmp_path / "map"
+    assert any2any("build-map", laps, folder, "--sequence", "02").code == 0
+    done = any2any("calibrate", folder, laps, "--sequence", "02", "--fusion", "raw_mean")
+    assert done.code == 0, done.err
+    table = json.loads((folder / "calibration" / "calibration.json").read_text())["table"]
+    # of 48 frames those within the path gap may not answer, and one of the others is the place driven before
+    assert 1 / 48 < table[0]["patterns"]["lidar"]["chance@1"] < 1 / 24 and table[0]["recall@1"] > 0.9
+    assert "would find themselves" in refused("calibrate", folder, laps, "--sequence", "02", "--keyframe", 15)
+
+
 def test_bad_inputs_are_refused_in_one_line(refused, laps, town_map, tmp_path):
     assert "build-map DRIVE MAP" in refused("calibrate", tmp_path, laps, "--sequence", "01")
     assert "There is no" in refused("calibrate", town_map, tmp_path / "absent")
