@@ -1,7 +1,7 @@
 """What each part of the laser scan descriptor is worth: python benchmarks/laser_ablation.py LOG...
 
 Protocol: keyframes 0.5 m of driving apart; each asks all others of its log more than 20 m away along the path
-("all"), or those of them that came before it ("earlier", as in METHODS.md, section 7); a hit is nearer than
+("all"), or those of them that came before it ("earlier", as published raw-scan figures have it); a hit is nearer than
 2 m; only queries that have one to find count.
 """
 

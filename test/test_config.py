@@ -86,6 +86,6 @@ def test_settings_cannot_be_changed_afterwards():
 
 
 def test_the_documented_defaults_hold():
-    """Figures that DESIGN.md and the literature fix: a change here is a decision, not a slip."""
+    """Figures that the design and the literature fix: a change here is a decision, not a slip."""
     assert AliveConfig().source_timeout == 2.0  # Nav2's default
     assert PlaceConfig().hit_radius == 5.0

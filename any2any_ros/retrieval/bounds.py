@@ -6,7 +6,7 @@ below the reference's exact key, whatever the rounding, and the score is a monot
 whoever's key cannot reach the k-th score found so far is out, and only the others need be looked at exactly.
 
 - Any2Any: the key is F. A calibrator is a monotone staircase; its table holds an upper bound of p for each of 4096
-  bins of its range (METHODS.md, section 1). Stage 2 is a monotone function of F for each pattern of pairs.
+  bins of its range (docs/scale.md). Stage 2 is a monotone function of F for each pattern of pairs.
 - LikelihoodRatio: the key is the score. It is affine in each similarity, so all pairs of one column are one query
   vector, the sum of slope * query vector; intercepts depend on the pattern alone.
 """

@@ -7,7 +7,7 @@
    similarities; the best k of these are the answer. Nobody else can be in it, nor tie with it.
 
 Exact means: the rows, order and scores of ranking all references by `fusion.score` of float64 similarities of the
-stored vectors with the query's, ties by row. METHODS.md, section 1, "Top-k at scale".
+stored vectors with the query's, ties by row. docs/scale.md says why and what it costs.
 """
 
 from __future__ import annotations
