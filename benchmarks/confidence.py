@@ -203,7 +203,8 @@ def outside(laps: list[Laps]) -> list[dict[str, Any]]:
                     count[2 * i : 2 * i + 2] += 1, o.accepted
                     count[4] += i == 0 and o.accepted and o.right
         for pattern, (inside_n, inside_yes, outside_n, outside_yes, right) in counts.items():
-            rates = [inside_yes / inside_n, right / max(inside_yes, 1), outside_yes / outside_n, outside_n]
+            precision = right / inside_yes if inside_yes else np.nan
+            rates = [inside_yes / inside_n, precision, outside_yes / outside_n, outside_n]
             found.setdefault(pattern, []).append(rates)
     rows = []
     for pattern, runs in sorted(found.items(), key=lambda item: (item[0].count("+"), item[0])):
@@ -211,7 +212,7 @@ def outside(laps: list[Laps]) -> list[dict[str, Any]]:
         rows.append({
             "pattern": pattern, "seeds": len(runs), "unmapped_queries": float(queries.mean()),
             "accepted_unmapped": float(unmapped.mean()), "accepted_unmapped_worst": float(unmapped.max()),
-            "accepted_mapped": float(mapped.mean()), "precision_mapped": float(precision.mean()),
+            "accepted_mapped": float(mapped.mean()), "precision_mapped": float(np.nanmean(precision)) if not np.isnan(precision).all() else None,
         })  # fmt: skip
     return rows
 

@@ -57,7 +57,7 @@ def outcomes(
         found.append(
             Outcome(
                 pattern_name(query.pattern),
-                float(positive[query.row].sum() / (~np.isnan(query.scores)).sum()),
+                _chance(positive[query.row], query.scores),
                 bool(right[0]),
                 float(trust.probability(candidates, query.pattern)[0]),
                 trust.accepts(candidates, query.pattern),
@@ -66,6 +66,12 @@ def outcomes(
             )
         )
     return found
+
+
+def _chance(positive: Flags, scores: Float64) -> float:
+    """Return the share of right ones among the references that could be compared."""
+    known = ~np.isnan(scores)
+    return float(positive[known].sum() / known.sum())
 
 
 def figures(found: Sequence[Outcome], misses: Sequence[float]) -> dict[str, Any]:

@@ -67,3 +67,8 @@ def test_every_query_is_judged_under_every_pattern():
     assert all(o.chance == pytest.approx(1 / 6) for o in found)
     nowhere = trust.outcomes(retriever, places, np.zeros((6, 6), dtype=bool), asked, (0.1,))
     assert not any(o.right or o.covered[0] for o in nowhere) and all(o.accepted for o in nowhere)
+
+
+def test_chance_is_of_what_can_be_compared():
+    right, scores = np.array([True, True, False, False, False]), np.array([0.5, np.nan, 0.1, np.nan, 0.2])
+    assert trust._chance(right, scores) == pytest.approx(1 / 3)
