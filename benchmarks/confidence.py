@@ -209,10 +209,11 @@ def outside(laps: list[Laps]) -> list[dict[str, Any]]:
     rows = []
     for pattern, runs in sorted(found.items(), key=lambda item: (item[0].count("+"), item[0])):
         mapped, precision, unmapped, queries = np.array(runs).T
+        known = precision[~np.isnan(precision)]
         rows.append({
             "pattern": pattern, "seeds": len(runs), "unmapped_queries": float(queries.mean()),
             "accepted_unmapped": float(unmapped.mean()), "accepted_unmapped_worst": float(unmapped.max()),
-            "accepted_mapped": float(mapped.mean()), "precision_mapped": float(np.nanmean(precision)) if not np.isnan(precision).all() else None,
+            "accepted_mapped": float(mapped.mean()), "precision_mapped": float(known.mean()) if len(known) else None,
         })  # fmt: skip
     return rows
 
