@@ -116,10 +116,11 @@ def calibrate(
         fusion = cls.fit(*_matrices(matrix, queries.take(rows), positive[rows], may[rows], config))
         return Calibration(fusion, None, fingerprints, same_place)
 
+    asked = {f: np.asarray(positive.any(axis=1) & (folds == f)) for f in usable}
     trials = []
     for cls in _fusions(config.fusion):
         judges = {f: fitted(cls, np.asarray(folds != f)) for f in usable}
-        parts = [_judge(c.retriever(reference), queries, positive, may, folds == f, f) for f, c in judges.items()]
+        parts = [_judge(c.retriever(reference), queries, asked[f], positive, may, f) for f, c in judges.items()]
         trials.append((judges, [judgement for part in parts for judgement in part]))
     if not trials[0][1]:
         raise Any2AnyError(
@@ -132,8 +133,8 @@ def calibrate(
     table[best]["chosen"] = True
     judges, judgements = trials[best]
     seen = may & ~(positive if hidden is None else hidden | positive)
-    outside = [_unmapped(c.retriever(reference), queries, positive, seen, folds == f, f) for f, c in judges.items()]
-    events = [*(j.event for j in judgements), *(event for part in outside for event in part)]
+    parts = [_judge(c.retriever(reference), queries, asked[f], positive, seen, f, False) for f, c in judges.items()]
+    events = [j.event for j in [*judgements, *(lost for part in parts for lost in part)]]
     kept = fitted(type(judges[usable[0]].fusion), np.asarray(positive.any(axis=1)))
     return replace(
         kept,
@@ -190,30 +191,24 @@ class Judgement:
 
 
 def _judge(
-    retriever: Retriever, queries: ObservationSet, positive: Flags, allowed: Flags, rows: Flags, fold: int
+    retriever: Retriever,
+    queries: ObservationSet,
+    asked: Flags,
+    positive: Flags,
+    allowed: Flags,
+    fold: int,
+    mapped: bool = True,
 ) -> list[Judgement]:
-    """Return what becomes of the chosen queries under each availability pattern."""
+    """Return what becomes of the queries asked (Q,) under each availability pattern, where only the references
+    allowed (Q, R) may answer; mapped: whether their places are among these."""
     judged = []
-    for query in evaluation.scored(retriever, queries, positive.any(axis=1) & rows, allowed):
+    for query in evaluation.scored(retriever, queries, asked, allowed):
         found, candidates = retriever.candidates(query.similarity, query.scores, query.pattern, 1)
         if len(found):
-            right = positive[query.row]
-            event = Event(pattern_name(query.pattern), candidates, right[found], fold)
+            right = positive[query.row] & mapped
+            event = Event(pattern_name(query.pattern), candidates, right[found], fold, mapped)
             judged.append(Judgement(event, int(right.sum()), int(allowed[query.row].sum())))
     return judged
-
-
-def _unmapped(
-    retriever: Retriever, queries: ObservationSet, positive: Flags, seen: Flags, rows: Flags, fold: int
-) -> list[Event]:
-    """Return what becomes of the same queries where only the references seen (Q, R) are in the map."""
-    events = []
-    for query in evaluation.scored(retriever, queries, positive.any(axis=1) & rows, seen):
-        found, candidates = retriever.candidates(query.similarity, query.scores, query.pattern, 1)
-        if len(found):
-            nothing = np.zeros(len(found), dtype=bool)
-            events.append(Event(pattern_name(query.pattern), candidates, nothing, fold, mapped=False))
-    return events
 
 
 def _row(plug: str, judgements: list[Judgement]) -> dict[str, Any]:

@@ -119,7 +119,9 @@ class Spy(RawMean):
 def test_no_query_is_judged_by_a_fusion_that_has_seen_its_place(monkeypatch):
     monkeypatch.setattr(calibration, "_fusions", lambda choice: [Spy])
     monkeypatch.setattr(Spy, "log", [])
-    monkeypatch.setattr(calibration, "_unmapped", lambda *arguments: [])  # a hidden place cannot be told by its score
+    # A hidden place cannot be told by its score.
+    judge = calibration._judge
+    monkeypatch.setattr(calibration, "_judge", lambda *given: judge(*given) if len(given) == 6 else [])
     reference, queries, positive, folds = drive({"good": 0.001})
     calibrate(reference, queries, positive, folds, 5.0, promises=PROMISES)
     *judges, kept = Spy.log
