@@ -111,12 +111,15 @@ def test_real_laser_log_ranks_the_same_through_ros_as_in_the_library(shared_data
     first, second = log.take(np.arange(len(log) // 2)), log.take(np.arange(len(log) // 2, len(log)))
     make_map(first, tmp_path / "map")
     # In the log's own time this would take minutes.
-    second = dataclasses.replace(second, stamps_ns=np.arange(1, len(second) + 1) * 40_000_000)
+    second = second.take(np.arange(120))
+    second = dataclasses.replace(second, stamps_ns=np.arange(1, len(second) + 1) * 100_000_000)
     run = live(second, tmp_path, rate=1.0, slop=0.01)
     rankings = {r.stamp_ns: r for r, _ in run.recording.rankings if r.modalities}
     _, retriever, _ = calibration.open_map(tmp_path / "map", 2.0)
     queries = encode(second, {"laser_scan": encoders.build("laser_scan")})
-    assert len(rankings) == len(second) > 100
-    for i, stamp in enumerate(second.stamps_ns):
-        expected = [m.id for m in retriever.rank(queries.observation(i), 5).matches]
-        assert [m.id for m in rankings[int(stamp)].matches] == expected
+    # An encoder keeps the newest scan only: on a busy machine one may be overtaken by the next. None is altered.
+    assert len(second) == 120 and len(rankings) >= 114
+    row = {int(stamp): i for i, stamp in enumerate(second.stamps_ns)}
+    for stamp, ranking in rankings.items():
+        expected = [m.id for m in retriever.rank(queries.observation(row[stamp]), 5).matches]
+        assert [m.id for m in ranking.matches] == expected
