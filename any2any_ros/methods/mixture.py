@@ -27,7 +27,7 @@ Floats = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
 Labels = NDArray[np.bool_]
 
-PAIRS, REFERENCES = (-2, -1), -3  # axes
+PAIRS = (-2, -1)  # axes
 LEAST = 0.02  # lapse; neighbouring frames are alike, and no calibration drive shows that a sensor never fails
 STEEPEST = 8.0  # a log slope beyond is a pair separated by luck
 STARTS = (0.0, 1.0, 2.0, 3.0, 4.0)  # log slopes per spread of the similarities; the search starts at the best
@@ -57,11 +57,19 @@ class Mixture:
         """Return each pair's evidence (..., R, Mq, Mr); NaN stays NaN."""
         theta = np.asarray(similarity, dtype=np.float64)
         seen = ~np.isnan(theta)
-        best = np.where(seen, theta, -1e300).max(axis=REFERENCES, keepdims=True, initial=-1e300)
-        weight = np.where(seen, np.exp(self.slope * (theta - best)), 0.0)
-        count = np.maximum(seen.sum(axis=REFERENCES, keepdims=True), 1)
-        share = weight / np.maximum(weight.sum(axis=REFERENCES, keepdims=True), 1e-300)
-        lapse = _lapse(self.offset - self.trust * best)
+        found = np.full(theta.shape, np.nan)
+        # Most pairs of sensors are never compared: only those that are cost anything.
+        for q, r in np.argwhere(seen.any(axis=tuple(range(theta.ndim - 2)))):
+            found[..., q, r] = self._evidence(theta[..., q, r], seen[..., q, r], q, r)
+        return found
+
+    def _evidence(self, theta: Float64, seen: Labels, q: int, r: int) -> Float64:
+        """Return one pair's evidence (..., R)."""
+        best = np.where(seen, theta, -1e300).max(axis=-1, keepdims=True)
+        weight = np.where(seen, np.exp(self.slope[q, r] * (theta - best)), 0.0)
+        count = np.maximum(seen.sum(axis=-1, keepdims=True), 1)
+        share = weight / np.maximum(weight.sum(axis=-1, keepdims=True), 1e-300)
+        lapse = _lapse(self.offset[q, r] - self.trust[q, r] * best)
         return np.where(seen, np.log(lapse + (1.0 - lapse) * count * share), np.nan)
 
     def score(self, similarity: Floats) -> Float64:
