@@ -29,7 +29,8 @@ from any2any_ros.protocols import Fusion
 from any2any_ros.retrieval import evaluation
 from any2any_ros.retrieval.calibration import calibrate
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
-from any2any_ros.retrieval.retriever import Retriever, top_k
+from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.search import top_k
 from any2any_ros.retrieval.similarity import SimilarityMatrix, same_modality
 
 DEFAULT, LIMIT = "default", "something in common"

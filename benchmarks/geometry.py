@@ -30,7 +30,7 @@ from any2any_ros.methods.registration import Registration, RegistrationConfig, o
 from any2any_ros.plugins import write_atomically
 from any2any_ros.retrieval import metrics
 from any2any_ros.retrieval.geometry import Clouds, GeometricCheck, OverlapEvidence
-from any2any_ros.retrieval.retriever import top_k
+from any2any_ros.retrieval.search import top_k
 from any2any_ros.retrieval.similarity import SimilarityMatrix, same_modality
 
 STRETCH, APART = 60.0, 10.0  # m

@@ -23,7 +23,8 @@ from scipy.special import log_softmax
 
 from any2any_ros.methods.bayes_filter import BayesFilter, FilterConfig
 from any2any_ros.retrieval import metrics
-from any2any_ros.retrieval.retriever import CANDIDATES, top_k
+from any2any_ros.retrieval.retriever import CANDIDATES
+from any2any_ros.retrieval.search import top_k
 
 Float64 = NDArray[np.float64]
 SAME_PLACE = 5.0  # m

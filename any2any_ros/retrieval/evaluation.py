@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from any2any_ros.methods.confidence import pattern_name
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import metrics
-from any2any_ros.retrieval.retriever import Retriever, top_k
+from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.search import top_k
 
 Flags = NDArray[np.bool_]
 ALL_SUBSETS_UP_TO = 4  # modalities; of more, only the small and the large subsets are looked at

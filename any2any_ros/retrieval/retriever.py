@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from any2any_ros.observation import Match, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Alignment, Fusion, Imputer
 from any2any_ros.retrieval.bounds import can_be_bounded
 from any2any_ros.retrieval.large_map import LargeMap
+from any2any_ros.retrieval.search import top_k
 from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix
 
 CANDIDATES = 1000  # references that a probability and a place set look at
@@ -49,9 +51,21 @@ class Retriever:
         self._alignments = alignments
         self.fusion, self.imputer, self.confidence = fusion, imputer, confidence
         self.same_place = same_place
-        large = len(reference) >= LARGE and can_be_bounded(fusion)
+        # Whether a reference is scored, and explained, by itself; others (mixture) weigh each against all.
+        self._alone = can_be_bounded(fusion)
+        large = self._alone and len(reference) >= LARGE
         self._large = LargeMap(reference, alignments, fusion) if large else None
         self._matrix = None if large else SimilarityMatrix(reference, alignments)
+        searched = self.similarity if self._large is None else self._large
+        self.modalities = searched.query_modalities  # what can be asked for
+        self.reference_modalities = searched.reference_modalities  # what the map has to compare it with
+
+    def using(self, fusion: Fusion) -> Retriever:
+        """Return the same map with another fusion and no confidence, every reference scored; vectors are shared."""
+        other = copy.copy(self)
+        other._matrix, other._large, other._alone = self.similarity, None, can_be_bounded(fusion)
+        other.fusion, other.confidence = fusion, None
+        return other
 
     @property
     def similarity(self) -> SimilarityMatrix:
@@ -59,16 +73,6 @@ class Retriever:
         if self._matrix is None:
             self._matrix = SimilarityMatrix(self.reference, self._alignments)
         return self._matrix
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """Return the modalities that can be asked for."""
-        return self._large.query_modalities if self._large is not None else self.similarity.query_modalities
-
-    @property
-    def reference_modalities(self) -> tuple[str, ...]:
-        """Return the modalities of the map that can be compared with."""
-        return self._large.reference_modalities if self._large is not None else self.similarity.reference_modalities
 
     def add(self, places: ObservationSet) -> None:
         """Append references; they are found from the next ranking on."""
@@ -140,14 +144,13 @@ class Retriever:
         if self._large is None:
             every, scores = (batch[0] for batch in self.scores(observation.as_set()))
             rows = top_k(scores, wanted)
-            # Explained among all references: some fusions (mixture) weigh one against the others.
-            explained = self._explained(every)[rows[:k]]
+            explained = self._explained(every[rows[:k]]) if self._alone else self._explained(every)[rows[:k]]
             return Found(rows, every[rows], scores[rows], explained, familiarity(every))
         if self.imputer is not None:
             observation = self.imputer.impute(observation.as_set()).observation(0)
         rows, best = self._large.top_k(observation, wanted)
         similarity = self._large.similarity(observation, rows).astype(np.float32)
-        return Found(rows, similarity, best, self._explained(similarity)[:k], familiarity(similarity))
+        return Found(rows, similarity, best, self._explained(similarity[:k]), familiarity(similarity))
 
     def _followed(
         self, followed: Filtered, rows: NDArray[np.intp], candidates: Candidates, k: int
@@ -223,13 +226,3 @@ def familiarity(similarity: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return how alike each query modality finds its best reference (..., Mq); NaN where nothing is comparable."""
     best = np.fmax.reduce(similarity, axis=-1, initial=np.nan)
     return np.asarray(np.fmax.reduce(best, axis=-2, initial=np.nan))
-
-
-def top_k(scores: NDArray[np.float64], k: int) -> NDArray[np.intp]:
-    """Return the rows of the k highest scores, best first, ties by row; NaN never."""
-    known = np.flatnonzero(~np.isnan(scores))
-    if len(known) > k:
-        # Everything at least as good as the k-th, so that ties at the edge are broken by row too.
-        edge = np.partition(scores[known], len(known) - k)[len(known) - k]
-        known = known[scores[known] >= edge]
-    return np.asarray(known[np.argsort(-scores[known], kind="stable")][:k])

@@ -153,8 +153,17 @@ def largest(keys: Array, count: int) -> Rows:
 
 
 def best_first(rows: Rows, scores: Float64, k: int) -> tuple[Rows, Float64]:
-    """Return the k best of rows and their scores (n,), best first, ties by row; NaN never."""
-    known = ~np.isnan(scores)
-    rows, scores = rows[known], scores[known]
-    order = np.lexsort((rows, -scores))[:k]
-    return rows[order], scores[order]
+    """Return the k best of rows, in any order, and their scores (n,), best first, ties by row; NaN never."""
+    order = np.argsort(rows)
+    best = order[top_k(scores[order], k)]
+    return rows[best], scores[best]
+
+
+def top_k(scores: Float64, k: int) -> Rows:
+    """Return the rows of the k highest scores (R,), best first, ties by row; NaN never."""
+    known = np.flatnonzero(~np.isnan(scores))
+    if len(known) > k:
+        # Everything at least as good as the k-th, so that ties at the edge are broken by row too.
+        edge = np.partition(scores[known], len(known) - k)[len(known) - k]
+        known = known[scores[known] >= edge]
+    return np.asarray(known[np.argsort(-scores[known], kind="stable")][:k])

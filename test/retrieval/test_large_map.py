@@ -10,7 +10,7 @@ from any2any_ros.methods.mixture import Mixture
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval import large_map
 from any2any_ros.retrieval.large_map import LargeMap
-from any2any_ros.retrieval.retriever import top_k
+from any2any_ros.retrieval.search import top_k
 from any2any_ros.retrieval.similarity import SameSpace, SimilarityMatrix, same_modality
 
 WIDTH = {"audio": 5, "camera": 9, "lidar": 7}

@@ -12,7 +12,8 @@ from any2any_ros.methods.confidence import Confidence, ConfidenceConfig, Event
 from any2any_ros.methods.fusion import LikelihoodRatio, RawMean
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval import retriever as retriever_module
-from any2any_ros.retrieval.retriever import Retriever, top_k
+from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.search import top_k
 from any2any_ros.retrieval.similarity import same_modality
 
 WIDTH = {"audio": 3, "camera": 8, "lidar": 5}
