@@ -27,10 +27,12 @@ from any2any_ros.config import PlaceConfig
 from any2any_ros.data import drive, kitti, mfeat, sources, splits, town
 from any2any_ros.data.sources import ON_ROADS
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval import trust
+from any2any_ros.protocols import Encoder
+from any2any_ros.retrieval import reference_map, trust
 from any2any_ros.retrieval.calibration import Calibration, calibrate
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.retrieval.trust import Outcome
+from any2any_ros.tools import build_map
 from any2any_ros.tools.calibrate import FOLDS, OUTSIDE, STRETCH
 
 Flags = NDArray[np.bool_]
@@ -91,9 +93,8 @@ class Laps:
 
     @classmethod
     def of(cls, folder: Path) -> Laps:
-        cache = folder / "embeddings.npz"
         built = {m: encoders.build(m) for m in ("audio", "camera", "lidar", "text")}
-        laps = [_encoded(folder, s, built, cache.with_stem(f"embeddings-{s}")) for s in ("00", "01")]
+        laps = [_encoded(folder, s, built) for s in ("00", "01")]
         square = json.loads((folder / "town.json").read_text())["laps"]["01"]["square"]
         return cls(laps[0], laps[1], np.array(square))
 
@@ -116,16 +117,16 @@ class Laps:
         return [self.driven.take(np.flatnonzero(f)) for f in flags]
 
 
-def _encoded(folder: Path, sequence: str, built: Any, cache: Path) -> ObservationSet:
-    """Return a lap's embeddings, kept in `cache`, for the next run, as long as the encoders are the same."""
-    key = np.array([e.fingerprint for e in built.values()])
-    if cache.exists():
-        with np.load(cache) as stored:
-            if np.array_equal(stored["key"], key):
-                return ObservationSet({m: stored[m] for m in built}, stored["poses"], tuple(stored["ids"].tolist()))
-    found = drive.encode(kitti.read(folder, sequence), built)
-    np.savez(cache, key=key, poses=found.poses, ids=np.array(found.ids), **found.embeddings)
-    return found
+def _encoded(folder: Path, sequence: str, built: dict[str, Encoder]) -> ObservationSet:
+    """Return a lap's embeddings, kept beside the town for the next run, as long as the encoders are the same."""
+    kept = folder / f"embeddings-{sequence}"
+    if (kept / "map.json").exists():
+        found = reference_map.load(kept)
+        if {m: r.fingerprint for m, r in found.encoders.items()} == {m: e.fingerprint for m, e in built.items()}:
+            return found.places
+    found = build_map.as_map(drive.encode(kitti.read(folder, sequence), built), built, sequence)
+    reference_map.save(found, kept)
+    return found.places
 
 
 def laser_cases(path: Path, seed: int) -> Iterator[Case]:

@@ -26,7 +26,7 @@ from any2any_ros import encoders
 from any2any_ros.data import kitti
 from any2any_ros.methods.drift import DriftTest, Familiarity
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval.retriever import familiarity
+from any2any_ros.retrieval.calibration import best_similarity
 from any2any_ros.retrieval.similarity import SimilarityMatrix, same_modality
 from any2any_ros.tools._tables import table
 
@@ -37,9 +37,7 @@ SOON = 100  # queries within which a change must be noticed
 
 def familiar(mapped: ObservationSet, queries: ObservationSet) -> dict[str, Float64]:
     """Return how alike each sensor finds the best place of the map, (Q,) a modality."""
-    matrix = SimilarityMatrix(mapped, same_modality(mapped.modalities))
-    best = np.concatenate([familiarity(matrix(queries.take([i]))) for i in range(len(queries))])
-    return dict(zip(matrix.query_modalities, best.T.astype(np.float64), strict=True))
+    return best_similarity(SimilarityMatrix(mapped, same_modality(mapped.modalities)), queries)
 
 
 def noticed(calibration: Mapping[str, Float64], drive: Mapping[str, Float64], seed: int) -> tuple[int, tuple[str, ...]]:
@@ -77,7 +75,7 @@ def long_ranges(points: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def worlds(folder: Path, laps: Laps) -> dict[str, ObservationSet]:
-    """Return the second lap as it was, and through each changed sensor."""
+    """Return the second lap through each changed sensor."""
     return {
         "camera: exposure x 3": changed(folder, laps.driven, "camera", overexposed),
         "lidar: ranges x 1.2": changed(folder, laps.driven, "lidar", long_ranges),

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from confidence import as_map
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -28,7 +29,6 @@ from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Fusion
 from any2any_ros.retrieval import evaluation
 from any2any_ros.retrieval.calibration import calibrate
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.search import top_k
 from any2any_ros.retrieval.similarity import SimilarityMatrix, same_modality
@@ -55,9 +55,7 @@ def fitted(name: str, trial: Trial) -> Fusion:
 
 def chosen(trial: Trial) -> Fusion:
     """Return the fusion that the product's calibration takes."""
-    columns = trial.reference.embeddings
-    records = {m: EncoderRecord(m, trial.name, column.shape[1]) for m, column in columns.items()}
-    reference = ReferenceMap(trial.reference, records, trial.name)
+    reference = as_map(trial.reference)
     return calibrate(reference, trial.calibration, trial.calibration_positive, trial.folds, SAME_PLACE).fusion
 
 

@@ -109,46 +109,51 @@ def calibrate(
             "stretches of the drive",
             "Give a longer drive through the mapped places, and check that both poses share one frame",
         )
-    fingerprints = {m: r.fingerprint for m, r in reference.encoders.items()}
-    matrix = SimilarityMatrix(reference.places, same_modality(tuple(sorted(reference.encoders))))
+    plain = uncalibrated(reference, same_place)
+    bench = plain.retriever(reference)
 
-    def fitted(cls: type[Any], rows: Flags) -> Calibration:
-        fusion = cls.fit(*_matrices(matrix, queries.take(rows), positive[rows], may[rows], config))
-        return Calibration(fusion, None, fingerprints, same_place)
+    def pairs(rows: Flags) -> tuple[NDArray[np.float32], Flags]:
+        return _matrices(bench.similarity, queries.take(rows), positive[rows], may[rows], config)
 
     asked = {f: np.asarray(positive.any(axis=1) & (folds == f)) for f in usable}
+    others = {f: pairs(np.asarray(folds != f)) for f in usable}
     trials = []
     for cls in _fusions(config.fusion):
-        judges = {f: fitted(cls, np.asarray(folds != f)) for f in usable}
-        parts = [_judge(c.retriever(reference), queries, asked[f], positive, may, f) for f, c in judges.items()]
-        trials.append((judges, [judgement for part in parts for judgement in part]))
-    if not trials[0][1]:
+        judges = {f: bench.using(cls.fit(*others[f])) for f in usable}
+        parts = [_judge(judge, queries, asked[f], positive, may, f) for f, judge in judges.items()]
+        trials.append((cls, judges, [judgement for part in parts for judgement in part]))
+    if not trials[0][2]:
         raise Any2AnyError(
             f"Cannot calibrate map '{reference.name}'",
             f"the drive has {', '.join(queries.modalities) or 'no sensor'}, the map {', '.join(reference.encoders)}",
             "Give a drive with a sensor that the map knows",
         )
-    table = [_row(judges[usable[0]].fusion.plug, judgements) for judges, judgements in trials]
+    table = [_row(cls.plug, judgements) for cls, _, judgements in trials]
     best = _chosen(table)
     table[best]["chosen"] = True
-    judges, judgements = trials[best]
+    cls, judges, judgements = trials[best]
     seen = may & ~(positive if hidden is None else hidden | positive)
-    parts = [_judge(c.retriever(reference), queries, asked[f], positive, seen, f, False) for f, c in judges.items()]
+    parts = [_judge(judge, queries, asked[f], positive, seen, f, False) for f, judge in judges.items()]
     events = [j.event for j in [*judgements, *(lost for part in parts for lost in part)]]
-    kept = fitted(type(judges[usable[0]].fusion), np.asarray(positive.any(axis=1)))
+    answered = np.asarray(positive.any(axis=1))
+    familiar = best_similarity(bench.similarity, queries.take(answered), may[answered])
     return replace(
-        kept,
+        plain,
+        fusion=cls.fit(*pairs(answered)),
         confidence=confidence.fit(events, promises),
         table=table,
-        familiarity=_familiarity(matrix, queries, may, np.flatnonzero(positive.any(axis=1))),
+        familiarity=Familiarity.fit(familiar),
     )
 
 
-def _familiarity(
-    matrix: SimilarityMatrix, queries: ObservationSet, allowed: Flags, rows: NDArray[np.intp]
-) -> Familiarity:
-    best = np.concatenate([familiarity(matrix(queries.take([i]))[:, allowed[i]]) for i in rows])
-    return Familiarity.fit(dict(zip(matrix.query_modalities, best.T.astype(np.float64), strict=True)))
+def best_similarity(
+    matrix: SimilarityMatrix, queries: ObservationSet, allowed: Flags | None = None
+) -> dict[str, NDArray[np.float64]]:
+    """Return how alike each sensor finds the best place (Q,), by modality; allowed (Q, R): which may answer."""
+    may = np.ones((len(queries), len(matrix)), dtype=bool) if allowed is None else allowed
+    best = [familiarity(matrix(queries.take([i]))[:, may[i]]) for i in range(len(queries))]
+    columns = np.concatenate(best).T.astype(np.float64)
+    return dict(zip(matrix.query_modalities, columns, strict=True))
 
 
 def _chosen(table: list[dict[str, Any]]) -> int:
