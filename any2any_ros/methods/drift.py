@@ -74,7 +74,8 @@ class _Watch:
     """The test of one sensor."""
 
     def __init__(self, bag: list[float]) -> None:
-        self._bag, self._block = bag, []  # type: list[float], list[float]
+        self._bag = bag
+        self._block: list[float] = []
         self._parts = np.array([1 - STAKE, STAKE])  # capital that is kept, and that is bet
         self.highest = 1.0
 

@@ -9,7 +9,7 @@ from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from scipy.spatial.transform import Rotation
+from rclpy.subscription import Subscription
 
 from any2any_ros.nodes import messages
 from any2any_ros.samples import NS
@@ -23,7 +23,8 @@ class OdometryBuffer:
 
     def __init__(self, node: Node) -> None:
         self._poses: deque[tuple[int, NDArray[np.float64]]] = deque(maxlen=KEPT)
-        self._node, self._subscription = node, None  # type: Node, Subscription | None
+        self._node = node
+        self._subscription: Subscription | None = None
 
     def open(self, topic: str) -> None:
         """Listen to a topic; to none where it is empty."""
@@ -43,12 +44,12 @@ class OdometryBuffer:
         return None if nearest is None or abs(nearest[0] - stamp_ns) > NEAR else nearest[1]
 
     def _receive(self, message: Odometry) -> None:
-        p, q = message.pose.pose.position, message.pose.pose.orientation
-        rotation, position = np.array([q.x, q.y, q.z, q.w]), np.array([p.x, p.y, p.z])
-        if not np.isfinite(position).all() or not np.isfinite(rotation).all() or not rotation.any():
+        try:
+            pose = messages.pose_array(message.pose.pose)
+        except ValueError:  # a quaternion of zeros
+            return
+        if not np.isfinite(pose).all():
             return  # a driver that has lost itself
-        pose = np.eye(4)
-        pose[:3, :3], pose[:3, 3] = Rotation.from_quat(rotation).as_matrix(), position
         stamp = messages.time_ns(message.header.stamp)
         if self._poses and stamp < self._poses[-1][0]:  # the clock has jumped back
             self._poses.clear()

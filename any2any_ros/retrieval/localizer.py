@@ -93,7 +93,8 @@ class Localizer:
     def rank(self, observation: Observation, k: int = 0) -> Ranking:
         """Return the k best places, or as many as usual."""
         self._map()
-        return self._ranked(observation, k)
+        assert self.retriever is not None
+        return self.retriever.rank(observation, k or self._ranking.k)
 
     def add_place(self, place: ObservationSet) -> None:
         """Append a place to the map in memory; it is found from the next ranking on."""
@@ -118,22 +119,14 @@ class Localizer:
 
     def _streamed(self, observation: Observation) -> Ranking:
         """Rank what the sensors say now, and note whether they find the map as familiar as they did."""
-        ranking = self._ranked(observation, 0, self._belief, self._motion(observation.stamp_ns))
+        assert self.retriever is not None
+        motion = self._motion(observation.stamp_ns)
+        ranking = self.retriever.rank(observation, self._ranking.k, self._belief, motion)
         # A robot that stands still sees one place many times: that is one observation of it.
         if ranking.matches and ranking.matches[0].id != self._last:
             self._last = ranking.matches[0].id
             self.drift.update(dict(zip(ranking.modalities, ranking.familiarity, strict=True)))
         return ranking
-
-    def _ranked(
-        self,
-        observation: Observation,
-        k: int = 0,
-        belief: BayesFilter | None = None,
-        motion: NDArray[np.float64] | None = None,
-    ) -> Ranking:
-        assert self.retriever is not None
-        return self.retriever.rank(observation, k or self._ranking.k, belief, motion)
 
     def _map(self) -> ReferenceMap:
         if self.reference is None:

@@ -77,20 +77,27 @@ def _chance(positive: Flags, scores: Float64) -> float:
 def figures(found: Sequence[Outcome], misses: Sequence[float]) -> dict[str, Any]:
     """Return queries, recall@1 and chance, calibration error, share accepted and its precision (None where nothing
     is), and coverage@ and size@ of the place sets."""
-    right, accepted = _column(found, "right"), _column(found, "accepted")
+    right = _column(found, "right")
     out: dict[str, Any] = {
         "queries": len(found),
         "chance@1": float(_column(found, "chance").mean()),
         "recall@1": float(right.mean()),
-        "mean_probability": float(_column(found, "probability").mean()),
-        "expected_calibration_error": metrics.expected_calibration_error(_column(found, "probability"), right),
-        "accepted": float(accepted.mean()),
-        "accepted_precision": float(right[accepted].mean()) if accepted.any() else None,
+        **summary(_column(found, "probability"), right, _column(found, "accepted")),
     }
     for i, miss in enumerate(misses):
         out[f"coverage@{1 - miss:g}"] = float(np.mean([o.covered[i] for o in found]))
         out[f"size@{1 - miss:g}"] = float(np.mean([o.size[i] for o in found]))
     return out
+
+
+def summary(probability: Float64, right: Flags, accepted: Flags) -> dict[str, Any]:
+    """Return what the numbers (Q,) said of some answers is worth; the precision is None where none was accepted."""
+    return {
+        "mean_probability": float(probability.mean()),
+        "expected_calibration_error": metrics.expected_calibration_error(probability, right),
+        "accepted": float(accepted.mean()),
+        "accepted_precision": float(right[accepted].mean()) if accepted.any() else None,
+    }
 
 
 def by_pattern(found: Sequence[Outcome], misses: Sequence[float]) -> list[dict[str, Any]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
+from any2any_ros.config import PlaceConfig
 from any2any_ros.data import bags
 from any2any_ros.data.sources import Source, open_source
 from any2any_ros.tools import _arguments
@@ -31,3 +33,9 @@ def open_from(arguments: argparse.Namespace, name: str = "source") -> Source:
         _arguments.pairs(arguments.topic, "--topic") or None,
         arguments.pose_topic,
     )
+
+
+def place_of(arguments: argparse.Namespace, source: Source) -> PlaceConfig:
+    """Return what counts as a place in this source, with what the flags (--hit-radius, --keyframe ...) change."""
+    given = {n: getattr(arguments, n, None) for n in vars(source.place)}
+    return replace(source.place, **{n: value for n, value in given.items() if value is not None})

@@ -34,8 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     source = _sources.open_from(arguments)
     encoders = _arguments.build_encoders(arguments, source.modalities)
-    keyframe = source.place.keyframe if arguments.keyframe is None else arguments.keyframe
-    places = source.observe(encoders, keyframe, _arguments.bar)
+    places = source.observe(encoders, _sources.place_of(arguments, source).keyframe, _arguments.bar)
     reference = as_map(places, encoders, arguments.name or arguments.map.resolve().name)
     reference_map.save(reference, arguments.map)
     seen = ", ".join(f"{m} ({places.present(m).sum()})" for m in places.modalities)

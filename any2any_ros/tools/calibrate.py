@@ -10,7 +10,6 @@ It is split by place into folds, and each is judged by fusions fitted on the oth
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     reference = reference_map.load(arguments.map)
     source = _sources.open_from(arguments)
     encoders = map_encoders(reference, source.modalities)
-    given = {n: getattr(arguments, n) for n in ("hit_radius", "keyframe") if getattr(arguments, n) is not None}
-    place = replace(source.place, **given)
+    place = _sources.place_of(arguments, source)
     queries = source.observe(encoders, place.keyframe, _arguments.bar)
     fitted = fit(
         reference, queries, place,

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     source = _sources.open_from(arguments)
-    place = _place(arguments, source)
+    place = _sources.place_of(arguments, source)
     report: dict[str, Any] = {"source": source.name, "place": vars(place)}
     report |= _against_map(arguments, source, place) if arguments.map else _against_itself(arguments, source, place)
     print(_tables.groups(report["groups"]))
@@ -61,11 +61,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         plugins.write_atomically(arguments.json, lambda s: s.write(json.dumps(report, indent=1).encode()))
     return 0
-
-
-def _place(arguments: argparse.Namespace, source: Source) -> PlaceConfig:
-    given = {n: getattr(arguments, n) for n in vars(source.place) if getattr(arguments, n) is not None}
-    return PlaceConfig(**{**vars(source.place), **given})
 
 
 def _against_itself(arguments: argparse.Namespace, source: Source, place: PlaceConfig) -> dict[str, Any]:
