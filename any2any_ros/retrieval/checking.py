@@ -93,6 +93,8 @@ def fit(
     exam: Examination, lay: Lay, config: GeometryConfig, promises: ConfidenceConfig, seed: int = 0
 ) -> FittedCheck | None:
     """Fit on what `lay` finds; None when it finds nothing."""
+    if not config.candidates:
+        return None
     exam = exam.drawn(config.checked_queries, seed)
     overlaps = lay(_wanted(exam, config.candidates))
     evidence = _evidence(exam, overlaps, config.candidates)
