@@ -338,7 +338,9 @@ def registration(overlap, x=0.0, converged=True):
 
 def checking(reference, **options):
     """Return a calibrated retriever whose check is calibrated, too."""
-    check = GeometricCheck(NO_CHECK.clouds, evidence=EVIDENCE, confidence=everything(-np.inf), temperature=0.5, **options)
+    check = GeometricCheck(
+        NO_CHECK.clouds, evidence=EVIDENCE, confidence=everything(-np.inf), temperature=0.5, **options
+    )
     return make(reference, RATIO, confidence=everything(np.inf), check=check)
 
 
