@@ -132,7 +132,8 @@ class Retriever:
         """
         seen = tuple(m for m in self.modalities if m in observation.embeddings)
         missing = tuple(m for m in self.modalities if m not in observation.embeddings)
-        found = self._look(observation, k + len(laid))
+        # what is laid may rise from anywhere, and is explained like the others
+        found = self._look(observation, k if not laid else max(k, CANDIDATES))
         if laid:
             found = found.checked(self.check, self._overlap(found.rows, laid))
         confidence = self.confidence if found.overlap is None else self.check.confidence

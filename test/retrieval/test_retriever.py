@@ -336,11 +336,9 @@ def registration(overlap, x=0.0, converged=True):
     return Registration(pose, overlap, 0.1, converged)
 
 
-def checking(reference, **options):
+def checking(reference):
     """Return a calibrated retriever whose check is calibrated, too."""
-    check = GeometricCheck(
-        NO_CHECK.clouds, evidence=EVIDENCE, confidence=everything(-np.inf), temperature=0.5, **options
-    )
+    check = GeometricCheck(NO_CHECK.clouds, 5, EVIDENCE, everything(-np.inf), temperature=0.5)
     return make(reference, RATIO, confidence=everything(np.inf), check=check)
 
 
