@@ -26,7 +26,7 @@ from any2any_ros.methods.confidence import ConfidenceConfig
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import evaluation, trust
 from any2any_ros.retrieval.calibration import open_map
-from any2any_ros.retrieval.clouds import Clouds
+from any2any_ros.retrieval.geometry import obstacle
 from any2any_ros.retrieval.reference_map import map_encoders
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
@@ -122,14 +122,9 @@ def _against_map(arguments: argparse.Namespace, source: Source, place: PlaceConf
 
 def _refuse_check(arguments: argparse.Namespace, source: Source, retriever: Retriever) -> None:
     """Raise Any2AnyError when there is nothing that --check could do."""
-    what, scans = f"Cannot check against the map {arguments.map}", Clouds(arguments.map)
-    if not scans:
-        raise Any2AnyError(what, "it has no scans", "Build it again: any2any build-map DRIVE MAP --clouds")
-    if not retriever.check.candidates:
-        raise Any2AnyError(what, "its calibration has learnt no check", "Calibrate again: any2any calibrate MAP DRIVE")
-    why = _scans.obstacle(source)
+    why = obstacle(arguments.map, retriever.check) or _scans.obstacle(source)
     if why:
-        raise Any2AnyError(what, why, "Or leave --check")
+        raise Any2AnyError(f"Cannot check against the map {arguments.map}", why, "Or leave --check")
 
 
 def _checked(

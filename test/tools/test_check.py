@@ -154,7 +154,7 @@ def test_without_open3d_a_map_is_calibrated_as_ever(any2any, refused, bare_map, 
 
 
 def test_a_check_of_what_has_no_scans_is_refused(refused, laps, town_map):
-    assert "it has no scans" in refused("evaluate", laps, "--sequence", "01", "--map", town_map, "--check")
+    assert "the map has no scans" in refused("evaluate", laps, "--sequence", "01", "--map", town_map, "--check")
 
 
 def test_a_drive_without_a_lidar_leaves_the_check(any2any, laps, tmp_path):
