@@ -210,3 +210,15 @@ def test_a_damaged_check_is_refused(fitted, tmp_path, name):
     (tmp_path / "calibration" / name).unlink()
     with pytest.raises(Any2AnyError, match=r"Cannot read the calibration in .*alibrate again"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("queries", [1, 3])
+def test_a_handful_of_queries_is_enough_to_go_on_with(queries):
+    """Fewer than there are folds: what is learnt without a query's fold may then be nothing at all."""
+    found = calibrate(
+        *drive(count=80), 5.0, FUSION, PROMISES, geometry=GeometryConfig(checked_queries=queries), lay=lambda wanted: {
+            q: {int(r): overlap_of(q, int(r)) for r in rows} for q, rows in wanted.items()
+        },
+    )  # fmt: skip
+    assert found.check.summary["queries"] == queries
+    assert not np.isfinite(list(found.check.confidence.accept_above.values())).any()  # nothing is proven yet
