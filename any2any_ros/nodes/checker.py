@@ -98,7 +98,7 @@ class Checker:
             self._begin()
 
     def _receive(self, raw: bytes) -> None:
-        self._clouds.append((messages.raw_stamp_ns(raw), raw))
+        self._clouds.append((messages.raw_stamp_ns(raw) or self._node.now_ns(), raw))
         self._begin()
 
     def _begin(self) -> None:
@@ -153,7 +153,7 @@ class Checker:
         """Return a line for the check, where one was asked for."""
         if self._subscription is None:
             return []
-        why = self._obstacle
+        why = self._obstacle or ("" if self._clouds else "no cloud has come")
         level, text = (DiagnosticStatus.WARN, why) if why else (DiagnosticStatus.OK, "checking")
         name, topic = f"{self._node.get_name()}: geometric check", self._subscription.topic_name
         return [

@@ -131,6 +131,7 @@ def test_the_stream_does_not_wait_for_the_check(bench, scanned_map, laying):
 
 def test_a_cloud_may_come_after_its_moment_was_answered(bench, scanned_map, laying):
     robot = Robot(bench, *scanned_map)
+    assert (robot.line().level, robot.line().message) == (DiagnosticStatus.WARN, "no cloud has come")
     robot.see(2, NS)
     bench.spin(0.2)
     assert not robot.node._checker._busy
