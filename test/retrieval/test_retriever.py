@@ -342,7 +342,7 @@ def checking(reference):
     return make(reference, RATIO, confidence=everything(np.inf), check=check)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.integers(1, 12), st.integers(0, 8))
 def test_what_the_check_saw_moves_the_ranking_as_bayes_says(seed, k, count):
     draw, observation = np.random.default_rng(seed), random_observation(seed)
