@@ -168,6 +168,13 @@ class RetrievalNodeConfig(Checked):
 
     map: str = setting("", "folder of the map; empty = wait for ~/load_map")
     odometry: str = setting("", "topic of nav_msgs/Odometry, for the filter; empty = it knows the order alone")
+    cloud_topic: str = setting("", "LiDAR whose scans check the answers (docs/geometry.md); empty = no check")
+    cloud_mounting: str = setting(
+        "0 0 0 0 0 0", "of that LiDAR in the frame of the map's poses: x y z in m, roll pitch yaw in rad"
+    )
+    cloud_period: float = setting(
+        1.0, "from one check to the next, at least; 0 = check whenever free", unit="s", minimum=0, maximum=3600
+    )
     watch: float = setting(0.1, "how often dropouts are looked for", unit="s", minimum=0.01, maximum=10)
 
 

@@ -73,27 +73,31 @@ class Observation:
     def as_set(self) -> ObservationSet:
         """Return a set of this one observation; its pose is unknown."""
         rows = {m: v[None] for m, v in self.embeddings.items()}
-        return ObservationSet(rows, np.full((1, 4, 4), np.nan), ("",))
+        return ObservationSet(rows, np.full((1, 4, 4), np.nan), ("",), np.array([self.stamp_ns]))
 
 
 @dataclass(frozen=True, eq=False)
 class ObservationSet:
     """N observations: embeddings (N, D) by modality, a NaN row where one is missing; poses (N, 4, 4) float64
-    (map from robot, REP-103 axes, metres; NaN where unknown); ids, unique, N of them."""
+    (map from robot, REP-103 axes, metres; NaN where unknown); ids, unique, N of them; stamps_ns (N,) int64, 0 where
+    unknown (none given: all of them)."""
 
     embeddings: Mapping[str, Array]
     poses: NDArray[np.float64]
     ids: tuple[str, ...]
+    stamps_ns: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "poses", np.asarray(self.poses, dtype=np.float64))
         object.__setattr__(self, "ids", tuple(self.ids))
+        stamps = self.stamps_ns if len(self.stamps_ns) else np.zeros(len(self.ids))
+        object.__setattr__(self, "stamps_ns", np.asarray(stamps, dtype=np.int64))
         object.__setattr__(self, "embeddings", {m: self._column(m, v) for m, v in self.embeddings.items()})
-        if self.poses.shape != (len(self.ids), 4, 4):
+        if self.poses.shape != (len(self.ids), 4, 4) or self.stamps_ns.shape != (len(self.ids),):
             raise Any2AnyError(
                 "The observation set does not fit together",
-                f"{len(self.ids)} ids but poses of shape {self.poses.shape}",
-                "Give one 4x4 pose for every id",
+                f"{len(self.ids)} ids but poses of shape {self.poses.shape} and stamps of {self.stamps_ns.shape}",
+                "Give one 4x4 pose for every id, and one stamp or none at all",
             )
         if len(set(self.ids)) != len(self.ids):
             raise Any2AnyError("The observation set does not fit together", "an id stands twice", "Make the ids unique")
@@ -139,18 +143,19 @@ class ObservationSet:
                 "Cannot take these rows", f"there are {len(rows)} flags for {len(self)}", "Give one a row"
             )
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp)
-        return ObservationSet(
-            {m: v[rows] for m, v in self.embeddings.items()}, self.poses[rows], tuple(self.ids[i] for i in rows)
-        )
+        columns = {m: v[rows] for m, v in self.embeddings.items()}
+        return ObservationSet(columns, self.poses[rows], tuple(self.ids[i] for i in rows), self.stamps_ns[rows])
 
     def only(self, modalities: Iterable[str]) -> ObservationSet:
         """Return the same observations with no other sensors than `modalities`."""
         wanted = set(modalities)
-        return ObservationSet({m: v for m, v in self.embeddings.items() if m in wanted}, self.poses, self.ids)
+        columns = {m: v for m, v in self.embeddings.items() if m in wanted}
+        return ObservationSet(columns, self.poses, self.ids, self.stamps_ns)
 
     def observation(self, i: int) -> Observation:
         """Return row `i` with its missing modalities left out."""
-        return Observation({m: v[i] for m, v in self.embeddings.items() if not np.isnan(v[i, 0])})
+        seen = {m: v[i] for m, v in self.embeddings.items() if not np.isnan(v[i, 0])}
+        return Observation(seen, int(self.stamps_ns[i]))
 
     @staticmethod
     def concatenate(parts: Sequence[ObservationSet]) -> ObservationSet:
@@ -168,7 +173,8 @@ class ObservationSet:
             for m, d in width.items()
         }
         poses = np.concatenate([p.poses for p in parts]) if parts else np.empty((0, 4, 4))
-        return ObservationSet(columns, poses, tuple(i for p in parts for i in p.ids))
+        stamps = np.concatenate([p.stamps_ns for p in parts]) if parts else np.empty(0, dtype=np.int64)
+        return ObservationSet(columns, poses, tuple(i for p in parts for i in p.ids), stamps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +184,8 @@ class Match:
     probability: P(this match is right | its score, its rank, the sensors alive); NaN before calibration.
     score: the fusion's, higher is better. pose (4, 4) float64. pair_probability (Mq, Mr): how strongly each
     pair of modalities speaks for it, NaN where a side is missing; order of `Ranking.modalities` by the map's.
+    overlap: share of the robot's scan that is there, NaN where no scan was laid; refined: whether the pose is the
+    robot's own, from laying its scan over the place's, instead of the place's.
     """
 
     id: str
@@ -185,6 +193,8 @@ class Match:
     score: float
     pose: NDArray[np.float64]
     pair_probability: NDArray[np.floating]
+    overlap: float = float("nan")
+    refined: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -134,6 +134,18 @@ def test_stacked_sets_fill_what_a_part_lacks_with_nan():
     assert stacked.embeddings["audio"].dtype == np.float32
 
 
+def test_a_set_knows_when_its_rows_were_sensed_if_it_was_told():
+    told = ObservationSet({"m": np.ones((3, 2))}, np.zeros((3, 4, 4)), ("a", "b", "c"), np.array([10, 20, 30]))
+    untold = ObservationSet({"m": np.ones((1, 2))}, np.zeros((1, 4, 4)), ("x",))
+    stacked = ObservationSet.concatenate([told.take([2, 0]), told.only(["m"]).take([False, True, False]), untold])
+    assert stacked.stamps_ns.tolist() == [30, 10, 20, 0] and stacked.stamps_ns.dtype == np.int64
+    assert [o.stamp_ns for o in stacked] == [30, 10, 20, 0]
+    assert told.observation(1).as_set().stamps_ns.tolist() == [20]
+    assert told.take([]).stamps_ns.shape == (0,)
+    with pytest.raises(Any2AnyError, match=r"stamps of \(2,\)"):
+        ObservationSet({}, np.zeros((1, 4, 4)), ("a",), np.array([1, 2]))
+
+
 def test_stacking_nothing_is_empty():
     assert len(ObservationSet.concatenate([])) == 0
 

@@ -27,11 +27,7 @@ from any2any_ros.retrieval.assembler import Assembler
 TRUTH = "ground_truth/pose"  # topic of the poses that a bag made here carries
 MAP_FRAME, ROBOT_FRAME = "map", "base_link"
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
-POSE_TYPES = (
-    "geometry_msgs/msg/PoseStamped",
-    "geometry_msgs/msg/PoseWithCovarianceStamped",
-    "nav_msgs/msg/Odometry",
-)
+POSE_TYPES = ("geometry_msgs/msg/PoseStamped", "geometry_msgs/msg/PoseWithCovarianceStamped", "nav_msgs/msg/Odometry")
 
 
 def typestore() -> Typestore:
@@ -251,6 +247,30 @@ def observe(
     return _stack(path.name, moments, poses, encoders)
 
 
+def clouds(
+    path: Path, topic: str, stamps_ns: NDArray[np.int64], within: float = AliveConfig.slop
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield, in time, the index of each stamp and the point cloud (N, 4) of a bag's topic that is nearest to it.
+
+    Stamps (S,) without a cloud `within` so many seconds are left out, as are clouds that cannot be used.
+    """
+    with open_reader(path) as reader:
+        named = [c for c in reader.connections if c.topic.lstrip("/") == topic.lstrip("/")]
+        chosen = [c for c in named if c.msgtype in samples.types_of("cloud")]
+        if not chosen or len(stamps_ns) == 0:
+            return
+        # Twice through the topic: a whole drive of clouds does not fit into memory.
+        have = np.array([samples.stamp_ns(m) or received for _, received, m in _messages(reader, chosen)])
+        nearest = np.array([np.abs(have - stamp).argmin() for stamp in stamps_ns])
+        near = np.abs(have[nearest] - stamps_ns) <= within * samples.NS
+        for i, (connection, _, message) in enumerate(_messages(reader, chosen)):
+            for index in np.flatnonzero(near & (nearest == i)):
+                try:
+                    yield int(index), samples.decode(connection.msgtype, message)
+                except Any2AnyError:
+                    continue
+
+
 def _flushed(assembler: Assembler, now_ns: int) -> list[Observation]:
     moment = assembler.flush(now_ns)
     return [] if moment is None else [moment]
@@ -289,7 +309,8 @@ def _stack(
     for i, moment in enumerate(moments):
         for m, vector in moment.embeddings.items():
             columns[m][i] = vector
-    return ObservationSet(columns, poses, tuple(f"{name}/{i:06d}" for i in range(len(moments))))
+    ids = tuple(f"{name}/{i:06d}" for i in range(len(moments)))
+    return ObservationSet(columns, poses, ids, np.array([m.stamp_ns for m in moments], dtype=np.int64))
 
 
 def _poses_at(reader: AnyReader, topic: str, stamps: Iterable[int]) -> NDArray[np.float64]:

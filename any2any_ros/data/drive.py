@@ -76,7 +76,7 @@ def encode(drive: Drive, encoders: Mapping[str, Encoder], progress: Progress[int
             vector = _encode_one(drive, encoders[m], m, i)
             if vector is not None:
                 columns[m][i] = vector
-    return ObservationSet(columns, drive.poses, drive.ids())
+    return ObservationSet(columns, drive.poses, drive.ids(), drive.stamps_ns)
 
 
 def _encode_one(drive: Drive, encoder: Encoder, modality: str, i: int) -> NDArray[np.float32] | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import bags, carmen, kitti
@@ -13,7 +16,9 @@ from any2any_ros.data.drive import Drive, Progress, encode, keyframes, silent
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Encoder
+from any2any_ros.retrieval.clouds import LIDAR
 
+Cloud = NDArray[np.float32]
 # What counts as a place on a road, and in a building: the customary figures of each kind of data.
 ON_ROADS = PlaceConfig()
 IN_BUILDINGS = PlaceConfig(hit_radius=2.0, keyframe=0.5, path_gap=20.0)
@@ -33,6 +38,9 @@ class Source(Protocol):
         self, encoders: Mapping[str, Encoder], keyframe: float, progress: Progress[Any] = silent
     ) -> ObservationSet:
         """Encode the frames `keyframe` metres apart (0: all) with the encoders of their modalities."""
+
+    def clouds(self, frames: ObservationSet, progress: Progress[Any] = silent) -> Iterator[tuple[str, Cloud]]:
+        """Yield the id and the LiDAR's points (N, 4), in its own frame, of those frames observed that have a scan."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +62,13 @@ class DriveSource:
         self, encoders: Mapping[str, Encoder], keyframe: float, progress: Progress[Any] = silent
     ) -> ObservationSet:
         return encode(self.drive.take(keyframes(self.drive.poses, keyframe)), encoders, progress)
+
+    def clouds(self, frames: ObservationSet, progress: Progress[Any] = silent) -> Iterator[tuple[str, Cloud]]:
+        row = {name: i for i, name in enumerate(self.drive.ids())}
+        for name in progress(frames.ids, f"scans of {self.name}"):
+            points = self.drive.sample(LIDAR, row[name]) if LIDAR in self.modalities else None
+            if points is not None:
+                yield name, points
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +93,11 @@ class BagSource:
     ) -> ObservationSet:
         found = bags.observe(self.path, encoders, self.topics, self.pose_topic, progress=progress)
         return found.take(keyframes(found.poses, keyframe))
+
+    def clouds(self, frames: ObservationSet, progress: Progress[Any] = silent) -> Iterator[tuple[str, Cloud]]:
+        found = bags.clouds(self.path, self.topics[LIDAR], frames.stamps_ns) if LIDAR in self.topics else ()
+        for i, points in progress(found, f"scans of {self.name}"):
+            yield frames.ids[i], points
 
 
 def open_source(

@@ -15,7 +15,6 @@ from any2any_ros import plugins, samples
 from any2any_ros.nodes import messages
 from any2any_ros.samples import NS
 
-STAMP_AT = 4  # a header comes first in a message, and CDR starts with 4 bytes of its own
 OURS = ("any2any_ros/msg/Embedding", "any2any_ros/msg/Ranking")
 SKEWED = 0.5  # s between a stamp and the clock that is worth a word
 
@@ -43,9 +42,7 @@ class Topic:
         self.first = self.first or self.last
         self.count += 1
         if self.type_name != "std_msgs/msg/String":
-            sec = int.from_bytes(raw[STAMP_AT : STAMP_AT + 4], "little", signed=True)
-            nanosec = int.from_bytes(raw[STAMP_AT + 4 : STAMP_AT + 8], "little")
-            self.skews.append((now_ns - sec * NS - nanosec) / NS)
+            self.skews.append((now_ns - messages.raw_stamp_ns(raw)) / NS)
 
     def verdict(self) -> str:
         """Return what is wrong, or "ok"."""

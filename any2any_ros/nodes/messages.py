@@ -16,6 +16,8 @@ from any2any_ros import msg, observation
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS
 
+STAMP_AT = 4  # CDR starts with 4 bytes of its own
+
 
 def time_message(stamp_ns: int) -> Time:
     return Time(sec=stamp_ns // NS, nanosec=stamp_ns % NS)
@@ -23,6 +25,12 @@ def time_message(stamp_ns: int) -> Time:
 
 def time_ns(stamp: Time) -> int:
     return int(stamp.sec * NS + stamp.nanosec)
+
+
+def raw_stamp_ns(raw: bytes) -> int:
+    """Return the stamp of a serialised message that begins with a header."""
+    sec = int.from_bytes(raw[STAMP_AT : STAMP_AT + 4], "little", signed=True)
+    return sec * NS + int.from_bytes(raw[STAMP_AT + 4 : STAMP_AT + 8], "little")
 
 
 def floats(values: NDArray[Any]) -> array.array[float]:

@@ -16,6 +16,8 @@ from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.samples import NS
 
 GREEN, AMBER, GREY = (0.1, 0.7, 0.2), (1.0, 0.65, 0.0), (0.5, 0.5, 0.5)
+ROUGHLY = np.pi / 6  # rad: a place tells the heading roughly
+REFINED = (0.25, np.radians(3.0))  # m, rad: ten times what simulated scans are off by, for real ones that are worse
 FEW = 2000  # markers of a place set beyond which only the best are shown
 
 
@@ -43,13 +45,17 @@ class Outputs:
 
 
 def place(ranking: Ranking, places: ObservationSet, frame_id: str, hit_radius: float) -> PoseWithCovarianceStamped:
-    """Return the first match's pose; its covariance is how the place set spreads, and never below hit_radius."""
-    spread = _positions(ranking, places) - ranking.matches[0].pose[:3, 3]
+    """Return the first match's pose; its covariance is how the place set spreads, and never below what a match, or a
+    refined pose, is good for."""
+    best = ranking.matches[0]
+    spread = _positions(ranking, places) - best.pose[:3, 3]
     # A hit may lie anywhere within hit_radius: half of it is about one standard deviation.
-    variance = (hit_radius / 2) ** 2
+    metres, radians = REFINED if best.refined else (hit_radius / 2, ROUGHLY)
+    if best.refined:  # the reference that it was refined from, and its neighbours, say nothing against it
+        spread[np.linalg.norm(spread, axis=1) < hit_radius] = 0
     covariance = np.zeros((6, 6))
-    covariance[:3, :3] = spread.T @ spread / max(len(spread), 1) + variance * np.eye(3)
-    covariance[3:, 3:] = np.eye(3) * (np.pi / 6) ** 2  # a place tells the heading roughly
+    covariance[:3, :3] = spread.T @ spread / max(len(spread), 1) + metres**2 * np.eye(3)
+    covariance[3:, 3:] = np.eye(3) * radians**2
     return PoseWithCovarianceStamped(
         header=_header(ranking, frame_id),
         pose=PoseWithCovariance(

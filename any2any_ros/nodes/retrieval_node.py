@@ -11,21 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.clock import JumpThreshold
-from rclpy.duration import Duration
 
 from any2any_ros import msg
 from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig, RetrievalNodeConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages, parameters, runtime
+from any2any_ros.nodes.checker import Checker
 from any2any_ros.nodes.map_services import MapServices
 from any2any_ros.nodes.odometry import OdometryBuffer
 from any2any_ros.nodes.outputs import Outputs
 from any2any_ros.nodes.retrieval_health import DRIFTED, Health
 from any2any_ros.observation import Ranking
 from any2any_ros.retrieval.localizer import Localizer
-
-ANY_JUMP_BACK = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
 
 
 class RetrievalNode(runtime.ManagedNode):
@@ -39,6 +36,7 @@ class RetrievalNode(runtime.ManagedNode):
         ranking = parameters.declare(self, RetrievalConfig)
         self._odometry = OdometryBuffer(self)
         self.localizer = Localizer(self.alive, ranking, self.hit_radius, self._odometry.pose)
+        self._checker = Checker(self, self.localizer, self.hit_radius, self.alive.slop)
         self.health = Health()
         self._subscription: Any = None
 
@@ -60,6 +58,7 @@ class RetrievalNode(runtime.ManagedNode):
             f"map '{reference.name}': {len(reference)} places, {', '.join(reference.encoders)}"
             + ("" if self.localizer.calibrated else "; not calibrated: no probability, nothing accepted")
         )
+        self._checker.look()
         return len(reference)
 
     def _timeouts(self, modalities: Iterable[str]) -> dict[str, float]:
@@ -74,9 +73,10 @@ class RetrievalNode(runtime.ManagedNode):
         self._patience = self.create_timer(self.alive.wait, self._flush, clock=runtime.STEADY)
         self._patience.cancel()
         self._watch = self.create_timer(self.config.watch, self._look, clock=runtime.STEADY)
-        self._jumps = self.get_clock().create_jump_callback(ANY_JUMP_BACK, post_callback=self._on_jump)
+        self._jumps = self.get_clock().create_jump_callback(runtime.ANY_JUMP_BACK, post_callback=self._on_jump)
         self._subscription = self.create_subscription(msg.Embedding, "embeddings", self._receive, 50)
         self._odometry.open(self.config.odometry)
+        self._checker.open(self.config)
 
     def deactivate(self) -> None:
         if self._subscription is not None:
@@ -86,6 +86,7 @@ class RetrievalNode(runtime.ManagedNode):
             self.destroy_subscription(self._subscription)
             self._subscription = None
             self._odometry.close()
+            self._checker.close()
 
     def cleanup(self) -> None:
         self._map_services.destroy()
@@ -126,6 +127,7 @@ class RetrievalNode(runtime.ManagedNode):
             self._outputs.publish(ranking, self.localizer.reference)
             self.health.answers.tick(self.now_ns())
             self.health.last = ranking
+            self._checker.offer(self.localizer.moment)
 
     def _on_jump(self, jump: Any) -> None:
         self.get_logger().info("the clock jumped: sensors are heard afresh")
@@ -136,8 +138,8 @@ class RetrievalNode(runtime.ManagedNode):
         self.get_logger().error(self.health.error, throttle_duration_sec=5.0)
 
     def status(self) -> list[DiagnosticStatus]:
-        active = self._subscription is not None
-        return self.health.lines(self.get_name(), self.localizer, self.now_ns()) if active else []
+        lines = self.health.lines(self.get_name(), self.localizer, self.now_ns()) + self._checker.status()
+        return lines if self._subscription is not None else []
 
 
 def main() -> int:

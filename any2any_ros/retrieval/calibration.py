@@ -25,7 +25,10 @@ from any2any_ros.methods.drift import Difference
 from any2any_ros.methods.fusion import RawMean
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Fusion
-from any2any_ros.retrieval import evaluation
+from any2any_ros.retrieval import checking, evaluation
+from any2any_ros.retrieval.checking import Examination, FittedCheck, Fold, Lay
+from any2any_ros.retrieval.clouds import Clouds
+from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, GeometryConfig
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import SimilarityMatrix, same_modality
@@ -45,14 +48,14 @@ class CalibrationConfig(Checked):
 
     fusion: str = setting("auto", "the fusion's plug; auto = the best on held-out calibration places")
     max_pairs: int = setting(200_000, "calibration pairs kept; wrong ones beyond are drawn at random", minimum=100)
-    seed: int = setting(0, "of that draw", minimum=0)
+    seed: int = setting(0, "of what is drawn at random", minimum=0)
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
     """The chosen fusion and its confidence, which encoders and modality columns they belong to, the table of all
-    fusions compared (recall@1 and recall@5 by pattern on held-out calibration places), and how each sensor's view
-    differed from the map's."""
+    fusions compared (recall@1 and recall@5 by pattern on held-out calibration places), how each sensor's view differed
+    from the map's, and what the geometric check has learnt."""
 
     fusion: Fusion
     confidence: Confidence | None
@@ -60,9 +63,13 @@ class Calibration:
     same_place: float
     table: list[dict[str, Any]] = field(default_factory=list)
     usual: dict[str, Difference] = field(default_factory=dict)
+    check: FittedCheck | None = None
 
-    def retriever(self, reference: ReferenceMap) -> Retriever:
-        """Return the retriever of this map as calibrated; raises Any2AnyError when it was another map's encoders."""
+    def retriever(self, reference: ReferenceMap, check: GeometricCheck = NO_CHECK) -> Retriever:
+        """Return the retriever of this map as calibrated; raises Any2AnyError when it was another map's encoders.
+
+        check: what lays the map's scans. A calibration that has not learnt to judge its findings checks nothing.
+        """
         found = {m: r.fingerprint for m, r in reference.encoders.items()}
         if found != self.encoders:
             raise Any2AnyError(
@@ -71,7 +78,9 @@ class Calibration:
                 "Calibrate again: any2any calibrate MAP DRIVE",
             )
         alignments = same_modality(tuple(sorted(reference.encoders)))
-        return Retriever(reference.places, alignments, self.fusion, None, self.confidence, self.same_place)
+        if self.confidence is not None:
+            check = NO_CHECK if self.check is None else self.check.of(check, self.confidence.temperature)
+        return Retriever(reference.places, alignments, self.fusion, None, self.confidence, self.same_place, check)
 
 
 def uncalibrated(reference: ReferenceMap, same_place: float) -> Calibration:
@@ -90,14 +99,16 @@ def calibrate(
     promises: ConfidenceConfig = ConfidenceConfig(),
     hidden: Flags | None = None,
     allowed: Flags | None = None,
+    geometry: GeometryConfig = GeometryConfig(),
+    lay: Lay | None = None,
 ) -> Calibration:
     """Fit and compare the fusions, choose one, and fit its confidence.
 
     positive (Q, R): which references are right. folds (Q,): queries of one number are neighbours, and are judged
     together. same_place: metres within which two references are one place. hidden (Q, R): what the map would lack if
     it lacked the place of a query; the right references where it is None. allowed (Q, R): which references may answer,
-    where a drive calibrates the map made from itself. Raises Any2AnyError when fewer than two folds have a query with
-    a right reference.
+    where a drive calibrates the map made from itself. lay: lays references over queries, for the geometric check.
+    Raises Any2AnyError when fewer than two folds have a query with a right reference.
     """
     may = np.ones_like(positive) if allowed is None else allowed
     positive = positive & may
@@ -135,13 +146,17 @@ def calibrate(
     seen = may & ~(positive if hidden is None else hidden | positive)
     parts = [_judge(judge, queries, asked[f], positive, seen, f, False) for f, judge in judges.items()]
     events = [j.event for j in [*judgements, *(lost for part in parts for lost in part)]]
+    trust = confidence.fit(events, promises)
+    by_place = tuple(Fold(int(f), np.flatnonzero(asked[f]), judge) for f, judge in judges.items())
+    exam = Examination(queries, by_place, positive, may, seen, trust.temperature)
     answered = np.asarray(positive.any(axis=1))
     return replace(
         plain,
         fusion=cls.fit(*pairs(answered)),
-        confidence=confidence.fit(events, promises),
+        confidence=trust,
         table=table,
         usual=usual(differences(bench, queries.take(answered), may[answered])),
+        check=None if lay is None else checking.fit(exam, lay, geometry, promises, config.seed),
     )
 
 
@@ -255,6 +270,10 @@ def save(calibration: Calibration, folder: Path) -> None:
         plugins.save(calibration.confidence, unfinished / "confidence")
     for i, difference in enumerate(calibration.usual.values()):
         plugins.save(difference, unfinished / f"usual-{i}")
+    check = calibration.check
+    if check is not None:
+        plugins.save(check.evidence, unfinished / "overlap")
+        plugins.save(check.confidence, unfinished / "checked_confidence")
     header = {
         "format": FORMAT,
         "fusion": calibration.fusion.plug,
@@ -262,6 +281,7 @@ def save(calibration: Calibration, folder: Path) -> None:
         "same_place": calibration.same_place,
         "table": calibration.table,
         "usual": list(calibration.usual),
+        "check": None if check is None else check.summary,
     }
     (unfinished / "calibration.json").write_text(json.dumps(header, indent=1))
     old = folder / OLD
@@ -289,11 +309,19 @@ def load(folder: Path) -> Calibration | None:
             header["same_place"],
             header["table"],
             {m: plugins.load(home / f"usual-{i}") for i, m in enumerate(header["usual"])},
+            _load_check(home, header.get("check")),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Any2AnyError(
             f"Cannot read the calibration in {folder}", str(error), "Calibrate again: any2any calibrate MAP DRIVE"
         ) from error
+
+
+def _load_check(home: Path, summary: dict[str, Any] | None) -> FittedCheck | None:
+    """Read what the check has learnt; None in a calibration that taught it nothing."""
+    if summary is None:
+        return None
+    return FittedCheck(plugins.load(home / "overlap"), plugins.load(home / "checked_confidence"), summary)
 
 
 def open_map(folder: Path, same_place: float) -> tuple[ReferenceMap, Retriever, Calibration | None]:
@@ -303,4 +331,4 @@ def open_map(folder: Path, same_place: float) -> tuple[ReferenceMap, Retriever, 
     reference = reference_map.load(folder)
     calibration = load(folder)
     chosen = calibration or uncalibrated(reference, same_place)
-    return reference, chosen.retriever(reference), calibration
+    return reference, chosen.retriever(reference, GeometricCheck(Clouds(folder))), calibration

@@ -17,8 +17,9 @@ from any2any_ros.observation import Embedding, Observation, ObservationSet, Rank
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.assembler import Assembler
 from any2any_ros.retrieval.calibration import open_map
+from any2any_ros.retrieval.geometry import Laid
 from any2any_ros.retrieval.reference_map import ReferenceMap
-from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.retriever import NOTHING, Retriever
 
 Timeouts = Callable[[Iterable[str]], Mapping[str, float]]  # modalities -> source_timeout of each, s
 
@@ -43,6 +44,7 @@ class Localizer:
         self.retriever: Retriever | None = None
         self.calibrated = False
         self.drift = DriftTest({})
+        self.moment = Observation({})  # that was streamed last
         self._last = ""  # id of the best match of the last ranking
         self._belief: BayesFilter | None = None
         self._pose: NDArray[np.float64] | None = None  # by odometry, at the last ranking
@@ -90,11 +92,11 @@ class Localizer:
             return self.assembler.now(now_ns)
         return Observation({e.modality: e.vector for e in embeddings}, max(e.stamp_ns for e in embeddings))
 
-    def rank(self, observation: Observation, k: int = 0) -> Ranking:
-        """Return the k best places, or as many as usual."""
+    def rank(self, observation: Observation, k: int = 0, laid: Laid = NOTHING) -> Ranking:
+        """Return the k best places, or as many as usual; laid: what the geometric check found of them."""
         self._map()
         assert self.retriever is not None
-        return self.retriever.rank(observation, k or self._ranking.k)
+        return self.retriever.rank(observation, k or self._ranking.k, laid=laid)
 
     def add_place(self, place: ObservationSet) -> None:
         """Append a place to the map in memory; it is found from the next ranking on."""
@@ -120,7 +122,7 @@ class Localizer:
     def _streamed(self, observation: Observation) -> Ranking:
         """Rank what the sensors say now, and note whether they still see the map as they did."""
         assert self.retriever is not None
-        motion = self._motion(observation.stamp_ns)
+        self.moment, motion = observation, self._motion(observation.stamp_ns)
         ranking = self.retriever.rank(observation, self._ranking.k, self._belief, motion)
         # A robot that stands still sees one place many times: that is one observation of it.
         if ranking.matches and ranking.matches[0].id != self._last:

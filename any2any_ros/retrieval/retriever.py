@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.methods.bayes_filter import BayesFilter, Filtered
 from any2any_ros.methods.confidence import Candidates, Confidence
+from any2any_ros.methods.registration import NOWHERE
 from any2any_ros.observation import Array, Match, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Alignment, Fusion, Imputer
 from any2any_ros.retrieval.bounds import can_be_bounded
+from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, Laid, refined_pose
 from any2any_ros.retrieval.large_map import LargeMap
 from any2any_ros.retrieval.search import top_k
 from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix
 
+Floats = NDArray[np.floating[Any]]
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
 CANDIDATES = 1000  # references that a probability and a place set look at
 LARGE = 50_000  # places from which a map is searched by bounds instead of whole (docs/scale.md)
 
@@ -25,13 +31,24 @@ LARGE = 50_000  # places from which a map is searched by bounds instead of whole
 @dataclass(frozen=True, eq=False)
 class Found:
     """The best references for one query, best first: rows (S,), similarities (S, Mq, Mr) and fused scores (S,); what
-    each pair says of the first K (K, Mq, Mr), and by how much each sensor differs from its best reference (D,)."""
+    each pair says of the first few (Mq, Mr), by row; by how much each sensor differs from its best reference (D,); and
+    how much of the robot's scan is at each (S,), NaN where that was not laid, None where it was laid nowhere."""
 
     rows: NDArray[np.intp]
     similarity: NDArray[np.float32]
     scores: NDArray[np.float64]
-    explained: NDArray[np.float64]
-    differences: dict[str, Array]
+    explained: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
+    differences: Mapping[str, Array] = field(default_factory=dict)
+    overlap: NDArray[np.float64] | None = None
+
+    def checked(self, check: GeometricCheck, overlap: NDArray[np.float64]) -> Found:
+        """Return the same references in their order by what the check saw of them (S,), NaN = nothing."""
+        if np.isnan(overlap).all():
+            return self
+        scores = check.rescored(self.scores, overlap)
+        order = np.argsort(-scores, kind="stable")
+        rows, similarity = self.rows[order], self.similarity[order]
+        return replace(self, rows=rows, similarity=similarity, scores=scores[order], overlap=overlap[order])
 
 
 class Retriever:
@@ -45,12 +62,14 @@ class Retriever:
         imputer: Imputer | None = None,
         confidence: Confidence | None = None,
         same_place: float = 5.0,
+        check: GeometricCheck = NO_CHECK,
     ) -> None:
-        """same_place: references of a place set farther apart than this, in metres, are distinct places."""
+        """same_place: references of a place set farther apart than this, in metres, are distinct places. check: what
+        lays scans for `checked`, and knows what `rank` makes of them."""
         self.reference = reference
         self._alignments = alignments
         self.fusion, self.imputer, self.confidence = fusion, imputer, confidence
-        self.same_place = same_place
+        self.same_place, self.check = same_place, check
         # Whether a reference is scored, and explained, by itself; others (mixture) weigh each against all.
         self._alone = can_be_bounded(fusion)
         large = self._alone and len(reference) >= LARGE
@@ -60,11 +79,11 @@ class Retriever:
         self.modalities = searched.query_modalities  # what can be asked for
         self.reference_modalities = searched.reference_modalities  # what the map has to compare it with
 
-    def using(self, fusion: Fusion) -> Retriever:
+    def using(self, fusion: Fusion, check: GeometricCheck = NO_CHECK) -> Retriever:
         """Return the same map with another fusion and no confidence, every reference scored; vectors are shared."""
         other = copy.copy(self)
         other._matrix, other._large, other._alone = self.similarity, None, can_be_bounded(fusion)
-        other.fusion, other.confidence = fusion, None
+        other.fusion, other.confidence, other.check = fusion, None, check
         return other
 
     @property
@@ -103,30 +122,35 @@ class Retriever:
         k: int = 5,
         belief: BayesFilter | None = None,
         motion: NDArray[np.float64] | None = None,
+        laid: Laid = NOTHING,
     ) -> Ranking:
         """Return the k best references; none when nothing of the observation can be compared.
 
         belief: what the rankings before say, where the map is calibrated; it takes this one's evidence. motion (4, 4):
-        since then, in the robot's frame, where it is known. Raises Any2AnyError when a vector has another dimension
-        than the map's.
+        since then, in the robot's frame, where it is known. laid: what the geometric check found of the candidates.
+        Raises Any2AnyError when a vector has another dimension than the map's.
         """
         seen = tuple(m for m in self.modalities if m in observation.embeddings)
         missing = tuple(m for m in self.modalities if m not in observation.embeddings)
-        found = self._look(observation, k)
-        rows, candidates = found.rows, self._compared(found.rows, found.similarity, found.scores, seen, k)
+        # what is laid may rise from anywhere, and is explained like the others
+        found = self._look(observation, k if not laid else max(k, CANDIDATES))
+        if laid:
+            found = found.checked(self.check, self._overlap(found.rows, laid))
+        confidence = self.confidence if found.overlap is None else self.check.confidence
+        rows, candidates = found.rows, self._compared(found, seen, k)
         best = rows[:k]
         probability, accepted, inside = np.full(len(best), np.nan), False, rows[:0]
-        if self.confidence is not None and len(best):
-            probability = self.confidence.probability(candidates, seen)
-            accepted = self.confidence.accepts(candidates, seen)
-            inside = rows[: self.confidence.place_set(candidates, seen)]
-        if belief is not None and self.confidence is not None:
-            log_posterior = self.confidence.temperature * candidates.scores
+        if confidence is not None and len(best):
+            probability = confidence.probability(candidates, seen)
+            accepted = confidence.accepts(candidates, seen)
+            inside = rows[: confidence.place_set(candidates, seen)]
+        if belief is not None and confidence is not None:
+            log_posterior = confidence.temperature * candidates.scores
             followed = belief.update(rows, log_posterior, motion, float(probability[0]) if len(best) else np.nan)
             best, probability, agrees = self._followed(followed, rows, candidates, k)
             accepted = accepted and agrees
         return Ranking(
-            self._matches(best, probability, found, seen),
+            self._matches(best, probability, found, seen, laid),
             seen,
             missing,
             accepted,
@@ -138,21 +162,31 @@ class Retriever:
             found.differences,
         )
 
+    def checked(self, observation: Observation, points: Floats, k: int = 5) -> Ranking:
+        """Rank, lay the robot's scan over those of the best references, and rank again by what is seen there.
+
+        points (N, >= 3): the LiDAR's, in the robot's frame, metres. Some 0.15 s a candidate.
+        """
+        first = self.rank(observation, max(k, self.check.candidates))
+        candidates = [match.id for match in first.matches[: self.check.candidates]]
+        return self.rank(observation, k, laid=self.check.lay(points, candidates))
+
     def _look(self, observation: Observation, k: int) -> Found:
-        """Find the references that a ranking, its probability and its place set look at."""
+        """Find the references that a ranking, its probability and its place set look at; k of them explained."""
         wanted = max(k, CANDIDATES)
         if self._large is None:
             every, scores = (batch[0] for batch in self.scores(observation.as_set()))
             rows = top_k(scores, wanted)
             explained = self._explained(every[rows[:k]]) if self._alone else self._explained(every)[rows[:k]]
-            whole = np.arange(len(every))
-            return Found(rows, every[rows], scores[rows], explained, self.differences(observation, whole, every))
+            pairs = dict(zip(rows.tolist(), explained, strict=False))
+            differences = self.differences(observation, np.arange(len(every)), every)
+            return Found(rows, every[rows], scores[rows], pairs, differences)
         if self.imputer is not None:
             observation = self.imputer.impute(observation.as_set()).observation(0)
         rows, best = self._large.top_k(observation, wanted)
         similarity = self._large.similarity(observation, rows).astype(np.float32)
-        differences = self.differences(observation, rows, similarity)
-        return Found(rows, similarity, best, self._explained(similarity[:k]), differences)
+        pairs = dict(zip(rows.tolist(), self._explained(similarity[:k]), strict=False))
+        return Found(rows, similarity, best, pairs, self.differences(observation, rows, similarity))
 
     def differences(
         self, observation: Observation, rows: NDArray[np.intp], similarity: NDArray[np.float32]
@@ -166,6 +200,11 @@ class Retriever:
                 best = rows[np.nanargmax(alike)]
                 found[m] = observation.embeddings[m] - self.reference.embeddings[m][best]
         return found
+
+    def _overlap(self, rows: NDArray[np.intp], laid: Laid) -> NDArray[np.float64]:
+        """Return how much of the robot's scan is at each of the references (S,); NaN where it was not laid."""
+        names = (self.reference.ids[row] for row in rows)
+        return np.array([laid[name].overlap if name in laid else np.nan for name in names], dtype=np.float64)
 
     def _followed(
         self, followed: Filtered, rows: NDArray[np.intp], candidates: Candidates, k: int
@@ -184,46 +223,53 @@ class Retriever:
         return best, np.minimum.accumulate(probability), bool(candidates.near[0][rows == followed.best].any())
 
     def candidates(
-        self, similarity: NDArray[np.float32], scores: NDArray[np.float64], seen: tuple[str, ...], k: int
-    ) -> tuple[NDArray[np.intp], Candidates]:
-        """Return the rows of the best references, best first, and what the confidence needs of them.
-
-        similarity (R, Mq, Mr) and scores (R,) of one query, as `scores` gives them; seen: its modalities.
-        """
-        rows = top_k(scores, max(k, CANDIDATES))
-        return rows, self._compared(rows, similarity[rows], scores[rows], seen, k)
-
-    def _compared(
         self,
-        rows: NDArray[np.intp],
         similarity: NDArray[np.float32],
         scores: NDArray[np.float64],
         seen: tuple[str, ...],
         k: int,
-    ) -> Candidates:
-        """Return what the confidence needs of these rows, best first, with their similarities and scores."""
+        overlap: Mapping[int, float] = NOTHING,
+    ) -> tuple[NDArray[np.intp], Candidates]:
+        """Return the rows of the best references, best first, and what the confidence needs of them.
+
+        similarity (R, Mq, Mr) and scores (R,) of one query, as `scores` gives them; seen: its modalities. overlap: what
+        the check saw of some of them, by row.
+        """
+        rows = top_k(scores, max(k, CANDIDATES))
+        found = Found(rows, similarity[rows], scores[rows])
+        if overlap:
+            found = found.checked(self.check, np.array([overlap.get(row, np.nan) for row in rows.tolist()]))
+        return found.rows, self._compared(found, seen, k)
+
+    def _compared(self, found: Found, seen: tuple[str, ...], k: int) -> Candidates:
+        """Return what the confidence needs of what was found; to it, the overlap is what one sensor more finds."""
+        rows = found.rows
         ground = self.reference.poses[rows, :2, 3]
         apart = np.linalg.norm(ground[:k, None] - ground[None], axis=2)
         near = (apart < self.same_place) | (np.arange(len(rows)) == np.arange(len(rows[:k]))[:, None])
         # fmax ignores NaN where it can: of several pairs, a sensor's best one counts
-        every = np.fmax.reduce(similarity, axis=-1, initial=np.nan)[:, self._columns(seen)].astype(np.float64)
+        every = np.fmax.reduce(found.similarity, axis=-1, initial=np.nan)[:, self._columns(seen)].astype(np.float64)
+        if found.overlap is not None:
+            every = np.column_stack([every, found.overlap])
         alike, rival = every[:k], np.fmax.reduce(np.where(near[..., None], np.nan, every), axis=1, initial=np.nan)
-        return Candidates(scores, near, alike, alike - rival)
+        return Candidates(found.scores, near, alike, alike - rival)
 
     def _columns(self, seen: tuple[str, ...]) -> list[int]:
         return [self.modalities.index(m) for m in seen]
 
     def _matches(
-        self, rows: NDArray[np.intp], probability: NDArray[np.float64], found: Found, seen: tuple[str, ...]
+        self, rows: NDArray[np.intp], probability: NDArray[np.float64], found: Found, seen: tuple[str, ...], laid: Laid
     ) -> tuple[Match, ...]:
-        ids, poses, at = self.reference.ids, self.reference.poses, {int(r): i for i, r in enumerate(found.rows)}
-        pairs = found.explained[:, self._columns(seen)]
-        unknown = np.full((len(seen), len(self.reference_modalities)), np.nan)
+        scores, columns = dict(zip(found.rows.tolist(), found.scores.tolist(), strict=True)), self._columns(seen)
+        unknown = np.full((len(self.modalities), len(self.reference_modalities)), np.nan)
         matches = []
         for row, p in zip(rows.tolist(), probability.tolist(), strict=True):
-            i = at.get(row, len(found.rows))  # the past can name a place that the present does not
-            score = float(found.scores[i]) if i < len(found.rows) else float("nan")
-            matches.append(Match(ids[row], p, score, poses[row], pairs[i] if i < len(pairs) else unknown))
+            # the past can name a place that the present does not
+            score, pairs = scores.get(row, float("nan")), found.explained.get(row, unknown)[columns]
+            name, pose = self.reference.ids[row], self.reference.poses[row]
+            there = laid.get(name, NOWHERE)
+            pose, overlap = refined_pose(pose, there), there.overlap
+            matches.append(Match(name, p, score, pose, pairs, overlap, there.converged))
         return tuple(matches)
 
     def _explained(self, similarity: NDArray[np.float32]) -> NDArray[np.float64]:

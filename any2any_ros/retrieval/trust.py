@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.methods.confidence import pattern_name
-from any2any_ros.observation import ObservationSet
+from any2any_ros.observation import ObservationSet, Ranking
 from any2any_ros.retrieval import evaluation, metrics
 from any2any_ros.retrieval.retriever import Retriever
 
 Flags = NDArray[np.bool_]
+Floats = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
 BINS = 10  # of the reliability diagram
 
@@ -66,6 +67,54 @@ def outcomes(
             )
         )
     return found
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One query before the geometric check and after it, and how far off a refined right pose is, in metres, NaN where
+    there is none."""
+
+    before: Outcome
+    after: Outcome
+    metres: float
+
+
+def checked(
+    retriever: Retriever, queries: ObservationSet, positive: Flags, scans: Iterable[tuple[int, Floats]]
+) -> list[Checked]:
+    """Return what the check makes of the queries that come with a scan: row and points (N, >= 3), robot's frame."""
+    found = []
+    for row, points in scans:
+        observation, right = queries.observation(row), np.flatnonzero(positive[row])
+        names = {retriever.reference.ids[i] for i in right}
+        before, after = retriever.rank(observation), retriever.checked(observation, points)
+        if after.matches:
+            first, second = (_outcome(r, names, len(retriever.reference)) for r in (before, after))
+            best = after.matches[0]
+            off = np.linalg.norm((best.pose - queries.poses[row])[:3, 3])
+            found.append(Checked(first, second, float(off) if best.refined and second.right else float("nan")))
+    return found
+
+
+def _outcome(ranking: Ranking, right: set[str], places: int) -> Outcome:
+    inside = ranking.place_set
+    return Outcome(
+        pattern_name(ranking.modalities), len(right) / places, ranking.matches[0].id in right,
+        ranking.probability, ranking.accepted, (not right.isdisjoint(inside),), (len(inside),),
+    )  # fmt: skip
+
+
+def by_check(found: Sequence[Checked], miss: float) -> list[dict[str, Any]]:
+    """Return the figures of every pattern before the check and after it, most sensors first."""
+    names = sorted({c.before.pattern for c in found}, key=lambda p: (-p.count("+"), p))
+    rows = []
+    for name in names:
+        group = [c for c in found if c.before.pattern == name]
+        off = np.array([c.metres for c in group])
+        error = {f"metres p{p}": float(np.nanpercentile(off, p)) for p in (50, 95) if not np.isnan(off).all()}
+        rows.append({"pattern": name, "check": False} | figures([c.before for c in group], [miss]))
+        rows.append({"pattern": name, "check": True} | figures([c.after for c in group], [miss]) | error)
+    return rows
 
 
 def _chance(positive: Flags, scores: Float64) -> float:

@@ -45,12 +45,29 @@ def fusions(rows: Sequence[Mapping[str, Any]]) -> str:
     return table(ordered, columns)
 
 
+def checks(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return what the geometric check gains on held-out calibration places."""
+    columns = {
+        "queries": "queries", "rankings": "rankings", "chance@1": "chance@1", "R@1": "recall@1",
+        "checked R@1": "checked_recall@1",
+    }  # fmt: skip
+    return table(rows, columns)
+
+
 def trust(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return how true probability, acceptance and place sets are, a line a pattern."""
     columns = {
         "sensors alive": "pattern", "queries": "queries", "mean p": "mean_probability", "R@1": "recall@1",
         "ECE": "expected_calibration_error", "accepted": "accepted", "precision": "accepted_precision",
     }  # fmt: skip
+    if any("check" in row for row in rows):
+        columns = {
+            "sensors alive": "pattern",
+            "checked": "check",
+            "queries": "queries",
+            "chance@1": "chance@1",
+        } | columns
+        columns |= {"pose error p50 m": "metres p50", "p95": "metres p95"}
     for key in (k for k in (rows[0] if rows else {}) if k.startswith(("coverage@", "size@"))):
         columns[key.replace("coverage", "cover").replace("size", "set")] = key
     return table(rows, columns)

@@ -16,9 +16,10 @@ import numpy as np
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Encoder
-from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval import clouds, reference_map
+from any2any_ros.retrieval.clouds import LIDAR
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
-from any2any_ros.tools import _arguments, _sources
+from any2any_ros.tools import _arguments, _scans, _sources
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,17 +29,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keyframe", type=float, metavar="METRES", help="distance between two places (default: the data's custom)"
     )
+    parser.add_argument(
+        "--clouds", action="store_true",
+        help="also keep every place's LiDAR scan (some 20 kB), for the geometric check (docs/geometry.md)",
+    )  # fmt: skip
+    _scans.add_mounting(parser)
     _arguments.add_encoder_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     source = _sources.open_from(arguments)
+    if arguments.clouds and LIDAR not in source.modalities:
+        raise Any2AnyError(
+            f"Cannot keep the scans of {source.name}",
+            f"it has no '{LIDAR}', only {', '.join(source.modalities) or 'nothing'}",
+            "Leave --clouds, or name the topic of its clouds: --topic lidar=/points",
+        )
     encoders = _arguments.build_encoders(arguments, source.modalities)
     places = source.observe(encoders, _sources.place_of(arguments, source).keyframe, _arguments.bar)
     reference = as_map(places, encoders, arguments.name or arguments.map.resolve().name)
+    scans = _scans.scans(source, reference.places, arguments) if arguments.clouds else ()
+    stored = clouds.prepare(arguments.map, scans)
+    clouds.discard(arguments.map)  # of a map that stood there before
     reference_map.save(reference, arguments.map)
+    clouds.publish(arguments.map)
     seen = ", ".join(f"{m} ({places.present(m).sum()})" for m in places.modalities)
-    print(f"{arguments.map}: {len(reference)} places; {seen}")
+    print(f"{arguments.map}: {len(reference)} places; {seen}" + (f"; {stored} scans" if arguments.clouds else ""))
     lost = np.isnan(reference.places.poses).any(axis=(1, 2)).sum()
     if lost:
         print(f"{lost} of them have no pose: they can be recognised, and not located (--pose-topic for a bag)")

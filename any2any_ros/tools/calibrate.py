@@ -17,13 +17,17 @@ from numpy.typing import NDArray
 
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import splits
+from any2any_ros.data.sources import Source
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods.confidence import ConfidenceConfig
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.calibration import Calibration, CalibrationConfig
+from any2any_ros.retrieval.checking import Lay
+from any2any_ros.retrieval.clouds import Clouds
+from any2any_ros.retrieval.geometry import GeometricCheck, GeometryConfig
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
-from any2any_ros.tools import _arguments, _sources, _tables
+from any2any_ros.tools import _arguments, _scans, _sources, _tables
 
 FOLDS, STRETCH = 4, 25.0  # folds take turns every so many metres of driving
 OUTSIDE = 2.0  # hit radii from the nearest reference, and a robot counts as outside of the map
@@ -38,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _arguments.add_settings(parser, CalibrationConfig)
     _arguments.add_settings(parser, ConfidenceConfig)
+    _arguments.add_settings(parser, GeometryConfig)
+    _scans.add_mounting(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,10 +55,27 @@ def run(arguments: argparse.Namespace) -> int:
     fitted = fit(
         reference, queries, place,
         _arguments.settings(arguments, CalibrationConfig), _arguments.settings(arguments, ConfidenceConfig),
+        _arguments.settings(arguments, GeometryConfig), _laying(arguments, source, queries, reference),
     )  # fmt: skip
     calibration.save(fitted, arguments.map)
     print(_tables.fusions(fitted.table))
+    if fitted.check is not None:
+        print("\ngeometric check\n" + _tables.checks([fitted.check.summary]))
     return 0
+
+
+def _laying(
+    arguments: argparse.Namespace, source: Source, queries: ObservationSet, reference: ReferenceMap
+) -> Lay | None:
+    """Return what lays the map's scans over the drive's; None where there is nothing to lay, or --candidates 0."""
+    scans = Clouds(arguments.map)
+    if not scans or not arguments.candidates:
+        return None
+    obstacle = _scans.obstacle(source)
+    if obstacle:
+        print(f"no geometric check: {obstacle}")
+        return None
+    return _scans.laying(GeometricCheck(scans), source, queries, reference.places, arguments)
 
 
 def fit(
@@ -61,13 +84,17 @@ def fit(
     place: PlaceConfig,
     config: CalibrationConfig = CalibrationConfig(),
     promises: ConfidenceConfig = ConfidenceConfig(),
+    geometry: GeometryConfig = GeometryConfig(),
+    lay: Lay | None = None,
 ) -> Calibration:
-    """Calibrate a map on the queries of a drive."""
+    """Calibrate a map on the queries of a drive; lay: lays its scans over theirs, for the geometric check."""
     right = splits.positives(queries.poses, reference.places.poses, place.hit_radius)
     hidden = splits.positives(queries.poses, reference.places.poses, OUTSIDE * place.hit_radius)
     folds = splits.blocks(queries.poses, STRETCH, FOLDS)
     allowed = _allowed(reference, queries, place)
-    return calibration.calibrate(reference, queries, right, folds, place.hit_radius, config, promises, hidden, allowed)
+    return calibration.calibrate(
+        reference, queries, right, folds, place.hit_radius, config, promises, hidden, allowed, geometry, lay
+    )
 
 
 def _allowed(reference: ReferenceMap, queries: ObservationSet, place: PlaceConfig) -> NDArray[np.bool_] | None:

@@ -14,17 +14,23 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from any2any_ros import plugins
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import splits
 from any2any_ros.data.sources import Source
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.methods.confidence import ConfidenceConfig
+from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import evaluation, trust
 from any2any_ros.retrieval.calibration import open_map
+from any2any_ros.retrieval.geometry import obstacle
 from any2any_ros.retrieval.reference_map import map_encoders
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
-from any2any_ros.tools import _arguments, _sources, _tables
+from any2any_ros.tools import _arguments, _scans, _sources, _tables
 
 UNFITTED = ("raw_mean", "min_max", "z_score", "reciprocal_rank")
 
@@ -47,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("path-gap", "one drive: a reference counts only this far along the path"),
     ):
         parser.add_argument(f"--{name}", type=float, metavar="METRES", help=f"{what} (default: the data's custom)")
+    parser.add_argument(
+        "--check", action="store_true",
+        help="with a map that has scans: also lay the drive's over its candidates, some 1 s a query",
+    )  # fmt: skip
+    _scans.add_mounting(parser)
     _arguments.add_encoder_arguments(parser)
 
 
@@ -58,6 +69,10 @@ def run(arguments: argparse.Namespace) -> int:
     print(_tables.groups(report["groups"]))
     if report.get("trust"):
         print("\nhow true its numbers are\n" + _tables.trust(report["trust"]))
+    if report.get("check"):
+        print(
+            "\nwith every sensor there is, before the geometric check and after it\n" + _tables.trust(report["check"])
+        )
     if arguments.json:
         plugins.write_atomically(arguments.json, lambda s: s.write(json.dumps(report, indent=1).encode()))
     return 0
@@ -82,6 +97,8 @@ def _against_itself(arguments: argparse.Namespace, source: Source, place: PlaceC
 
 def _against_map(arguments: argparse.Namespace, source: Source, place: PlaceConfig) -> dict[str, Any]:
     reference, retriever, _ = open_map(arguments.map, place.hit_radius)
+    if arguments.check:
+        _refuse_check(arguments, source, retriever)
     wanted = [m for m in source.modalities if not arguments.modality or m in arguments.modality]
     queries = source.observe(map_encoders(reference, wanted), place.keyframe, _arguments.bar)
     right = splits.positives(queries.poses, reference.places.poses, place.hit_radius)
@@ -93,8 +110,30 @@ def _against_map(arguments: argparse.Namespace, source: Source, place: PlaceConf
             f"the map, whose sensors are {', '.join(reference.encoders)}",
             "Give a drive through the mapped places with one of these sensors, its poses in the map's frame",
         )
+    report: dict[str, Any] = {"groups": groups}
+    miss = ConfidenceConfig.miss if retriever.confidence is None else retriever.confidence.miss
+    if arguments.check:
+        report["check"] = trust.by_check(_checked(arguments, source, retriever, queries, right), miss)
     if retriever.confidence is None:
-        return {"groups": groups}
-    misses = [retriever.confidence.miss]
-    found = trust.outcomes(retriever, queries, right, evaluation.answerable(right), misses)
-    return {"groups": groups, "trust": trust.by_pattern(found, misses)}
+        return report
+    found = trust.outcomes(retriever, queries, right, evaluation.answerable(right), [miss])
+    return report | {"trust": trust.by_pattern(found, [miss])}
+
+
+def _refuse_check(arguments: argparse.Namespace, source: Source, retriever: Retriever) -> None:
+    """Raise Any2AnyError when there is nothing that --check could do."""
+    why = obstacle(arguments.map, retriever.check) or _scans.obstacle(source)
+    if why:
+        raise Any2AnyError(f"Cannot check against the map {arguments.map}", why, "Or leave --check")
+
+
+def _checked(
+    arguments: argparse.Namespace,
+    source: Source,
+    retriever: Retriever,
+    queries: ObservationSet,
+    right: NDArray[np.bool_],
+) -> list[trust.Checked]:
+    asked, row = queries.take(evaluation.answerable(right)), {name: i for i, name in enumerate(queries.ids)}
+    scans = ((row[name], points) for name, points in _scans.scans(source, asked, arguments))
+    return trust.checked(retriever, queries, right, scans)

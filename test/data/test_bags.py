@@ -248,6 +248,32 @@ def test_a_sensor_that_pauses_costs_the_others_no_moment(tmp_path, built):
     assert found.present("lidar").tolist() == [True, True, False]
 
 
+# --- point clouds ---------------------------------------------------------------------------------------------
+
+
+def test_the_cloud_nearest_to_a_stamp_is_given(tmp_path):
+    content = [(t * NS + 90_000_000, cloud(t * NS, seed=t)) for t in (1, 2, 3)]
+    path = written(tmp_path / "bag", ("/lidar/points", "sensor_msgs/msg/PointCloud2", content))
+    stamps = np.array([3 * NS, 2 * NS + 40_000_000, 2 * NS + 60_000_000, NS - 10, NS])
+    found = list(bags.clouds(path, "lidar/points", stamps))
+    assert [i for i, _ in found] == [3, 4, 1, 0]  # none within 50 ms of the third
+    for (_, points), seed in zip(found, (1, 1, 2, 3), strict=True):
+        np.testing.assert_array_equal(points, samples.cloud(cloud(0, seed)))
+
+
+def test_clouds_that_are_not_there_are_no_error(tmp_path):
+    bad = STORE.types["sensor_msgs/msg/PointCloud2"](
+        header=bags._header(STORE, 2 * NS, ""), height=1, width=0, fields=[], is_bigendian=False, point_step=16,
+        row_step=0, data=np.empty(0, np.uint8), is_dense=True,
+    )  # fmt: skip
+    topics = [("/lidar/points", "sensor_msgs/msg/PointCloud2", [(NS, cloud(NS)), (2 * NS, bad)])]
+    path = written(tmp_path / "bag", *topics, ("/caption", "std_msgs/msg/String", [(NS, text("a mill"))]))
+    stamps = np.array([2 * NS, NS])
+    assert [i for i, _ in bags.clouds(path, "/lidar/points", stamps)] == [1]  # the other says nothing
+    assert not list(bags.clouds(path, "/nowhere", stamps)) and not list(bags.clouds(path, "/caption", stamps))
+    assert not list(bags.clouds(path, "/lidar/points", stamps[:0]))
+
+
 # --- poses ----------------------------------------------------------------------------------------------------
 
 

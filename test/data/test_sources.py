@@ -63,6 +63,29 @@ def test_a_drive_and_its_bag_are_observed_alike(laps, bag, keyframe, count):
         np.testing.assert_array_equal(recorded.embeddings[m], drive.embeddings[m])
 
 
+def test_a_drive_and_its_bag_hand_out_the_scans_of_their_keyframes(laps, bag):
+    drive, recorded = open_source(laps, "00"), open_source(bag)
+    built, whole = {"lidar": encoders.build("lidar")}, kitti.read(laps, "00")
+    frames = drive.observe(built, 11.0)
+    one = dict(drive.clouds(frames))
+    two = dict(recorded.clouds(recorded.observe(built, 11.0)))
+    assert len(one) == 12 and list(one) == list(frames.ids)
+    for (name, points), same in zip(one.items(), two.values(), strict=True):
+        np.testing.assert_array_equal(points, whole.sample("lidar", whole.ids().index(name)))
+        np.testing.assert_array_equal(points, same)
+    assert list(dict(drive.clouds(frames.take([3, 1])))) == [frames.ids[3], frames.ids[1]]
+
+
+def test_a_frame_without_a_scan_is_left_out(laps, log, bag):
+    source = open_source(laps, "01")
+    found = dict(source.clouds(source.observe({}, 0.0)))
+    assert len(found) == 23 and "01/000005" not in found
+    house = open_source(log)
+    assert not list(house.clouds(house.observe({}, 0.0)))
+    words = open_source(bag, topics={"text": "/caption"})
+    assert not list(words.clouds(words.observe({"text": encoders.build("text")}, 0.0)))
+
+
 def test_keyframes_count_the_way_driven(log):
     assert open_source(log).observe({}, 0.5).ids == ("house/000000", "house/000003", "house/000006", "house/000009")
 

@@ -22,6 +22,12 @@ def test_time(stamp):
     assert messages.time_ns(messages.time_message(stamp)) == stamp
 
 
+@given(st.integers(0, 2**31 * 10**9 - 1))
+def test_the_stamp_of_a_message_is_read_without_the_rest_of_it(stamp):
+    message = messages.embedding_message(Embedding("camera", np.ones(3), stamp), 0.0)
+    assert messages.raw_stamp_ns(serialize_message(message)) == stamp
+
+
 @given(st.integers(0, 10**6))
 def test_pose(seed):
     draw = np.random.default_rng(seed)

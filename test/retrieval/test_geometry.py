@@ -1,4 +1,4 @@
-"""The geometric check: scans come back from the map, evidence is fair to what was not checked, and poses compose."""
+"""The geometric check: evidence is fair to what was not checked, nothing damaged stops it, and poses compose."""
 
 from pathlib import Path
 
@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.spatial import cKDTree
 
 from any2any_ros import plugins
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.methods.registration import NOWHERE, Registration, RegistrationConfig, thinned
-from any2any_ros.retrieval.geometry import Clouds, GeometricCheck, OverlapEvidence, refined_pose
+from any2any_ros.methods import registration
+from any2any_ros.methods.registration import NOWHERE, Registration
+from any2any_ros.retrieval.clouds import Clouds, moved
+from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, OverlapEvidence, refined_pose
 
 HERE = Path(__file__).parent  # a map without scans
 EVIDENCE = OverlapEvidence(20.0, -6.0, -3.0, 5.0)
@@ -34,60 +35,6 @@ def clouds(tmp_path):
     for i in range(3):
         found.add(f"straße/{i:06d}", street(i))
     return found
-
-
-def test_a_scan_comes_back_to_the_centimetre(clouds, tmp_path):
-    config = RegistrationConfig()
-    kept = thinned(street(1), config.voxel, config.reach)
-    again = Clouds(tmp_path).scan("straße/000001")
-    # Rounding may carry a mean into the next cube: every point is near one that went in.
-    nearest, _ = cKDTree(kept).query(again.points)
-    assert len(again.points) > 0.95 * len(kept) and nearest.max() < config.voxel and np.median(nearest) < 0.0087
-    assert "straße/000001" in clouds and "elsewhere" not in clouds and clouds.scan("elsewhere") is None
-
-
-def test_a_scan_is_read_once_and_anew_when_it_changes(clouds):
-    first = clouds.scan("straße/000000")
-    assert clouds.scan("straße/000000") is first
-    clouds.add("straße/000000", street(9))
-    assert clouds.scan("straße/000000").points.shape != first.points.shape
-    clouds.add("new", street(3))
-    assert clouds.scan("new") is not None
-
-
-def test_an_empty_scan_is_kept_too(clouds):
-    clouds.add("dark", np.empty((0, 3)))
-    assert not clouds.scan("dark").usable
-
-
-def test_a_killed_write_leaves_the_old_scan(clouds, monkeypatch):
-    def broken(*_):
-        raise OSError("no space left")
-
-    monkeypatch.setattr("os.replace", broken)
-    with pytest.raises(Any2AnyError, match="no space left"):
-        clouds.add("straße/000000", street(9))
-    assert clouds.scan("straße/000000").usable
-    assert len(list(clouds.folder.iterdir())) == 3
-
-
-def spoil(how, clouds):
-    file = clouds._file("straße/000000")
-    if how == "cut short":
-        file.write_bytes(file.read_bytes()[:-100])
-    elif how == "no archive":
-        file.write_bytes(b"hello")
-    elif how == "another place's":
-        file.write_bytes(clouds._file("straße/000001").read_bytes())
-    else:
-        np.savez(file, id=np.array("straße/000000"), points=np.zeros((4, 2), dtype=np.int16))
-
-
-@pytest.mark.parametrize("how", ["cut short", "no archive", "another place's", "wrong shape"])
-def test_a_damaged_scan_is_told(clouds, how):
-    spoil(how, clouds)
-    with pytest.raises(Any2AnyError, match="straße/000000"):
-        clouds.scan("straße/000000")
 
 
 def learnt(seed=0, queries=60, references=30, checked=5):
@@ -136,83 +83,116 @@ def test_evidence_is_kept(tmp_path):
     assert vars(plugins.load(tmp_path / "overlap")) == vars(EVIDENCE)
 
 
+@given(st.integers(0, 10_000))
+def test_pairs_may_come_in_any_shape(seed):
+    overlap, positive = learnt(seed)
+    seen = ~np.isnan(overlap)
+    assert vars(OverlapEvidence.fit(overlap[seen], positive[seen])) == vars(OverlapEvidence.fit(overlap, positive))
+
+
 cases = st.tuples(st.integers(0, 10_000), st.integers(1, 12), st.integers(0, 6))
 
 
 def case(seed, references, checked):
+    """Return scores (S,) and overlaps (S,), NaN where not checked."""
     draw = np.random.default_rng(seed)
-    scores = draw.normal(size=references)
+    overlap = np.full(references, np.nan)
     rows = draw.permutation(references)[:checked]
-    overlap = np.where(draw.random(len(rows)) < 0.2, np.nan, draw.random(len(rows)))
-    return scores, rows, overlap
+    overlap[rows] = np.where(draw.random(len(rows)) < 0.2, np.nan, draw.random(len(rows)))
+    return draw.normal(size=references), overlap
+
+
+def check(evidence=None, **options):
+    return GeometricCheck(Clouds(HERE), evidence=evidence, **options)
 
 
 @given(cases)
 def test_what_was_not_checked_keeps_its_score(drawn):
-    scores, rows, overlap = case(*drawn)
-    unseen = np.setdiff1d(np.arange(len(scores)), rows[~np.isnan(overlap)])
+    scores, overlap = case(*drawn)
+    unseen = np.isnan(overlap)
     for evidence in (None, EVIDENCE):
         before = scores.copy()
-        out = GeometricCheck(Clouds(HERE), evidence).rescored(scores, rows, overlap)
+        out = check(evidence).rescored(scores, overlap)
         np.testing.assert_array_equal(out[unseen], scores[unseen])
         np.testing.assert_array_equal(scores, before)
 
 
 @given(cases)
 def test_uncalibrated_candidates_trade_scores(drawn):
-    scores, rows, overlap = case(*drawn)
-    out = GeometricCheck(Clouds(HERE)).rescored(scores, rows, overlap)
+    scores, overlap = case(*drawn)
+    out, seen = check().rescored(scores, overlap), ~np.isnan(overlap)
     np.testing.assert_array_equal(np.sort(out), np.sort(scores))
-    seen = ~np.isnan(overlap)
-    by_overlap = out[rows[seen]][np.argsort(overlap[seen])]
-    assert (np.diff(by_overlap) >= 0).all()
+    assert (np.diff(out[seen][np.argsort(overlap[seen])]) >= 0).all()
 
 
 @given(cases, st.floats(0.1, 10))
 def test_calibrated_candidates_gain_what_bayes_says(drawn, temperature):
     """softmax(temperature * rescored) is the posterior times the likelihood ratio."""
-    scores, rows, overlap = case(*drawn)
-    out = GeometricCheck(Clouds(HERE), EVIDENCE).rescored(scores, rows, overlap, temperature)
-    ratio = np.ones(len(scores))
-    for row, o in zip(rows, overlap, strict=True):
-        if not np.isnan(o):
-            ratio[row] = np.exp(min(max(20 * o - 6, -3), 5))
-    prior = np.exp(temperature * scores)
-    posterior = np.exp(temperature * out)
+    scores, overlap = case(*drawn)
+    out = check(EVIDENCE, temperature=temperature).rescored(scores, overlap)
+    ratio = np.where(np.isnan(overlap), 1.0, np.exp(np.clip(20 * np.nan_to_num(overlap) - 6, -3, 5)))
+    prior, posterior = np.exp(temperature * scores), np.exp(temperature * out)
     np.testing.assert_allclose(posterior / posterior.sum(), prior * ratio / (prior * ratio).sum(), rtol=1e-9)
 
 
 def test_when_all_candidates_fail_the_next_one_comes_first():
-    scores = np.array([3.0, 2.9, 2.0, -5.0])
-    out = GeometricCheck(Clouds(HERE), EVIDENCE).rescored(scores, np.array([0, 1]), np.array([0.0, 0.05]))
+    out = check(EVIDENCE).rescored(np.array([3.0, 2.9, 2.0, -5.0]), np.array([0.0, 0.05, np.nan, np.nan]))
     assert out.argmax() == 2
 
 
 def test_candidates_without_a_scan_are_nowhere(clouds):
     """No Open3D is needed to say so."""
-    found = GeometricCheck(clouds).registrations(street(0), ["elsewhere"])
-    assert found == [NOWHERE]
+    assert GeometricCheck(clouds).lay(street(0), ["elsewhere"]) == {"elsewhere": NOWHERE}
+    assert NO_CHECK.lay(street(0), []) == {} and NO_CHECK.candidates == 0
+
+
+def test_without_open3d_nothing_is_checked_and_it_is_said(clouds, monkeypatch):
+    def absent():
+        raise Any2AnyError("Cannot lay scans over each other", "Open3D is absent", "pip install it")
+
+    monkeypatch.setattr(registration, "open3d", absent)
+    with pytest.warns(UserWarning, match="Open3D is absent") as said:
+        found = GeometricCheck(clouds).lay(street(0), ["straße/000000", "elsewhere"])
+    assert list(found.values()) == [NOWHERE, NOWHERE] and len(said) == 1
+
+
+def test_a_damaged_scan_is_left_out_and_said(clouds):
+    clouds._file("straße/000001").write_bytes(b"hello")
+    said = []
+    found = GeometricCheck(clouds, complain=said.append).lay(street(0), ["straße/000001", "elsewhere"])
+    assert list(found.values()) == [NOWHERE, NOWHERE]
+    assert len(said) == 1 and "straße/000001" in said[0]
+
+
+def test_a_robots_points_of_another_shape_are_refused(clouds):
+    with pytest.raises(Any2AnyError, match=r"its shape is \(5, 2\)"):
+        GeometricCheck(clouds).lay(np.zeros((5, 2)), ["straße/000000"])
 
 
 def test_the_right_candidate_overlaps_most(clouds):
     pytest.importorskip("open3d", reason="Open3D is absent: pip install 'any2any_ros[open3d]'", exc_type=ImportError)
     turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # the robot faces left now
     query = (street(1) - [2.0, -1.0, 0.0]) @ turn
-    ids = [f"straße/{i:06d}" for i in range(3)]
-    found = GeometricCheck(clouds).registrations(query, ids)
+    found = list(GeometricCheck(clouds).lay(query, [f"straße/{i:06d}" for i in range(3)]).values())
     assert np.argmax([r.overlap for r in found]) == 1 and found[1].converged
     np.testing.assert_allclose(found[1].pose[:3, :3], turn, atol=0.01)
     np.testing.assert_allclose(found[1].pose[:3, 3], [2, -1, 0], atol=0.1)
 
 
-def test_the_refined_pose_goes_through_the_lidar_s_mounting():
+def test_the_refined_pose_is_the_robots_wherever_its_lidar_sits():
     """A LiDAR 1 m ahead of the robot's middle: turning on the spot moves it, not the robot."""
-    mounting, reference, moved = np.eye(4), np.eye(4), np.eye(4)
+    mounting, reference = np.eye(4), np.eye(4)
     mounting[0, 3] = 1.0
     reference[:3, 3] = 10, 20, 0
     turned = np.diag([-1.0, -1.0, 1.0, 1.0])
-    moved = np.linalg.inv(mounting) @ turned @ mounting  # what ICP sees of it
-    found = Registration(moved, 0.9, 0.1, True)
-    np.testing.assert_allclose(refined_pose(reference, found, mounting), reference @ turned, atol=1e-12)
-    np.testing.assert_array_equal(refined_pose(reference, found), reference @ moved)
+    world = np.random.default_rng(0).uniform(-30, 30, (50, 3))
+
+    def scan(robot):  # what the LiDAR sees, brought into the robot's frame
+        lidar = np.linalg.inv(robot @ mounting)
+        return moved(world @ lidar[:3, :3].T + lidar[:3, 3], mounting)
+
+    there, now = scan(reference), scan(reference @ turned)
+    np.testing.assert_allclose(moved(now, turned), there, atol=1e-9)  # so this is what ICP finds
+    np.testing.assert_allclose(refined_pose(reference, Registration(turned, 0.9, 0.1, True)), reference @ turned)
     np.testing.assert_array_equal(refined_pose(reference, NOWHERE), reference)
+    np.testing.assert_array_equal(refined_pose(reference, Registration(turned, 0.9, 0.1, False)), reference)

@@ -1,12 +1,16 @@
 """The figures of trust, counted by hand, and on a map whose numbers are known."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 from any2any_ros.methods.confidence import Confidence
 from any2any_ros.methods.fusion import RawMean
+from any2any_ros.methods.registration import Registration
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import trust
+from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
 from any2any_ros.retrieval.trust import Outcome
@@ -72,3 +76,43 @@ def test_every_query_is_judged_under_every_pattern():
 def test_chance_is_of_what_can_be_compared():
     right, scores = np.array([True, True, False, False, False]), np.array([0.5, np.nan, 0.1, np.nan, 0.2])
     assert trust._chance(right, scores) == pytest.approx(1 / 3)
+
+
+# --- before the geometric check and after it ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Surveyor(GeometricCheck):
+    """Knows the place that the robot is at by its points, and that it stands a metre ahead of it."""
+
+    def lay(self, points, ids):
+        ahead = np.eye(4)
+        ahead[0, 3] = 1.0
+        return {
+            name: Registration(ahead, 0.9 if name == "abcdef"[int(points[0, 0])] else 0.1, 0.1, True) for name in ids
+        }
+
+
+def test_the_check_is_judged_through_the_retrievers_own_road():
+    poses = np.tile(np.eye(4), (6, 1, 1))
+    poses[:, 0, 3] = 10 * np.arange(6)
+    places = ObservationSet({"lidar": np.eye(6)}, poses, tuple("abcdef"))
+    vectors = np.eye(6)[[0, 2, 2]] + 0.5 * np.eye(6)[[1, 1, 1]]  # the second robot is at b, and sees c before it
+    robots = poses[:3].copy()
+    robots[:, 0, 3] += [1.0, 1.5, 1.0]
+    queries = ObservationSet({"lidar": vectors}, robots, ("x", "y", "z"))
+    check = Surveyor(NO_CHECK.clouds, candidates=2)
+    retriever = Retriever(places, same_modality(("lidar",)), RawMean(), check=check)
+    right = np.eye(6, dtype=bool)[:3]
+    found = trust.checked(retriever, queries, right, ((row, np.full((1, 3), row)) for row in (1, 0)))
+    assert [(c.before.right, c.after.right) for c in found] == [(False, True), (True, True)]
+    assert [c.metres for c in found] == pytest.approx([0.5, 0.0])
+    assert all(c.before.chance == pytest.approx(1 / 6) and c.before.pattern == "lidar" for c in found)
+    before, after = trust.by_check(found, 0.1)
+    assert (before["check"], before["recall@1"], before["queries"]) == (False, 0.5, 2) and "metres p50" not in before
+    assert (after["check"], after["recall@1"], after["metres p50"]) == (True, 1.0, pytest.approx(0.25))
+
+
+def test_a_wrong_answers_pose_is_no_error_of_the_pose():
+    nobody = [trust.Checked(FOUND[1], FOUND[1], float("nan"))]
+    assert "metres p50" not in trust.by_check(nobody, 0.2)[1]
