@@ -151,6 +151,16 @@ class Mesh:
         if len(faces):
             self.add(v, faces, surface)
 
+    @property
+    def vertices(self) -> Array:
+        """All corners so far, (V, 3), world frame."""
+        return np.concatenate(self._vertices)
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return self._count
+
     def _to_world(self, points: ArrayLike) -> NDArray[np.float64]:
         x, y, z, yaw = self._place
         return np.asarray(turned(points, yaw) + np.array([x, y, z]))
@@ -158,7 +168,7 @@ class Mesh:
     def finish(self) -> Scene:
         """Return the scene made of everything added."""
         return Scene(
-            np.concatenate(self._vertices),
+            self.vertices,
             np.concatenate(self._faces),
             np.concatenate(self._face_surface),
             np.stack(self._surfaces),

@@ -52,8 +52,8 @@ def _cells(points: Array, size: float) -> Array:
     return hashed(x, y, z)
 
 
-def fade(grain: Array, feature: float) -> Array:
-    """Return 1 where a feature of that size (m) is seen well, 0 where a pixel covers it."""
+def fade(grain: Array, feature: Array | float) -> Array:
+    """Return 1 where a feature of that size (m, one or (N,)) is seen well, 0 where a pixel covers it."""
     return np.asarray(np.clip(1.5 - grain / feature, 0, 1))
 
 

@@ -1,0 +1,6 @@
+"""Simulated household objects on a table: a GoLD folder to learn from, and a whole table to find them on."""
+
+from any2any_ros.data.tabletop.folder import write
+from any2any_ros.data.tabletop.settings import SceneConfig, TabletopConfig
+
+__all__ = ["SceneConfig", "TabletopConfig", "write"]
