@@ -11,6 +11,7 @@ from any2any_ros.errors import Any2AnyError
 VERBS = {
     "demo": "the whole story in one command: simulate, map, calibrate, drive, lose sensors, report",
     "simulate": "drive through a simulated town and write it as a KITTI folder",
+    "simulate-tabletop": "set a simulated table with described objects and write it as a GoLD folder",
     "bag": "turn a KITTI folder or a laser log into a rosbag2",
     "build-map": "turn a drive (KITTI folder, laser log, rosbag2) into a map of reference places",
     "calibrate": "learn from another drive how to fuse the sensors, and how far to trust the answer",
