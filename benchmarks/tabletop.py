@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from any2any_ros import encoders
 from any2any_ros.data import gold, splits
+from any2any_ros.data.examples import Examples, observe
 from any2any_ros.methods import csa
 from any2any_ros.observation import Array
 from any2any_ros.tools._arguments import bar
@@ -73,7 +74,7 @@ def reciprocal(similarity: NDArray[np.float64]) -> tuple[float, float]:
     return float((1 / rank).mean()), float((rank == 1).mean())
 
 
-def ground(examples: gold.Examples, side: tuple[str, ...], seed: int) -> tuple[float, float]:
+def ground(examples: Examples, side: tuple[str, ...], seed: int) -> tuple[float, float]:
     """Return MRR and accuracy of text finding `side` on the test objects of one split."""
     seen = examples.observations
     text, views = seen.embeddings["text"], np.hstack([seen.embeddings[m] for m in side])
@@ -110,9 +111,7 @@ def main() -> int:
     near: dict[str, list[dict[str, float]]] = {" + ".join(side): [] for side in SIDES}
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in near}
     for folder in given.folders:
-        examples = gold.observe(
-            gold.read(folder).views, {m: encoders.build(p) for m, p in PLUGS.items()}, given.most, bar
-        )
+        examples = observe(gold.read(folder).views, {m: encoders.build(p) for m, p in PLUGS.items()}, given.most, bar)
         one = np.unique(examples.views, return_index=True)[1]
         for name, side in zip(near, SIDES, strict=True):
             seen = examples.observations.take(one)

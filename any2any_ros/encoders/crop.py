@@ -88,7 +88,8 @@ class CropEncoder:
         """Return (dimension,) for a picture (H, W, 3 or 4) uint8, RGB or RGBA; raise on one that shows nothing."""
         import cv2
 
-        small = cv2.resize(sample, (self._side, self._side), interpolation=cv2.INTER_AREA)
+        whole = _masked(sample) if sample.shape[2] == 4 else sample
+        small = cv2.resize(whole, (self._side, self._side), interpolation=cv2.INTER_AREA)
         lab = _lab(small[..., :3])
         if np.ptp(lab[..., 0]) < 0.8 and np.ptp(lab[..., 1:], axis=(0, 1)).max() < 2:
             raise _unusable("it is one even colour from edge to edge", "Check the camera, and what cuts the object out")
@@ -100,8 +101,6 @@ class CropEncoder:
     def _weight(self, lab: Array, alpha: NDArray[Any] | None) -> Array:
         """Return how much each pixel (S, S) is the object's: by its mask, or by its place and how unlike the rim."""
         if alpha is not None:
-            if not (alpha > 127).any():
-                raise _unusable("its mask is empty", "Check what cuts the object out")
             return np.asarray(alpha / np.float32(255), dtype=np.float32)
         rim = np.concatenate([lab[:4].reshape(-1, 3), lab[-4:].reshape(-1, 3), lab[:, :4].reshape(-1, 3),
                               lab[:, -4:].reshape(-1, 3)])  # fmt: skip
@@ -142,6 +141,17 @@ class CropEncoder:
         mean = float((light * weight).sum() / max(float(weight.sum()), 1e-9))
         picture = np.clip((mean + (light - mean) * np.sqrt(keep)) * 2.55, 0, 255).astype(np.uint8)
         return np.asarray(self._hog.compute(picture), dtype=np.float32).ravel()
+
+
+def _masked(sample: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return RGBA with the mask's own mean outside of it: the background must not bleed in when it is made smaller."""
+    mine = sample[..., 3] > 127
+    if not mine.any():
+        raise _unusable("its mask is empty", "Check what cuts the object out")
+    out = sample.copy()
+    out[~mine, :3] = sample[mine, :3].mean(axis=0)
+    out[..., 3] = np.where(mine, 255, 0)
+    return out
 
 
 def _lab(rgb: NDArray[Any]) -> Array:

@@ -20,6 +20,7 @@ from any2any_ros.observation import Array
 
 CELL, BLOCK, BINS = 16, 32, 9
 TRIALS = 60  # of RANSAC
+FARTHEST = 50.0  # m; what is said to be farther is an error of the sensor
 WORKING = 128  # px that the longer side is brought to: more costs time and tells nothing
 SIZES = np.geomspace(0.008, 0.5, 14)  # m, centres of the bins of a length
 SLOPES, LAYERS = 8, 4  # bins of the angle between a surface and the support, and of the height it is at
@@ -88,7 +89,7 @@ class DepthEncoder:
     def encode(self, sample: NDArray[np.float32]) -> Array:
         """Return (dimension,) for a crop (H, W) of depth in metres, NaN = hole; raise on one with too little in it."""
         depth = np.asarray(sample, dtype=np.float32)
-        there = np.isfinite(depth) & (depth > 0)
+        there = (depth > 0) & (depth < FARTHEST)
         if there.sum() < max(50, self.config.known * depth.size):
             raise Any2AnyError(
                 "Cannot use a depth image",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import functools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from any2any_ros.data.tabletop.catalogue import Body, bodies
 from any2any_ros.data.tabletop.settings import TabletopConfig
 from any2any_ros.data.tabletop.table import Portraits
 from any2any_ros.data.tabletop.words import WRITERS
+
+Do = Callable[..., Iterable[Any]]  # a map over jobs, here or in processes
 
 KIND = "tabletop"
 FORMAT = 1  # raised whenever the same settings give other files
@@ -57,13 +59,13 @@ def write(
     head = story_head(FORMAT, config)
     if reusable(folder, KIND, head | ({"spoken": True} if spoken else {}), overwrite or _silent(folder, head)):
         return folder
-    with replacing(folder) as unfinished:
-        _write_views(unfinished, config, workers, progress)
+    with replacing(folder) as unfinished, mapper(workers) as do:
+        _write_views(unfinished, config, do, progress)
         written, said = _sentences(config, 3, config.descriptions), _sentences(config, 4, config.utterances)
         _table(unfinished / "text.tsv", TEXT, ((s.item, s.text) for s in written), written)
         _table(unfinished / "speech.tsv", SPEECH, ((s.item, f"{s.item}_{s.take}", _heard(s.text)) for s in said), said)
         if spoken:
-            _speak(unfinished, config, said, workers, progress)
+            _speak(unfinished, config, said, do, progress)
         story = head | {"spoken": spoken, "objects": {b.name: _truth(b) for b in bodies(config)}}
         (unfinished / f"{KIND}.json").write_text(json.dumps(story, indent=1) + "\n", "utf-8")
     return folder
@@ -80,12 +82,9 @@ def item_id(body: Body, view: int) -> str:
     return f"{body.name}_{view + 1}"
 
 
-def _write_views(folder: Path, config: TabletopConfig, workers: int, progress: bool) -> None:
+def _write_views(folder: Path, config: TabletopConfig, do: Do, progress: bool) -> None:
     jobs = [(folder, config, row, view) for row in range(len(bodies(config))) for view in range(config.views)]
-    with (
-        mapper(workers) as do,
-        tqdm(total=len(jobs), unit="view", desc="setting the table", disable=not progress) as bar,
-    ):
+    with tqdm(total=len(jobs), unit="view", desc="setting the table", disable=not progress) as bar:
         for _ in do(_write_view, jobs, chunksize=CHUNK * config.views):
             bar.update()
 
@@ -130,10 +129,10 @@ def _table(path: Path, header: Sequence[str], rows: Iterable[tuple[str, ...]], s
             out.writerow((f"hit_{number:06d}", WRITERS[sentence.writer].name, sentence.seconds, *row))
 
 
-def _speak(folder: Path, config: TabletopConfig, said: Sequence[Sentence], workers: int, progress: bool) -> None:
+def _speak(folder: Path, config: TabletopConfig, said: Sequence[Sentence], do: Do, progress: bool) -> None:
     (folder / "speech").mkdir()
     jobs = [(folder, config.seed, number, sentence) for number, sentence in enumerate(said)]
-    with mapper(workers) as do, tqdm(total=len(jobs), unit="sentence", desc="speaking", disable=not progress) as bar:
+    with tqdm(total=len(jobs), unit="sentence", desc="speaking", disable=not progress) as bar:
         for _ in do(_speak_one, jobs, chunksize=8):
             bar.update()
 
