@@ -1,0 +1,67 @@
+"""Views of objects: kept whole on disk, and split so that no object is learnt and tested on."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from any2any_ros import plugins
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.retrieval.objects import TEST, TRAIN, VALIDATION, Objects, parts
+
+
+def test_views_are_kept_whole(make_objects, tmp_path):
+    whole = make_objects()
+    whole.embeddings["camera"][3] = np.nan
+    plugins.save(whole, tmp_path / "objects")
+    again = plugins.load(tmp_path / "objects")
+    assert isinstance(again, Objects) and again.encoders == whole.encoders
+    for field in ("ids", "classes", "instances"):
+        assert getattr(again, field).tolist() == getattr(whole, field).tolist()
+    for m, x in whole.embeddings.items():
+        np.testing.assert_array_equal(again.embeddings[m], x)
+    assert not again.observations.present("camera")[3] and again.observations.ids == tuple(whole.ids)
+
+
+def test_views_are_taken_with_their_names(make_objects):
+    part = make_objects().take([5, 0])
+    assert part.ids.tolist() == ["thing0_1_2", "thing0_0_0"] and part.instances.tolist() == ["thing0_1", "thing0_0"]
+    np.testing.assert_array_equal(part.embeddings["text"], make_objects().embeddings["text"][[5, 0]])
+    every = make_objects()
+    assert len(every.take(every.classes == "thing2")) == 15
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6)), min_size=1, max_size=60), st.integers(0, 9))
+def test_no_instance_is_in_two_parts_and_every_class_is_learnt(views, seed):
+    classes = np.array([f"c{c}" for c, _ in views])
+    instances = np.array([f"c{c}_{i}" for c, i in views])
+    part = parts(classes, instances, seed)
+    np.testing.assert_array_equal(part, parts(classes, instances, seed))
+    for instance in set(instances):
+        assert len(set(part[instances == instance])) == 1
+    for name in set(classes):
+        mine = classes == name
+        count = {p: len(set(instances[mine & (part == p)])) for p in (TRAIN, VALIDATION, TEST)}
+        total = sum(count.values())
+        assert count[TRAIN] >= 1 and count[TEST] == (max(1, round(0.2 * total)) if total > 1 else 0)
+        assert count[VALIDATION] == (count[TEST] if total > 2 else 0)
+
+
+def test_the_split_is_of_the_views(make_objects):
+    objects = make_objects()
+    found = objects.split(seed=3)
+    assert sorted(np.concatenate([p.ids for p in found]).tolist()) == sorted(objects.ids.tolist())
+    assert [len(p) for p in found] == [6 * 3 * 3, 6 * 3, 6 * 3]
+    assert objects.split(3)[2].ids.tolist() == found[2].ids.tolist() != objects.split(4)[2].ids.tolist()
+
+
+def test_what_does_not_fit_together_is_refused(make_objects):
+    good = make_objects(2, 2, 1)
+    with pytest.raises(Any2AnyError, match="do not fit together: one is of two classes"):
+        Objects(good.embeddings, good.ids, good.classes, np.full(4, "thing0_0"), {})
+    with pytest.raises(Any2AnyError, match="have shapes"):
+        Objects(good.embeddings, good.ids, good.classes[:3], good.instances, {})
+    with pytest.raises(Any2AnyError, match="'text' do not fit"):
+        Objects({"text": np.ones((3, 2), np.float32)}, good.ids, good.classes, good.instances, {})
+    with pytest.raises(Any2AnyError, match="an id stands twice"):
+        Objects(good.embeddings, np.full(4, "same"), good.classes, good.instances, {})
