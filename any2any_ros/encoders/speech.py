@@ -149,6 +149,9 @@ class SpeechEncoder:
 class Utterances:
     """Cuts a stream of sound where somebody stopped speaking."""
 
+    _heard: Array
+    _until_ns: int
+
     def __init__(self, config: SpeechConfig) -> None:
         self.config = config
         self._begin(0)
@@ -164,7 +167,7 @@ class Utterances:
 
     def _begin(self, rate: int) -> None:
         self._rate, self._block = rate, max(1, round(BLOCK * rate))
-        self._heard: Array = np.empty(0, np.float32)
+        self._heard = np.empty(0, np.float32)
         self._until_ns = 0
         self._levels = np.empty(0)  # also of what is forgotten: how loud the room is by itself
         self._measured = 0  # blocks of what is heard that are among the levels

@@ -9,6 +9,7 @@ pairs of modalities that are there (Eq. 9). Fitting takes PyTorch, applying take
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -59,6 +60,7 @@ class EmmaConfig(Checked):
     steps: int = setting(1000, "at most", minimum=1)
     interval: int = setting(25, "steps from one look at the validation data to the next", minimum=1)
     patience: int = setting(10, "looks without a better one, and training ends", minimum=1)
+    threads: int = setting(1, "of PyTorch; more is slower beside busy neighbours", minimum=1, maximum=64)
     seed: int = setting(0, "of the heads' first weights, the batches and the negatives", minimum=0)
 
 
@@ -199,16 +201,9 @@ def training(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         heads = {m: _head(torch, len(mean), config) for m, (mean, _) in state.items()}
-    optimiser = torch.optim.Adam([p for head in heads.values() for p in head.parameters()], lr=config.learning_rate)
     best, highest, since, losses = _frozen(heads, state), -np.inf, 0, []
-    for number, (rows, others) in enumerate(_batches(classes, config), start=1):
-        z = _forward(torch, heads, inputs, rows)  # (B, M, dims), NaN = missing
-        negative = _forward(torch, heads, inputs, others) if config.loss in ("emma", "geometric") else z
-        loss = LOSSES[config.loss](z, negative, torch.from_numpy(classes[rows]), config).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(float(loss.detach()))
+    for number, loss in enumerate(_descent(torch, heads, inputs, classes, config), start=1):
+        losses.append(loss)
         if number % config.interval and number < config.steps:
             continue
         now = _frozen(heads, state)
@@ -219,6 +214,33 @@ def training(
         losses = []
         if since >= config.patience:
             return
+
+
+def _descent(
+    torch: Any, heads: dict[str, Any], inputs: dict[str, Tensor], classes: Rows, config: EmmaConfig
+) -> Iterator[float]:
+    """Improve the heads, a step at a time; yield each one's loss."""
+    optimiser = torch.optim.Adam([p for head in heads.values() for p in head.parameters()], lr=config.learning_rate)
+    others_matter = config.loss in ("emma", "geometric")
+    for rows, others in _batches(classes, config):
+        with _threads(torch, config.threads):
+            z = _forward(torch, heads, inputs, rows)  # (B, M, dims), NaN = missing
+            negative = _forward(torch, heads, inputs, others) if others_matter else z
+            loss = LOSSES[config.loss](z, negative, torch.from_numpy(classes[rows]), config).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        yield float(loss.detach())
+
+
+@contextmanager
+def _threads(torch: Any, count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _batches(classes: Rows, config: EmmaConfig) -> Iterator[tuple[Rows, Rows]]:

@@ -13,8 +13,6 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Array, ObservationSet
 
 Names = NDArray[np.str_]
-TRAIN, VALIDATION, TEST = range(3)
-HELD_OUT = 0.2  # of a class's instances, for validation and for the test each; one at least, where there are three
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,24 +50,3 @@ class Objects:
         """Return some of the views: integers, or a bool mask (N,)."""
         kept, rows = self.observations.take(index), np.asarray(index)
         return Objects(dict(kept.embeddings), self.ids[rows], self.classes[rows], self.instances[rows], self.encoders)
-
-    def split(self, seed: int = 0) -> tuple[Objects, Objects, Objects]:
-        """Return training, validation and test views; no instance stands in two of them (`parts`)."""
-        part = parts(self.classes, self.instances, seed)
-        return self.take(part == TRAIN), self.take(part == VALIDATION), self.take(part == TEST)
-
-
-def parts(classes: Names, instances: Names, seed: int = 0) -> NDArray[np.intp]:
-    """Return (N,) TRAIN, VALIDATION or TEST, whole instances drawn within every class.
-
-    A class of two instances has none for validation, a class of one is for training.
-    """
-    draw = np.random.default_rng(seed)
-    part = np.full(len(classes), TRAIN, dtype=np.intp)
-    for name in np.unique(classes):
-        its = draw.permutation(np.unique(instances[classes == name]))
-        held = max(1, round(HELD_OUT * len(its))) if len(its) > 1 else 0
-        part[np.isin(instances, its[:held])] = TEST
-        if len(its) > 2:
-            part[np.isin(instances, its[held : 2 * held])] = VALIDATION
-    return part

@@ -1,13 +1,11 @@
-"""Views of objects: kept whole on disk, and split so that no object is learnt and tested on."""
+"""Views of objects: kept whole on disk, with their names."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from any2any_ros import plugins
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.retrieval.objects import TEST, TRAIN, VALIDATION, Objects, parts
+from any2any_ros.retrieval.objects import Objects
 
 
 def test_views_are_kept_whole(make_objects, tmp_path):
@@ -29,30 +27,6 @@ def test_views_are_taken_with_their_names(make_objects):
     np.testing.assert_array_equal(part.embeddings["text"], make_objects().embeddings["text"][[5, 0]])
     every = make_objects()
     assert len(every.take(every.classes == "thing2")) == 15
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6)), min_size=1, max_size=60), st.integers(0, 9))
-def test_no_instance_is_in_two_parts_and_every_class_is_learnt(views, seed):
-    classes = np.array([f"c{c}" for c, _ in views])
-    instances = np.array([f"c{c}_{i}" for c, i in views])
-    part = parts(classes, instances, seed)
-    np.testing.assert_array_equal(part, parts(classes, instances, seed))
-    for instance in set(instances):
-        assert len(set(part[instances == instance])) == 1
-    for name in set(classes):
-        mine = classes == name
-        count = {p: len(set(instances[mine & (part == p)])) for p in (TRAIN, VALIDATION, TEST)}
-        total = sum(count.values())
-        assert count[TRAIN] >= 1 and count[TEST] == (max(1, round(0.2 * total)) if total > 1 else 0)
-        assert count[VALIDATION] == (count[TEST] if total > 2 else 0)
-
-
-def test_the_split_is_of_the_views(make_objects):
-    objects = make_objects()
-    found = objects.split(seed=3)
-    assert sorted(np.concatenate([p.ids for p in found]).tolist()) == sorted(objects.ids.tolist())
-    assert [len(p) for p in found] == [6 * 3 * 3, 6 * 3, 6 * 3]
-    assert objects.split(3)[2].ids.tolist() == found[2].ids.tolist() != objects.split(4)[2].ids.tolist()
 
 
 def test_what_does_not_fit_together_is_refused(make_objects):
