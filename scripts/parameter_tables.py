@@ -5,6 +5,7 @@ from typing import Any
 
 from any2any_ros import config, plugins
 from any2any_ros.methods.confidence import ConfidenceConfig
+from any2any_ros.methods.emma import EmmaConfig
 from any2any_ros.retrieval.calibration import CalibrationConfig
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
@@ -32,6 +33,7 @@ def tables() -> str:
         ("What counts as a place: `build-map`, `calibrate`, `evaluate`", config.PlaceConfig),
         ("`calibrate`", CalibrationConfig),
         ("`calibrate`: what the robot is promised", ConfidenceConfig),
+        ("`train emma`", EmmaConfig),
         ("`replay`", config.ReplayConfig),
     ):
         parts += [f"### {title}\n", _table(cls)]

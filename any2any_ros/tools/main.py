@@ -16,6 +16,7 @@ VERBS = {
     "build-map": "turn a drive (KITTI folder, laser log, rosbag2) into a map of reference places",
     "calibrate": "learn from another drive how to fuse the sensors, and how far to trust the answer",
     "evaluate": "measure recall, with chance beside it, for every subset of the sensors",
+    "train": "learn heads that find the object a command means, typed or spoken",
     "replay": "publish a bag in its own time, with sensors dying and returning",
     "bringup": "start the encoder and retrieval nodes for a map",
     "doctor": "tell what is installed, which topics come, and why one does not",
