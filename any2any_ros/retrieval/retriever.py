@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from any2any_ros.methods.bayes_filter import BayesFilter, Filtered
 from any2any_ros.methods.confidence import Candidates, Confidence
-from any2any_ros.observation import Match, Observation, ObservationSet, Ranking
+from any2any_ros.observation import Array, Match, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Alignment, Fusion, Imputer
 from any2any_ros.retrieval.bounds import can_be_bounded
 from any2any_ros.retrieval.large_map import LargeMap
@@ -25,13 +25,13 @@ LARGE = 50_000  # places from which a map is searched by bounds instead of whole
 @dataclass(frozen=True, eq=False)
 class Found:
     """The best references for one query, best first: rows (S,), similarities (S, Mq, Mr) and fused scores (S,); what
-    each pair says of the first K (K, Mq, Mr), and how alike each sensor finds its best reference (Mq,)."""
+    each pair says of the first K (K, Mq, Mr), and by how much each sensor differs from its best reference (D,)."""
 
     rows: NDArray[np.intp]
     similarity: NDArray[np.float32]
     scores: NDArray[np.float64]
     explained: NDArray[np.float64]
-    familiarity: NDArray[np.float32]
+    differences: dict[str, Array]
 
 
 class Retriever:
@@ -135,7 +135,7 @@ class Retriever:
             self._spread(inside) > self.same_place,
             self.reference_modalities,
             tuple(observation.stamps_ns.get(m, observation.stamp_ns) for m in seen),
-            tuple(found.familiarity[self._columns(seen)].tolist()),
+            found.differences,
         )
 
     def _look(self, observation: Observation, k: int) -> Found:
@@ -145,12 +145,27 @@ class Retriever:
             every, scores = (batch[0] for batch in self.scores(observation.as_set()))
             rows = top_k(scores, wanted)
             explained = self._explained(every[rows[:k]]) if self._alone else self._explained(every)[rows[:k]]
-            return Found(rows, every[rows], scores[rows], explained, familiarity(every))
+            whole = np.arange(len(every))
+            return Found(rows, every[rows], scores[rows], explained, self.differences(observation, whole, every))
         if self.imputer is not None:
             observation = self.imputer.impute(observation.as_set()).observation(0)
         rows, best = self._large.top_k(observation, wanted)
         similarity = self._large.similarity(observation, rows).astype(np.float32)
-        return Found(rows, similarity, best, self._explained(similarity[:k]), familiarity(similarity))
+        differences = self.differences(observation, rows, similarity)
+        return Found(rows, similarity, best, self._explained(similarity[:k]), differences)
+
+    def differences(
+        self, observation: Observation, rows: NDArray[np.intp], similarity: NDArray[np.float32]
+    ) -> dict[str, Array]:
+        """Return each sensor's embedding minus that of the reference it finds most alike (D,), by modality, where one
+        of these rows (S,), with similarities (S, Mq, Mr), has the same sensor."""
+        found = {}
+        for m in set(self.modalities) & set(self.reference_modalities) & set(observation.embeddings):
+            alike = similarity[:, self.modalities.index(m), self.reference_modalities.index(m)]
+            if not np.isnan(alike).all():
+                best = rows[np.nanargmax(alike)]
+                found[m] = observation.embeddings[m] - self.reference.embeddings[m][best]
+        return found
 
     def _followed(
         self, followed: Filtered, rows: NDArray[np.intp], candidates: Candidates, k: int
@@ -220,9 +235,3 @@ class Retriever:
         """Return how far the places `rows` lie from the first of them, at most, in metres."""
         ground = self.reference.poses[rows, :2, 3]
         return float(np.linalg.norm(ground - ground[:1], axis=1).max(initial=0.0))
-
-
-def familiarity(similarity: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how alike each query modality finds its best reference (..., Mq); NaN where nothing is comparable."""
-    best = np.fmax.reduce(similarity, axis=-1, initial=np.nan)
-    return np.asarray(np.fmax.reduce(best, axis=-2, initial=np.nan))
