@@ -28,7 +28,7 @@ from any2any_ros.protocols import Fusion
 from any2any_ros.retrieval import evaluation
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.retrieval.similarity import SimilarityMatrix, same_modality
+from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix, one_space, same_modality
 
 FORMAT = 3
 FOLDER = "calibration"
@@ -60,6 +60,7 @@ class Calibration:
     same_place: float
     table: list[dict[str, Any]] = field(default_factory=list)
     usual: dict[str, Difference] = field(default_factory=dict)
+    pairs: tuple[Pair, ...] = ()  # of modalities that are compared, in one space; none: each with itself
 
     def retriever(self, reference: ReferenceMap) -> Retriever:
         """Return the retriever of this map as calibrated; raises Any2AnyError when it was another map's encoders."""
@@ -70,14 +71,14 @@ class Calibration:
                 f"it was made for {self.encoders}, the map has {found}",
                 "Calibrate again: any2any calibrate MAP DRIVE",
             )
-        alignments = same_modality(tuple(sorted(reference.encoders)))
+        alignments = one_space(self.pairs) if self.pairs else same_modality(tuple(sorted(reference.encoders)))
         return Retriever(reference.places, alignments, self.fusion, None, self.confidence, self.same_place)
 
 
-def uncalibrated(reference: ReferenceMap, same_place: float) -> Calibration:
+def uncalibrated(reference: ReferenceMap, same_place: float, pairs: tuple[Pair, ...] = ()) -> Calibration:
     """Return what can be done without calibration: raw similarities, no probability, nothing accepted."""
     fingerprints = {m: r.fingerprint for m, r in reference.encoders.items()}
-    return Calibration(RawMean(), None, fingerprints, same_place)
+    return Calibration(RawMean(), None, fingerprints, same_place, pairs=pairs)
 
 
 def calibrate(
@@ -90,13 +91,15 @@ def calibrate(
     promises: ConfidenceConfig = ConfidenceConfig(),
     hidden: Flags | None = None,
     allowed: Flags | None = None,
+    pairs: tuple[Pair, ...] = (),
 ) -> Calibration:
     """Fit and compare the fusions, choose one, and fit its confidence.
 
     positive (Q, R): which references are right. folds (Q,): queries of one number are neighbours, and are judged
     together. same_place: metres within which two references are one place. hidden (Q, R): what the map would lack if
     it lacked the place of a query; the right references where it is None. allowed (Q, R): which references may answer,
-    where a drive calibrates the map made from itself. Raises Any2AnyError when fewer than two folds have a query with
+    where a drive calibrates the map made from itself. pairs: of modalities that are compared in one space; where none
+    are given, each is compared with itself. Raises Any2AnyError when fewer than two folds have a query with
     a right reference.
     """
     may = np.ones_like(positive) if allowed is None else allowed
@@ -109,14 +112,14 @@ def calibrate(
             "stretches of the drive",
             "Give a longer drive through the mapped places, and check that both poses share one frame",
         )
-    plain = uncalibrated(reference, same_place)
+    plain = uncalibrated(reference, same_place, pairs)
     bench = plain.retriever(reference)
 
-    def pairs(rows: Flags) -> tuple[NDArray[np.float32], Flags]:
+    def sample(rows: Flags) -> tuple[NDArray[np.float32], Flags]:
         return _matrices(bench.similarity, queries.take(rows), positive[rows], may[rows], config)
 
     asked = {f: np.asarray(positive.any(axis=1) & (folds == f)) for f in usable}
-    others = {f: pairs(np.asarray(folds != f)) for f in usable}
+    others = {f: sample(np.asarray(folds != f)) for f in usable}
     trials = []
     for cls in _fusions(config.fusion):
         judges = {f: bench.using(cls.fit(*others[f])) for f in usable}
@@ -138,7 +141,7 @@ def calibrate(
     answered = np.asarray(positive.any(axis=1))
     return replace(
         plain,
-        fusion=cls.fit(*pairs(answered)),
+        fusion=cls.fit(*sample(answered)),
         confidence=confidence.fit(events, promises),
         table=table,
         usual=usual(differences(bench, queries.take(answered), may[answered])),
@@ -262,6 +265,7 @@ def save(calibration: Calibration, folder: Path) -> None:
         "same_place": calibration.same_place,
         "table": calibration.table,
         "usual": list(calibration.usual),
+        "pairs": calibration.pairs,
     }
     (unfinished / "calibration.json").write_text(json.dumps(header, indent=1))
     old = folder / OLD
@@ -289,6 +293,7 @@ def load(folder: Path) -> Calibration | None:
             header["same_place"],
             header["table"],
             {m: plugins.load(home / f"usual-{i}") for i, m in enumerate(header["usual"])},
+            tuple((q, r) for q, r in header.get("pairs", [])),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Any2AnyError(

@@ -1,9 +1,9 @@
 """The objects a robot has seen: merged when seen again, forgotten when they are gone, kept like a map.
 
-A sighting is what one picture shows of one thing: vectors by modality, all of the heads' common space (methods/emma.py),
-and its box in the map. A thing is the same one where it is in the same place, and stays what it was: its vector is the
-mean over all sightings. It is believed from the second sighting on, because a shadow is seen once; and forgotten when
-it was looked through several times.
+A sighting is what one picture shows of one thing: its box in the map, and vectors by modality, in the common space of
+the heads (methods/emma.py). A thing is the same one where it is in the same place, and stays what it was: its vector
+is the mean over all sightings. It is believed from the second sighting on, because a shadow is seen once; and
+forgotten when it was looked through several times.
 
 FOLDER/map.json, places-<hash>.npz   the objects as a map (retrieval/reference_map.py): ids, poses, vectors
 FOLDER/objects.npz, objects.json     their boxes, how often and when they were seen
@@ -95,8 +95,8 @@ class Remembered:
         """Return the mean of its vectors (D,), of length 1; None where this modality never saw it."""
         if modality not in self.sums:
             return None
-        length = np.linalg.norm(self.sums[modality])
-        return (self.sums[modality] / max(length, 1e-12)).astype(np.float32)
+        length = max(float(np.linalg.norm(self.sums[modality])), 1e-12)
+        return np.asarray(self.sums[modality] / length, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
