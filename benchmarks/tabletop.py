@@ -1,6 +1,6 @@
 """How far the weight-free encoders tell household objects apart, and whether words find them by a linear map alone.
 
-    python benchmarks/tabletop.py out/tabletop0 [out/tabletop1 ...] [--most 5] [--json FILE]
+    python benchmarks/tabletop.py out/tabletop0 [out/tabletop1 ...] [--camera PLUG] [--splits 3] [--json FILE]
 
 Each folder is a GoLD folder: the recorded one, or one of `any2any simulate-tabletop FOLDER --seed N`.
 
@@ -34,7 +34,7 @@ from any2any_ros.observation import Array
 from any2any_ros.tools._arguments import bar
 
 CANDIDATES = 5
-PLUGS = {"camera": "crop", "depth": "depth", "text": "text"}
+PLUGS = {"depth": "depth", "text": "text"}
 SIDES: tuple[tuple[str, ...], ...] = (("camera",), ("depth",), ("camera", "depth"))
 SHARES = (0.5, 0.25, 0.25)
 DIMENSIONS, RIDGES = (20, 40, 80), (0.1, 1.0)
@@ -105,13 +105,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--most", type=int, default=5, help="descriptions of a view (default %(default)s)")
-    parser.add_argument("--splits", type=int, default=3, help="splits of each folder (default %(default)s)")
+    parser.add_argument("--splits", type=int, default=3, help="of each folder; 0: no grounding (default %(default)s)")
+    parser.add_argument("--camera", default="crop", help="the encoder of the pictures (default %(default)s)")
     parser.add_argument("--json", type=Path, help="where to write the figures as well")
     given = parser.parse_args()
     near: dict[str, list[dict[str, float]]] = {" + ".join(side): [] for side in SIDES}
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in near}
     for folder in given.folders:
-        examples = observe(gold.read(folder).views, {m: encoders.build(p) for m, p in PLUGS.items()}, given.most, bar)
+        examples = observe(
+            gold.read(folder).views,
+            {m: encoders.build(p) for m, p in ({"camera": given.camera} | PLUGS).items()},
+            given.most,
+            bar,
+        )
         one = np.unique(examples.views, return_index=True)[1]
         for name, side in zip(near, SIDES, strict=True):
             seen = examples.observations.take(one)
@@ -132,6 +138,8 @@ def _print(near: dict[str, list[dict[str, float]]], found: dict[str, list[tuple[
         print(f"| {side} | " + " | ".join(f"{np.mean([f[n] for f in figures]):.3f}" for n in names) + " |")
     chance = [np.mean([f[f"{n}, chance"] for f in next(iter(near.values()))]) for n in names]
     print("| chance | " + " | ".join(f"{c:.3f}" for c in chance) + " |")
+    if not any(found.values()):
+        return
     print(f"\n| text finds, among {CANDIDATES} | MRR | accuracy |\n|---|---|---|")
     for side, pairs in found.items():
         mean, spread = np.mean(pairs, axis=0), np.std(pairs, axis=0)
