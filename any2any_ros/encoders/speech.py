@@ -3,8 +3,8 @@
 Mel cepstra, their mean and spread over the utterance taken out (a speaker's voice, the room, the microphone).
 `patterns` looks at every fifth of a second of them through the same random cosines and takes the mean, which tells what
 sounds occur and not when: a sentence has the word in it, wherever (random features: Rahimi & Recht 2007). `course`
-stretches cepstra and their slopes to a fixed number of moments, which tells single words. Heads must be trained on
-either; the cosine of two utterances says little. A recogniser's transcript and a text encoder are better.
+stretches cepstra and their slopes to a fixed number of moments, which tells single words. To be compared with anything
+but another utterance, either needs heads (docs/emma.md). A recogniser's transcript and a text encoder are better.
 """
 
 from __future__ import annotations
