@@ -49,7 +49,7 @@ class BenchmarkConfig(Checked):
     """How much is measured."""
 
     seeds: int = setting(5, "splits, heads and trials of each kind", minimum=1)
-    pairs: int = setting(12, "words: descriptions of each object, written and spoken", minimum=1)
+    pairs: int = setting(8, "words: descriptions of each object, written and spoken", minimum=1)
     encoder: str = setting("sentence", "words: what reads them", choices=("sentence", "text"))
 
 
@@ -171,9 +171,9 @@ def words(folder: Path, config: BenchmarkConfig) -> dict[str, Row]:
 # --- voices ---------------------------------------------------------------------------------------------------
 
 
-def digits(folder: Path) -> tuple[Array, NDArray[np.str_], NDArray[np.str_]]:
+def digits(folder: Path, descriptor: str) -> tuple[Array, NDArray[np.str_], NDArray[np.str_]]:
     """Return the vectors of the recordings (N, D), what is said (N,) and by whom (N,)."""
-    encoder = encoders.build("speech")
+    encoder = encoders.build("speech", {"descriptor": descriptor})
     rows = []
     for path in sorted(folder.glob("*.wav")):
         with wave.open(str(path)) as file:
@@ -185,13 +185,13 @@ def digits(folder: Path) -> tuple[Array, NDArray[np.str_], NDArray[np.str_]]:
     return np.array(vectors), np.array(said), np.array(speaker)
 
 
-def voices(folder: Path, seeds: int) -> dict[str, Row]:
+def voices(folder: Path, seeds: int, descriptor: str) -> dict[str, Row]:
     """Every two speakers teach, the other two ask each other; all splits, both directions.
 
     supcon: with one modality there is no second to be aligned with. How many steps is what is best when one of the two
     teachers teaches and the pair ask each other.
     """
-    vectors, said, speaker = digits(folder)
+    vectors, said, speaker = digits(folder, descriptor)
     ids = np.array([f"{i}" for i in range(len(said))])
     everybody = Objects({"speech": vectors}, ids, said, said, {})
     raw, learnt = [], []
@@ -207,8 +207,9 @@ def voices(folder: Path, seeds: int) -> dict[str, Row]:
                 trials = _digits_asked(query, reference, seed)
                 raw.append(trials.judge(1 - query.embeddings["speech"] @ reference.embeddings["speech"].T))
                 learnt.append(trials.judge(heads.distance(query.observations, reference.observations)))
-    print(f"\nvoices: {len(vectors)} recordings, {len(raw)} directions, splits and seeds")
-    return {FROZEN: {"heads": grounding.spread(raw)}, "supcon": {"heads": grounding.spread(learnt)}}
+    print(f"\nvoices, {descriptor}: {len(vectors)} recordings, {len(raw)} directions, splits and seeds")
+    return {f"{descriptor}, frozen": {"heads": grounding.spread(raw)},
+            f"{descriptor}, supcon": {"heads": grounding.spread(learnt)}}  # fmt: skip
 
 
 def _digits_asked(query: Objects, reference: Objects, seed: int) -> Trials:
@@ -316,7 +317,8 @@ def main() -> None:
             if given.data:
                 report["words"] = words(given.data / "gold", config)
                 show(report["words"])
-                report["voices"] = voices(given.data / "speech", config.seeds)
+                courses = (voices(given.data / "speech", config.seeds, d) for d in ("course", "patterns"))
+                report["voices"] = {name: row for found in courses for name, row in found.items()}
                 show(report["voices"])
             if given.objects:
                 report["objects"] = tabletop(plugins.load(given.objects), config.seeds)

@@ -12,7 +12,8 @@ from any2any_ros.encoders.speech import SpeechConfig, SpeechEncoder, Utterances
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS, Sound
 
-ENCODER = SpeechEncoder()
+ENCODER = SpeechEncoder(SpeechConfig(descriptor="course"))
+PATTERNS = SpeechEncoder()
 RATE = 8000
 
 
@@ -40,14 +41,56 @@ def strangers():
     return (vectors @ vectors.T - 2 * np.eye(12)).max()
 
 
-@pytest.mark.parametrize("change", [{"moments": 2}, {"cepstra": 2, "bands": 40}, {"frame": 0.005, "hop": 0.1}], ids=str)
-def test_has_the_dimension_it_declares(change):
-    encoder = SpeechEncoder(SpeechConfig(**change))
+@pytest.mark.parametrize("descriptor", ["patterns", "course"])
+@pytest.mark.parametrize(
+    "change",
+    [{"moments": 2, "patterns": 8}, {"cepstra": 2, "bands": 40}, {"frame": 0.005, "hop": 0.1}, {"span": 1.0}],
+    ids=str,
+)
+def test_has_the_dimension_it_declares(descriptor, change):
+    encoder = SpeechEncoder(SpeechConfig(descriptor=descriptor, **change))
     assert encoder.encode(say(0)).shape == (encoder.dimension,)
 
 
 def test_the_dimension_by_default():
-    assert ENCODER.dimension == 520 and ENCODER.rate == 8000
+    assert PATTERNS.dimension == 512 and ENCODER.dimension == 520 and ENCODER.rate == 8000
+
+
+def sentence(words, seed=0, pitch=120.0):
+    """Return words one after the other, with a breath between."""
+    breath = np.zeros(800, np.float32)
+    return np.concatenate([x for word in words for x in (breath, say(word, pitch=pitch).samples)])
+
+
+def test_patterns_tell_which_words_a_sentence_has_wherever_they_stand():
+    same = [PATTERNS.encode(Sound(sentence(order), RATE)) for order in ((1, 2, 3), (3, 1, 2))]
+    other = PATTERNS.encode(Sound(sentence((4, 5, 6)), RATE))
+    one_new = PATTERNS.encode(Sound(sentence((1, 2, 6)), RATE))
+    assert 1 - same[0] @ same[1] < 0.5 * (1 - same[0] @ one_new) < 0.5 * (1 - same[0] @ other)
+    courses = [ENCODER.encode(Sound(sentence(order), RATE)) for order in ((1, 2, 3), (3, 1, 2))]
+    assert courses[0] @ courses[1] < 0.5
+
+
+def test_patterns_are_means_of_cosines_of_every_span():
+    """Against loops, each span's ripples worked out from sums."""
+    encoder = SpeechEncoder(SpeechConfig(patterns=8, cepstra=3, span=0.07))
+    cepstra = np.random.default_rng(0).normal(size=(9, 3))
+    expected = np.zeros(8)
+    for frame in range(9):
+        span = np.array([cepstra[min(max(frame + i, 0), 8)] for i in range(-3, 4)])
+        ripples = []
+        for c, k in np.ndindex(3, 5):
+            scale = np.sqrt((1 if k == 0 else 2) / 7) / np.sqrt(7)
+            ripples.append(scale * sum(x * np.cos(np.pi * k * (2 * t + 1) / 14) for t, x in enumerate(span[:, c])))
+        expected += np.cos(np.array(ripples) @ encoder._directions + encoder._phases) / 9
+    np.testing.assert_allclose(encoder._patterns(cepstra), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("change", [{"loudness": 0.001}, {"rate": 16000}, {"rate": 44100}, {"silence": 1.0}], ids=str)
+def test_patterns_forget_loudness_rate_and_silence(change):
+    for word in range(4):
+        here, there, stranger = (PATTERNS.encode(s) for s in (say(word), say(word, **change), say(word + 1)))
+        assert 1 - here @ there < 0.3 * (1 - here @ stranger)
 
 
 @pytest.mark.parametrize("gain", [8.0, 0.1, 0.001])
@@ -104,10 +147,11 @@ def test_cepstra_are_the_textbook_s():
 @given(
     hnp.arrays(np.float32, st.integers(0, 4000), elements=st.floats(-1, 1, width=32)),
     st.sampled_from([100, 7599, 7600, 8000, 44100, 192_000]),
+    st.sampled_from([ENCODER, PATTERNS]),
 )
-def test_any_sound_is_encoded_or_refused(samples, rate):
+def test_any_sound_is_encoded_or_refused(samples, rate, encoder):
     try:
-        vector = ENCODER.encode(Sound(samples, rate))
+        vector = encoder.encode(Sound(samples, rate))
     except Any2AnyError as error:
         assert error.what == "Cannot use an utterance"  # noqa: PT017 - either outcome is right
     else:
