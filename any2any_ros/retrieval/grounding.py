@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from any2any_ros import encoders, plugins
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.methods.confidence import ConfidenceConfig
 from any2any_ros.methods.emma import EMMA
 from any2any_ros.observation import Array, ObservationSet
 from any2any_ros.protocols import Encoder
@@ -34,6 +35,7 @@ SAID, SEEN = ("speech", "text"), ("camera", "depth")
 TABLE = 8  # objects among which a calibration command finds the one it means
 SAME_OBJECT = 0.0  # m: two objects are two, however near they are
 FOLDS = 5
+ABSENT = 0.2  # share of the commands that mean something the robot has not seen
 Names = NDArray[np.str_]
 
 
@@ -119,11 +121,12 @@ def _last(heads: EMMA, modality: str) -> int:
 # --- calibration ------------------------------------------------------------------------------------------------
 
 
-def fitted(model: Model, views: ObservationSet, instances: Names, seed: int = 0) -> Calibration:
+def fitted(model: Model, views: ObservationSet, classes: Names, instances: Names, seed: int = 0) -> Calibration:
     """Learn how far the model's answers can be trusted, from objects it was not trained on.
 
-    views (N): encoded, with what was said of them; instances (N,): which object each shows. Every command is asked
-    among TABLE objects, its own among them and not; both kinds of pictures are there, or one of them is missing.
+    views (N): encoded, with what was said of them; classes, instances (N,): what each shows. Every command is asked
+    among TABLE objects, its own among them and not; with all others of its class, or with whatever; both kinds of
+    pictures are there, or one of them is missing.
     """
     names = np.unique(instances)
     if len(names) < TABLE:
@@ -137,11 +140,15 @@ def fitted(model: Model, views: ObservationSet, instances: Names, seed: int = 0)
     kinds = len(reference) // len(names)
     own = np.searchsorted(names, instances)
     column, kind = np.arange(len(reference)) % len(names), np.arange(len(reference)) // len(names)
-    on_table = np.array([_table(draw, len(names), o) for o in own])[:, column]
+    class_of = np.array([classes[instances == n][0] for n in names])
+    on_table = np.array([_table(draw, class_of, o) for o in own])[:, column]
     allowed = on_table & (draw.integers(kinds, size=len(own))[:, None] == kind)
     positive = (own[:, None] == column) & allowed
     folds = draw.permutation(len(names))[own] % FOLDS
-    return calibrate(reference, queries, positive, folds, SAME_OBJECT, allowed=allowed, pairs=model.pairs)
+    return calibrate(
+        reference, queries, positive, folds, SAME_OBJECT, promises=ConfidenceConfig(lost=ABSENT), allowed=allowed,
+        pairs=model.pairs,
+    )  # fmt: skip
 
 
 def _objects(model: Model, views: ObservationSet, instances: Names, names: Names) -> ReferenceMap:
@@ -166,11 +173,13 @@ def _middle(vectors: Array) -> Array:
     return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), dtype=np.float32)
 
 
-def _table(draw: np.random.Generator, objects: int, own: int) -> NDArray[np.bool_]:
-    """Return (objects,): which of them stand on a table with the one that is meant."""
-    flags = np.zeros(objects, dtype=bool)
-    flags[draw.permutation(np.delete(np.arange(objects), own))[: TABLE - 1]] = True
-    flags[own] = True
+def _table(draw: np.random.Generator, class_of: Names, own: int) -> NDArray[np.bool_]:
+    """Return (objects,): which of them stand on a table with the one that is meant, every second time its like."""
+    order = draw.permutation(len(class_of))
+    alike = (class_of[order] == class_of[own]) & bool(draw.integers(2))
+    first = np.concatenate([[own], order[alike & (order != own)], order[~alike & (order != own)]])
+    flags = np.zeros(len(class_of), dtype=bool)
+    flags[first[:TABLE]] = True
     return flags
 
 
