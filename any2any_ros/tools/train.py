@@ -38,6 +38,7 @@ from any2any_ros.tools import _arguments, _figures, _tables
 SHARES = (0.6, 0.2, 0.2)  # of every class's objects: to learn from, to stop and calibrate by, to test on
 FORMAT = 1
 PLUGS = {"camera": "crop", "depth": "depth", "speech": "speech", "text": "text"}
+DESCRIPTIONS = 5  # of a view; more say little that is new
 LIKE = 20  # candidates of a validation trial where single objects are told apart
 
 
@@ -49,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--label", choices=("instance", "class"), default="instance",
         help="what is told apart: single objects, as a robot must (default), or classes, as in EMMA's paper",
     )  # fmt: skip
-    parser.add_argument("--most", type=int, default=5, metavar="N", help="descriptions of a view (default %(default)s)")
+    parser.add_argument(
+        "--most", type=int, default=DESCRIPTIONS, metavar="N", help="descriptions of a view (default %(default)s)"
+    )
     _arguments.add_encoder_arguments(parser)
     _arguments.add_settings(parser, EmmaConfig)
 
