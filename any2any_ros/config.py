@@ -179,6 +179,30 @@ class RetrievalNodeConfig(Checked):
 
 
 @dataclass(frozen=True)
+class GroundingNodeConfig(Checked):
+    """Settings of the grounding node beside MemoryConfig and ProposalConfig."""
+
+    model: str = setting("", "folder of the heads, from any2any train")
+    objects: str = setting("", "folder in which objects are kept from one start to the next; empty = nowhere")
+    rgb_topic: str = setting("camera/image_raw", "colour, sensor_msgs/Image")
+    depth_topic: str = setting("depth/image_raw", "depth registered to it, sensor_msgs/Image")
+    info_topic: str = setting("camera/camera_info", "intrinsics of both, sensor_msgs/CameraInfo")
+    pose_topic: str = setting("camera/pose", "where the camera is in the map, geometry_msgs/PoseStamped, optical frame")
+    detections_topic: str = setting("", "vision_msgs/Detection2DArray: look only there; empty = wherever things stand")
+    speech_topic: str = setting("speech/audio", "what is spoken to the robot, any2any_ros/AudioStamped")
+    hearing: str = setting("sphinx", "what turns speech into words: a file of hearing/; none = the speech head alone")
+    frame_id: str = setting("map", "frame of the poses, where theirs is empty")
+    slop: float = setting(
+        0.05, "stamps of colour, depth and pose differ by at most this", unit="s", minimum=0, maximum=10
+    )
+    source_timeout: float = setting(
+        2.0, "a camera is stale this long after its last picture", unit="s", minimum=0.01, maximum=3600
+    )
+    listen: float = setting(10.0, "to a command at most", unit="s", minimum=0.1, maximum=3600)
+    k: int = setting(5, "objects in an answer", minimum=1, maximum=1000)
+
+
+@dataclass(frozen=True)
 class ReplayConfig(Checked):
     """How a bag is replayed."""
 

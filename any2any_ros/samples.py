@@ -128,22 +128,27 @@ def image(message: Any) -> NDArray[np.uint8]:
             "Have the camera driver publish one of these",
         )
     kind, channels, conversion = IMAGE_ENCODINGS[message.encoding]
-    dtype = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
+    pixels = _rows(message, np.dtype(kind), channels, "an image")
+    if pixels.dtype.itemsize == 2:
+        pixels = (pixels >> 8).astype(np.uint8)
+    return _to_rgb(pixels, conversion)
+
+
+def _rows(message: Any, dtype: np.dtype[Any], channels: int, what: str) -> NDArray[Any]:
+    """Return an image's values (H, W, channels) past the padding of its rows, in either byte order."""
+    dtype = dtype.newbyteorder(">" if message.is_bigendian else "<")
     data = np.frombuffer(message.data, dtype=np.uint8)
     height, width, step = message.height, message.width, message.step
     used = width * channels * dtype.itemsize
     halved = channels == 2 and width % 2  # two pixels share their colour
     if height * width == 0 or step < used or data.size < height * step or halved:
         raise Any2AnyError(
-            "Cannot use an image",
+            f"Cannot use {what}",
             f"{width}x{height} {message.encoding} at {step} bytes a row does not fit its {data.size} bytes",
             "The driver or the recording cut it short: check them",
         )
     rows = np.ascontiguousarray(data[: height * step].reshape(height, step)[:, :used])
-    pixels = rows.view(dtype).reshape(height, width, channels)
-    if dtype.itemsize == 2:
-        pixels = (pixels >> 8).astype(np.uint8)
-    return _to_rgb(pixels, conversion)
+    return rows.view(dtype).reshape(height, width, channels)
 
 
 def _to_rgb(pixels: NDArray[Any], conversion: str | None) -> NDArray[np.uint8]:
@@ -152,6 +157,31 @@ def _to_rgb(pixels: NDArray[Any], conversion: str | None) -> NDArray[np.uint8]:
     import cv2
 
     return np.asarray(cv2.cvtColor(pixels, getattr(cv2, conversion)), dtype=np.uint8)
+
+
+# encoding -> NumPy type, metres in one unit
+DEPTH_ENCODINGS: dict[str, tuple[str, float]] = {"16UC1": ("u2", 0.001), "mono16": ("u2", 0.001), "32FC1": ("f4", 1.0)}
+
+
+def depth(message: Any) -> NDArray[np.float32]:
+    """Return a depth image (H, W) float32 in metres along the optical axis; NaN where nothing was measured (REP-118).
+
+    Holes are 0 in millimetres, and NaN, inf or anything not positive in metres.
+    """
+    if message.encoding not in DEPTH_ENCODINGS:
+        raise Any2AnyError(
+            "Cannot use a depth image",
+            f"its encoding is '{message.encoding}', known are {', '.join(DEPTH_ENCODINGS)}",
+            "Point the encoder's topic at depth, not colour, and have the driver publish one of these",
+        )
+    kind, unit = DEPTH_ENCODINGS[message.encoding]
+    rows = _rows(message, np.dtype(kind), 1, "a depth image")
+    return metres(rows[..., 0].astype(np.float32) * np.float32(unit))
+
+
+def metres(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return depths (H, W) with NaN for what is no distance: not finite, or not positive."""
+    return np.where(np.isfinite(values) & (values > 0), values, np.float32(np.nan))
 
 
 def compressed_image(message: Any) -> NDArray[np.uint8]:
@@ -208,14 +238,14 @@ def text(message: Any) -> str:
     return str(message.data)
 
 
-# ROS type -> the kind of sample an encoder accepts, and how to get it
-TYPES: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "sensor_msgs/msg/Image": ("image", image),
-    "sensor_msgs/msg/CompressedImage": ("image", compressed_image),
-    "sensor_msgs/msg/PointCloud2": ("cloud", cloud),
-    "sensor_msgs/msg/LaserScan": ("scan", scan),
-    "any2any_ros/msg/AudioStamped": ("sound", sound),
-    "std_msgs/msg/String": ("text", text),
+# ROS type -> the kinds of sample that an encoder may take it for, and how to get each
+TYPES: dict[str, dict[str, Callable[[Any], Any]]] = {
+    "sensor_msgs/msg/Image": {"image": image, "depth": depth},
+    "sensor_msgs/msg/CompressedImage": {"image": compressed_image},
+    "sensor_msgs/msg/PointCloud2": {"cloud": cloud},
+    "sensor_msgs/msg/LaserScan": {"scan": scan},
+    "any2any_ros/msg/AudioStamped": {"sound": sound},
+    "std_msgs/msg/String": {"text": text},
 }
 
 
@@ -224,6 +254,10 @@ def example(kind: str) -> Any:
     draw = np.random.default_rng(0)
     if kind == "image":
         return draw.integers(0, 255, (96, 192, 3), dtype=np.uint8)
+    if kind == "depth":
+        metres_away = draw.normal(1.0, 0.002, (96, 96)).astype(np.float32)
+        metres_away[32:64, 32:64] -= 0.1
+        return metres_away
     if kind == "cloud":
         return draw.uniform(-20, 20, (2000, 4)).astype(np.float32)
     if kind == "scan":
@@ -235,12 +269,12 @@ def example(kind: str) -> Any:
 
 def types_of(kind: str) -> tuple[str, ...]:
     """Return the ROS types that carry samples of `kind`, the plain one first."""
-    return tuple(name for name, (its_kind, _) in TYPES.items() if its_kind == kind)
+    return tuple(name for name, kinds in TYPES.items() if kind in kinds)
 
 
-def decode(type_name: str, message: Any) -> Any:
-    """Return the sample in a message of ROS type `type_name`; raise Any2AnyError on one that cannot be used."""
-    return TYPES[type_name][1](message)
+def decode(type_name: str, message: Any, kind: str) -> Any:
+    """Return the sample of `kind` in a message of a ROS type that carries it; raise on one that cannot be used."""
+    return TYPES[type_name][kind](message)
 
 
 def stamp_ns(message: Any) -> int | None:

@@ -5,8 +5,11 @@ from typing import Any
 
 from any2any_ros import config, plugins
 from any2any_ros.methods.confidence import ConfidenceConfig
+from any2any_ros.methods.emma import EmmaConfig
 from any2any_ros.retrieval.calibration import CalibrationConfig
 from any2any_ros.retrieval.geometry import GeometryConfig
+from any2any_ros.retrieval.object_memory import MemoryConfig
+from any2any_ros.retrieval.proposals import ProposalConfig
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 HEAD = """\
@@ -27,13 +30,16 @@ def tables() -> str:
     parts += ["## Encoder nodes\n", _table(config.EncoderNodeConfig)]
     for name in plugins.names("encoders"):
         parts += [f"### `settings.*` of encoder `{name}`\n", _table(plugins.find("encoders", name).Config)]
-    parts += ["## Both kinds\n", "`autostart` (true): configure and activate at once. `use_sim_time` (false).\n"]
+    parts += ["## Grounding node\n", _table(config.GroundingNodeConfig)]
+    parts += ["### `memory.*`\n", _table(MemoryConfig), "### `proposals.*`\n", _table(ProposalConfig)]
+    parts += ["## All of them\n", "`autostart` (true): configure and activate at once. `use_sim_time` (false).\n"]
     parts += ["## Commands\n"]
     for title, cls in (
         ("What counts as a place: `build-map`, `calibrate`, `evaluate`", config.PlaceConfig),
         ("`calibrate`", CalibrationConfig),
         ("`calibrate`: what the robot is promised", ConfidenceConfig),
         ("`calibrate`: the geometric check of a map with scans", GeometryConfig),
+        ("`train emma`", EmmaConfig),
         ("`replay`", config.ReplayConfig),
     ):
         parts += [f"### {title}\n", _table(cls)]

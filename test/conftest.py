@@ -43,6 +43,31 @@ def laps(tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="session")
+def make_objects():
+    """Return a function that makes views of objects: every modality shows class and instance in a mirror of its own."""
+
+    def make(classes=6, instances=5, views=3, seed=0, modalities=("text", "speech", "camera", "depth"), noise=0.3):
+        from any2any_ros.retrieval.objects import Objects
+
+        world, random = np.random.default_rng(0), np.random.default_rng(seed)
+        names = [
+            (f"thing{c}", f"thing{c}_{i}", f"thing{c}_{i}_{v}")
+            for c in range(classes) for i in range(instances) for v in range(views)
+        ]  # fmt: skip
+        kind, own = world.normal(size=(classes, 4)), 0.3 * world.normal(size=(classes, instances, 4))
+        what = np.repeat((kind[:, None] + own).reshape(-1, 4), views, axis=0)
+        columns = {}
+        for m in modalities:
+            seen = np.tanh(what @ world.normal(size=(4, 9))) + noise * random.normal(size=(len(what), 9))
+            columns[m] = seen.astype(np.float32)
+        kinds, objects, ids = (np.array(column) for column in zip(*names, strict=True))
+        records = {m: {"plug": m, "fingerprint": f"{m}-1", "dimension": 9, "settings": {}} for m in modalities}
+        return Objects(columns, ids, kinds, objects, records)
+
+    return make
+
+
 def _write_drive(root, sequence, rounds):
     folder, frames = root / "sequences" / sequence, PLACES * rounds
     for name in ("velodyne", "image_2"):

@@ -307,6 +307,65 @@ def test_a_header_of_a_billion_pixels_is_refused(capfd):
         samples.compressed_image(compressed(bytes(whole)))
 
 
+# --- depth ----------------------------------------------------------------------------------------------------
+
+MILLIMETRES = np.array([[0, 1, 500], [1234, 65535, 0]], np.uint16)
+DEPTH = np.array([[np.nan, 0.001, 0.5], [1.234, 65.535, np.nan]], np.float32)
+
+
+@pytest.mark.parametrize("padding", [0, 5])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("encoding", ["16UC1", "mono16"])
+def test_millimetres_become_metres_and_zero_a_hole(encoding, order, padding):
+    read = samples.depth(image_message(MILLIMETRES.astype(f"{order}u2"), encoding, padding, order == ">", width=3))
+    assert read.dtype == np.float32
+    np.testing.assert_allclose(read, DEPTH, rtol=1e-6)
+
+
+@pytest.mark.parametrize("padding", [0, 7])
+@pytest.mark.parametrize("order", "<>")
+def test_metres_stay_and_what_is_no_distance_is_a_hole(order, padding):
+    values = np.array([[0.5, np.nan, np.inf], [-np.inf, 0.0, -0.1], [8.25, 1e-3, 1e30]], np.float32)
+    read = samples.depth(image_message(values.astype(f"{order}f4"), "32FC1", padding, order == ">", width=3))
+    assert np.isfinite(read).tolist() == [[True, False, False], [False] * 3, [True] * 3]
+    np.testing.assert_array_equal(read[np.isfinite(read)], values[np.isfinite(read)])
+
+
+def test_every_depth_encoding_was_tried():
+    assert set(samples.DEPTH_ENCODINGS) == {"16UC1", "mono16", "32FC1"}
+
+
+def test_depth_is_no_view_of_the_message():
+    message = image_message(DEPTH, "32FC1", width=3)
+    message.data = bytearray(message.data)
+    read = samples.depth(message)
+    message.data[:] = bytes(len(message.data))
+    np.testing.assert_array_equal(read, DEPTH)
+
+
+@given(hnp.arrays(np.float32, st.tuples(st.integers(1, 5), st.integers(1, 5)), elements=st.floats(width=32)))
+def test_any_depth_is_positive_metres_or_a_hole(values):
+    read = samples.depth(image_message(values, "32FC1"))
+    assert (np.isnan(read) | ((read > 0) & np.isfinite(read))).all()
+    np.testing.assert_array_equal(np.isnan(read), ~(np.isfinite(values) & (values > 0)))
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "8UC1", "64FC1", "32FC2", "", "16uc1"])
+def test_what_is_no_depth_is_refused_beside_the_known(encoding):
+    with pytest.raises(Any2AnyError, match=f"its encoding is '{encoding}', known are 16UC1, mono16, 32FC1"):
+        samples.depth(image_message(MILLIMETRES, encoding, width=3))
+
+
+@pytest.mark.parametrize(
+    "change", [{"step": 5}, {"height": 3}, {"width": 4}, {"height": 0}, {"width": 0}, {"data": b"\1" * 11}], ids=str
+)
+def test_depth_that_does_not_add_up_is_refused(change):
+    message = image_message(MILLIMETRES, "16UC1", width=3)
+    vars(message).update(change)
+    with pytest.raises(Any2AnyError, match="Cannot use a depth image"):
+        samples.depth(message)
+
+
 # --- laser scans, sound, text ---------------------------------------------------------------------------------
 
 
@@ -369,8 +428,9 @@ def test_sound_that_cannot_be_read_is_refused(change):
 
 def test_each_type_is_read_by_the_function_of_its_kind():
     assert samples.types_of("image") == ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+    assert samples.types_of("depth") == ("sensor_msgs/msg/Image",)
     assert samples.types_of("cloud") == ("sensor_msgs/msg/PointCloud2",) and samples.types_of("smell") == ()
-    assert samples.decode("std_msgs/msg/String", SimpleNamespace(data="a bakery")) == "a bakery"
+    assert samples.decode("std_msgs/msg/String", SimpleNamespace(data="a bakery"), "text") == "a bakery"
 
 
 @pytest.mark.parametrize(("sec", "nanosec", "expected"), [(3, 5, 3_000_000_005), (0, 1, 1), (0, 0, None)])
@@ -384,7 +444,7 @@ def test_a_message_without_a_header_has_no_stamp():
 
 
 def real_messages():
-    """ROS's own messages of each type that is read, as rosbags writes and reads them, and what is in them."""
+    """ROS's own messages of each type and kind that is read, as rosbags writes and reads them, and what is in them."""
     from any2any_ros.data import bags
 
     store = bags.typestore()
@@ -393,31 +453,33 @@ def real_messages():
     png = cv2.imencode(".png", RGB[..., ::-1])[1].ravel()
     scan = samples.Scan(np.array([1, np.inf, 2], np.float32), -1.5, 0.25, 30.0)
     sound = samples.Sound(np.array([0.5, -1.0], np.float32), 16000)
-    yield "sensor_msgs/msg/Image", bags._image_message(store, RGB, header), RGB
+    yield "sensor_msgs/msg/Image", "image", bags._image_message(store, RGB, header), RGB
+    yield "sensor_msgs/msg/Image", "depth", bags._depth_message(store, DEPTH, header), DEPTH
     yield (
         "sensor_msgs/msg/CompressedImage",
+        "image",
         make["sensor_msgs/msg/CompressedImage"](header=header, format="png", data=png),
         RGB,
     )
-    yield "sensor_msgs/msg/PointCloud2", bags._cloud_message(store, POINTS, header), POINTS
-    yield "sensor_msgs/msg/LaserScan", bags._scan_message(store, scan, header), scan
-    yield "any2any_ros/msg/AudioStamped", bags._sound_message(store, sound, header), sound
-    yield "std_msgs/msg/String", bags._text_message(store, "a bakery", header), "a bakery"
+    yield "sensor_msgs/msg/PointCloud2", "cloud", bags._cloud_message(store, POINTS, header), POINTS
+    yield "sensor_msgs/msg/LaserScan", "scan", bags._scan_message(store, scan, header), scan
+    yield "any2any_ros/msg/AudioStamped", "sound", bags._sound_message(store, sound, header), sound
+    yield "std_msgs/msg/String", "text", bags._text_message(store, "a bakery", header), "a bakery"
 
 
 def plain(sample):
-    """Return a sample as lists, to compare whole ones."""
+    """Return a sample as the text of its lists, to compare whole ones; a NaN is like another."""
     parts = vars(sample) if isinstance(sample, samples.Scan | samples.Sound) else {"": sample}
-    return {name: np.asarray(value).tolist() for name, value in parts.items()}
+    return {name: repr(np.asarray(value).tolist()) for name, value in parts.items()}
 
 
 def test_every_type_is_read_from_ros_own_messages():
     from any2any_ros.data import bags
 
     store, tried = bags.typestore(), set()
-    for type_name, message, expected in real_messages():
-        tried.add(type_name)
+    for type_name, kind, message, expected in real_messages():
+        tried.add((type_name, kind))
         again = store.deserialize_cdr(store.serialize_cdr(message, type_name), type_name)
-        assert plain(samples.decode(type_name, again)) == plain(expected), type_name
+        assert plain(samples.decode(type_name, again, kind)) == plain(expected), (type_name, kind)
         assert samples.stamp_ns(again) == (None if type_name == "std_msgs/msg/String" else 12_000_000_034)
-    assert tried == set(samples.TYPES)
+    assert tried == {(name, kind) for name, kinds in samples.TYPES.items() for kind in kinds}

@@ -119,6 +119,14 @@ def _image_message(store: Typestore, pixels: NDArray[np.uint8], header: Any) -> 
     )  # fmt: skip
 
 
+def _depth_message(store: Typestore, metres: NDArray[np.float32], header: Any) -> Any:
+    height, width = metres.shape
+    data = np.ascontiguousarray(metres, dtype="<f4").reshape(-1).view(np.uint8)
+    return store.types["sensor_msgs/msg/Image"](
+        header=header, height=height, width=width, encoding="32FC1", is_bigendian=0, step=4 * width, data=data
+    )
+
+
 def _cloud_message(store: Typestore, points: NDArray[np.float32], header: Any) -> Any:
     field = store.types["sensor_msgs/msg/PointField"]
     fields = [field(name=n, offset=4 * i, datatype=7, count=1) for i, n in enumerate(("x", "y", "z", "intensity"))]
@@ -154,6 +162,7 @@ def _text_message(store: Typestore, text: str, header: Any) -> Any:
 # kind of sample -> ROS type, and how to make the message
 MAKERS: dict[str, tuple[str, Callable[[Typestore, Any, Any], Any]]] = {
     "image": ("sensor_msgs/msg/Image", _image_message),
+    "depth": ("sensor_msgs/msg/Image", _depth_message),
     "cloud": ("sensor_msgs/msg/PointCloud2", _cloud_message),
     "scan": ("sensor_msgs/msg/LaserScan", _scan_message),
     "sound": ("any2any_ros/msg/AudioStamped", _sound_message),
@@ -266,7 +275,7 @@ def clouds(
         for i, (connection, _, message) in enumerate(_messages(reader, chosen)):
             for index in np.flatnonzero(near & (nearest == i)):
                 try:
-                    yield int(index), samples.decode(connection.msgtype, message)
+                    yield int(index), samples.decode(connection.msgtype, message, "cloud")
                 except Any2AnyError:
                     continue
 
@@ -293,7 +302,7 @@ def _check_type(connection: Any, modality: str, encoder: Encoder) -> None:
 def _encode(modality: str, encoder: Encoder, connection: Any, received: int, message: Any) -> Embedding | None:
     stamp = samples.stamp_ns(message) or received
     try:
-        sample = encoder.gather(samples.decode(connection.msgtype, message), stamp)
+        sample = encoder.gather(samples.decode(connection.msgtype, message, encoder.accepts), stamp)
         if sample is None:
             return None
         return Embedding(modality, encoder.encode(sample), stamp, encoder=encoder.fingerprint)

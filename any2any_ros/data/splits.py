@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.data.drive import travelled
+from any2any_ros.errors import Any2AnyError
 
 Poses = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -39,3 +42,32 @@ def apart(poses: Poses, others: Poses, distance: float) -> Flags:
 def blocks(poses: Poses, length: float, parts: int = 2) -> NDArray[np.intp]:
     """Return (N,): which of `parts` each frame belongs to, in turns of `length` metres driven."""
     return np.asarray((travelled(poses) // length).astype(np.intp) % parts)
+
+
+def by_instance(
+    labels: NDArray[np.str_], instances: NDArray[np.str_], shares: Sequence[float], seed: int = 0
+) -> NDArray[np.intp]:
+    """Return (N,): which part each row belongs to, so that no object is in two and each class in as many as it can.
+
+    labels, instances (N,): class and object of each row. shares (P,): of the parts, e.g. (0.5, 0.25, 0.25); a class's
+    objects are dealt by largest remainder after a shuffle by `seed`, and of one object the first part gets it.
+    """
+    weight = np.asarray(shares, dtype=float)
+    if weight.ndim != 1 or len(weight) < 1 or not (weight > 0).all():
+        raise Any2AnyError("Cannot deal out the objects", f"the shares are {list(shares)}", "Give positive shares")
+    part = np.zeros(len(labels), dtype=np.intp)
+    rng = np.random.default_rng(seed)
+    for label in np.unique(labels):
+        objects = rng.permutation(np.unique(instances[labels == label]))
+        for p, names in enumerate(np.split(objects, np.cumsum(_dealt(len(objects), weight))[:-1])):
+            part[(labels == label) & np.isin(instances, names)] = p
+    return part
+
+
+def _dealt(count: int, weight: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return how many of `count` things each part (P,) gets: whole numbers nearest to their shares."""
+    exact = count * weight / weight.sum()
+    given = np.floor(exact).astype(np.intp)
+    first = np.argsort(given - exact, kind="stable")[: count - given.sum()]
+    given[first] += 1
+    return np.asarray(given)

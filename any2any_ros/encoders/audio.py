@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from any2any_ros.config import Checked, setting
 from any2any_ros.encoders._fingerprint import fingerprint, unit
+from any2any_ros.encoders._mel import filters
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Array
 from any2any_ros.samples import NS, Sound
@@ -108,17 +109,8 @@ class AudioEncoder:
     def _bank(self, rate: int) -> NDArray[np.float64]:
         """Return triangular mel filters (bands, bins), each of unit area."""
         if rate not in self._banks:
-            length = self._frame_length(rate)
-            edges = _hertz(np.linspace(_mel(self.config.low), _mel(self.config.high), self.config.bands + 2))
-            pitch = np.fft.rfftfreq(length, 1 / rate)
-            # A band narrower than the spectrum's own step still gets its nearest bin.
-            low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-            step = rate / length
-            low, high = np.minimum(low, centre - step), np.maximum(high, centre + step)
-            rising = (pitch - low) / (centre - low)
-            falling = (high - pitch) / (high - centre)
-            bank = np.clip(np.minimum(rising, falling), 0, None)
-            self._banks[rate] = bank / np.maximum(bank.sum(axis=1, keepdims=True), 1e-9)
+            low, high, bands = self.config.low, self.config.high, self.config.bands
+            self._banks[rate] = filters(low, high, bands, self._frame_length(rate), rate)
         return self._banks[rate]
 
     def _check(self, sample: Sound) -> None:
@@ -137,11 +129,3 @@ class AudioEncoder:
 
 def _unusable(why: str) -> Any2AnyError:
     return Any2AnyError("Cannot use a piece of sound", why, "Check the microphone and its driver")
-
-
-def _mel(hertz: float | NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(2595.0 * np.log10(1.0 + np.asarray(hertz) / 700.0))
-
-
-def _hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0))

@@ -38,6 +38,7 @@ EVEN = 0.5  # share of the time outside of the map, of which nothing is known
 LEVELS = 3  # of evidence, within which place sets keep their coverage
 PER_LEVEL = 40  # calibration queries in each, at least
 TINY = 1e-12  # 1 - p that still has a logarithm
+FIRST = 0.05  # share of the answers that the first threshold tried accepts
 RIDGE = 1.0  # of the logistic regression, as scikit-learn's default C = 1
 
 
@@ -299,15 +300,16 @@ def _isotonic(evidence: Float64, right: Flags, weight: Float64) -> Float64:
 def _accept_above(evidence: Float64, right: Flags, mapped: Flags, config: ConfidenceConfig) -> float:
     """Return the lowest evidence at which both promises are proven; +inf when there is none.
 
-    Learn-then-test by fixed sequence: go down from the surest answer while the Clopper-Pearson bounds at level `risk`
-    hold the precision inside the map and the acceptance outside, so that the one failed test costs no correction.
+    Learn-then-test by fixed sequence: go down from the surest answers while the Clopper-Pearson bounds at level `risk`
+    hold the precision inside the map and the acceptance outside, so that the one failed test costs no correction. It
+    begins where FIRST of the answers are accepted: of fewer, one wrong one among the surest would end it.
     """
     outside = np.sort(evidence[~mapped])
     order = np.argsort(-evidence[mapped], kind="stable")
     surest, hit = evidence[mapped][order], right[mapped][order]
     threshold = np.inf
     fewest = int(np.ceil(np.log(config.risk) / np.log(config.precision)))  # that many right ones would do
-    for n in range(fewest, len(surest) + 1):
+    for n in range(max(fewest, int(FIRST * len(surest))), len(surest) + 1):
         if n < len(surest) and surest[n] == surest[n - 1]:
             continue
         accepted_outside = len(outside) - int(np.searchsorted(outside, surest[n - 1], side="left"))

@@ -88,7 +88,7 @@ class EncoderNode(runtime.ManagedNode):
                 message = deserialize_message(raw, self._class)
                 stamp = samples.stamp_ns(message) or received
                 frame = message.header.frame_id if hasattr(message, "header") else ""
-                sample = self._encoder.gather(samples.decode(self._type, message), stamp)
+                sample = self._encoder.gather(samples.decode(self._type, message, self._encoder.accepts), stamp)
             if sample is None:
                 return
             began = time.perf_counter()

@@ -31,7 +31,7 @@ from any2any_ros.retrieval.clouds import Clouds
 from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, GeometryConfig
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.retrieval.similarity import SimilarityMatrix, same_modality
+from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix, one_space, same_modality
 
 FORMAT = 3
 FOLDER = "calibration"
@@ -64,6 +64,7 @@ class Calibration:
     table: list[dict[str, Any]] = field(default_factory=list)
     usual: dict[str, Difference] = field(default_factory=dict)
     check: FittedCheck | None = None
+    pairs: tuple[Pair, ...] = ()  # of modalities that are compared, in one space; none: each with itself
 
     def retriever(self, reference: ReferenceMap, check: GeometricCheck = NO_CHECK) -> Retriever:
         """Return the retriever of this map as calibrated; raises Any2AnyError when it was another map's encoders.
@@ -77,16 +78,16 @@ class Calibration:
                 f"it was made for {self.encoders}, the map has {found}",
                 "Calibrate again: any2any calibrate MAP DRIVE",
             )
-        alignments = same_modality(tuple(sorted(reference.encoders)))
+        alignments = one_space(self.pairs) if self.pairs else same_modality(tuple(sorted(reference.encoders)))
         if self.confidence is not None:
             check = NO_CHECK if self.check is None else self.check.of(check, self.confidence.temperature)
         return Retriever(reference.places, alignments, self.fusion, None, self.confidence, self.same_place, check)
 
 
-def uncalibrated(reference: ReferenceMap, same_place: float) -> Calibration:
+def uncalibrated(reference: ReferenceMap, same_place: float, pairs: tuple[Pair, ...] = ()) -> Calibration:
     """Return what can be done without calibration: raw similarities, no probability, nothing accepted."""
     fingerprints = {m: r.fingerprint for m, r in reference.encoders.items()}
-    return Calibration(RawMean(), None, fingerprints, same_place)
+    return Calibration(RawMean(), None, fingerprints, same_place, pairs=pairs)
 
 
 def calibrate(
@@ -101,6 +102,7 @@ def calibrate(
     allowed: Flags | None = None,
     geometry: GeometryConfig = GeometryConfig(),
     lay: Lay | None = None,
+    pairs: tuple[Pair, ...] = (),
 ) -> Calibration:
     """Fit and compare the fusions, choose one, and fit its confidence.
 
@@ -108,7 +110,8 @@ def calibrate(
     together. same_place: metres within which two references are one place. hidden (Q, R): what the map would lack if
     it lacked the place of a query; the right references where it is None. allowed (Q, R): which references may answer,
     where a drive calibrates the map made from itself. lay: lays references over queries, for the geometric check.
-    Raises Any2AnyError when fewer than two folds have a query with a right reference.
+    pairs: of modalities that are compared in one space; where none are given, each is compared with itself. Raises
+    Any2AnyError when fewer than two folds have a query with a right reference.
     """
     may = np.ones_like(positive) if allowed is None else allowed
     positive = positive & may
@@ -120,14 +123,14 @@ def calibrate(
             "stretches of the drive",
             "Give a longer drive through the mapped places, and check that both poses share one frame",
         )
-    plain = uncalibrated(reference, same_place)
+    plain = uncalibrated(reference, same_place, pairs)
     bench = plain.retriever(reference)
 
-    def pairs(rows: Flags) -> tuple[NDArray[np.float32], Flags]:
+    def sample(rows: Flags) -> tuple[NDArray[np.float32], Flags]:
         return _matrices(bench.similarity, queries.take(rows), positive[rows], may[rows], config)
 
     asked = {f: np.asarray(positive.any(axis=1) & (folds == f)) for f in usable}
-    others = {f: pairs(np.asarray(folds != f)) for f in usable}
+    others = {f: sample(np.asarray(folds != f)) for f in usable}
     trials = []
     for cls in _fusions(config.fusion):
         judges = {f: bench.using(cls.fit(*others[f])) for f in usable}
@@ -152,7 +155,7 @@ def calibrate(
     answered = np.asarray(positive.any(axis=1))
     return replace(
         plain,
-        fusion=cls.fit(*pairs(answered)),
+        fusion=cls.fit(*sample(answered)),
         confidence=trust,
         table=table,
         usual=usual(differences(bench, queries.take(answered), may[answered])),
@@ -282,6 +285,7 @@ def save(calibration: Calibration, folder: Path) -> None:
         "table": calibration.table,
         "usual": list(calibration.usual),
         "check": None if check is None else check.summary,
+        "pairs": calibration.pairs,
     }
     (unfinished / "calibration.json").write_text(json.dumps(header, indent=1))
     old = folder / OLD
@@ -310,6 +314,7 @@ def load(folder: Path) -> Calibration | None:
             header["table"],
             {m: plugins.load(home / f"usual-{i}") for i, m in enumerate(header["usual"])},
             _load_check(home, header.get("check")),
+            tuple((q, r) for q, r in header.get("pairs", [])),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Any2AnyError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -36,6 +36,11 @@ class SameSpace:
 def same_modality(modalities: tuple[str, ...]) -> dict[Pair, Alignment]:
     """Return the alignments of a map that is queried by the sensors which made it."""
     return {(m, m): SameSpace() for m in modalities}
+
+
+def one_space(pairs: Iterable[Pair]) -> dict[Pair, Alignment]:
+    """Return the alignments of (query, reference) modalities whose vectors were brought into one space before."""
+    return {pair: SameSpace() for pair in pairs}
 
 
 class SimilarityMatrix:

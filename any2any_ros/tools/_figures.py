@@ -1,4 +1,4 @@
-"""Figures as SVG text, for a page that stands alone."""
+"""Figures as SVG text, for a page that stands alone; a learning curve as a PNG file's bytes."""
 
 from __future__ import annotations
 
@@ -98,6 +98,25 @@ def precision_by_share(points: Sequence[Sequence[float]], promised: float) -> st
     axes.set_ylim(min(0.5, float(precision.min(initial=1.0))) - 0.02, 1.02)
     axes.legend(loc="lower left", frameon=False, fontsize=8)
     return _svg(figure)
+
+
+def learning_curve(curve: NDArray[np.float64], chance: float) -> bytes:
+    """Draw (L, 3) steps, loss and validation MRR, the best look marked, chance beside it; return a PNG."""
+    steps, loss, score = curve.T
+    figure, (upper, lower) = _canvas(6.4, 4.6, rows=2, ratios=(1, 1.4))
+    upper.plot(steps, loss, color=SENSORS[0], linewidth=1.2)
+    upper.set_ylabel("training loss")
+    lower.plot(steps, score, color=SENSORS[1], linewidth=1.2)
+    best = int(np.nanargmax(score)) if np.isfinite(score).any() else 0
+    lower.scatter(steps[best], score[best], s=24, color=GREEN, zorder=2, label=f"kept: {score[best]:.3f}")
+    lower.axhline(chance, color=GREY, linewidth=1, linestyle="--", label=f"chance: {chance:.3f}")
+    lower.set_ylabel("MRR on objects held out")
+    lower.set_xlabel("steps")
+    lower.legend(loc="center right", frameon=False, fontsize=8)
+    upper.sharex(lower)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=120, metadata={"Software": None})
+    return stream.getvalue()
 
 
 def _canvas(width: float, height: float, rows: int = 1, ratios: Sequence[float] = (1,)) -> tuple[Figure, Any]:

@@ -68,6 +68,15 @@ def trust(rows: Sequence[Mapping[str, Any]]) -> str:
             "chance@1": "chance@1",
         } | columns
         columns |= {"pose error p50 m": "metres p50", "p95": "metres p95"}
+    if rows and "absent" in rows[0]:
+        columns["accepted if absent"] = "absent"
     for key in (k for k in (rows[0] if rows else {}) if k.startswith(("coverage@", "size@"))):
         columns[key.replace("coverage", "cover").replace("size", "set")] = key
+    return table(rows, columns)
+
+
+def grounding(found: Mapping[str, Mapping[str, Any]], chance: Mapping[str, float]) -> str:
+    """Return how well commands find their object, a line an ablation, and chance below."""
+    rows = [{"ablation": name, **row} for name, row in found.items()] + [{"ablation": "chance", **chance}]
+    columns = {"said, seen": "ablation", "commands": "queries", "MRR": "mrr", "accuracy": "accuracy"}
     return table(rows, columns)

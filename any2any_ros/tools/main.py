@@ -11,10 +11,12 @@ from any2any_ros.errors import Any2AnyError
 VERBS = {
     "demo": "the whole story in one command: simulate, map, calibrate, drive, lose sensors, report",
     "simulate": "drive through a simulated town and write it as a KITTI folder",
+    "simulate-tabletop": "set a simulated table with described objects and write it as a GoLD folder",
     "bag": "turn a KITTI folder or a laser log into a rosbag2",
     "build-map": "turn a drive (KITTI folder, laser log, rosbag2) into a map of reference places",
     "calibrate": "learn from another drive how to fuse the sensors, and how far to trust the answer",
     "evaluate": "measure recall, with chance beside it, for every subset of the sensors",
+    "train": "learn heads that find the object a command means, typed or spoken",
     "replay": "publish a bag in its own time, with sensors dying and returning",
     "bringup": "start the encoder and retrieval nodes for a map",
     "doctor": "tell what is installed, which topics come, and why one does not",

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from any2any_ros.data.splits import apart, blocks, ground_distance, positives, same_drive
+from any2any_ros.data.splits import apart, blocks, by_instance, ground_distance, positives, same_drive
+from any2any_ros.errors import Any2AnyError
 
 
 def poses_at(points):
@@ -86,3 +87,33 @@ def test_neighbours_within_a_stretch_are_in_one_block(where, length, parts):
     for i in range(1, len(where)):
         if way[i] // length == way[i - 1] // length:
             assert found[i] == found[i - 1]
+
+
+names = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 6)), min_size=1, max_size=60)
+
+
+@given(names, st.sampled_from([(1.0,), (0.5, 0.5), (0.5, 0.25, 0.25), (3.0, 1.0)]), st.integers(0, 5))
+def test_no_object_is_in_two_parts_and_shares_are_kept_within_one(rows, shares, seed):
+    labels = np.array([label for label, _ in rows])
+    instances = np.array([f"{label}_{number}" for label, number in rows])
+    part = by_instance(labels, instances, shares, seed)
+    for instance in np.unique(instances):
+        assert len(set(part[instances == instance])) == 1
+    for label in np.unique(labels):
+        objects = np.unique(instances[labels == label])
+        dealt = np.bincount([part[instances == o][0] for o in objects], minlength=len(shares))
+        assert (np.abs(dealt - len(objects) * np.array(shares) / sum(shares)) < 1).all()
+
+
+def test_a_split_hangs_on_its_seed_and_on_the_objects_alone():
+    labels = np.repeat(["mug", "can"], 40)
+    instances = np.array([f"{label}_{i // 4}" for i, label in enumerate(labels)])
+    one = by_instance(labels, instances, (0.5, 0.5), 0)
+    np.testing.assert_array_equal(by_instance(labels[::-1], instances[::-1], (0.5, 0.5), 0), one[::-1])
+    assert (by_instance(labels, instances, (0.5, 0.5), 1) != one).any()
+
+
+@pytest.mark.parametrize("shares", [(), (0.5, 0.0), (1.0, -1.0), (np.nan,)])
+def test_shares_that_share_nothing_out_are_refused(shares):
+    with pytest.raises(Any2AnyError, match="Give positive shares"):
+        by_instance(np.array(["mug"]), np.array(["mug_1"]), shares)

@@ -10,23 +10,15 @@ from __future__ import annotations
 
 import functools
 import json
-import multiprocessing
-import os
-import shutil
-import signal
 import wave
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from any2any_ros.data.simulated import mapper, replacing, reusable, story_head, write_picture
 from any2any_ros.data.town.camera import CAMERA_FROM_LIDAR, CAMERAS, Camera, projection
 from any2any_ros.data.town.lidar import Lidar
 from any2any_ros.data.town.route import Lap, corners, drive, streets
@@ -34,10 +26,10 @@ from any2any_ros.data.town.settings import TownConfig
 from any2any_ros.data.town.sound import RATE, record
 from any2any_ros.data.town.words import caption, look_around
 from any2any_ros.data.town.world import World, build_world
-from any2any_ros.errors import Any2AnyError
 
 __all__ = ["LAPS", "TownConfig", "write"]
 
+KIND = "town"
 FORMAT = 1  # raised whenever the same settings give other files
 LAPS = (0, 1)
 CHUNK = 4  # frames handed to a worker at once
@@ -51,9 +43,9 @@ def write(
     The same settings give the same bytes for any number of workers; an interrupted write leaves nothing.
     """
     folder = Path(folder).absolute()
-    if _reusable(folder, config, overwrite):
+    if reusable(folder, KIND, story_head(FORMAT, config), overwrite):
         return folder
-    with _replacing(folder) as unfinished:
+    with replacing(folder) as unfinished:
         for lap in LAPS:
             _write_lap_files(unfinished, config, lap)
         said = _run(unfinished, config, workers, progress)
@@ -61,54 +53,12 @@ def write(
             lines = said[lap * config.places : (lap + 1) * config.places]
             captions = _sequence(unfinished, lap) / "captions.txt"
             captions.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        (unfinished / "town.json").write_text(json.dumps(_story(config), indent=1) + "\n", "utf-8")
+        (unfinished / f"{KIND}.json").write_text(json.dumps(_story(config), indent=1) + "\n", "utf-8")
     return folder
 
 
 def _sequence(folder: Path, lap: int) -> Path:
     return folder / "sequences" / f"{lap:02d}"
-
-
-def _reusable(folder: Path, config: TownConfig, overwrite: bool) -> bool:
-    """Return whether the folder already holds this town; raise when it holds something else."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return False
-    story = folder / "town.json"
-    if not story.is_file():
-        raise Any2AnyError(
-            f"The town cannot be written to {folder}",
-            "something that is no simulated town is there",
-            "Name another folder",
-        )
-    found = json.loads(story.read_text("utf-8"))
-    if found.get("format") == FORMAT and found.get("settings") == asdict(config):
-        return True
-    if not overwrite:
-        raise Any2AnyError(
-            f"The town cannot be written to {folder}",
-            "a town with other settings is there",
-            "Name another folder, or overwrite it",
-        )
-    return False
-
-
-@contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """Give a folder to write into that takes the place of `folder` when all went well, and else vanishes."""
-    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
-        yield unfinished
-        if folder.exists():
-            old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-            folder.rename(old)
-            unfinished.rename(folder)
-            shutil.rmtree(old)
-        else:
-            unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _write_lap_files(folder: Path, config: TownConfig, lap: int) -> None:
@@ -136,7 +86,7 @@ def _run(folder: Path, config: TownConfig, workers: int, progress: bool) -> list
     frames = [(folder, config, lap, frame) for lap in LAPS for frame in range(config.places)]
     said = []
     total = len(LAPS) + len(frames)
-    with _mapper(workers) as do, tqdm(total=total, unit="frame", disable=not progress) as bar:
+    with mapper(workers) as do, tqdm(total=total, unit="frame", disable=not progress) as bar:
         bar.set_description("recording the sound")
         for _ in do(_write_sound, [(folder, config, lap) for lap in LAPS], chunksize=1):
             bar.update()
@@ -145,37 +95,6 @@ def _run(folder: Path, config: TownConfig, workers: int, progress: bool) -> list
             bar.update()
             said.append(text)
     return said
-
-
-@contextmanager
-def _mapper(workers: int) -> Iterator[Callable[..., Iterable[str]]]:
-    """Give a lazy, ordered map over jobs."""
-    if workers <= 1:
-        yield lambda job, jobs, chunksize: map(job, jobs)
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with _one_thread_each(), ProcessPoolExecutor(workers, spawn, _settle_worker) as pool:
-        yield pool.map
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Have processes that start meanwhile use one thread for linear algebra: more only hinder each other."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
-
-
-def _settle_worker() -> None:
-    """Leave Ctrl-C to the parent, and the other cores to the other workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
 
 
 @functools.lru_cache(maxsize=2)
@@ -194,8 +113,7 @@ def _write_frame(job: tuple[Path, TownConfig, int, int]) -> str:
     scan_rng, picture_rng, words_rng = (np.random.default_rng([config.seed, k, lap, frame]) for k in (10, 11, 12))
     lidar.scan(pose, scan_rng).tofile(_sequence(folder, lap) / "velodyne" / f"{frame:06d}.bin")
     picture = _sequence(folder, lap) / "image_2" / f"{frame:06d}.png"
-    if not cv2.imwrite(str(picture), camera.shoot(pose, picture_rng)):
-        raise OSError(f"Cannot write {picture}: is the disk full?")
+    write_picture(picture, camera.shoot(pose, picture_rng))
     return caption(look_around(world.scene, world.things, pose), config, lap, words_rng)
 
 
@@ -223,9 +141,7 @@ def _story(config: TownConfig) -> dict[str, Any]:
             "opposite": way.opposite.tolist(),
             "metres_to_shared_corner": way.corner.round(2).tolist(),
         }
-    return {
-        "format": FORMAT,
-        "settings": asdict(config),
+    return story_head(FORMAT, config) | {
         "reversed_squares": list(config.reversed_squares),
         "calibration_squares": list(range(config.squares))[: config.calibration_squares],
         "test_squares": list(range(config.squares))[config.calibration_squares :],

@@ -74,20 +74,21 @@ class Mesh:
     """A growing mesh. What is drawn belongs to the thing `begin` was last called for, in its own frame."""
 
     thing: int = -1
-    _place: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    _place: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     _vertices: list[Array] = field(default_factory=list)
     _faces: list[NDArray[np.int32]] = field(default_factory=list)
     _face_surface: list[NDArray[np.int32]] = field(default_factory=list)
     _surfaces: list[NDArray[np.void]] = field(default_factory=list)
     _count: int = 0
+    columns: np.dtype[Any] = SURFACE  # of a surface; another world's have kind, colour, thing and reflectance, too
 
-    def begin(self, thing: int, x: float, y: float, yaw: float) -> None:
-        """Draw the thing with this number from now on, its frame at (x, y) turned by `yaw` radians."""
-        self.thing, self._place = thing, (x, y, yaw)
+    def begin(self, thing: int, x: float, y: float, yaw: float, z: float = 0.0) -> None:
+        """Draw the thing with this number from now on, its frame at (x, y, z) turned by `yaw` radians."""
+        self.thing, self._place = thing, (x, y, z, yaw)
 
-    def surface(self, kind: Kind, colour: RGB, *, reflectance: float = 0.3, **values: object) -> int:
+    def surface(self, kind: IntEnum, colour: RGB, *, reflectance: float = 0.3, **values: object) -> int:
         """Add a surface (columns of SURFACE by name) and return its number."""
-        row = np.zeros((), dtype=SURFACE)
+        row = np.zeros((), dtype=self.columns)
         row["kind"], row["colour"], row["thing"], row["reflectance"] = kind, colour, self.thing, reflectance
         for name, value in values.items():
             row[name] = value
@@ -127,7 +128,7 @@ class Mesh:
     def box(self, centre: Sequence[float], size: Sequence[float], surface: int, yaw: float = 0.0) -> None:
         """Add a box: centre of its bottom, (length, width, height), turned by `yaw` radians."""
         v = (_CUBE.vertices + np.array([0, 0, 0.5])) * size
-        self.add(_turned(v, yaw) + centre, _CUBE.faces, surface)
+        self.add(turned(v, yaw) + centre, _CUBE.faces, surface)
 
     def cylinder(self, centre: Sequence[float], radius: float, height: float, surface: int, sides: int = 6,
                  top: float | None = None) -> None:  # fmt: skip
@@ -150,21 +151,31 @@ class Mesh:
         if len(faces):
             self.add(v, faces, surface)
 
+    @property
+    def vertices(self) -> Array:
+        """All corners so far, (V, 3), world frame."""
+        return np.concatenate(self._vertices)
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return self._count
+
     def _to_world(self, points: ArrayLike) -> NDArray[np.float64]:
-        x, y, yaw = self._place
-        return np.asarray(_turned(points, yaw) + np.array([x, y, 0]))
+        x, y, z, yaw = self._place
+        return np.asarray(turned(points, yaw) + np.array([x, y, z]))
 
     def finish(self) -> Scene:
         """Return the scene made of everything added."""
         return Scene(
-            np.concatenate(self._vertices),
+            self.vertices,
             np.concatenate(self._faces),
             np.concatenate(self._face_surface),
             np.stack(self._surfaces),
         )
 
 
-def _turned(points: ArrayLike, yaw: float) -> NDArray[np.float64]:
+def turned(points: ArrayLike, yaw: float) -> NDArray[np.float64]:
     """Turn (N, 3) about the vertical by `yaw` radians."""
     c, s = np.cos(yaw), np.sin(yaw)
     return np.asarray(np.asarray(points) @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]]))

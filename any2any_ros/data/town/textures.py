@@ -35,7 +35,7 @@ def paint(points: Array, surfaces: Rows, index: NDArray[np.int32], grain: Array)
     return np.asarray(colours)
 
 
-def _hash(*integers: NDArray[Any]) -> Array:
+def hashed(*integers: NDArray[Any]) -> Array:
     """Return a number in [0, 1) for every tuple of integers, the same on every machine."""
     mixed: NDArray[np.uint32] = np.full(1, 0x9E3779B9, dtype=np.uint32)
     for values in integers:
@@ -49,11 +49,11 @@ def _hash(*integers: NDArray[Any]) -> Array:
 def _cells(points: Array, size: float) -> Array:
     """Return noise in [0, 1) that is constant in cubes of `size` metres."""
     x, y, z = np.floor(points / size).T
-    return _hash(x, y, z)
+    return hashed(x, y, z)
 
 
-def _fade(grain: Array, feature: float) -> Array:
-    """Return 1 where a feature of that size (m) is seen well, 0 where a pixel covers it."""
+def fade(grain: Array, feature: Array | float) -> Array:
+    """Return 1 where a feature of that size (m, one or (N,)) is seen well, 0 where a pixel covers it."""
     return np.asarray(np.clip(1.5 - grain / feature, 0, 1))
 
 
@@ -73,21 +73,21 @@ def _facade(points: Array, rows: Rows, grain: Array) -> Array:
     shop = rows["shop"] * (storey == 0)
 
     colour = _masonry_tone(u, v, rows["masonry"], salt, grain)[:, None] * rows["colour"]
-    walled_up = blind & (_hash(bay, storey, salt, window) < 0.75)
+    walled_up = blind & (hashed(bay, storey, salt, window) < 0.75)
     half = np.where(blind, 0.16, _GLASS[window] / 2)
     rise = (fv > _SILL[window]) & (fv < _LINTEL[window]) & ~walled_up & (shop == 0)
-    chance = _hash(bay, storey, salt)
-    _lay(colour, rise & (np.abs(fu) < half + 0.05), 0.5 + 0.4 * rows["colour"])
-    _lay(colour, rise & (np.abs(np.abs(fu) - half - 0.1) < 0.08) & _SHUTTERS[window], rows["accent"])
+    chance = hashed(bay, storey, salt)
+    lay(colour, rise & (np.abs(fu) < half + 0.05), 0.5 + 0.4 * rows["colour"])
+    lay(colour, rise & (np.abs(np.abs(fu) - half - 0.1) < 0.08) & _SHUTTERS[window], rows["accent"])
     glass = np.where((chance < 0.3)[:, None], 0.55, np.array([0.06, 0.08, 0.11])) * (0.7 + 0.6 * chance[:, None])
     mullion = (np.abs(fu) < 0.025) & (window != 3)
-    _lay(colour, rise & (np.abs(fu) < half) & ~mullion, glass)
+    lay(colour, rise & (np.abs(fu) < half) & ~mullion, glass)
 
     door = (bay == np.floor(bays * 0.5 + (salt % 3 - 1))) & (storey == 0) & (np.abs(fu) < 0.3) & (v < 2.2)
-    _lay(colour, door & (shop == 0) & ~blind, 0.8 * rows["accent"])
+    lay(colour, door & (shop == 0) & ~blind, 0.8 * rows["accent"])
     _shop_front(colour, rows, u, v, fu, shop)
-    _lay(colour, (v < 0.5) & ~door, 0.55 * rows["colour"] + 0.05)
-    _lay(colour, rows["height"] - v < 0.25, 0.6 * rows["colour"] + 0.2)
+    lay(colour, (v < 0.5) & ~door, 0.55 * rows["colour"] + 0.05)
+    lay(colour, rows["height"] - v < 0.25, 0.6 * rows["colour"] + 0.2)
     return np.asarray(colour)
 
 
@@ -97,36 +97,36 @@ def _masonry_tone(u: Array, v: Array, masonry: NDArray[np.int32], salt: NDArray[
     course, length = np.where(brick, 0.16, 0.42), np.where(brick, 0.4, 0.8)
     row = np.floor(v / course)
     along = u / length + 0.5 * (row % 2)
-    blocks = 0.8 + 0.4 * _hash(row, np.floor(along), salt)
+    blocks = 0.8 + 0.4 * hashed(row, np.floor(along), salt)
     joint = (v / course - row < 0.16) | (along - np.floor(along) < 0.07)
     blocks = np.where(joint, 1.25, blocks)
-    stains = 0.93 + 0.14 * _hash(np.floor(u / 1.3), np.floor(v / 0.9), salt)
-    clear = _fade(grain, 0.3)
+    stains = 0.93 + 0.14 * hashed(np.floor(u / 1.3), np.floor(v / 0.9), salt)
+    clear = fade(grain, 0.3)
     return np.where(brick | stone, 1 + (blocks - 1) * clear, stains).astype(np.float32)
 
 
 def _shop_front(colour: Array, rows: Rows, u: Array, v: Array, fu: Array, shop: NDArray[np.int32]) -> None:
     """Paint display windows and a sign with letters; a shut shop (2) has its shutter down."""
     pane = (shop > 0) & (v > 0.45) & (v < 2.35) & (np.abs(fu) < 0.45)
-    goods = _hash(np.floor(u / 0.35), np.floor(v / 0.45), rows["salt"])[:, None]
-    _lay(colour, pane & (shop == 1), 0.05 + 0.35 * goods * (0.5 + rows["accent"]))
+    goods = hashed(np.floor(u / 0.35), np.floor(v / 0.45), rows["salt"])[:, None]
+    lay(colour, pane & (shop == 1), 0.05 + 0.35 * goods * (0.5 + rows["accent"]))
     slats = 0.45 + 0.12 * (np.floor(v / 0.12) % 2)
-    _lay(colour, pane & (shop == 2), slats[:, None] * np.ones(3))
+    lay(colour, pane & (shop == 2), slats[:, None] * np.ones(3))
     sign = (shop > 0) & (v > 2.45) & (v < 2.95)
-    _lay(colour, sign, rows["accent"])
-    letters = sign & (v > 2.56) & (v < 2.84) & (_hash(np.floor(u / 0.16), rows["salt"]) < 0.55)
+    lay(colour, sign, rows["accent"])
+    letters = sign & (v > 2.56) & (v < 2.84) & (hashed(np.floor(u / 0.16), rows["salt"]) < 0.55)
     middle = np.abs(u / rows["length"] - 0.5) < 0.3
-    _lay(colour, letters & middle, np.where(rows["accent"].mean(axis=1, keepdims=True) > 0.35, 0.05, 0.85))
+    lay(colour, letters & middle, np.where(rows["accent"].mean(axis=1, keepdims=True) > 0.35, 0.05, 0.85))
 
 
-def _lay(colour: Array, where: Mask, value: NDArray[Any]) -> None:
+def lay(colour: Array, where: Mask, value: NDArray[Any]) -> None:
     """Put value (N, 3) on the colours `where` (N,)."""
     colour[where] = np.broadcast_to(value, colour.shape)[where]
 
 
 def _tiles(points: Array, rows: Rows, grain: Array) -> Array:
-    rows_of_tiles = 0.85 + 0.3 * _hash(np.floor(points[:, 2] / 0.22), rows["salt"])
-    tone = 1 + (rows_of_tiles - 1) * _fade(grain, 0.3)
+    rows_of_tiles = 0.85 + 0.3 * hashed(np.floor(points[:, 2] / 0.22), rows["salt"])
+    tone = 1 + (rows_of_tiles - 1) * fade(grain, 0.3)
     return np.asarray(rows["colour"] * (tone * (0.9 + 0.2 * _cells(points, 0.6)))[:, None])
 
 
@@ -141,7 +141,7 @@ def _road(points: Array, rows: Rows, grain: Array) -> Array:
     axis = rows["axis"]
     u = np.einsum("nk,nk->n", away[:, :2], axis)
     v = axis[:, 0] * away[:, 1] - axis[:, 1] * away[:, 0]
-    rough = 0.9 + 0.2 * _cells(points, 0.05) * _fade(grain, 0.08) + 0.18 * (_cells(points, 1.7) - 0.5)
+    rough = 0.9 + 0.2 * _cells(points, 0.05) * fade(grain, 0.08) + 0.18 * (_cells(points, 1.7) - 0.5)
     colour = rows["colour"] * rough[:, None]
     on_street = rows["marks"] > 0
     half = rows["width"] / 2
@@ -149,27 +149,27 @@ def _road(points: Array, rows: Rows, grain: Array) -> Array:
     edge = (np.abs(half - 2.05 - np.abs(v)) < 0.06) & (half > 3)
     ends = np.minimum(u, rows["length"] - u)
     zebra = (ends > 0.6) & (ends < 3.2) & (v % 1.0 < 0.5) & (rows["marks"] == 2)
-    _lay(colour, (dash | edge | zebra) & on_street, 0.55 + 0.2 * _cells(points, 0.1)[:, None] * np.ones(3))
+    lay(colour, (dash | edge | zebra) & on_street, 0.55 + 0.2 * _cells(points, 0.1)[:, None] * np.ones(3))
     gutter = (half - np.abs(v) < 0.2) & on_street
-    _lay(colour, gutter, 0.8 * colour)
+    lay(colour, gutter, 0.8 * colour)
     return np.asarray(colour)
 
 
 def _paving(points: Array, rows: Rows, grain: Array) -> Array:
     slab = np.floor(points[:, :2] / 0.6)
-    tone = 0.85 + 0.3 * _hash(slab[:, 0], slab[:, 1])
+    tone = 0.85 + 0.3 * hashed(slab[:, 0], slab[:, 1])
     joint = (np.abs(points[:, :2] / 0.6 - slab) < 0.06).any(axis=1)
     tone = np.where(joint, 0.7, tone)
-    return np.asarray(rows["colour"] * (1 + (tone - 1) * _fade(grain, 0.4))[:, None])
+    return np.asarray(rows["colour"] * (1 + (tone - 1) * fade(grain, 0.4))[:, None])
 
 
 def _grass(points: Array, rows: Rows, grain: Array) -> Array:
-    tone = 0.75 + 0.3 * _cells(points, 0.7) + 0.3 * _cells(points, 0.08) * _fade(grain, 0.1)
+    tone = 0.75 + 0.3 * _cells(points, 0.7) + 0.3 * _cells(points, 0.08) * fade(grain, 0.1)
     return np.asarray(rows["colour"] * tone[:, None])
 
 
 def _leaves(points: Array, rows: Rows, grain: Array) -> Array:
-    tone = 0.45 + 0.5 * _cells(points, 0.45) + 0.6 * _cells(points, 0.12) * _fade(grain, 0.15)
+    tone = 0.45 + 0.5 * _cells(points, 0.45) + 0.6 * _cells(points, 0.12) * fade(grain, 0.15)
     return np.asarray(rows["colour"] * tone[:, None])
 
 

@@ -17,7 +17,7 @@ from any2any_ros.data.town import TownConfig, write
 from any2any_ros.data.town import folder as folder_module
 from any2any_ros.data.town.buildings import SHOPS
 from any2any_ros.data.town.route import corners, drive, legs, streets
-from any2any_ros.data.town.textures import _hash
+from any2any_ros.data.town.textures import hashed
 from any2any_ros.data.town.things import COLOURS
 from any2any_ros.data.town.words import SALIENCE, SYNONYMS, caption, look_around
 from any2any_ros.data.town.world import build_world
@@ -59,7 +59,7 @@ def test_another_seed_is_another_town() -> None:
 
 
 def test_hash_is_the_same_everywhere() -> None:
-    found = _hash(np.array([0.0, 1.0, -7.0]), np.array([3, 5, 8]))
+    found = hashed(np.array([0.0, 1.0, -7.0]), np.array([3, 5, 8]))
     np.testing.assert_allclose(found, [0.511254, 0.176428, 0.938057], atol=1e-6)
 
 

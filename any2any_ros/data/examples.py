@@ -1,0 +1,94 @@
+"""Described objects, encoded: views x descriptions as one set of observations with the class and object of each row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2any_ros.data.drive import Progress, silent
+from any2any_ros.data.gold import MODALITIES, PICTURES, View, sample
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.observation import Array, ObservationSet
+from any2any_ros.protocols import Encoder
+from any2any_ros.retrieval.objects import Objects
+from any2any_ros.retrieval.reference_map import EncoderRecord
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Views × descriptions, encoded: N rows, a NaN row where a modality is missing; labels and instances (N,) str;
+    views (N,) rows of what was encoded; refused: samples that could not be read or encoded, by modality."""
+
+    observations: ObservationSet
+    labels: NDArray[np.str_]
+    instances: NDArray[np.str_]
+    views: NDArray[np.intp]
+    refused: Mapping[str, int] = field(default_factory=dict)
+
+    def objects(self, encoders: Mapping[str, Encoder]) -> Objects:
+        """Return the same as what grounding is learnt from; encoders: what made the vectors."""
+        records = {m: EncoderRecord(e.plug, e.fingerprint, e.dimension, asdict(e.config)) for m, e in encoders.items()}
+        return Objects(
+            dict(self.observations.embeddings), np.array(self.observations.ids), self.labels, self.instances,
+            {m: asdict(record) for m, record in records.items()},
+        )  # fmt: skip
+
+
+def observe(
+    views: Sequence[View], encoders: Mapping[str, Encoder], most: int = 0, progress: Progress[View] = silent
+) -> Examples:
+    """Encode views × descriptions: row j of a view has its j-th text, its j-th utterance, and its pictures.
+
+    encoders: of any of camera, depth, text and speech, by modality; no others. most: rows of a view (0: all). Samples
+    that cannot be read or are refused by the encoder are missing, and counted in `refused`. Ids are "mug_2_3/0".
+    """
+    unknown = sorted(set(encoders) - set(MODALITIES))
+    if unknown:
+        raise Any2AnyError(
+            f"GoLD has no {', '.join(unknown)}", f"it has {', '.join(MODALITIES)}", "Encode one of these"
+        )
+    refused: Counter[str] = Counter()
+    rows: list[tuple[int, int]] = []
+    columns: dict[str, list[Array]] = {m: [] for m in encoders}
+    for v, view in enumerate(progress(views, "encoding objects")):
+        count = max(1, len(view.descriptions), len(view.utterances))
+        count = min(count, most) if most else count
+        rows += [(v, j) for j in range(count)]
+        for m, encoder in encoders.items():
+            columns[m] += _column(view, m, encoder, count, refused)
+    return _examples(views, rows, columns, encoders, refused)
+
+
+def _column(view: View, modality: str, encoder: Encoder, count: int, refused: Counter[str]) -> list[Array]:
+    """Return one modality's vectors of a view's rows; a picture is encoded once for all."""
+    if modality in PICTURES:
+        return [_encoded(view, modality, 0, encoder, refused)] * count
+    return [_encoded(view, modality, j, encoder, refused) for j in range(count)]
+
+
+def _encoded(view: View, modality: str, j: int, encoder: Encoder, refused: Counter[str]) -> Array:
+    try:
+        given = sample(view, modality, j)
+        if given is not None:
+            return encoder.encode(given)
+    except Any2AnyError:
+        refused[modality] += 1
+    return np.full(encoder.dimension, np.nan, dtype=np.float32)
+
+
+def _examples(views: Sequence[View], rows: list[tuple[int, int]], columns: Mapping[str, list[Array]],
+              encoders: Mapping[str, Encoder], refused: Counter[str]) -> Examples:  # fmt: skip
+    whole = {m: np.array(column, dtype=np.float32).reshape(len(rows), encoders[m].dimension)
+             for m, column in columns.items()}  # fmt: skip
+    observations = ObservationSet(
+        whole, np.full((len(rows), 4, 4), np.nan), tuple(f"{views[v].item}/{j}" for v, j in rows)
+    )
+    return Examples(
+        observations, np.array([views[v].label for v, _ in rows], dtype=np.str_),
+        np.array([views[v].instance for v, _ in rows], dtype=np.str_), np.array([v for v, _ in rows], dtype=np.intp),
+        dict(refused),
+    )  # fmt: skip

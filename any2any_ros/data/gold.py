@@ -1,0 +1,278 @@
+"""GoLD, the Grounded Language Dataset, as its users download it: household objects, seen and described.
+
+    images/RGB[_cropped]/<class>/<class>_<instance>/<class>_<instance>_<frame>.png, images/depth[_cropped]/...
+    text.tsv      hit_id, worker_id, worktime_s, item_id, text
+    speech.tsv    hit_id, worker_id, worktime_s, item_id, wav, transcription
+    speech/<class>_<instance>_<frame>_<description>.wav
+
+Crops are preferred; tables may be gzipped and have fewer columns; what is missing is a missing modality.
+
+Kebe et al., "A Spoken Language Dataset of Descriptions for Speech-Based Grounded Language Learning", NeurIPS 2021.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import wave
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2any_ros import samples
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.samples import Sound
+
+ITEM = re.compile(r"(?P<instance>(?P<label>.+)_\d+)_\d+")  # class names have underscores of their own: allen_wrench
+PICTURES = {"camera": ("RGB_cropped", "RGB"), "depth": ("depth_cropped", "depth")}
+MODALITIES = ("camera", "depth", "speech", "text")
+CENTIMETRE = 0.01  # m, the unit of an 8-bit depth picture, which reaches 2.55 m; that of a 16-bit one is the mm
+
+
+@dataclass(frozen=True)
+class Description:
+    """What somebody said of a view, written or spoken: its text, who, and of spoken ones the file's name ("")."""
+
+    item: str
+    text: str
+    worker: str = ""
+    wav: str = ""
+
+
+@dataclass(frozen=True)
+class Descriptions(Sequence[Description]):
+    """The lines of one table, in order; `skipped` lines were damaged."""
+
+    lines: tuple[Description, ...]
+    skipped: int = 0
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.lines[i]
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at one object: item "allen_wrench_5_2", its class, its instance "allen_wrench_5", and what there is."""
+
+    item: str
+    label: str
+    instance: str
+    camera: Path | None = None
+    depth: Path | None = None
+    descriptions: tuple[Description, ...] = ()
+    utterances: tuple[tuple[Description, Path | None], ...] = ()  # a transcription, and its sound where that is there
+
+
+@dataclass(frozen=True)
+class Gold:
+    """A folder of views, ordered by item; skipped: how much was left out, by the reason."""
+
+    folder: Path
+    views: tuple[View, ...]
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes."""
+        return tuple(sorted({v.label for v in self.views}))
+
+    @property
+    def instances(self) -> tuple[str, ...]:
+        return tuple(sorted({v.instance for v in self.views}))
+
+
+# --- reading --------------------------------------------------------------------------------------------------
+
+
+def read(folder: Path) -> Gold:
+    """Read a GoLD folder, whole or in part; nothing but the tables is opened yet.
+
+    A view is whatever has a picture or a description. Raises Any2AnyError where there is neither, or where a table
+    cannot be read; damaged lines, and pictures of no item's name, are counted in `skipped`.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise Any2AnyError(f"There is no folder {folder}", "the path is no folder", "Check its spelling")
+    skipped: Counter[str] = Counter()
+    pictures = {m: _pictures(folder / "images", names, skipped) for m, names in PICTURES.items()}
+    tables = {name: _table_in(folder, name, skipped) for name in ("text", "speech")}
+    items = sorted({*pictures["camera"], *pictures["depth"], *tables["text"], *tables["speech"]}, key=_in_order)
+    if not items:
+        raise Any2AnyError(
+            f"{folder} holds no GoLD data",
+            "there are no pictures in images/RGB_cropped, RGB, depth_cropped or depth, and no text.tsv or speech.tsv",
+            "Give the folder that has images/ in it; any2any simulate-tabletop makes one",
+        )
+    views = tuple(_view(folder, item, pictures, tables) for item in items)
+    return Gold(folder, views, dict(skipped))
+
+
+def _view(folder: Path, item: str, pictures: Mapping[str, Mapping[str, Path]],
+          tables: Mapping[str, Mapping[str, Sequence[Description]]]) -> View:  # fmt: skip
+    label, instance = _parts(item)
+    spoken = tuple((d, _existing(folder / "speech" / f"{d.wav}.wav")) for d in tables["speech"].get(item, ()))
+    return View(
+        item, label, instance, pictures["camera"].get(item), pictures["depth"].get(item),
+        tuple(tables["text"].get(item, ())), spoken,
+    )  # fmt: skip
+
+
+def _parts(item: str) -> tuple[str, str]:
+    """Return class and instance of an item's name."""
+    match = ITEM.fullmatch(item)
+    assert match is not None, item
+    return match["label"], match["instance"]
+
+
+def _in_order(item: str) -> tuple[str | int, ...]:
+    """Return a key that puts frame 10 after frame 9."""
+    label, instance, frame = item.rsplit("_", 2)
+    return label, int(instance), int(frame)
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.is_file() else None
+
+
+def _pictures(images: Path, names: Iterable[str], skipped: Counter[str]) -> dict[str, Path]:
+    """Return item -> file; of two kinds of pictures of one item, the first of `names`."""
+    found: dict[str, Path] = {}
+    for name in names:
+        for path in sorted((images / name).glob("*/*/*.png")):
+            if ITEM.fullmatch(path.stem):
+                found.setdefault(path.stem, path)
+            else:
+                skipped["pictures of no item"] += 1
+    return found
+
+
+def _table_in(folder: Path, name: str, skipped: Counter[str]) -> dict[str, list[Description]]:
+    """Return the folder's table by item; empty where there is none."""
+    path = next((p for end in (".tsv", ".tsv.gz") if (p := folder / f"{name}{end}").is_file()), None)
+    by_item: dict[str, list[Description]] = defaultdict(list)
+    if path is not None:
+        table = descriptions(path)
+        if table.skipped:
+            skipped[f"lines of {path.name}"] += table.skipped
+        for line in table:
+            by_item[line.item].append(line)
+    return dict(by_item)
+
+
+def descriptions(path: Path) -> Descriptions:
+    """Read text.tsv or speech.tsv, gzipped or not: item_id, text | transcription, and whatever else it has.
+
+    A line with too few or too many columns, without an item's name, or with neither words nor sound, is skipped and
+    counted. Raises Any2AnyError on a file that is no such table, or in which no line is whole.
+    """
+    # Not by csv: a quotation mark that nobody closed would swallow all lines that follow.
+    lines = [line.rstrip("\r").split("\t") for line in _text_of(path).split("\n") if line.strip()]
+    header = [name.strip() for name in lines[0]] if lines else []
+    words = next((name for name in ("text", "transcription") if name in header), None)
+    if words is None or "item_id" not in header:
+        raise Any2AnyError(
+            f"{path} is no table of descriptions",
+            f"its first line names {', '.join(header) or 'nothing'}; item_id and text or transcription are needed",
+            "Get GoLD's text.tsv or speech.tsv again",
+        )
+    found = tuple(_described(header, words, lines[1:]))
+    skipped = len(lines) - 1 - len(found)
+    if skipped and not found:
+        raise Any2AnyError(f"No line of {path} is whole", f"all of its {skipped} lines are damaged", "Get it again")
+    return Descriptions(found, skipped)
+
+
+def _described(header: list[str], words: str, lines: list[list[str]]) -> Iterator[Description]:
+    for line in lines:
+        row = dict(zip(header, map(_unquoted, line), strict=False))
+        whole = len(line) == len(header) and ITEM.fullmatch(row["item_id"]) is not None
+        wav = row.get("wav", "").removesuffix(".wav")
+        # A sound whose transcription is empty, as some of GoLD's are, is still a sound.
+        if whole and (wav or any(c.isalnum() for c in row[words])):
+            yield Description(row["item_id"], row[words], row.get("worker_id", ""), wav)
+
+
+def _unquoted(value: str) -> str:
+    value = value.strip()
+    quoted = len(value) > 1 and value[0] == value[-1] == '"'
+    return value[1:-1].replace('""', '"').strip() if quoted else value
+
+
+def _text_of(path: Path) -> str:
+    try:
+        data = Path(path).read_bytes()
+        return (gzip.decompress(data) if Path(path).suffix == ".gz" else data).decode("utf-8-sig", errors="replace")
+    except (OSError, EOFError, ValueError) as error:  # gzip: cut short, or no archive at all
+        raise Any2AnyError(f"Cannot read {path}", str(error) or "it is cut short", "Get the file again") from error
+
+
+# --- samples --------------------------------------------------------------------------------------------------
+
+
+def sample(view: View, modality: str, j: int = 0) -> Any | None:
+    """Return a view's picture, depth, j-th text or j-th sound, as samples.py defines them; None where missing."""
+    if modality == "camera":
+        return None if view.camera is None else picture(view.camera)
+    if modality == "depth":
+        return None if view.depth is None else depth(view.depth)
+    if modality == "text":
+        return view.descriptions[j].text if j < len(view.descriptions) else None
+    path = view.utterances[j][1] if j < len(view.utterances) else None
+    return None if path is None else sound(path)
+
+
+def picture(path: Path) -> NDArray[np.uint8]:
+    """Return a picture (H, W, 3) uint8, RGB; raise Any2AnyError on a file that is none."""
+    pixels = samples.picture(_bytes_of(path))
+    if pixels is None:
+        raise _unreadable(path)
+    return pixels
+
+
+def depth(path: Path) -> NDArray[np.float32]:
+    """Return depth (H, W) float32 in metres, NaN = hole, from a PNG of 16 bits (mm) or 8 (cm, for want of better)."""
+    import cv2
+
+    try:
+        data = _bytes_of(path)
+        values = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    except cv2.error:
+        values = None
+    if values is None or values.dtype not in (np.uint8, np.uint16):
+        raise _unreadable(path)
+    plane = values if values.ndim == 2 else values[..., 0]
+    unit = 0.001 if plane.dtype == np.uint16 else CENTIMETRE
+    return samples.metres(plane.astype(np.float32) * np.float32(unit))
+
+
+def sound(path: Path) -> Sound:
+    """Return a WAV file of 16 bits, its channels averaged; raise Any2AnyError on any other."""
+    try:
+        with wave.open(str(path), "rb") as file:
+            if file.getsampwidth() != 2:
+                raise wave.Error(f"its samples have {8 * file.getsampwidth()} bits, not 16")
+            rate, channels = file.getframerate(), file.getnchannels()
+            pcm = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
+    except (wave.Error, EOFError, OSError) as error:
+        raise Any2AnyError(f"Cannot read the sound {path}", str(error) or "it is cut short", "Get it again") from error
+    whole = pcm[: len(pcm) // channels * channels].reshape(-1, channels)
+    return Sound((whole.mean(axis=1) / 32768.0).astype(np.float32), rate)
+
+
+def _bytes_of(path: Path) -> NDArray[np.uint8]:
+    try:
+        return np.fromfile(path, dtype=np.uint8)
+    except OSError as error:
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> Any2AnyError:
+    return Any2AnyError(f"Cannot read the picture {path}", "it is no whole PNG or JPEG", "Get it again")

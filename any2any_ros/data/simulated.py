@@ -1,0 +1,106 @@
+"""What simulated folders share: written whole or not at all, never over something else, by several processes.
+
+A folder's story is a JSON file in it, with the format and the settings that made it.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from any2any_ros.errors import Any2AnyError
+
+
+def story_head(version: int, config: Any) -> dict[str, Any]:
+    """Return what every story begins with."""
+    return {"format": version, "settings": asdict(config)}
+
+
+def reusable(folder: Path, kind: str, head: dict[str, Any], overwrite: bool) -> bool:
+    """Return whether the folder already holds this `kind` of world ("town"); raise when it holds something else."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    story = folder / f"{kind}.json"
+    if not story.is_file():
+        raise Any2AnyError(
+            f"The {kind} cannot be written to {folder}",
+            f"something that is no simulated {kind} is there",
+            "Name another folder",
+        )
+    found = json.loads(story.read_text("utf-8"))
+    if all(found.get(name) == value for name, value in head.items()):
+        return True
+    if not overwrite:
+        raise Any2AnyError(
+            f"The {kind} cannot be written to {folder}",
+            f"a {kind} with other settings is there",
+            "Name another folder, or overwrite it",
+        )
+    return False
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """Give a folder to write into that takes the place of `folder` when all went well, and else vanishes."""
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        if folder.exists():
+            old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+            folder.rename(old)
+            unfinished.rename(folder)
+            shutil.rmtree(old)
+        else:
+            unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+@contextmanager
+def mapper(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """Give a lazy, ordered map over jobs: do(job, jobs, chunksize=n), here or in `workers` processes."""
+    if workers <= 1:
+        yield lambda job, jobs, chunksize: map(job, jobs)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with _one_thread_each(), ProcessPoolExecutor(workers, spawn, _settle_worker) as pool:
+        yield pool.map
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Have processes that start meanwhile use one thread for linear algebra: more only hinder each other."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+def _settle_worker() -> None:
+    """Leave Ctrl-C to the parent, and the other cores to the other workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+
+
+def write_picture(path: Path, pixels: Any) -> None:
+    """Write a PNG; raise when that fails."""
+    if not cv2.imwrite(str(path), pixels):
+        raise OSError(f"Cannot write {path}: is the disk full?")

@@ -1,0 +1,65 @@
+"""Descriptions spoken aloud by espeak-ng, in other voices, accents and speeds, in a room with some noise."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import wave
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+
+from any2any_ros.errors import Any2AnyError
+
+PROGRAM = "espeak-ng"
+RATE = 16000  # Hz of what is written
+ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-029", "en-us-nyc", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd")
+VARIANTS = ("m1", "f1", "m3", "f2", "m5", "f3", "m7", "f4", "m2", "f5", "m4", "m6")
+
+
+def available() -> bool:
+    """Return whether this machine can speak."""
+    return shutil.which(PROGRAM) is not None
+
+
+def say(text: str, speaker: int, path: Path, rng: np.random.Generator) -> None:
+    """Write the text as a WAV file (16 kHz, mono, 16 bits), spoken by that speaker, never twice the same way."""
+    voice = f"{ACCENTS[speaker % len(ACCENTS)]}+{VARIANTS[speaker % len(VARIANTS)]}"
+    speed, pitch = 135 + 6 * (speaker % 7) + int(rng.integers(-10, 30)), 35 + 5 * (speaker % 6) + int(rng.integers(12))
+    command = [PROGRAM, "-v", voice, "-s", str(speed), "-p", str(pitch), "--stdin", "--stdout"]
+    done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=60)
+    if done.returncode or not done.stdout:
+        raise Any2AnyError(
+            f"{PROGRAM} cannot speak with the voice {voice}",
+            done.stderr.decode(errors="replace").strip() or "it gave no sound",
+            f"Install {PROGRAM} again, with its data",
+        )
+    samples = in_a_room(_heard(done.stdout), rng)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
+
+
+def _heard(data: bytes) -> NDArray[np.float64]:
+    """Return a WAV stream, whose header may not know its length, at 16 kHz."""
+    with wave.open(io.BytesIO(data)) as file:
+        rate = file.getframerate()
+    raw = data[data.index(b"data") + 8 :]
+    samples = np.frombuffer(raw[: len(raw) // 2 * 2], dtype="<i2") / 32768.0
+    divisor = int(np.gcd(RATE, rate))
+    return np.asarray(resample_poly(samples, RATE // divisor, rate // divisor))
+
+
+def in_a_room(samples: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return the speech at some loudness, between a little silence, with noise 20 to 35 dB below it."""
+    quiet = np.zeros(int(rng.uniform(0.05, 0.2) * RATE))
+    x = np.concatenate([quiet, samples, quiet])
+    level = float(np.sqrt(np.mean(samples**2))) or 1.0
+    noise = rng.normal(0, level * 10 ** (-rng.uniform(20, 35) / 20), len(x))
+    x = (x + noise) / max(float(np.abs(x).max()), 1e-9) * rng.uniform(0.3, 0.8)
+    return np.clip(x, -1, 1)

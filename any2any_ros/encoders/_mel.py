@@ -1,0 +1,28 @@
+"""Mel filters: bands as wide as the ear hears them apart."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def filters(low: float, high: float, bands: int, length: int, rate: int) -> NDArray[np.float64]:
+    """Return triangles (bands, bins) of unit area between `low` and `high` Hz, for spectra of `length` samples."""
+    edges = _hertz(np.linspace(_mel(low), _mel(high), bands + 2))
+    pitch = np.fft.rfftfreq(length, 1 / rate)
+    # A band narrower than the spectrum's own step still gets its nearest bin.
+    lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    step = rate / length
+    lower, upper = np.minimum(lower, centre - step), np.maximum(upper, centre + step)
+    rising = (pitch - lower) / (centre - lower)
+    falling = (upper - pitch) / (upper - centre)
+    bank = np.clip(np.minimum(rising, falling), 0, None)
+    return np.asarray(bank / np.maximum(bank.sum(axis=1, keepdims=True), 1e-9))
+
+
+def _mel(hertz: float) -> float:
+    return float(2595.0 * np.log10(1.0 + hertz / 700.0))
+
+
+def _hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0))

@@ -1,0 +1,140 @@
+"""The node that knows which object is meant: pictures in, objects remembered, commands answered.
+
+ros2 run any2any_ros grounding_node --ros-args -p model:=/path/to/heads
+ros2 action send_goal /retrieve_object any2any_ros/action/RetrieveObject "{text: bring me the blue mug}"
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from any2any_ros.config import GroundingNodeConfig
+from any2any_ros.encoders.speech import SpeechConfig, Utterances
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.nodes import parameters, runtime
+from any2any_ros.nodes.cameras import KINDS, Cameras
+from any2any_ros.nodes.inbox import Inbox
+from any2any_ros.nodes.listener import Listener
+from any2any_ros.nodes.object_outputs import ObjectOutputs
+from any2any_ros.nodes.retrieve_object import RetrieveObject
+from any2any_ros.observation import Ranking
+from any2any_ros.retrieval.grounder import Grounder, Look, Verdict
+from any2any_ros.retrieval.object_memory import MemoryConfig
+from any2any_ros.retrieval.proposals import ProposalConfig
+from any2any_ros.samples import Sound
+
+
+class GroundingNode(runtime.ManagedNode):
+    """Configure loads the model and the objects, activate looks and listens, cleanup keeps the objects."""
+
+    def __init__(self) -> None:
+        super().__init__("grounding")
+        self.config = parameters.declare(self, GroundingNodeConfig)
+        self._memory = parameters.declare(self, MemoryConfig, "memory")
+        self._proposals = parameters.declare(self, ProposalConfig, "proposals")
+        self._lock = threading.Lock()  # the thread that sees and the one that answers
+        self._seconds, self._looks = 0.0, 0
+        self._active = False
+
+    def configure(self) -> None:
+        runtime.limit_threads(1)
+        if not self.config.model:
+            raise Any2AnyError("There is no model", "parameter model is empty", "Train one: any2any train emma")
+        self.grounder = Grounder.open(Path(self.config.model), memory=self._memory, proposals=self._proposals)
+        if self.config.objects and (Path(self.config.objects) / "map.json").exists():
+            self.grounder.recall(Path(self.config.objects))
+        transcriber = None if self.config.hearing == "none" else _transcriber(self.config.hearing)
+        self._listener = Listener(self, Utterances(SpeechConfig()), transcriber, self._heard)
+        self._cameras = Cameras(self, self.config, self._look)
+        self._outputs = ObjectOutputs(self, self.config.frame_id)
+        self._action = RetrieveObject(self, self.config.frame_id, self.config.listen, self._answer, self._want)
+        known = len(self.grounder.memory)
+        self.get_logger().info(f"hears {', '.join(self.grounder.model.said)}; {known} objects are remembered")
+
+    def activate(self) -> None:
+        self._inbox = Inbox(1, self._see)
+        self._cameras.open()
+        self._listener.open(self.config.speech_topic)
+        self._action.active = self._active = True
+
+    def deactivate(self) -> None:
+        if self._active:
+            self._active = False
+            self._action.stop()
+            self._cameras.close()
+            self._listener.close()
+            self._inbox.close()
+
+    def cleanup(self) -> None:
+        self._action.destroy()
+        self._outputs.destroy()
+        if self.config.objects:
+            self.grounder.memory.save(Path(self.config.objects))
+        del self.grounder
+
+    def _look(self, look: Look) -> None:
+        self._inbox.put(look)
+
+    def _see(self, looks: list[Look]) -> None:
+        began = time.perf_counter()
+        try:
+            with self._lock:
+                self.grounder.see(looks[-1])
+                objects = self.grounder.memory.believed
+        except Exception as error:  # one bad picture must not blind the robot
+            self.get_logger().warning(repr(error), throttle_duration_sec=5.0)
+            return
+        self._seconds, self._looks = time.perf_counter() - began, self._looks + 1
+        self._outputs.show(objects, looks[-1].stamp_ns)
+
+    def _heard(self, sound: Sound, words: str) -> None:
+        self._action.hear(sound, words)
+
+    def _want(self, wanted: bool) -> None:
+        self._listener.wanted = wanted
+
+    def _answer(self, words: str, sound: Sound | None) -> tuple[Ranking, Verdict, str]:
+        with self._lock:
+            ranking = self.grounder.answer(self.grounder.said(words, sound, self.now_ns()), self.config.k)
+            verdict = self.grounder.verdict(ranking)
+            self._outputs.point(ranking, verdict, self.grounder.memory.believed)
+        return ranking, verdict, self.grounder.say(ranking, verdict)
+
+    def status(self) -> list[DiagnosticStatus]:
+        if not self._active:
+            return []
+        alive, cameras = self._cameras.alive, self._cameras
+        level, text = DiagnosticStatus.OK, f"sees by {' and '.join(alive)}"
+        if not alive:
+            level, text = DiagnosticStatus.ERROR, "no camera is alive"
+        elif len(alive) < len(KINDS):
+            level, text = DiagnosticStatus.WARN, f"{text} alone"
+        now = self.now_ns()
+        values: dict[str, Any] = {f"{k}_rate": rate.hertz(now) for k, rate in cameras.rates.items()}
+        return [
+            runtime.status(
+                level, f"{self.get_name()}: objects", text, objects=len(self.grounder.memory), looks=self._looks,
+                look_seconds=self._seconds, refused=cameras.refused + self.grounder.refused, last_error=cameras.error,
+                sounds_refused=self._listener.refused, last_sound_error=self._listener.error, **values,
+            )
+        ]  # fmt: skip
+
+
+def _transcriber(plug: str) -> Any:
+    from any2any_ros import hearing
+
+    return hearing.build(plug)
+
+
+def main() -> int:
+    return runtime.main(GroundingNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""The action `retrieve_object`: a command, typed or spoken, and the object that is meant."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from geometry_msgs.msg import PoseStamped
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.action.server import ServerGoalHandle
+from std_msgs.msg import Header
+
+from any2any_ros import action
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.nodes import messages, runtime
+from any2any_ros.nodes.runtime import ManagedNode
+from any2any_ros.observation import Ranking
+from any2any_ros.retrieval.grounder import Verdict
+from any2any_ros.samples import Sound
+
+Action = action.RetrieveObject
+Result = action.RetrieveObject.Result
+CODES = {
+    Verdict.FOUND: Result.OK, Verdict.NOT_FOUND: Result.NOT_FOUND, Verdict.AMBIGUOUS: Result.AMBIGUOUS,
+    Verdict.NO_OBJECTS: Result.NO_OBJECTS, Verdict.NOT_CALIBRATED: Result.NOT_CALIBRATED,
+}  # fmt: skip
+LONGEST = 2000  # characters of a command that are read
+
+Answer = Callable[[str, Sound | None], tuple[Ranking, Verdict, str]]  # words, sound -> ranking, verdict, what to say
+
+
+class RetrieveObject:
+    """The action's server. One command is listened to at a time, and a newer one supersedes it.
+
+    Nothing here waits: a typed command is answered at once; one that is listened to waits as a goal handle, until
+    somebody has spoken, the time is up, or it is canceled.
+    """
+
+    def __init__(
+        self, node: ManagedNode, frame_id: str, listen: float, answer: Answer, want: Callable[[bool], None]
+    ) -> None:
+        """listen: s at most. answer: raises Any2AnyError on a command without words. want: whether to listen."""
+        self._node, self._frame_id, self._listen, self._answer, self._want = node, frame_id, listen, answer, want
+        self._lock = threading.RLock()
+        self._listening: ServerGoalHandle | None = None
+        self._results: dict[bytes, Result] = {}
+        self.active = False
+        self._server = ActionServer(
+            node, Action, "retrieve_object", self._execute, goal_callback=lambda goal: GoalResponse.ACCEPT,
+            handle_accepted_callback=self._accept, cancel_callback=self._cancel,
+        )  # fmt: skip
+        self._deadline = node.create_timer(3600.0, self._give_up, clock=runtime.STEADY)
+        self._deadline.cancel()
+
+    def destroy(self) -> None:
+        self.stop()
+        self._node.destroy_timer(self._deadline)
+        self._server.destroy()
+
+    def stop(self) -> None:
+        """Take no more commands."""
+        self.active = False
+        self._end(Result.NOT_ACTIVE, "the node was deactivated")
+
+    def hear(self, sound: Sound, words: str) -> None:
+        """Take what was spoken; from any thread."""
+        with self._lock:
+            goal = self._take()
+            if goal is not None:
+                self._feedback(goal, "heard", words)
+                self._reply(goal, words, sound)
+
+    def _accept(self, goal: ServerGoalHandle) -> None:
+        with self._lock:
+            self._end(Result.SUPERSEDED, "a newer command came")
+            if not self.active:
+                self._finish(goal, Result(error_code=Result.NOT_ACTIVE, error_msg="the node is not active"))
+            elif goal.request.text:
+                self._reply(goal, goal.request.text[:LONGEST], None)
+            else:
+                self._listening = goal
+                self._want(True)
+                self._feedback(goal, "listening", "")
+                seconds = goal.request.timeout if goal.request.timeout > 0 else self._listen
+                self._deadline.timer_period_ns = int(min(seconds, 3600.0) * 1e9)
+                self._deadline.reset()
+
+    def _cancel(self, goal: ServerGoalHandle) -> CancelResponse:
+        with self._lock:
+            mine = self._listening is not None and bytes(self._listening.goal_id.uuid) == bytes(goal.goal_id.uuid)
+        return CancelResponse.ACCEPT if mine else CancelResponse.REJECT
+
+    def _give_up(self) -> None:
+        self._end(Result.NOTHING_HEARD, "nobody spoke in time")
+
+    def _end(self, code: int, why: str) -> None:
+        with self._lock:
+            goal = self._take()
+            if goal is not None:
+                self._finish(goal, Result(error_code=code, error_msg=why))
+
+    def _take(self) -> ServerGoalHandle | None:
+        """Return the goal that is listened for, and listen no more."""
+        goal, self._listening = self._listening, None
+        self._deadline.cancel()
+        self._want(False)
+        return goal
+
+    def _reply(self, goal: ServerGoalHandle, words: str, sound: Sound | None) -> None:
+        self._feedback(goal, "ranking", words)
+        try:
+            ranking, verdict, text = self._answer(words, sound)
+        except Any2AnyError as error:
+            self._finish(goal, Result(error_code=Result.NOT_UNDERSTOOD, error_msg=str(error), heard=words))
+            return
+        result = Result(error_code=CODES[verdict], error_msg=text, heard=words)
+        result.ranking = messages.ranking_message(ranking, self._frame_id)
+        if ranking.matches:
+            header = Header(stamp=result.ranking.header.stamp, frame_id=self._frame_id)
+            result.goal_pose = PoseStamped(header=header, pose=messages.pose_message(ranking.matches[0].pose))
+        self._finish(goal, result)
+
+    def _feedback(self, goal: ServerGoalHandle, state: str, heard: str) -> None:
+        goal.publish_feedback(Action.Feedback(state=state, heard=heard))
+
+    def _finish(self, goal: ServerGoalHandle, result: Result) -> None:
+        """Have the executor end a goal with this result."""
+        self._results[bytes(goal.goal_id.uuid)] = result
+        goal.execute()
+
+    def _execute(self, goal: ServerGoalHandle) -> Result:
+        result = self._results.pop(bytes(goal.goal_id.uuid))
+        if goal.is_cancel_requested:
+            result = Result(error_code=Result.CANCELED, error_msg="canceled")
+            goal.canceled()
+        elif result.error_code == Result.OK:
+            goal.succeed()
+        else:
+            goal.abort()
+        return result

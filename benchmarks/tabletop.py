@@ -1,0 +1,151 @@
+"""How far the weight-free encoders tell household objects apart, and whether words find them by a linear map alone.
+
+    python benchmarks/tabletop.py out/tabletop0 [out/tabletop1 ...] [--camera PLUG] [--splits 3] [--json FILE]
+
+Each folder is a GoLD folder: the recorded one, or one of `any2any simulate-tabletop FOLDER --seed N`.
+
+Nearest neighbour: every view against all others: is the nearest one of the same object, of the same class, and, with
+the views of the same object left out, still of the same class? No training.
+
+Grounding (EMMA's protocol, Eq. 9): one description and five candidate views of five different classes, one of them the
+object described. Objects are split .5/.25/.25 into training, validation and test; no object is in two. A canonical
+similarity (CSA) of descriptions and views is fitted on training rows, its dimension and ridge chosen on validation
+rows. Ties count against the method. Mean and spread over folders and splits; chance is a random ranker's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2any_ros import encoders
+from any2any_ros.data import gold, splits
+from any2any_ros.data.examples import Examples, observe
+from any2any_ros.methods import csa
+from any2any_ros.observation import Array
+from any2any_ros.tools._arguments import bar
+
+CANDIDATES = 5
+PLUGS = {"depth": "depth", "text": "text"}
+SIDES: tuple[tuple[str, ...], ...] = (("camera",), ("depth",), ("camera", "depth"))
+SHARES = (0.5, 0.25, 0.25)
+DIMENSIONS, RIDGES = (20, 40, 80), (0.1, 1.0)
+
+
+def unlike(features: Array, labels: NDArray[np.str_], instances: NDArray[np.str_]) -> dict[str, float]:
+    """Return the share of nearest neighbours of the same object and class, with chance: features (N, D)."""
+    similarity = features @ features.T
+    np.fill_diagonal(similarity, -np.inf)
+    other = ~np.eye(len(labels), dtype=bool)
+    same_object, same_class = instances[:, None] == instances, labels[:, None] == labels
+    figures = {}
+    for name, right, allowed in (
+        ("same object", same_object, other),
+        ("same class", same_class, other),
+        ("same class, another object", same_class, ~same_object),
+    ):
+        nearest = np.where(allowed, similarity, -np.inf).argmax(axis=1)
+        figures[name] = float(right[np.arange(len(labels)), nearest].mean())
+        figures[f"{name}, chance"] = float(((right & allowed).sum(axis=1) / allowed.sum(axis=1)).mean())
+    return figures
+
+
+def candidates(labels: NDArray[np.str_], rows: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return (Q, 5): for each of `rows` itself, then rows of four other classes."""
+    by_class = {label: rows[labels[rows] == label] for label in np.unique(labels[rows])}
+    found = []
+    for row in rows:
+        others = rng.permutation([label for label in by_class if label != labels[row]])[: CANDIDATES - 1]
+        found.append([row, *(int(rng.choice(by_class[label])) for label in others)])
+    return np.array(found, dtype=np.intp)
+
+
+def reciprocal(similarity: NDArray[np.float64]) -> tuple[float, float]:
+    """Return mean reciprocal rank and accuracy of candidates (Q, 5), the right one first; ties count against it."""
+    rank = (similarity >= similarity[:, :1]).sum(axis=1)
+    return float((1 / rank).mean()), float((rank == 1).mean())
+
+
+def ground(examples: Examples, side: tuple[str, ...], seed: int) -> tuple[float, float]:
+    """Return MRR and accuracy of text finding `side` on the test objects of one split."""
+    seen = examples.observations
+    text, views = seen.embeddings["text"], np.hstack([seen.embeddings[m] for m in side])
+    usable = np.isfinite(text[:, 0]) & np.isfinite(views).all(axis=1)
+    part = splits.by_instance(examples.labels, examples.instances, SHARES, seed)
+    train, validation, test = (np.flatnonzero(usable & (part == p)) for p in range(3))
+    rng = np.random.default_rng([seed, 1])
+
+    def judged(fitted: Any, rows: NDArray[np.intp]) -> tuple[float, float]:
+        of = candidates(examples.labels, rows, rng)
+        query, reference = fitted.query(text[rows]), fitted.reference(views)
+        return reciprocal(np.einsum("qd,qcd->qc", query, reference[of]).astype(float))
+
+    whole = [csa.fit(text[train], views[train], dim=max(DIMENSIONS), ridge=r) for r in RIDGES]
+    fits = [first(fitted, d) for fitted, d in itertools.product(whole, DIMENSIONS)]
+    return judged(max(fits, key=lambda fitted: judged(fitted, validation)[0]), test)
+
+
+def first(fitted: csa.CSA, dimension: int) -> csa.CSA:
+    """Return the alignment of the strongest directions alone."""
+    return replace(
+        fitted, query_projection=fitted.query_projection[:, :dimension],
+        reference_projection=fitted.reference_projection[:, :dimension], correlations=fitted.correlations[:dimension],
+    )  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--most", type=int, default=5, help="descriptions of a view (default %(default)s)")
+    parser.add_argument("--splits", type=int, default=3, help="of each folder; 0: no grounding (default %(default)s)")
+    parser.add_argument("--camera", default="crop", help="the encoder of the pictures (default %(default)s)")
+    parser.add_argument("--json", type=Path, help="where to write the figures as well")
+    given = parser.parse_args()
+    near: dict[str, list[dict[str, float]]] = {" + ".join(side): [] for side in SIDES}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in near}
+    for folder in given.folders:
+        examples = observe(
+            gold.read(folder).views,
+            {m: encoders.build(p) for m, p in ({"camera": given.camera} | PLUGS).items()},
+            given.most,
+            bar,
+        )
+        one = np.unique(examples.views, return_index=True)[1]
+        for name, side in zip(near, SIDES, strict=True):
+            seen = examples.observations.take(one)
+            rows = np.flatnonzero(np.all([seen.present(m) for m in side], axis=0))
+            features = np.hstack([seen.embeddings[m][rows] for m in side])
+            near[name].append(unlike(features, examples.labels[one][rows], examples.instances[one][rows]))
+            found[name] += [ground(examples, side, seed) for seed in range(given.splits)]
+    _print(near, found)
+    if given.json:
+        given.json.write_text(json.dumps({"nearest": near, "grounding": found}, indent=1) + "\n")
+    return 0
+
+
+def _print(near: dict[str, list[dict[str, float]]], found: dict[str, list[tuple[float, float]]]) -> None:
+    print("| nearest neighbour by | same object | same class | same class, another object |\n|---|---|---|---|")
+    names = ("same object", "same class", "same class, another object")
+    for side, figures in near.items():
+        print(f"| {side} | " + " | ".join(f"{np.mean([f[n] for f in figures]):.3f}" for n in names) + " |")
+    chance = [np.mean([f[f"{n}, chance"] for f in next(iter(near.values()))]) for n in names]
+    print("| chance | " + " | ".join(f"{c:.3f}" for c in chance) + " |")
+    if not any(found.values()):
+        return
+    print(f"\n| text finds, among {CANDIDATES} | MRR | accuracy |\n|---|---|---|")
+    for side, pairs in found.items():
+        mean, spread = np.mean(pairs, axis=0), np.std(pairs, axis=0)
+        print(f"| {side} | {mean[0]:.3f} ± {spread[0]:.3f} | {mean[1]:.3f} ± {spread[1]:.3f} |")
+    print(f"| chance | {np.mean(1 / np.arange(1, CANDIDATES + 1)):.3f} | {1 / CANDIDATES:.3f} |")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

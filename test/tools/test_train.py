@@ -1,0 +1,118 @@
+"""`any2any train emma`: heads, their settings, figures with chance beside them and a picture; Ctrl-C keeps the best."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from any2any_ros import plugins
+from any2any_ros.methods import emma
+from any2any_ros.retrieval import grounding
+from any2any_ros.retrieval import grounding_evaluation as evaluation
+from any2any_ros.retrieval.objects import Objects
+
+SETTINGS = ("--dims", 16, "--hidden", 24, "--steps", 150, "--interval", 25, "--learning-rate", 0.003)
+
+
+@pytest.fixture
+def data(make_objects, tmp_path):
+    """Views of 10 classes of 5 objects each, on disk."""
+    pytest.importorskip("torch", reason="PyTorch is absent: make torch")
+    objects = make_objects(classes=10)
+    objects.embeddings["speech"][::3] = np.nan
+    plugins.save(objects, tmp_path / "objects")
+    return tmp_path / "objects"
+
+
+def test_heads_their_story_and_a_picture_are_written(any2any, data, tmp_path):
+    done = any2any("train", "emma", data, tmp_path / "heads", *SETTINGS)
+    assert done.code == 0, done.err
+    heads = plugins.load(tmp_path / "heads" / "heads")
+    assert heads.modalities == ("camera", "depth", "speech", "text")
+    story = json.loads((tmp_path / "heads" / "training.json").read_text())
+    assert story["config"] | {"dims": 16, "steps": 150, "loss": "emma", "seed": 0} == story["config"]
+    assert story["encoders"]["text"] == {"plug": "text", "fingerprint": "text-1", "dimension": 9, "settings": {}}
+    model = grounding.load(tmp_path / "heads")
+    assert model.pairs == tuple((said, seen) for said in ("speech", "text") for seen in ("camera", "depth"))
+    assert model.calibration is not None and {row["pattern"] for row in story["trust"]} >= {"text", "speech+text"}
+    assert story["views"] == {"train": 90, "held out": 30, "test": 30}
+    assert story["test"]["tr"]["mrr"] > 0.65 > story["chance"]["mrr"]
+    assert story["curve"][0]["step"] == 25 and len(story["curve"]) <= 6
+    picture = cv2.imread(str(tmp_path / "heads" / "curves.png"))
+    assert picture.shape[0] > 300 and picture.std() > 5
+
+
+def test_the_table_shows_every_ablation_and_chance(any2any, data, tmp_path):
+    whole = any2any("train", "emma", data, tmp_path / "heads", *SETTINGS).out
+    assert whole.startswith("sensors alive")  # first, how far answers can be trusted
+    lines = whole.split("\n\n")[1].strip().split("\n")
+    assert lines[0].split() == ["said,", "seen", "commands", "MRR", "accuracy"]
+    rows = {line.split()[0]: line.split()[1:] for line in lines[2:]}
+    assert tuple(rows) == (*evaluation.ABLATIONS, "chance")
+    assert rows["chance"] == ["-", "0.457", "0.200"]
+    assert rows["tr"][0] == "30" and int(rows["sr"][0]) < 30  # no speech, no such command
+
+
+def test_the_heads_that_are_kept_are_those_of_the_best_look(any2any, data, tmp_path):
+    any2any("train", "emma", data, tmp_path / "heads", *SETTINGS, "--seed", 3)
+    story = json.loads((tmp_path / "heads" / "training.json").read_text())
+    heads, objects = plugins.load(tmp_path / "heads" / "heads"), plugins.load(data)
+    from any2any_ros.data import splits
+    from any2any_ros.tools.train import SHARES
+
+    part = splits.by_instance(objects.classes, objects.instances, SHARES, 3)
+    assert not set(objects.instances[part == 0]) & set(objects.instances[part != 0])
+    kept = evaluation.validation(objects.take(part == 1), 3, "instance", 20)(heads)
+    assert kept == pytest.approx(max(look["validation"] for look in story["curve"]))
+    test = objects.take(part == 2)
+    assert evaluation.evaluate(heads.distance, test, evaluation.trials_of(test, 3)) == story["test"]
+
+
+def test_the_same_seed_gives_the_same_files(any2any, data, tmp_path):
+    for name in ("one", "two"):
+        assert any2any("train", "emma", data, tmp_path / name, *SETTINGS).code == 0
+    for file in ("training.json", "heads.json", "curves.png"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_control_c_keeps_the_best_so_far(any2any, data, tmp_path, monkeypatch):
+    whole = emma.training
+
+    def interrupted(*given):
+        for look in whole(*given):
+            yield look
+            if look.number == 75:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(emma, "training", interrupted)
+    done = any2any("train", "emma", data, tmp_path / "heads", *SETTINGS)
+    assert done.code == 0 and "stopped after 75 steps" in done.err
+    assert len(json.loads((tmp_path / "heads" / "training.json").read_text())["curve"]) == 3
+    assert plugins.load(tmp_path / "heads" / "heads").modalities
+
+
+def test_control_c_before_anything_is_learnt_is_the_usual_130(any2any, data, tmp_path, monkeypatch):
+    def interrupted(*given):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(emma, "training", interrupted)
+    assert any2any("train", "emma", data, tmp_path / "heads").code == 130
+    assert not (tmp_path / "heads").exists()
+
+
+def test_bad_inputs_are_refused_in_one_line(refused, any2any, data, make_objects, tmp_path):
+    assert "There is no folder" in refused("train", "emma", tmp_path / "absent", tmp_path / "heads")
+    plugins.save(emma.fit(*_two_rows(), emma.EmmaConfig(dims=2, hidden=2, steps=1)), tmp_path / "other")
+    assert "holds no objects" in refused("train", "emma", tmp_path / "other", tmp_path / "heads")
+    assert "'loss'" in refused("train", "emma", data, tmp_path / "heads", "--loss", "hinge")
+    plugins.save(make_objects(classes=3), tmp_path / "few")
+    assert "there are 3 classes" in refused("train", "emma", tmp_path / "few", tmp_path / "heads")
+    assert any2any("train", "cox", data, tmp_path / "heads").code == 2
+
+
+def _two_rows():
+    objects = Objects({"text": np.eye(2, dtype=np.float32)}, np.array(["a_1_1", "b_1_1"]), np.array(["a", "b"]),
+                      np.array(["a_1", "b_1"]), {})  # fmt: skip
+    return objects.observations, objects.classes
