@@ -445,26 +445,26 @@ def test_a_message_without_a_header_has_no_stamp():
 
 def real_messages():
     """ROS's own messages of each type and kind that is read, as rosbags writes and reads them, and what is in them."""
-    from any2any_ros.data import bags
+    from any2any_ros.data import bag_messages, bags
 
     store = bags.typestore()
     make = store.types
-    header = bags._header(store, 12_000_000_034, "sensor")
+    header = bag_messages.header(store, 12_000_000_034, "sensor")
     png = cv2.imencode(".png", RGB[..., ::-1])[1].ravel()
     scan = samples.Scan(np.array([1, np.inf, 2], np.float32), -1.5, 0.25, 30.0)
     sound = samples.Sound(np.array([0.5, -1.0], np.float32), 16000)
-    yield "sensor_msgs/msg/Image", "image", bags._image_message(store, RGB, header), RGB
-    yield "sensor_msgs/msg/Image", "depth", bags._depth_message(store, DEPTH, header), DEPTH
+    yield "sensor_msgs/msg/Image", "image", bag_messages.image_message(store, RGB, header), RGB
+    yield "sensor_msgs/msg/Image", "depth", bag_messages.depth_message(store, DEPTH, header), DEPTH
     yield (
         "sensor_msgs/msg/CompressedImage",
         "image",
         make["sensor_msgs/msg/CompressedImage"](header=header, format="png", data=png),
         RGB,
     )
-    yield "sensor_msgs/msg/PointCloud2", "cloud", bags._cloud_message(store, POINTS, header), POINTS
-    yield "sensor_msgs/msg/LaserScan", "scan", bags._scan_message(store, scan, header), scan
-    yield "any2any_ros/msg/AudioStamped", "sound", bags._sound_message(store, sound, header), sound
-    yield "std_msgs/msg/String", "text", bags._text_message(store, "a bakery", header), "a bakery"
+    yield "sensor_msgs/msg/PointCloud2", "cloud", bag_messages.cloud_message(store, POINTS, header), POINTS
+    yield "sensor_msgs/msg/LaserScan", "scan", bag_messages.scan_message(store, scan, header), scan
+    yield "any2any_ros/msg/AudioStamped", "sound", bag_messages.sound_message(store, sound, header), sound
+    yield "std_msgs/msg/String", "text", bag_messages.text_message(store, "a bakery", header), "a bakery"
 
 
 def plain(sample):

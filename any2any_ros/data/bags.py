@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from any2any_ros import plugins, samples, share
 from any2any_ros.config import AliveConfig
+from any2any_ros.data import bag_messages
 from any2any_ros.data.drive import Drive, Progress, silent
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, Observation, ObservationSet
@@ -25,9 +26,8 @@ from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.assembler import Assembler
 
 TRUTH = "ground_truth/pose"  # topic of the poses that a bag made here carries
-MAP_FRAME, ROBOT_FRAME = "map", "base_link"
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
-POSE_TYPES = ("geometry_msgs/msg/PoseStamped", "geometry_msgs/msg/PoseWithCovarianceStamped", "nav_msgs/msg/Odometry")
+POSE_TYPES = (bag_messages.POSE, "geometry_msgs/msg/PoseWithCovarianceStamped", "nav_msgs/msg/Odometry")
 
 
 def typestore() -> Typestore:
@@ -78,96 +78,19 @@ def _rename_inside(folder: Path, name: str) -> None:
 def _write_frames(drive: Drive, writer: Writer, progress: Progress[int]) -> None:
     store = typestore()
     encoders = {m: plugins.find("encoders", m) for m in drive.modalities}
-    makers = {m: MAKERS[e.accepts] for m, e in encoders.items()}
+    makers = {m: bag_messages.MAKERS[e.accepts] for m, e in encoders.items()}
     connections = {m: writer.add_connection(f"/{encoders[m].topic}", makers[m][0], typestore=store) for m in makers}
     truth = writer.add_connection(f"/{TRUTH}", POSE_TYPES[0], typestore=store)
     for i in progress(range(len(drive)), f"writing {drive.name} as a bag"):
         stamp = int(drive.stamps_ns[i])
         if np.isfinite(drive.poses[i]).all():
-            pose = _pose_message(store, drive.poses[i], stamp)
+            pose = bag_messages.pose_message(store, drive.poses[i], stamp)
             writer.write(truth, stamp, store.serialize_cdr(pose, POSE_TYPES[0]))
         for m, (type_name, make) in makers.items():
             sample = drive.sample(m, i)
             if sample is not None:
-                message = make(store, sample, _header(store, stamp, m))
+                message = make(store, sample, bag_messages.header(store, stamp, m))
                 writer.write(connections[m], stamp, store.serialize_cdr(message, type_name))
-
-
-def _header(store: Typestore, stamp: int, frame: str) -> Any:
-    time = store.types["builtin_interfaces/msg/Time"](sec=stamp // samples.NS, nanosec=stamp % samples.NS)
-    return store.types["std_msgs/msg/Header"](stamp=time, frame_id=frame)
-
-
-def _pose_message(store: Typestore, pose: NDArray[np.float64], stamp: int) -> Any:
-    x, y, z = pose[:3, 3]
-    qx, qy, qz, qw = Rotation.from_matrix(pose[:3, :3]).as_quat()
-    make = store.types
-    return make[POSE_TYPES[0]](
-        header=_header(store, stamp, MAP_FRAME),
-        pose=make["geometry_msgs/msg/Pose"](
-            position=make["geometry_msgs/msg/Point"](x=x, y=y, z=z),
-            orientation=make["geometry_msgs/msg/Quaternion"](x=qx, y=qy, z=qz, w=qw),
-        ),
-    )
-
-
-def _image_message(store: Typestore, pixels: NDArray[np.uint8], header: Any) -> Any:
-    height, width = pixels.shape[:2]
-    return store.types["sensor_msgs/msg/Image"](
-        header=header, height=height, width=width, encoding="rgb8", is_bigendian=0, step=3 * width,
-        data=np.ascontiguousarray(pixels).reshape(-1),
-    )  # fmt: skip
-
-
-def _depth_message(store: Typestore, metres: NDArray[np.float32], header: Any) -> Any:
-    height, width = metres.shape
-    data = np.ascontiguousarray(metres, dtype="<f4").reshape(-1).view(np.uint8)
-    return store.types["sensor_msgs/msg/Image"](
-        header=header, height=height, width=width, encoding="32FC1", is_bigendian=0, step=4 * width, data=data
-    )
-
-
-def _cloud_message(store: Typestore, points: NDArray[np.float32], header: Any) -> Any:
-    field = store.types["sensor_msgs/msg/PointField"]
-    fields = [field(name=n, offset=4 * i, datatype=7, count=1) for i, n in enumerate(("x", "y", "z", "intensity"))]
-    data = np.ascontiguousarray(points[:, :4], dtype="<f4").reshape(-1).view(np.uint8)
-    return store.types["sensor_msgs/msg/PointCloud2"](
-        header=header, height=1, width=len(points), fields=fields, is_bigendian=False, point_step=16,
-        row_step=16 * len(points), data=data, is_dense=True,
-    )  # fmt: skip
-
-
-def _scan_message(store: Typestore, scan: samples.Scan, header: Any) -> Any:
-    return store.types["sensor_msgs/msg/LaserScan"](
-        header=header, angle_min=scan.angle_min,
-        angle_max=scan.angle_min + (len(scan.ranges) - 1) * scan.angle_increment,
-        angle_increment=scan.angle_increment, time_increment=0.0, scan_time=0.0, range_min=0.0,
-        range_max=scan.range_max, ranges=np.asarray(scan.ranges, dtype=np.float32),
-        intensities=np.empty(0, dtype=np.float32),
-    )  # fmt: skip
-
-
-def _sound_message(store: Typestore, sound: samples.Sound, header: Any) -> Any:
-    # What was read from 16-bit files goes back to exactly the same 16 bits.
-    pcm = np.clip(np.round(sound.samples * 32768.0), -32768, 32767).astype("<i2")
-    return store.types["any2any_ros/msg/AudioStamped"](
-        header=header, sample_rate=sound.rate, channels=1, encoding="S16LE", data=pcm.view(np.uint8)
-    )
-
-
-def _text_message(store: Typestore, text: str, header: Any) -> Any:
-    return store.types["std_msgs/msg/String"](data=text)
-
-
-# kind of sample -> ROS type, and how to make the message
-MAKERS: dict[str, tuple[str, Callable[[Typestore, Any, Any], Any]]] = {
-    "image": ("sensor_msgs/msg/Image", _image_message),
-    "depth": ("sensor_msgs/msg/Image", _depth_message),
-    "cloud": ("sensor_msgs/msg/PointCloud2", _cloud_message),
-    "scan": ("sensor_msgs/msg/LaserScan", _scan_message),
-    "sound": ("any2any_ros/msg/AudioStamped", _sound_message),
-    "text": ("std_msgs/msg/String", _text_message),
-}
 
 
 # --- bag -> observations --------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from any2any_ros import encoders, samples
 from any2any_ros.config import AliveConfig
-from any2any_ros.data import bags, carmen, kitti
+from any2any_ros.data import bag_messages, bags, carmen, kitti
 from any2any_ros.data.drive import encode
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS
@@ -193,7 +193,7 @@ def text(words):
 
 def cloud(stamp, seed=0):
     points = np.random.default_rng(seed).normal(0, 10, (500, 4)).astype(np.float32)
-    return bags._cloud_message(STORE, points, bags._header(STORE, stamp, "lidar"))
+    return bag_messages.cloud_message(STORE, points, bag_messages.header(STORE, stamp, "lidar"))
 
 
 def test_messages_without_a_header_bear_the_time_they_came(tmp_path, built):
@@ -220,7 +220,7 @@ def test_a_stamp_is_the_headers_not_the_time_it_came(tmp_path, built):
 
 def test_a_message_that_cannot_be_used_is_left_out(tmp_path, built):
     empty = STORE.types["sensor_msgs/msg/PointCloud2"](
-        header=bags._header(STORE, 2 * NS, ""), height=1, width=0, fields=[], is_bigendian=False, point_step=16,
+        header=bag_messages.header(STORE, 2 * NS, ""), height=1, width=0, fields=[], is_bigendian=False, point_step=16,
         row_step=0, data=np.empty(0, np.uint8), is_dense=True,
     )  # fmt: skip
     content = [(NS, cloud(NS)), (2 * NS, empty), (3 * NS, cloud(3 * NS))]
@@ -265,7 +265,7 @@ def test_the_cloud_nearest_to_a_stamp_is_given(tmp_path):
 
 def test_clouds_that_are_not_there_are_no_error(tmp_path):
     bad = STORE.types["sensor_msgs/msg/PointCloud2"](
-        header=bags._header(STORE, 2 * NS, ""), height=1, width=0, fields=[], is_bigendian=False, point_step=16,
+        header=bag_messages.header(STORE, 2 * NS, ""), height=1, width=0, fields=[], is_bigendian=False, point_step=16,
         row_step=0, data=np.empty(0, np.uint8), is_dense=True,
     )  # fmt: skip
     topics = [("/lidar/points", "sensor_msgs/msg/PointCloud2", [(NS, cloud(NS)), (2 * NS, bad)])]
@@ -290,7 +290,7 @@ def pose_messages(kind, stamps, positions, turns):
         pose = make["geometry_msgs/msg/Pose"](
             position=make["geometry_msgs/msg/Point"](*p), orientation=make["geometry_msgs/msg/Quaternion"](*q)
         )
-        header = bags._header(STORE, stamp, "odom")
+        header = bag_messages.header(STORE, stamp, "odom")
         covariance = np.zeros(36)
         if kind == "geometry_msgs/msg/PoseStamped":
             message = make[kind](header=header, pose=pose)
