@@ -202,8 +202,8 @@ class Ranking:
     """The answer: matches best first, the modalities used and missing, whether to act on it, and the place set.
 
     place_set: ids among which the true place is with the stated coverage. `reference_modalities` names the
-    columns of every match's `pair_probability`. stamps_ns: when each modality used was sensed. familiarity: how alike
-    each of them finds the reference that it likes best.
+    columns of every match's `pair_probability`. stamps_ns: when each modality used was sensed. differences: by
+    modality, its embedding minus that of the reference it finds most alike (D,), where the map has the same sensor.
     """
 
     matches: tuple[Match, ...]
@@ -215,7 +215,7 @@ class Ranking:
     ambiguous: bool = False
     reference_modalities: tuple[str, ...] = ()
     stamps_ns: tuple[int, ...] = ()
-    familiarity: tuple[float, ...] = ()
+    differences: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def probability(self) -> float:

@@ -1,11 +1,12 @@
 """How soon the calibration's not fitting any more is noticed, and how often without cause.
 
-    python benchmarks/drift.py --town TOWN [--town ...] [--season TOWN_WITH_ANOTHER_SECOND_LAP] [--json FILE]
+    python benchmarks/drift.py --town TOWN [--town ...] [--season TOWN_WITH_ANOTHER_SECOND_LAP ...] [--json FILE]
 
 Each town (`any2any simulate`, and benchmarks/confidence.py keeps its embeddings beside it) is calibrated on half of its
-streets. Unchanged: drives of 1000 queries, strung together at random from stretches of 40 frames of the other half.
-Changed: the same streets through an overexposed camera (pixel values x 3), a LiDAR whose ranges are 20 % long, and,
-with --season, a lap in another season by the same town's own map. Fractions over towns, halves and random starts.
+streets. Unchanged: drives of 1000 queries through the other half, its stretches of 40 frames in random order, over and
+over. Changed: the same streets through an overexposed camera (pixel values x 3), a LiDAR whose ranges are 20 % long,
+and, with --season, a lap in another season by the same town's own map. Outside: the map lacks these streets; no
+warning is promised there, nor its absence. Fractions over towns, halves and random drives.
 """
 
 from __future__ import annotations
@@ -23,39 +24,41 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from any2any_ros import encoders
-from any2any_ros.data import kitti
-from any2any_ros.methods.drift import DriftTest, Familiarity
-from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval.calibration import best_similarity
-from any2any_ros.retrieval.similarity import SimilarityMatrix, same_modality
+from any2any_ros.data import kitti, splits
+from any2any_ros.data.sources import ON_ROADS
+from any2any_ros.methods.drift import DriftTest
+from any2any_ros.methods.fusion import RawMean
+from any2any_ros.observation import Array, ObservationSet
+from any2any_ros.retrieval.calibration import differences, usual
+from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.similarity import same_modality
 from any2any_ros.tools._tables import table
+from any2any_ros.tools.calibrate import OUTSIDE
 
-Float64 = NDArray[np.float64]
-LONG, STRETCH, RUNS = 1000, 40, 20  # queries of an unchanged drive, frames strung together, drives for each case
+Rows = NDArray[np.intp]
+LONG, STRETCH, RUNS = 1000, 40, 20  # queries of a drive, frames of a stretch, drives for each town, half and case
 SOON = 100  # queries within which a change must be noticed
 
 
-def familiar(mapped: ObservationSet, queries: ObservationSet) -> dict[str, Float64]:
-    """Return how alike each sensor finds the best place of the map, (Q,) a modality."""
-    return best_similarity(SimilarityMatrix(mapped, same_modality(mapped.modalities)), queries)
+def apart(mapped: ObservationSet, drive: ObservationSet) -> dict[str, Array]:
+    """Return how each sensor differs from what it finds most alike in the map, (Q, D) a modality."""
+    return differences(Retriever(mapped, same_modality(mapped.modalities), RawMean()), drive)
 
 
-def noticed(calibration: Mapping[str, Float64], drive: Mapping[str, Float64], seed: int) -> tuple[int, tuple[str, ...]]:
+def noticed(test: DriftTest, drive: Mapping[str, Array], order: Rows) -> tuple[int, tuple[str, ...]]:
     """Return after how many queries the test warned (0: never), and of whom."""
-    test = DriftTest(Familiarity.fit(calibration), seed)
-    for i in range(len(next(iter(drive.values())))):
-        test.update({m: float(values[i]) for m, values in drive.items()})
+    for count, i in enumerate(order, start=1):
+        test.update({m: rows[i] for m, rows in drive.items()})
         if test.suspects:
-            return i + 1, test.suspects
+            return count, test.suspects
     return 0, ()
 
 
-def strung(drive: Mapping[str, Float64], draw: np.random.Generator) -> dict[str, Float64]:
-    """Return a long drive of stretches of this one, drawn at random."""
-    count = len(next(iter(drive.values())))
-    starts = draw.integers(0, count - STRETCH, LONG // STRETCH)
-    rows = np.concatenate([np.arange(s, s + STRETCH) for s in starts])
-    return {m: values[rows] for m, values in drive.items()}
+def long_drive(rows: Rows, draw: np.random.Generator) -> Rows:
+    """Return a long drive through these rows: their stretches in random order, over and over."""
+    first = rows[draw.integers(STRETCH) :]
+    stretches = np.split(first[: len(first) // STRETCH * STRETCH], len(first) // STRETCH)
+    return np.resize(np.concatenate([stretches[i] for i in draw.permutation(len(stretches))]), LONG)
 
 
 def changed(folder: Path, driven: ObservationSet, modality: str, change: Callable[[Any], Any]) -> ObservationSet:
@@ -82,63 +85,57 @@ def worlds(folder: Path, laps: Laps) -> dict[str, ObservationSet]:
     }
 
 
-def halves(values: Mapping[str, Float64], square: NDArray[np.intp], half: int) -> dict[str, Float64]:
-    return {m: v[square % 2 == half] for m, v in values.items()}
-
-
-def trial(folder: Path, found: dict[str, list[int]], blamed: dict[str, set[str]]) -> None:
-    """Add to `found` when each drive of one town was warned of (0: never)."""
-    laps, draw = Laps.of(folder), np.random.default_rng(0)
-    usual = familiar(laps.mapped, laps.driven)
-    others = {name: familiar(laps.mapped, queries) for name, queries in worlds(folder, laps).items()}
+def trial(folder: Path, seasons: list[Path]) -> list[dict[str, Any]]:
+    """Return when each drive of one town was warned of (0: never), and of which sensors."""
+    laps, draw, found = Laps.of(folder), np.random.default_rng(0), []
+    drives = {"unchanged": apart(laps.mapped, laps.driven)}
+    drives |= {name: apart(laps.mapped, queries) for name, queries in worlds(folder, laps).items()}
+    for other in seasons:
+        drives |= {f"season: {_second_lap(other)}": apart(laps.mapped, Laps.of(other).driven)}
     for half in (0, 1):
-        calibration, test = halves(usual, laps.square, half), halves(usual, laps.square, 1 - half)
-        for run in range(RUNS):
-            when, whom = noticed(calibration, strung(test, draw), run)
-            found.setdefault("unchanged", []).append(when)
-            blamed.setdefault("unchanged", set()).update(whom)
-        for name, values in others.items():
-            drive = halves(values, laps.square, 1 - half)
-            for run in range(RUNS):
-                turned = {m: np.roll(v, draw.integers(len(v))) for m, v in drive.items()}
-                when, whom = noticed(calibration, turned, run)
-                found.setdefault(name, []).append(when)
-                blamed.setdefault(name, set()).update(whom)
+        calibration, test = (np.flatnonzero((laps.square % 2 == half) == there) for there in (True, False))
+        known = usual({m: rows[calibration] for m, rows in drives["unchanged"].items()})
+        near = splits.positives(laps.mapped.poses, laps.driven.poses[test], OUTSIDE * ON_ROADS.hit_radius).any(axis=1)
+        elsewhere = {"outside of the map": apart(laps.mapped.take(np.flatnonzero(~near)), laps.driven)}
+        for name, drive in (drives | elsewhere).items():
+            for _ in range(RUNS):
+                when, whom = noticed(DriftTest(known), drive, long_drive(test, draw))
+                found.append({"world": name, "when": when, "whom": whom})
+    return found
 
 
-def season(usual_folder: Path, other_folder: Path, found: dict[str, list[int]], blamed: dict[str, set[str]]) -> None:
-    """Add a lap in another season, ranked in the usual one's map and with its calibration."""
-    laps, other, draw = Laps.of(usual_folder), Laps.of(other_folder), np.random.default_rng(0)
-    usual, new = familiar(laps.mapped, laps.driven), familiar(laps.mapped, other.driven)
-    for half in (0, 1):
-        calibration, drive = halves(usual, laps.square, half), halves(new, other.square, 1 - half)
-        for run in range(RUNS):
-            turned = {m: np.roll(v, draw.integers(len(v))) for m, v in drive.items()}
-            when, whom = noticed(calibration, turned, run)
-            found.setdefault("another season", []).append(when)
-            blamed.setdefault("another season", set()).update(whom)
+def _second_lap(folder: Path) -> str:
+    return str(json.loads((folder / "town.json").read_text())["settings"]["second_lap"])
+
+
+def summary(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    rows = []
+    for name in dict.fromkeys(f["world"] for f in found):
+        these = [f for f in found if f["world"] == name]
+        when = np.array([f["when"] for f in these])
+        rows.append({
+            "world": name, "drives": len(these), "warned": float(np.mean(when > 0)),
+            f"warned within {SOON}": float(np.mean((when > 0) & (when <= SOON))),
+            "median": float(np.median(when[when > 0])) if when.any() else None,
+            "of": ", ".join(sorted({m for f in these for m in f["whom"]})),
+        })  # fmt: skip
+    return rows
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--town", type=Path, action="append", required=True, help="a simulated town; repeat for more")
-    parser.add_argument("--season", type=Path, help="the first town again, simulated with another --second-lap")
+    parser.add_argument(
+        "--season", type=Path, action="append", default=[], help="one of them, simulated with another --second-lap"
+    )
     parser.add_argument("--json", type=Path, help="also write the figures there")
     arguments = parser.parse_args()
-    found: dict[str, list[int]] = {}
-    blamed: dict[str, set[str]] = {}
+    seeds = {s: json.loads((s / "town.json").read_text())["settings"]["seed"] for s in arguments.season}
+    found: list[dict[str, Any]] = []
     for folder in tqdm(arguments.town, desc="towns"):
-        trial(folder, found, blamed)
-    if arguments.season:
-        season(arguments.town[0], arguments.season, found, blamed)
-    rows = [
-        {
-            "world": name, "drives": len(when), "warned": float(np.mean(np.array(when) > 0)),
-            f"warned within {SOON}": float(np.mean([0 < w <= SOON for w in when])),
-            "median": float(np.median([w for w in when if w] or [np.nan])), "of": ", ".join(sorted(blamed[name])),
-        }
-        for name, when in found.items()
-    ]  # fmt: skip
+        seed = json.loads((folder / "town.json").read_text())["settings"]["seed"]
+        found += trial(folder, [s for s in arguments.season if seeds[s] == seed])
+    rows = summary(found)
     print(table(rows, {key: key for key in rows[0]}))
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1))

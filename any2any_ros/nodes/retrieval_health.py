@@ -12,7 +12,7 @@ from any2any_ros.observation import Ranking
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.samples import NS
 
-DRIFTED = "unlike its calibration, which fits no longer"
+DRIFTED = "unlike its calibration (changed, or outside of the map)"
 
 
 @dataclass

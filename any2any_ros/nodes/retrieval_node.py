@@ -119,7 +119,7 @@ class RetrievalNode(runtime.ManagedNode):
         for modality in came:
             self.get_logger().info(f"{modality} is alive")
         for modality in self.health.newly_drifted(self.localizer):
-            self.get_logger().warning(f"{modality} is {DRIFTED}: probabilities cannot be trusted, calibrate again")
+            self.get_logger().warning(f"{modality} is {DRIFTED}: its part in the probabilities is not proven")
         self._publish(rankings)
 
     def _publish(self, rankings: list[Ranking]) -> None:

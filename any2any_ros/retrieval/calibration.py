@@ -21,7 +21,7 @@ from any2any_ros.config import Checked, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods import confidence
 from any2any_ros.methods.confidence import Confidence, ConfidenceConfig, Event, pattern_name
-from any2any_ros.methods.drift import Familiarity
+from any2any_ros.methods.drift import Difference
 from any2any_ros.methods.fusion import RawMean
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Fusion
@@ -30,10 +30,10 @@ from any2any_ros.retrieval.checking import Examination, FittedCheck, Fold, Lay
 from any2any_ros.retrieval.clouds import Clouds
 from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, GeometryConfig
 from any2any_ros.retrieval.reference_map import ReferenceMap
-from any2any_ros.retrieval.retriever import Retriever, familiarity
+from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import SimilarityMatrix, same_modality
 
-FORMAT = 2
+FORMAT = 3
 FOLDER = "calibration"
 # Their scores are log likelihoods, from which true probabilities come easily; of one sensor all fusions rank alike.
 PREFERRED = ("mixture", "likelihood_ratio")
@@ -54,15 +54,15 @@ class CalibrationConfig(Checked):
 @dataclass(frozen=True, eq=False)
 class Calibration:
     """The chosen fusion and its confidence, which encoders and modality columns they belong to, the table of all
-    fusions compared (recall@1 and recall@5 by pattern on held-out calibration places), how familiar the map was to
-    every sensor, and what the geometric check has learnt."""
+    fusions compared (recall@1 and recall@5 by pattern on held-out calibration places), how each sensor's view differed
+    from the map's, and what the geometric check has learnt."""
 
     fusion: Fusion
     confidence: Confidence | None
     encoders: dict[str, str]  # modality -> fingerprint
     same_place: float
     table: list[dict[str, Any]] = field(default_factory=list)
-    familiarity: Familiarity = Familiarity({})
+    usual: dict[str, Difference] = field(default_factory=dict)
     check: FittedCheck | None = None
 
     def retriever(self, reference: ReferenceMap, check: GeometricCheck = NO_CHECK) -> Retriever:
@@ -150,25 +150,36 @@ def calibrate(
     by_place = tuple(Fold(int(f), np.flatnonzero(asked[f]), judge) for f, judge in judges.items())
     exam = Examination(queries, by_place, positive, may, seen, trust.temperature)
     answered = np.asarray(positive.any(axis=1))
-    familiar = best_similarity(bench.similarity, queries.take(answered), may[answered])
     return replace(
         plain,
         fusion=cls.fit(*pairs(answered)),
         confidence=trust,
         table=table,
-        familiarity=Familiarity.fit(familiar),
+        usual=usual(differences(bench, queries.take(answered), may[answered])),
         check=None if lay is None else checking.fit(exam, lay, geometry, promises, config.seed),
     )
 
 
-def best_similarity(
-    matrix: SimilarityMatrix, queries: ObservationSet, allowed: Flags | None = None
-) -> dict[str, NDArray[np.float64]]:
-    """Return how alike each sensor finds the best place (Q,), by modality; allowed (Q, R): which may answer."""
-    may = np.ones((len(queries), len(matrix)), dtype=bool) if allowed is None else allowed
-    best = [familiarity(matrix(queries.take([i]))[:, may[i]]) for i in range(len(queries))]
-    columns = np.concatenate(best).T.astype(np.float64)
-    return dict(zip(matrix.query_modalities, columns, strict=True))
+def differences(
+    retriever: Retriever, queries: ObservationSet, allowed: Flags | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Return, by sensor, by how much (Q, D) each query differs from the reference it finds most alike; NaN = missing.
+
+    allowed (Q, R): which references may answer.
+    """
+    found = {m: np.full_like(v, np.nan) for m, v in queries.embeddings.items() if m in retriever.modalities}
+    for i, query in enumerate(queries):
+        rows = np.arange(len(retriever.similarity)) if allowed is None else np.flatnonzero(allowed[i])
+        similarity = retriever.similarity(queries.take([i]))[0, rows]
+        for modality, difference in retriever.differences(query, rows, similarity).items():
+            found[modality][i] = difference
+    return found
+
+
+def usual(found: dict[str, NDArray[np.float32]]) -> dict[str, Difference]:
+    """Return what is usual of the sensors that have enough of the `differences` (Q, D)."""
+    fitted = {m: Difference.fit(rows) for m, rows in sorted(found.items())}
+    return {m: difference for m, difference in fitted.items() if difference is not None}
 
 
 def _chosen(table: list[dict[str, Any]]) -> int:
@@ -257,7 +268,8 @@ def save(calibration: Calibration, folder: Path) -> None:
     plugins.save(calibration.fusion, unfinished / "fusion")
     if calibration.confidence is not None:
         plugins.save(calibration.confidence, unfinished / "confidence")
-    plugins.save(calibration.familiarity, unfinished / "familiarity")
+    for i, difference in enumerate(calibration.usual.values()):
+        plugins.save(difference, unfinished / f"usual-{i}")
     check = calibration.check
     if check is not None:
         plugins.save(check.evidence, unfinished / "overlap")
@@ -268,6 +280,7 @@ def save(calibration: Calibration, folder: Path) -> None:
         "encoders": calibration.encoders,
         "same_place": calibration.same_place,
         "table": calibration.table,
+        "usual": list(calibration.usual),
         "check": None if check is None else check.summary,
     }
     (unfinished / "calibration.json").write_text(json.dumps(header, indent=1))
@@ -295,7 +308,7 @@ def load(folder: Path) -> Calibration | None:
             header["encoders"],
             header["same_place"],
             header["table"],
-            plugins.load(home / "familiarity"),
+            {m: plugins.load(home / f"usual-{i}") for i, m in enumerate(header["usual"])},
             _load_check(home, header.get("check")),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -12,7 +12,7 @@ from any2any_ros import encoders
 from any2any_ros.config import AliveConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods.bayes_filter import BayesFilter
-from any2any_ros.methods.drift import DriftTest, Familiarity
+from any2any_ros.methods.drift import DriftTest
 from any2any_ros.observation import Embedding, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.assembler import Assembler
@@ -43,7 +43,7 @@ class Localizer:
         self.reference: ReferenceMap | None = None
         self.retriever: Retriever | None = None
         self.calibrated = False
-        self.drift = DriftTest(Familiarity({}))
+        self.drift = DriftTest({})
         self.moment = Observation({})  # that was streamed last
         self._last = ""  # id of the best match of the last ranking
         self._belief: BayesFilter | None = None
@@ -57,7 +57,7 @@ class Localizer:
         """Use the map in `folder` from now on; on an error the old one stays."""
         self.reference, self.retriever, calibration = open_map(folder, self._same_place)
         self.calibrated = calibration is not None
-        self.drift, self._last = DriftTest(calibration.familiarity if calibration else Familiarity({})), ""
+        self.drift, self._last = DriftTest(calibration.usual if calibration else {}), ""
         self._belief, self._pose = None, None
         if self._ranking.filter == "bayes" and self.calibrated:
             self._belief = BayesFilter(self.reference.places.poses, self.retriever.same_place)
@@ -120,14 +120,14 @@ class Localizer:
         return None if before is None or self._pose is None else np.asarray(np.linalg.inv(before) @ self._pose)
 
     def _streamed(self, observation: Observation) -> Ranking:
-        """Rank what the sensors say now, and note whether they find the map as familiar as they did."""
+        """Rank what the sensors say now, and note whether they still see the map as they did."""
         assert self.retriever is not None
         self.moment, motion = observation, self._motion(observation.stamp_ns)
         ranking = self.retriever.rank(observation, self._ranking.k, self._belief, motion)
         # A robot that stands still sees one place many times: that is one observation of it.
         if ranking.matches and ranking.matches[0].id != self._last:
             self._last = ranking.matches[0].id
-            self.drift.update(dict(zip(ranking.modalities, ranking.familiarity, strict=True)))
+            self.drift.update(ranking.differences)
         return ranking
 
     def _map(self) -> ReferenceMap:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from any2any_ros.methods.bayes_filter import BayesFilter, Filtered
 from any2any_ros.methods.confidence import Candidates, Confidence
 from any2any_ros.methods.registration import NOWHERE
-from any2any_ros.observation import Match, Observation, ObservationSet, Ranking
+from any2any_ros.observation import Array, Match, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Alignment, Fusion, Imputer
 from any2any_ros.retrieval.bounds import can_be_bounded
 from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, Laid, refined_pose
@@ -31,14 +31,14 @@ LARGE = 50_000  # places from which a map is searched by bounds instead of whole
 @dataclass(frozen=True, eq=False)
 class Found:
     """The best references for one query, best first: rows (S,), similarities (S, Mq, Mr) and fused scores (S,); what
-    each pair says of the first few (Mq, Mr), by row; how alike each sensor finds its best reference (Mq,); and how much
-    of the robot's scan is at each (S,), NaN where that was not laid, None where it was laid nowhere."""
+    each pair says of the first few (Mq, Mr), by row; by how much each sensor differs from its best reference (D,); and
+    how much of the robot's scan is at each (S,), NaN where that was not laid, None where it was laid nowhere."""
 
     rows: NDArray[np.intp]
     similarity: NDArray[np.float32]
     scores: NDArray[np.float64]
     explained: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
-    familiarity: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, dtype=np.float32))
+    differences: Mapping[str, Array] = field(default_factory=dict)
     overlap: NDArray[np.float64] | None = None
 
     def checked(self, check: GeometricCheck, overlap: NDArray[np.float64]) -> Found:
@@ -159,7 +159,7 @@ class Retriever:
             self._spread(inside) > self.same_place,
             self.reference_modalities,
             tuple(observation.stamps_ns.get(m, observation.stamp_ns) for m in seen),
-            tuple(found.familiarity[self._columns(seen)].tolist()),
+            found.differences,
         )
 
     def checked(self, observation: Observation, points: Floats, k: int = 5) -> Ranking:
@@ -178,19 +178,32 @@ class Retriever:
             every, scores = (batch[0] for batch in self.scores(observation.as_set()))
             rows = top_k(scores, wanted)
             explained = self._explained(every[rows[:k]]) if self._alone else self._explained(every)[rows[:k]]
-            pairs = dict(zip(rows.tolist(), explained, strict=False))
-            return Found(rows, every[rows], scores[rows], pairs, familiarity(every))
+            pairs, whole = dict(zip(rows.tolist(), explained, strict=False)), np.arange(len(every))
+            return Found(rows, every[rows], scores[rows], pairs, self.differences(observation, whole, every))
         if self.imputer is not None:
             observation = self.imputer.impute(observation.as_set()).observation(0)
         rows, best = self._large.top_k(observation, wanted)
         similarity = self._large.similarity(observation, rows).astype(np.float32)
         pairs = dict(zip(rows.tolist(), self._explained(similarity[:k]), strict=False))
-        return Found(rows, similarity, best, pairs, familiarity(similarity))
+        return Found(rows, similarity, best, pairs, self.differences(observation, rows, similarity))
 
     def _overlap(self, rows: NDArray[np.intp], laid: Laid) -> NDArray[np.float64]:
         """Return how much of the robot's scan is at each of the references (S,); NaN where it was not laid."""
         names = (self.reference.ids[row] for row in rows)
         return np.array([laid[name].overlap if name in laid else np.nan for name in names], dtype=np.float64)
+
+    def differences(
+        self, observation: Observation, rows: NDArray[np.intp], similarity: NDArray[np.float32]
+    ) -> dict[str, Array]:
+        """Return each sensor's embedding minus that of the reference it finds most alike (D,), by modality, where one
+        of these rows (S,), with similarities (S, Mq, Mr), has the same sensor."""
+        found = {}
+        for m in set(self.modalities) & set(self.reference_modalities) & set(observation.embeddings):
+            alike = similarity[:, self.modalities.index(m), self.reference_modalities.index(m)]
+            if not np.isnan(alike).all():
+                best = rows[np.nanargmax(alike)]
+                found[m] = observation.embeddings[m] - self.reference.embeddings[m][best]
+        return found
 
     def _followed(
         self, followed: Filtered, rows: NDArray[np.intp], candidates: Candidates, k: int
@@ -267,9 +280,3 @@ class Retriever:
         """Return how far the places `rows` lie from the first of them, at most, in metres."""
         ground = self.reference.poses[rows, :2, 3]
         return float(np.linalg.norm(ground - ground[:1], axis=1).max(initial=0.0))
-
-
-def familiarity(similarity: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how alike each query modality finds its best reference (..., Mq); NaN where nothing is comparable."""
-    best = np.fmax.reduce(similarity, axis=-1, initial=np.nan)
-    return np.asarray(np.fmax.reduce(best, axis=-2, initial=np.nan))

@@ -10,7 +10,7 @@ from rosgraph_msgs.msg import Clock
 from visualization_msgs.msg import MarkerArray
 
 from any2any_ros import msg, srv
-from any2any_ros.methods.drift import DriftTest, Familiarity
+from any2any_ros.methods.drift import Difference, DriftTest
 from any2any_ros.methods.fusion import RawMean
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.retrieval_node import RetrievalNode
@@ -362,10 +362,11 @@ def test_the_node_survives_being_taken_down_and_up(robot):
 
 def test_a_drifted_sensor_is_a_warning(robot):
     """Its numbers are no longer those that the calibration promised: /diagnostics says so, and of which sensor."""
-    test = DriftTest(Familiarity.fit({"camera": 0.9 + 0.01 * np.random.default_rng(0).normal(size=300)}))
+    draw = np.random.default_rng(0)
+    test = DriftTest({"camera": Difference.fit(draw.normal(size=(300, 8)))})
     robot.node.localizer.drift, robot.node.localizer.calibrated = test, True
     for _ in range(100):
-        test.update({"camera": 0.5})
+        test.update({"camera": 3 + draw.normal(size=8)})
     robot.see("camera", 3, NS)
     robot.answer()
     robot.bench.until(lambda: robot.node.localizer.alive and robot.node.health.drifted)

@@ -303,7 +303,9 @@ def test_a_large_map_answers_as_a_small_one(both_ways, alive):
             other.reference_modalities,
         )
         assert [m.score for m in other.matches] == pytest.approx([m.score for m in one.matches], abs=5e-3)
-        assert other.familiarity == pytest.approx(one.familiarity, abs=2e-3)
+        assert set(other.differences) == set(one.differences) == {m for m in alive if m in whole.reference_modalities}
+        for m, difference in one.differences.items():
+            np.testing.assert_allclose(other.differences[m], difference, atol=1e-6)
         scores = {m.id: m.score for m in whole.rank(seen, 400).matches}
         for match in other.matches:
             assert scores[match.id] == pytest.approx(match.score, abs=5e-3)
