@@ -87,8 +87,11 @@ class RetrieveObject:
 
     def _cancel(self, goal: ServerGoalHandle) -> CancelResponse:
         with self._lock:
-            mine = self._listening is not None and bytes(self._listening.goal_id.uuid) == bytes(goal.goal_id.uuid)
-        return CancelResponse.ACCEPT if mine else CancelResponse.REJECT
+            listening = self._listening
+            if listening is None or bytes(listening.goal_id.uuid) != bytes(goal.goal_id.uuid):
+                return CancelResponse.REJECT  # it is being answered
+            self._end(Result.CANCELED, "canceled")  # the executor ends it once this has been accepted
+        return CancelResponse.ACCEPT
 
     def _give_up(self) -> None:
         self._end(Result.NOTHING_HEARD, "nobody spoke in time")
@@ -131,7 +134,6 @@ class RetrieveObject:
     def _execute(self, goal: ServerGoalHandle) -> Result:
         result = self._results.pop(bytes(goal.goal_id.uuid))
         if goal.is_cancel_requested:
-            result = Result(error_code=Result.CANCELED, error_msg="canceled")
             goal.canceled()
         elif result.error_code == Result.OK:
             goal.succeed()
