@@ -78,7 +78,7 @@ class Companion:
     def ask(self, text: str, patience: float, speak: Callable[[], None] = lambda: None) -> Reply:
         """Give a command; with text "" it is listened for, and `speak` is called as soon as it is.
 
-        Raises Any2AnyError where nothing comes of it within `patience` s.
+        Raises Any2AnyError where nothing comes of it within `patience` s, half of which are for listening.
         """
         states: list[str] = []
         listened, answered = threading.Event(), threading.Event()
@@ -89,14 +89,18 @@ class Companion:
                 listened.set()
 
         deadline = time.monotonic() + patience
-        goal = self._client.send_goal_async(Action.Goal(text=text, timeout=patience), feedback)
         found: list[Any] = []
+
+        def send() -> None:
+            goal = self._client.send_goal_async(Action.Goal(text=text, timeout=patience / 2), feedback)
+            goal.add_done_callback(lambda future: future.result().get_result_async().add_done_callback(done))
 
         def done(future: Any) -> None:
             found.extend([future.result().result, time.monotonic()])
             answered.set()
 
-        goal.add_done_callback(lambda future: future.result().get_result_async().add_done_callback(done))
+        # By the thread that spins: else the answer may come before rclpy has noted whose it is.
+        self._executor.create_task(send)
         if not text:
             self._within(listened, deadline, "was not listened for")
             speak()
