@@ -24,7 +24,7 @@ from any2any_ros.tools import _arguments, _figures
 PLUGS = {"camera": "crop", "depth": "depth", "text": "text"}
 SHARES = (0.6, 0.25, 0.15)  # of every class's objects: to learn from, to stop and calibrate by, to test on
 LIKE = 20  # objects of which one is meant, when training looks how far it is
-CONFIG = EmmaConfig(steps=300, interval=50, batch=128, patience=4)
+CONFIG = EmmaConfig(steps=300, interval=100, batch=128, patience=4)
 
 
 def check() -> None:
