@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from any2any_ros import config, plugins
+from any2any_ros.hearing.endpoint import EndpointConfig
 from any2any_ros.methods.confidence import ConfidenceConfig
 from any2any_ros.methods.emma import EmmaConfig
 from any2any_ros.retrieval.calibration import CalibrationConfig
@@ -27,7 +28,13 @@ def tables() -> str:
     parts += ["## Encoder nodes\n", _table(config.EncoderNodeConfig)]
     for name in plugins.names("encoders"):
         parts += [f"### `settings.*` of encoder `{name}`\n", _table(plugins.find("encoders", name).Config)]
-    parts += ["## Both kinds\n", "`autostart` (true): configure and activate at once. `use_sim_time` (false).\n"]
+    parts += ["## Hearing\n", _table(EndpointConfig)]
+    for name in plugins.names("hearing"):
+        parts += [f"### Recogniser `{name}`\n", _table(plugins.find("hearing", name).Config)]
+    parts += [
+        "## Both kinds of node\n",
+        "`autostart` (true): configure and activate at once. `use_sim_time` (false).\n",
+    ]
     parts += ["## Commands\n"]
     for title, cls in (
         ("What counts as a place: `build-map`, `calibrate`, `evaluate`", config.PlaceConfig),
