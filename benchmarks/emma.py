@@ -5,7 +5,7 @@ five classes, ties count against (retrieval/grounding_evaluation.py); chance is 
 
     words    GoLD's written descriptions ask for a spoken one (its transcript) of the same object; objects are new
     voices   spoken digits ask for the same digit from another mouth; speakers are new
-    objects  --objects FILE: views of objects with text, speech, camera and depth (retrieval/objects.py), nine ablations
+    objects  --objects GOLD: described views of objects (`any2any simulate-tabletop GOLD`), nine ablations
     choice   --choose: which scale between the two losses is best on validation data, never on the test
 """
 
@@ -28,7 +28,8 @@ from tqdm import tqdm
 
 from any2any_ros import encoders, plugins
 from any2any_ros.config import Checked, setting
-from any2any_ros.data import splits
+from any2any_ros.data import gold, splits
+from any2any_ros.data.examples import observe
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods import emma
 from any2any_ros.methods.emma import EMMA, LOSSES, EmmaConfig
@@ -37,9 +38,13 @@ from any2any_ros.retrieval import grounding_evaluation as grounding
 from any2any_ros.retrieval.grounding_evaluation import Trials
 from any2any_ros.retrieval.objects import Objects
 from any2any_ros.samples import Sound
+from any2any_ros.tools._arguments import bar
+from any2any_ros.tools.train import PLUGS
 
 SHARES = (0.6, 0.2, 0.2)
 SCALES = (0.01, 0.1, 0.3, 1.0, 10.0)
+LOOKS, PATIENCE = 5, 40  # steps between looks at the validation data, looks without a better one
+SPOKEN = 2  # descriptions of a view that are taken: so many are spoken, too
 FROZEN = "frozen vectors"
 Row = dict[str, Any]
 
@@ -65,7 +70,7 @@ class Task:
 
 def fitted(loss: str, task: Task, seed: int, **settings: Any) -> tuple[EMMA, list[tuple[int, float]]]:
     """Return the best heads, and how their validation rose."""
-    config = EmmaConfig(loss=loss, seed=seed, **settings)
+    config = EmmaConfig(loss=loss, seed=seed, interval=LOOKS, patience=PATIENCE, **settings)
 
     def validation(heads: EMMA) -> float:
         return float(np.mean([row["mrr"] for row in task.judge(heads, task.held_out).values()]))
@@ -81,14 +86,14 @@ def compare(make: Callable[[int], Task], losses: Sequence[str], seeds: int, what
     """Return loss -> ablation -> figures, with their spread, and the steps to 95 % of the best."""
     found: dict[str, list[dict[str, Row]]] = {loss: [] for loss in losses}
     steps: dict[str, list[Row]] = {loss: [] for loss in losses}
-    with tqdm(total=seeds * len(losses), desc=what, disable=not sys.stderr.isatty()) as bar:
+    with tqdm(total=seeds * len(losses), desc=what, disable=not sys.stderr.isatty()) as shown:
         for seed in range(seeds):
             task = make(seed)
             for loss in losses:
                 heads, curve = fitted(loss, task, seed)
                 found[loss].append(task.judge(heads, task.test))
                 steps[loss].append({"to_95": grounding.steps_to(curve), "all": curve[-1][0]})
-                bar.update()
+                shown.update()
     return {
         loss: {"steps": grounding.spread(steps[loss])}
         | {name: grounding.spread([row[name] for row in rows]) for name in rows[0]}
@@ -235,6 +240,12 @@ def _steps(train: Objects, speaker: NDArray[np.str_], seed: int) -> int:
 # --- objects --------------------------------------------------------------------------------------------------
 
 
+def described(folder: Path) -> Objects:
+    """Return the views of a GoLD folder with what was written and spoken of them, encoded without weights."""
+    built = {m: encoders.build(plug) for m, plug in PLUGS.items()}
+    return observe(gold.read(folder).views, built, SPOKEN, bar).objects(built)
+
+
 def objects_task(objects: Objects, seed: int) -> Task:
     def judge(heads: EMMA, some: Objects) -> dict[str, Row]:
         return grounding.evaluate(heads.distance, some, grounding.trials_of(some, seed))
@@ -298,7 +309,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     defaults = BenchmarkConfig()
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="with gold/ and speech/ in it")
-    parser.add_argument("--objects", type=Path, metavar="FILE", help="views of objects, as Objects was saved")
+    parser.add_argument("--objects", type=Path, metavar="GOLD", help="folder of described objects")
     parser.add_argument("--choose", action="store_true", help="compare scales between the losses on validation data")
     parser.add_argument("--seeds", type=int, default=defaults.seeds)
     parser.add_argument("--pairs", type=int, default=defaults.pairs, help="words: descriptions of each object")
@@ -309,7 +320,7 @@ def main() -> None:
     try:
         config = BenchmarkConfig(given.seeds, given.pairs, given.encoder)
         if given.choose:
-            some = plugins.load(given.objects) if given.objects else gold_words(given.data / "gold", config)
+            some = described(given.objects) if given.objects else gold_words(given.data / "gold", config)
             make = objects_task if given.objects else words_task
             report["choice"] = choice(lambda seed: make(some, seed), config.seeds)
             show_choice(report["choice"])
@@ -321,7 +332,7 @@ def main() -> None:
                 report["voices"] = {name: row for found in courses for name, row in found.items()}
                 show(report["voices"])
             if given.objects:
-                report["objects"] = tabletop(plugins.load(given.objects), config.seeds)
+                report["objects"] = tabletop(described(given.objects), config.seeds)
                 show(report["objects"])
         if given.json:
             text = json.dumps(report, indent=1).encode()

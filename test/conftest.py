@@ -62,7 +62,8 @@ def make_objects():
             seen = np.tanh(what @ world.normal(size=(4, 9))) + noise * random.normal(size=(len(what), 9))
             columns[m] = seen.astype(np.float32)
         kinds, objects, ids = (np.array(column) for column in zip(*names, strict=True))
-        return Objects(columns, ids, kinds, objects, {"text": {"plug": "text", "settings": {"bins": 9}}})
+        records = {m: {"plug": m, "fingerprint": f"{m}-1", "dimension": 9, "settings": {}} for m in modalities}
+        return Objects(columns, ids, kinds, objects, records)
 
     return make
 

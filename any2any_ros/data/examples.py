@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from any2any_ros.data.gold import MODALITIES, PICTURES, View, sample
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Array, ObservationSet
 from any2any_ros.protocols import Encoder
+from any2any_ros.retrieval.objects import Objects
+from any2any_ros.retrieval.reference_map import EncoderRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +28,14 @@ class Examples:
     instances: NDArray[np.str_]
     views: NDArray[np.intp]
     refused: Mapping[str, int] = field(default_factory=dict)
+
+    def objects(self, encoders: Mapping[str, Encoder]) -> Objects:
+        """Return the same as what grounding is learnt from; encoders: what made the vectors."""
+        records = {m: EncoderRecord(e.plug, e.fingerprint, e.dimension, asdict(e.config)) for m, e in encoders.items()}
+        return Objects(
+            dict(self.observations.embeddings), np.array(self.observations.ids), self.labels, self.instances,
+            {m: asdict(record) for m, record in records.items()},
+        )  # fmt: skip
 
 
 def observe(

@@ -14,8 +14,8 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from any2any_ros import hearing
 from any2any_ros.config import GroundingNodeConfig
+from any2any_ros.encoders.speech import SpeechConfig, Utterances
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import parameters, runtime
 from any2any_ros.nodes.cameras import KINDS, Cameras
@@ -49,8 +49,8 @@ class GroundingNode(runtime.ManagedNode):
         self.grounder = Grounder.open(Path(self.config.model), memory=self._memory, proposals=self._proposals)
         if self.config.objects and (Path(self.config.objects) / "map.json").exists():
             self.grounder.recall(Path(self.config.objects))
-        transcriber = None if self.config.hearing == "none" else hearing.build(self.config.hearing)
-        self._listener = Listener(self, hearing.endpointer(), transcriber, self._heard)
+        transcriber = None if self.config.hearing == "none" else _transcriber(self.config.hearing)
+        self._listener = Listener(self, Utterances(SpeechConfig()), transcriber, self._heard)
         self._cameras = Cameras(self, self.config, self._look)
         self._outputs = ObjectOutputs(self, self.config.frame_id)
         self._action = RetrieveObject(self, self.config.frame_id, self.config.listen, self._answer, self._want)
@@ -124,6 +124,12 @@ class GroundingNode(runtime.ManagedNode):
                 sounds_refused=self._listener.refused, last_sound_error=self._listener.error, **values,
             )
         ]  # fmt: skip
+
+
+def _transcriber(plug: str) -> Any:
+    from any2any_ros import hearing
+
+    return hearing.build(plug)
 
 
 def main() -> int:

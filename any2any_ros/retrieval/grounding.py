@@ -26,8 +26,9 @@ from any2any_ros.methods.confidence import ConfidenceConfig
 from any2any_ros.methods.emma import EMMA
 from any2any_ros.observation import Array, ObservationSet
 from any2any_ros.protocols import Encoder
-from any2any_ros.retrieval import calibration
+from any2any_ros.retrieval import calibration, trust
 from any2any_ros.retrieval.calibration import Calibration, calibrate
+from any2any_ros.retrieval.objects import Objects
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 
 FORMAT = 1
@@ -36,7 +37,9 @@ TABLE = 8  # objects among which a calibration command finds the one it means
 SAME_OBJECT = 0.0  # m: two objects are two, however near they are
 FOLDS = 5
 ABSENT = 0.2  # share of the commands that mean something the robot has not seen
+MISSES = (0.1,)
 Names = NDArray[np.str_]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,34 +124,65 @@ def _last(heads: EMMA, modality: str) -> int:
 # --- calibration ------------------------------------------------------------------------------------------------
 
 
-def fitted(model: Model, views: ObservationSet, classes: Names, instances: Names, seed: int = 0) -> Calibration:
-    """Learn how far the model's answers can be trusted, from objects it was not trained on.
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Commands (Q) and the objects (R) among which each is asked: right and allowed (Q, R), folds (Q,) by object."""
 
-    views (N): encoded, with what was said of them; classes, instances (N,): what each shows. Every command is asked
-    among TABLE objects, its own among them and not; with all others of its class, or with whatever; both kinds of
-    pictures are there, or one of them is missing.
-    """
-    names = np.unique(instances)
-    if len(names) < TABLE:
+    reference: ReferenceMap
+    queries: ObservationSet
+    right: Flags
+    allowed: Flags
+    folds: NDArray[np.intp]
+
+    @classmethod
+    def laid(cls, model: Model, objects: Objects, seed: int) -> Tables:
+        """Ask every command among TABLE objects: with all others of its class, or with whatever; both kinds of
+        pictures are there, or one of them is missing."""
+        names = np.unique(objects.instances)
+        reference = _objects(model, objects.observations, objects.instances, names)
+        draw, kinds = np.random.default_rng(seed), len(reference) // len(names)
+        own = np.searchsorted(names, objects.instances)
+        column, kind = np.arange(len(reference)) % len(names), np.arange(len(reference)) // len(names)
+        class_of = np.array([objects.classes[objects.instances == n][0] for n in names])
+        on_table = np.array([_table(draw, class_of, o) for o in own])[:, column]
+        allowed = on_table & (draw.integers(kinds, size=len(own))[:, None] == kind)
+        folds = draw.permutation(len(names))[own] % FOLDS
+        queries = model.project(objects.observations, model.said)
+        return cls(reference, queries, (own[:, None] == column) & allowed, allowed, folds)
+
+
+def enough(objects: Objects) -> bool:
+    """Return whether these objects can lay a table."""
+    return len(np.unique(objects.instances)) >= TABLE
+
+
+def fitted(model: Model, objects: Objects, seed: int = 0) -> Calibration:
+    """Learn how far the model's answers can be trusted, from objects it was not trained on."""
+    if not enough(objects):
         raise Any2AnyError(
-            "Cannot calibrate the heads", f"{len(names)} objects are set aside for it, {TABLE} are needed",
-            "Give more objects of each class, or train without",
-        )  # fmt: skip
-    reference = _objects(model, views, instances, names)
-    queries = model.project(views, model.said)
-    draw = np.random.default_rng(seed)
-    kinds = len(reference) // len(names)
-    own = np.searchsorted(names, instances)
-    column, kind = np.arange(len(reference)) % len(names), np.arange(len(reference)) // len(names)
-    class_of = np.array([classes[instances == n][0] for n in names])
-    on_table = np.array([_table(draw, class_of, o) for o in own])[:, column]
-    allowed = on_table & (draw.integers(kinds, size=len(own))[:, None] == kind)
-    positive = (own[:, None] == column) & allowed
-    folds = draw.permutation(len(names))[own] % FOLDS
+            "Cannot calibrate the heads",
+            f"{len(np.unique(objects.instances))} objects are set aside for it, {TABLE} are needed",
+            "Give more objects of each class",
+        )
+    laid = Tables.laid(model, objects, seed)
     return calibrate(
-        reference, queries, positive, folds, SAME_OBJECT, promises=ConfidenceConfig(lost=ABSENT), allowed=allowed,
-        pairs=model.pairs,
+        laid.reference, laid.queries, laid.right, laid.folds, SAME_OBJECT, promises=ConfidenceConfig(lost=ABSENT),
+        allowed=laid.allowed, pairs=model.pairs,
     )  # fmt: skip
+
+
+def judged(model: Model, objects: Objects, seed: int = 0) -> list[dict[str, Any]]:
+    """Return figures of a calibrated model on other objects, by what was said, chance among them; "absent": how many
+    commands are accepted whose object is not on the table."""
+    laid = Tables.laid(model, objects, seed)
+    retriever = model.calibrated_or_not().retriever(laid.reference)
+    every = np.ones(len(laid.queries), dtype=bool)
+    there = trust.outcomes(retriever, laid.queries, laid.right, every, MISSES, laid.allowed)
+    absent = trust.outcomes(retriever, laid.queries, laid.right, every, (), laid.allowed & ~laid.right)
+    rows = trust.by_pattern(there, MISSES)
+    for row in rows:
+        row["absent"] = float(np.mean([o.accepted for o in absent if o.pattern == row["pattern"]]))
+    return rows
 
 
 def _objects(model: Model, views: ObservationSet, instances: Names, names: Names) -> ReferenceMap:
@@ -173,7 +207,7 @@ def _middle(vectors: Array) -> Array:
     return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), dtype=np.float32)
 
 
-def _table(draw: np.random.Generator, class_of: Names, own: int) -> NDArray[np.bool_]:
+def _table(draw: np.random.Generator, class_of: Names, own: int) -> Flags:
     """Return (objects,): which of them stand on a table with the one that is meant, every second time its like."""
     order = draw.permutation(len(class_of))
     alike = (class_of[order] == class_of[own]) & bool(draw.integers(2))

@@ -112,9 +112,16 @@ def evaluate(distance: Distance, objects: Objects, trials: Trials) -> dict[str, 
     return found
 
 
-def validation(objects: Objects, seed: int = 0) -> Callable[[EMMA], float]:
-    """Return what training asks: the MRR of heads on these objects, with all that they have."""
-    trials, ablations = trials_of(objects, seed), possible(objects.observations.modalities)
+def validation(
+    objects: Objects, seed: int = 0, label: str = "class", candidates: int = CANDIDATES
+) -> Callable[[EMMA], float]:
+    """Return what training asks: the MRR of heads on these objects, with all that they have.
+
+    label: "class", candidates are of other classes; "instance", of other objects, be it of the same class.
+    """
+    named = objects.classes if label == "class" else objects.instances
+    trials = draw(objects.ids, named, objects.ids, named, seed, min(candidates, len(np.unique(named))))
+    ablations = possible(objects.observations.modalities)
     if not ablations:
         why = f"they have {', '.join(objects.observations.modalities) or 'nothing'}"
         remedy = "Give something said (text, speech) and something seen (camera, depth)"

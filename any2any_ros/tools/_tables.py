@@ -51,6 +51,8 @@ def trust(rows: Sequence[Mapping[str, Any]]) -> str:
         "sensors alive": "pattern", "queries": "queries", "mean p": "mean_probability", "R@1": "recall@1",
         "ECE": "expected_calibration_error", "accepted": "accepted", "precision": "accepted_precision",
     }  # fmt: skip
+    if rows and "absent" in rows[0]:
+        columns["accepted if absent"] = "absent"
     for key in (k for k in (rows[0] if rows else {}) if k.startswith(("coverage@", "size@"))):
         columns[key.replace("coverage", "cover").replace("size", "set")] = key
     return table(rows, columns)

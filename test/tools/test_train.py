@@ -8,7 +8,8 @@ import pytest
 
 from any2any_ros import plugins
 from any2any_ros.methods import emma
-from any2any_ros.retrieval import grounding_evaluation as grounding
+from any2any_ros.retrieval import grounding
+from any2any_ros.retrieval import grounding_evaluation as evaluation
 from any2any_ros.retrieval.objects import Objects
 
 SETTINGS = ("--dims", 16, "--hidden", 24, "--steps", 150, "--interval", 25, "--learning-rate", 0.003)
@@ -31,7 +32,10 @@ def test_heads_their_story_and_a_picture_are_written(any2any, data, tmp_path):
     assert heads.modalities == ("camera", "depth", "speech", "text")
     story = json.loads((tmp_path / "heads" / "training.json").read_text())
     assert story["config"] | {"dims": 16, "steps": 150, "loss": "emma", "seed": 0} == story["config"]
-    assert story["encoders"] == {"text": {"plug": "text", "settings": {"bins": 9}}}
+    assert story["encoders"]["text"] == {"plug": "text", "fingerprint": "text-1", "dimension": 9, "settings": {}}
+    model = grounding.load(tmp_path / "heads")
+    assert model.pairs == tuple((said, seen) for said in ("speech", "text") for seen in ("camera", "depth"))
+    assert model.calibration is not None and {row["pattern"] for row in story["trust"]} >= {"text", "speech+text"}
     assert story["views"] == {"train": 90, "held out": 30, "test": 30}
     assert story["test"]["tr"]["mrr"] > 0.65 > story["chance"]["mrr"]
     assert story["curve"][0]["step"] == 25 and len(story["curve"]) <= 6
@@ -40,10 +44,12 @@ def test_heads_their_story_and_a_picture_are_written(any2any, data, tmp_path):
 
 
 def test_the_table_shows_every_ablation_and_chance(any2any, data, tmp_path):
-    lines = any2any("train", "emma", data, tmp_path / "heads", *SETTINGS).out.strip().split("\n")
+    whole = any2any("train", "emma", data, tmp_path / "heads", *SETTINGS).out
+    assert whole.startswith("sensors alive")  # first, how far answers can be trusted
+    lines = whole.split("\n\n")[1].strip().split("\n")
     assert lines[0].split() == ["said,", "seen", "commands", "MRR", "accuracy"]
     rows = {line.split()[0]: line.split()[1:] for line in lines[2:]}
-    assert tuple(rows) == (*grounding.ABLATIONS, "chance")
+    assert tuple(rows) == (*evaluation.ABLATIONS, "chance")
     assert rows["chance"] == ["-", "0.457", "0.200"]
     assert rows["tr"][0] == "30" and int(rows["sr"][0]) < 30  # no speech, no such command
 
@@ -57,10 +63,10 @@ def test_the_heads_that_are_kept_are_those_of_the_best_look(any2any, data, tmp_p
 
     part = splits.by_instance(objects.classes, objects.instances, SHARES, 3)
     assert not set(objects.instances[part == 0]) & set(objects.instances[part != 0])
-    kept = grounding.validation(objects.take(part == 1), 3)(heads)
+    kept = evaluation.validation(objects.take(part == 1), 3, "instance", 20)(heads)
     assert kept == pytest.approx(max(look["validation"] for look in story["curve"]))
     test = objects.take(part == 2)
-    assert grounding.evaluate(heads.distance, test, grounding.trials_of(test, 3)) == story["test"]
+    assert evaluation.evaluate(heads.distance, test, evaluation.trials_of(test, 3)) == story["test"]
 
 
 def test_the_same_seed_gives_the_same_files(any2any, data, tmp_path):
@@ -97,7 +103,7 @@ def test_control_c_before_anything_is_learnt_is_the_usual_130(any2any, data, tmp
 
 
 def test_bad_inputs_are_refused_in_one_line(refused, any2any, data, make_objects, tmp_path):
-    assert "Cannot read the fitted state" in refused("train", "emma", tmp_path / "absent", tmp_path / "heads")
+    assert "There is no folder" in refused("train", "emma", tmp_path / "absent", tmp_path / "heads")
     plugins.save(emma.fit(*_two_rows(), emma.EmmaConfig(dims=2, hidden=2, steps=1)), tmp_path / "other")
     assert "holds no objects" in refused("train", "emma", tmp_path / "other", tmp_path / "heads")
     assert "'loss'" in refused("train", "emma", data, tmp_path / "heads", "--loss", "hinge")
