@@ -13,14 +13,17 @@ PIP  := $(call pip,$(VENV))
 PACKAGED := setup.py package.xml $(shell find any2any_ros launch config rviz msg srv action scripts \
                                        -type f -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: help demo test lint torch colcon docs constraints clean
+.PHONY: help demo demo-objects test lint torch colcon docs constraints clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 demo: $(VENV)/.package ## drive through a simulated town: `any2any demo`
 	@$(BIN)/any2any demo $(ARGS)
+
+demo-objects: $(VENV)/.torch ## learn objects, look at a table, ask for things: `any2any demo objects`
+	@$(BIN)/any2any demo objects $(ARGS)
 
 test: $(VENV)/.package ## run the tests, e.g. make test ARGS="-k fusion"
 	@$(BIN)/python -m pytest $(ARGS)

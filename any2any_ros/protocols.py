@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.observation import Array, ObservationSet
+from any2any_ros.samples import Sound, Transcript
 
 Floats = NDArray[np.floating[Any]]
 
@@ -37,6 +38,27 @@ class Encoder(Protocol):
 
     def encode(self, sample: Any) -> Array:
         """Return (dimension,) float32, L2-normalised; raise Any2AnyError on a sample it cannot use."""
+
+
+@runtime_checkable
+class Endpointer(Protocol):
+    """Cuts a stream of sound into utterances. Knows no ROS."""
+
+    def hear(self, sample: Sound, stamp_ns: int) -> Sound | None:
+        """Append the chunk that ended at `stamp_ns`; return an utterance once it is over, None until then."""
+
+
+@runtime_checkable
+class Transcriber(Protocol):
+    """Turns one utterance into words. Knows no ROS."""
+
+    plug: ClassVar[str]  # its key, e.g. "sphinx"
+
+    config: Any  # its settings, a dataclass (config.py); the class itself is at `Config`
+    remark: str  # what its user should know about it, e.g. words it cannot listen for; "" for nothing
+
+    def transcribe(self, sound: Sound) -> Transcript:
+        """Return the words in a sound, "" where there are none; raise Any2AnyError on a sound it cannot use."""
 
 
 @runtime_checkable

@@ -38,6 +38,17 @@ class Sound:
     rate: int
 
 
+@dataclass(frozen=True)
+class Transcript:
+    """What was heard in a sound: the words, lower case, "" for none; how sure that is in [0, 1]; how many seconds
+    were listened to; what else there is to say about it, "" for nothing."""
+
+    text: str
+    confidence: float
+    seconds: float
+    remark: str = ""
+
+
 # sensor_msgs/PointField.datatype -> NumPy
 POINT_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from any2any_ros import config, plugins
+from any2any_ros.hearing.endpoint import EndpointConfig
 from any2any_ros.methods.confidence import ConfidenceConfig
 from any2any_ros.methods.emma import EmmaConfig
 from any2any_ros.retrieval.calibration import CalibrationConfig
@@ -32,6 +33,9 @@ def tables() -> str:
         parts += [f"### `settings.*` of encoder `{name}`\n", _table(plugins.find("encoders", name).Config)]
     parts += ["## Grounding node\n", _table(config.GroundingNodeConfig)]
     parts += ["### `memory.*`\n", _table(MemoryConfig), "### `proposals.*`\n", _table(ProposalConfig)]
+    parts += ["### Hearing\n", _table(EndpointConfig)]
+    for name in plugins.names("hearing"):
+        parts += [f"### Recogniser `{name}`\n", _table(plugins.find("hearing", name).Config)]
     parts += ["## All of them\n", "`autostart` (true): configure and activate at once. `use_sim_time` (false).\n"]
     parts += ["## Commands\n"]
     for title, cls in (

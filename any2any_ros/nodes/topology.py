@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from any2any_ros import plugins, samples, share
-from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval import grounding, reference_map
 from any2any_ros.retrieval.reference_map import EncoderRecord
 
 PROFILES = {"loopback": "fastdds_loopback.xml", "robot": "fastdds_robot.xml"}
@@ -51,6 +51,19 @@ def _encoder(modality: str, record: EncoderRecord | None, image_transport: str, 
     if image_transport == "compressed" and COMPRESSED in samples.types_of(cls.accepts):
         parameters |= {"message_type": COMPRESSED, "topic": f"{cls.topic}/compressed"}
     return Process("encoder_node", f"{modality}_encoder", parameters)
+
+
+def object_grounding(model: str, *, objects: str = "", hearing: str = "", use_sim_time: bool = False) -> list[Process]:
+    """Return the process that remembers objects and finds the one that is meant.
+
+    model: folder of `any2any train`. objects: folder in which they are kept from one start to the next; "" = nowhere.
+    hearing: what turns speech into words; "" = the node's own choice. Raises Any2AnyError on a model that cannot be
+    read.
+    """
+    grounding.load(Path(model))
+    given = {"model": model, "objects": objects, "hearing": hearing}
+    parameters = {"use_sim_time": use_sim_time, **{name: value for name, value in given.items() if value}}
+    return [Process("grounding_node", "grounding", parameters)]
 
 
 def environment(dds_profile: str = "robot") -> dict[str, str]:

@@ -16,6 +16,7 @@ from any2any_ros.tools import _figures
 from any2any_ros.tools._live import Answer
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
+STYLE = Path(__file__).with_name("page.css")
 SHOWN = 3  # matches beside each query
 
 
@@ -29,18 +30,24 @@ def write(
     calibration_poses: np.ndarray[Any, np.dtype[np.float64]],
 ) -> None:
     """Write the page. report: what report.json says. lap, mapped: the drives of the queries and of the map."""
-    from jinja2 import Environment, StrictUndefined
-
-    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(TEMPLATE.read_text("utf-8"))
     places = {name: i for i, name in enumerate(reference.places.ids)}
-    html = page.render(
+    fill(
+        TEMPLATE, path,
         report=report,
         route=_route(answers, lap, reference, calibration_poses, places),
         timeline=_timeline(report, answers, lap),
         reliability=_figures.reliability(report["trust"]["reliability"]),
         precision=_figures.precision_by_share(report["trust"]["precision_by_share"], report["trust"]["precision"]),
         stories=[_story(title, a, lap, mapped, places) for title, a in _telling(answers)],
-    )
+    )  # fmt: skip
+
+
+def fill(template: Path, path: Path, **values: Any) -> None:
+    """Write a page that stands alone, from a template and what it shows."""
+    from jinja2 import Environment, StrictUndefined
+
+    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template.read_text("utf-8"))
+    html = page.render(style=STYLE.read_text("utf-8"), **values)
     write_atomically(path, lambda stream: stream.write(html.encode()))
 
 
@@ -106,10 +113,11 @@ def _view(drive: Drive, i: int) -> dict[str, str]:
     """Return what a person sees of a frame: its picture as a data URL, and its caption."""
     picture = drive.sample("camera", i) if "camera" in drive.modalities else None
     caption = drive.sample("text", i) if "text" in drive.modalities else None
-    return {"picture": _data_url(picture), "caption": caption or ""}
+    return {"picture": data_url(picture), "caption": caption or ""}
 
 
-def _data_url(picture: Any) -> str:
+def data_url(picture: Any) -> str:
+    """Return a picture (H, W, 3) uint8, RGB, as the address of an image; "" for none."""
     if picture is None:
         return ""
     import cv2

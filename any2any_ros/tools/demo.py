@@ -2,11 +2,17 @@
 
     any2any demo
     any2any demo --out /tmp/story --seed 3
+    any2any demo objects
 
-A town is simulated; lap 1 becomes the map; a third of lap 2's streets calibrate it; the rest is replayed in real time
-to the real nodes while camera, LiDAR, sound and captions die and return, one, two and all at once. What came of it is
-printed, and kept in OUT/report.html (to look at) and OUT/report.json (the same figures). What a step made is used
-again by the next run; --fresh starts over.
+places: a town is simulated; lap 1 becomes the map; a third of lap 2's streets calibrate it; the rest is replayed in
+real time to the real nodes while camera, LiDAR, sound and captions die and return, one, two and all at once. What came
+of it is printed, and kept in OUT/report.html (to look at) and OUT/report.json (the same figures).
+
+objects: heads are trained on simulated objects; a table is laid with others; the real node looks at it and is asked for
+things, typed and spoken, while cameras die. What came of it is in OUT/objects/report.html. --seed lays another table.
+It takes PyTorch.
+
+What a step made is used again by the next run; --fresh starts over.
 """
 
 from __future__ import annotations
@@ -18,7 +24,7 @@ import random
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +34,16 @@ from any2any_ros.data import bags, kitti, splits
 from any2any_ros.data.kitti import KittiDrive
 from any2any_ros.data.sources import ON_ROADS, DriveSource
 from any2any_ros.encoders import build as build_encoder
+from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods.confidence import ConfidenceConfig
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import calibration, evaluation, metrics, reference_map, trust
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.tools import _arguments, _live, _ros, _tables, build_map, calibrate
+
+if TYPE_CHECKING:
+    from any2any_ros.data.town import TownConfig
 
 CALIBRATION_SHARE = 1 / 3  # of the town's blocks
 APART = 2 * ON_ROADS.hit_radius  # m between calibration and test places, at least
@@ -56,6 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from any2any_ros.data.town import TownConfig
 
     parser.add_argument(
+        "what", metavar="WHAT", nargs="?", choices=("places", "objects"), default="places",
+        help="places or objects (default %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
         "--out", type=Path, default=Path("out"), help="folder for all that is made (default %(default)s)"
     )
     parser.add_argument("--fresh", action="store_true", help="make everything anew")
@@ -65,9 +79,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from any2any_ros.data import town
 
-    _ros.prepare()
     config = _arguments.settings(arguments, town.TownConfig)
     out: Path = arguments.out
+    if arguments.what == "objects":
+        return _objects(config, out / "objects", arguments.fresh)
+    _ros.prepare()
     if arguments.fresh:
         for part in ("town", "map", "bag"):
             shutil.rmtree(out / part, ignore_errors=True)
@@ -84,6 +100,16 @@ def run(arguments: argparse.Namespace) -> int:
     report, answers = _report(laps, reference, live, out)
     _publish(report, answers, laps, reference, out)
     return 0
+
+
+def _objects(config: TownConfig, out: Path, fresh: bool) -> int:
+    from any2any_ros.tools import _objects_demo
+
+    if config != type(config)(seed=config.seed):
+        raise Any2AnyError(
+            "The objects stand in no town", "a setting of the town is given", "Leave out all but --out, --fresh, --seed"
+        )
+    return _objects_demo.run(out, config.seed, fresh)
 
 
 def _say(step: str) -> None:

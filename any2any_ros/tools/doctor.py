@@ -30,6 +30,7 @@ PACKAGES = (
     ("sklearn", "scikit-learn", "calibration", "pip install scikit-learn"),
     ("embreex", "embreex", "simulation", "pip install 'any2any_ros[sim]'"),
     ("onnxruntime", "onnxruntime", "sentence model", "pip install 'any2any_ros[text]'"),
+    ("pocketsphinx", "pocketsphinx", "spoken commands", "pip install 'any2any_ros[speech]'"),
     ("torch", "torch", "pretrained encoders, training", "pip install 'any2any_ros[pretrained]'"),
     ("transformers", "transformers", "pretrained encoders", "pip install 'any2any_ros[pretrained]'"),
     ("open3d", "open3d", "registration", "pip install 'any2any_ros[open3d]'"),

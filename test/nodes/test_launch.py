@@ -32,7 +32,14 @@ def ring(laps, tmp_path_factory):
 
 @pytest.mark.parametrize("name", ["place_recognition", "kitti_replay"])
 def test_launch_file(name, ring):
-    arguments = [f"map:={ring / 'map'}"] + ([f"bag:={ring / 'bag'}"] if name == "kitti_replay" else [])
+    launch(name, [f"map:={ring / 'map'}"] + ([f"bag:={ring / 'bag'}"] if name == "kitti_replay" else []))
+
+
+def test_object_grounding(untrained_model):
+    launch("object_grounding", [f"model:={untrained_model}"])
+
+
+def launch(name, arguments):
     command = [sys.executable, "-m", "launch_testing.launch_test", str(HERE / f"{name}.py"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -52,6 +52,29 @@ def test_a_map_that_is_none_is_told():
         topology.place_recognition("/nowhere")
 
 
+def test_the_grounding_node_gets_what_is_given_and_no_more(untrained_model):
+    (process,) = topology.object_grounding(str(untrained_model))
+    assert (process.executable, process.name) == ("grounding_node", "grounding")
+    assert process.parameters == {"use_sim_time": False, "model": str(untrained_model)}
+    (process,) = topology.object_grounding(str(untrained_model), objects="kept", hearing="none", use_sim_time=True)
+    assert process.parameters["objects"] == "kept" and process.parameters["hearing"] == "none"
+    assert process.parameters["use_sim_time"] is True
+
+
+def test_its_parameters_are_the_nodes_own(untrained_model):
+    from any2any_ros import config
+
+    (process,) = topology.object_grounding(str(untrained_model), objects="kept", hearing="none")
+    known = {f.name for f in config.fields(config.GroundingNodeConfig)}
+    assert set(process.parameters) - {"use_sim_time"} <= known
+
+
+@pytest.mark.parametrize("model", ["", "/nowhere"])
+def test_a_model_that_is_none_is_told(model):
+    with pytest.raises(Any2AnyError, match="any2any train"):
+        topology.object_grounding(model)
+
+
 def test_loopback_stays_on_this_machine():
     environment = topology.environment("loopback")
     profile = environment["FASTRTPS_DEFAULT_PROFILES_FILE"]

@@ -1,0 +1,145 @@
+"""Somebody beside the robot, who asks for objects and watches what it remembers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from numpy.typing import NDArray
+from rclpy.action import ActionClient
+from rclpy.executors import SingleThreadedExecutor
+from visualization_msgs.msg import Marker, MarkerArray
+
+from any2any_ros import action
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.nodes import messages
+from any2any_ros.observation import Ranking
+
+Action = action.RetrieveObject
+_CONSTANTS = {name: getattr(Action.Result, name) for name in dir(Action.Result) if name.isupper()}
+CODES = {value: name for name, value in _CONSTANTS.items() if isinstance(value, int)}
+Box = tuple[NDArray[np.float64], NDArray[np.float64]]  # low and high corner (3,) in the map, m
+
+
+@dataclass(frozen=True, eq=False)
+class Reply:
+    """What came of a command: the code's name, what to tell the user, the words understood, the ranking, the middle
+    (3,) of the first object where there is one, and the states it went through."""
+
+    code: str
+    text: str
+    heard: str
+    ranking: Ranking
+    middle: NDArray[np.float64] | None
+    states: tuple[str, ...]
+    arrived: float  # monotonic s
+
+
+class Companion:
+    """Asks and watches while entered, in a thread of its own; rclpy must have been started."""
+
+    def __init__(self, name: str = "companion") -> None:
+        self.node = rclpy.create_node(name)
+        self._client = ActionClient(self.node, Action, "retrieve_object")
+        self.node.create_subscription(MarkerArray, "object_markers", self._on_markers, 10)
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._spin, name=name)
+        self.boxes: dict[str, Box] = {}  # of what is remembered, by id
+        self.status = ""  # how the node says it is
+        self.look_seconds: list[float] = []  # that it took to look at a picture, sampled at 1 Hz
+
+    def __enter__(self) -> Companion:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+        self._executor.shutdown()
+        self._client.destroy()
+        self.node.destroy_node()
+
+    def is_heard(self) -> bool:
+        """Whether somebody takes commands."""
+        return bool(self._client.server_is_ready()) and self.node.count_publishers("object_markers") > 0
+
+    def ask(self, text: str, patience: float, speak: Callable[[], None] = lambda: None) -> Reply:
+        """Give a command; with text "" it is listened for, and `speak` is called as soon as it is.
+
+        Raises Any2AnyError where nothing comes of it within `patience` s, half of which are for listening.
+        """
+        states: list[str] = []
+        listened, answered = threading.Event(), threading.Event()
+
+        def feedback(message: Any) -> None:
+            states.append(message.feedback.state)
+            if message.feedback.state == "listening":
+                listened.set()
+
+        deadline = time.monotonic() + patience
+        found: list[Any] = []
+
+        def send() -> None:
+            goal = self._client.send_goal_async(Action.Goal(text=text, timeout=patience / 2), feedback)
+            goal.add_done_callback(lambda future: future.result().get_result_async().add_done_callback(done))
+
+        def done(future: Any) -> None:
+            found.extend([future.result().result, time.monotonic()])
+            answered.set()
+
+        # By the thread that spins: else the answer may come before rclpy has noted whose it is.
+        self._executor.create_task(send)
+        if not text:
+            self._within(listened, deadline, "was not listened for")
+            speak()
+        self._within(answered, deadline, "was not answered")
+        return _reply(found[0], tuple(states), found[1])
+
+    @staticmethod
+    def _within(event: threading.Event, deadline: float, what: str) -> None:
+        if not event.wait(max(0.0, deadline - time.monotonic())):
+            raise Any2AnyError(f"A command {what}", "the time is up", "Read the node's log")
+
+    def _spin(self) -> None:
+        while not self._done.is_set():
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def _on_markers(self, message: MarkerArray) -> None:
+        names = {m.id: m.text for m in message.markers if m.ns == "names"}
+        boxes = [m for m in message.markers if m.ns == "objects" and m.action == Marker.ADD]
+        self.boxes = {names[m.id]: _box(m) for m in boxes}
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            values = {v.key: v.value for v in status.values}
+            if "look_seconds" in values:
+                self.status = status.message
+                if int(values["looks"]):
+                    self.look_seconds.append(float(values["look_seconds"]))
+
+
+def _box(marker: Marker) -> Box:
+    p, size = marker.pose.position, marker.scale
+    middle, half = np.array([p.x, p.y, p.z]), np.array([size.x, size.y, size.z]) / 2
+    return middle - half, middle + half
+
+
+def _reply(result: Any, states: tuple[str, ...], arrived: float) -> Reply:
+    found = result.ranking.matches
+    p = result.goal_pose.pose.position
+    return Reply(
+        CODES[result.error_code], result.error_msg, result.heard, messages.ranking(result.ranking),
+        np.array([p.x, p.y, p.z]) if found else None, states, arrived,
+    )  # fmt: skip

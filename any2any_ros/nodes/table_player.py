@@ -1,0 +1,141 @@
+"""What a robot at a table would publish, played: an RGB-D camera that walks to and fro, and a microphone."""
+
+from __future__ import annotations
+
+import array
+import itertools
+import threading
+import time
+from collections.abc import Collection, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from numpy.typing import NDArray
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from any2any_ros import msg
+from any2any_ros.config import GroundingNodeConfig
+from any2any_ros.nodes import messages
+from any2any_ros.samples import NS
+
+if TYPE_CHECKING:
+    from any2any_ros.data.tabletop import Frame
+
+CHUNK = 0.1  # s of sound in a message
+ROOM = 0.002  # of full scale, the room's noise
+KINDS = ("camera", "depth")
+
+
+class Played:
+    """Calls `step` again and again in a thread of its own, from entering until leaving."""
+
+    def __init__(self, period: float) -> None:
+        """period: s from one step to the next."""
+        self._period, self._done = period, threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def step(self) -> None: ...
+
+    def __enter__(self) -> Any:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while not self._done.wait(max(0.0, due - time.monotonic())):
+            self.step()
+            due = max(due + self._period, time.monotonic() - self._period)
+
+
+class CameraPlayer(Played):
+    """Publishes frames to and fro; `alive` says which of camera and depth do."""
+
+    def __init__(self, node: Node, frames: Sequence[Frame], rate: float, alive: Collection[str] = KINDS) -> None:
+        """rate: Hz."""
+        super().__init__(1 / rate)
+        topics, self._node, self._frames, self.alive = GroundingNodeConfig(), node, frames, alive
+        there_and_back = [*range(len(frames)), *range(len(frames) - 2, 0, -1)]
+        self._order = itertools.cycle(there_and_back)
+        self.shown = 0  # frames so far
+        self._pictures = {
+            "camera": node.create_publisher(Image, topics.rgb_topic, 5),
+            "depth": node.create_publisher(Image, topics.depth_topic, 5),
+        }
+        self._info = node.create_publisher(CameraInfo, topics.info_topic, 5)
+        self._pose = node.create_publisher(PoseStamped, topics.pose_topic, 5)
+
+    @property
+    def is_seen(self) -> bool:
+        """Return whether somebody subscribed to everything."""
+        return all(p.get_subscription_count() for p in (*self._pictures.values(), self._info, self._pose))
+
+    def step(self) -> None:
+        frame = self._frames[next(self._order)]
+        header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id="camera_optical")
+        in_map = Header(stamp=header.stamp, frame_id="map")
+        self._pose.publish(PoseStamped(header=in_map, pose=messages.pose_message(frame.pose)))
+        height, width = frame.depth.shape
+        matrix = frame.intrinsics.ravel().tolist()
+        self._info.publish(CameraInfo(header=header, height=height, width=width, k=matrix))
+        if "camera" in self.alive:
+            self._pictures["camera"].publish(_image(frame.rgb, "rgb8", header))
+        if "depth" in self.alive:
+            millimetres = np.round(np.nan_to_num(frame.depth) * 1000).astype("<u2")
+            self._pictures["depth"].publish(_image(millimetres, "16UC1", header))
+        self.shown += 1
+
+
+def _image(pixels: NDArray[Any], encoding: str, header: Header) -> Image:
+    data = array.array("B", pixels.tobytes())
+    step = pixels.strides[0]
+    return Image(header=header, height=pixels.shape[0], width=pixels.shape[1], encoding=encoding, step=step, data=data)
+
+
+class Microphone(Played):
+    """Publishes the room without a pause, and what is said into it."""
+
+    def __init__(self, node: Node, rate: int) -> None:
+        """rate: Hz of the sound."""
+        super().__init__(CHUNK)
+        self._publisher = node.create_publisher(msg.AudioStamped, GroundingNodeConfig().speech_topic, 50)
+        self._rate, self._random = rate, np.random.default_rng(0)
+        self._waiting = np.empty(0, np.float32)
+        self._lock, self._said = threading.Lock(), threading.Event()
+        self._until = time.time_ns()
+
+    def say(self, samples: NDArray[np.float32]) -> float:
+        """Speak (S,) of full scale 1, and return the monotonic time (s) at which the last of it was published."""
+        with self._lock:
+            self._waiting = np.asarray(samples, dtype=np.float32)
+            self._said.clear()
+        while not self._said.wait(0.1):
+            pass  # Ctrl-C ends it, too
+        return time.monotonic()
+
+    def step(self) -> None:
+        count = round(CHUNK * self._rate)
+        chunk = self._random.normal(0, ROOM, count).astype(np.float32)
+        with self._lock:
+            now, self._waiting = self._waiting[:count], self._waiting[count:]
+            chunk[: len(now)] += now
+            last = len(now) > 0 and len(self._waiting) == 0
+        self._until += round(CHUNK * NS)
+        data = np.round(np.clip(chunk, -1, 1) * 32767).astype("<i2").tobytes()
+        header = Header(stamp=messages.time_message(self._until), frame_id="microphone")
+        self._publisher.publish(
+            msg.AudioStamped(
+                header=header, sample_rate=self._rate, channels=1, encoding="S16LE", data=array.array("B", data)
+            )
+        )
+        if last:
+            self._said.set()
