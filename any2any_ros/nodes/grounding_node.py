@@ -14,9 +14,11 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from any2any_ros import plugins
 from any2any_ros.config import GroundingNodeConfig
-from any2any_ros.encoders.speech import SpeechConfig, Utterances
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.hearing import endpoint
+from any2any_ros.hearing.endpoint import EndpointConfig
 from any2any_ros.nodes import parameters, runtime
 from any2any_ros.nodes.cameras import KINDS, Cameras
 from any2any_ros.nodes.inbox import Inbox
@@ -24,6 +26,7 @@ from any2any_ros.nodes.listener import Listener
 from any2any_ros.nodes.object_outputs import ObjectOutputs
 from any2any_ros.nodes.retrieve_object import RetrieveObject
 from any2any_ros.observation import Ranking
+from any2any_ros.protocols import Transcriber
 from any2any_ros.retrieval.grounder import Grounder, Look, Verdict
 from any2any_ros.retrieval.object_memory import MemoryConfig
 from any2any_ros.retrieval.proposals import ProposalConfig
@@ -49,13 +52,25 @@ class GroundingNode(runtime.ManagedNode):
         self.grounder = Grounder.open(Path(self.config.model), memory=self._memory, proposals=self._proposals)
         if self.config.objects and (Path(self.config.objects) / "map.json").exists():
             self.grounder.recall(Path(self.config.objects))
-        transcriber = None if self.config.hearing == "none" else _transcriber(self.config.hearing)
-        self._listener = Listener(self, Utterances(SpeechConfig()), transcriber, self._heard)
+        cut = endpoint.build(parameters.declare(self, EndpointConfig))
+        self._listener = Listener(self, cut, self._transcriber(), self._heard)
         self._cameras = Cameras(self, self.config, self._look)
         self._outputs = ObjectOutputs(self, self.config.frame_id)
         self._action = RetrieveObject(self, self.config.frame_id, self.config.listen, self._answer, self._want)
         known = len(self.grounder.memory)
         self.get_logger().info(f"hears {', '.join(self.grounder.model.said)}; {known} objects are remembered")
+
+    def _transcriber(self) -> Transcriber | None:
+        """Return what turns speech into words; None where nothing does: typed commands do without."""
+        if self.config.hearing == "none":
+            return None
+        try:
+            cls = plugins.find("hearing", self.config.hearing)
+            found: Transcriber = cls(parameters.declare(self, cls.Config, "settings"))
+            return found
+        except Any2AnyError as error:
+            self.get_logger().warning(f"spoken commands are not understood: {error}")
+            return None
 
     def activate(self) -> None:
         self._inbox = Inbox(1, self._see)
@@ -124,12 +139,6 @@ class GroundingNode(runtime.ManagedNode):
                 sounds_refused=self._listener.refused, last_sound_error=self._listener.error, **values,
             )
         ]  # fmt: skip
-
-
-def _transcriber(plug: str) -> Any:
-    from any2any_ros import hearing
-
-    return hearing.build(plug)
 
 
 def main() -> int:

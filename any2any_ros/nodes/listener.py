@@ -12,6 +12,7 @@ from rclpy.serialization import deserialize_message
 from any2any_ros import msg, samples
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes.inbox import Inbox
+from any2any_ros.protocols import Endpointer, Transcriber
 from any2any_ros.samples import Sound
 
 KEPT = 500  # chunks that wait while an utterance is transcribed
@@ -22,7 +23,7 @@ Heard = Callable[[Sound, str], None]  # an utterance and its words, "" where the
 class Listener:
     """Hears while it is open; a thread of its own listens, so that the executor always answers."""
 
-    def __init__(self, node: Node, endpointer: Any, transcriber: Any, heard: Heard) -> None:
+    def __init__(self, node: Node, endpointer: Endpointer, transcriber: Transcriber | None, heard: Heard) -> None:
         """heard: called from that thread. transcriber: None where words are not asked for."""
         self._node, self._endpointer, self._transcriber, self._heard = node, endpointer, transcriber, heard
         self._subscription: Any = None

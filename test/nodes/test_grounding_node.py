@@ -13,7 +13,8 @@ from sensor_msgs.msg import CameraInfo, Image
 from visualization_msgs.msg import Marker, MarkerArray
 
 from any2any_ros import action, encoders, msg
-from any2any_ros.data import tabletop
+from any2any_ros.data import gold, tabletop
+from any2any_ros.data.tabletop import voices
 from any2any_ros.methods.emma import EMMA
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.grounding_node import GroundingNode
@@ -57,7 +58,7 @@ class Robot:
 
     def __init__(self, bench, model, **parameters):
         self.bench = bench
-        self.node = bench.node(GroundingNode, model=str(model), hearing="none", **parameters)
+        self.node = bench.node(GroundingNode, **{"model": str(model), "hearing": "none"} | parameters)
         self.client = ActionClient(bench.peer, action.RetrieveObject, "retrieve_object")
         bench.until(self.client.server_is_ready)
         self.feedback = []
@@ -260,3 +261,69 @@ def test_a_node_without_a_model_says_why(bench, parameters, why, capfd):
     node = bench.node(GroundingNode, hearing="none", **parameters)
     assert not node.status()
     assert why in capfd.readouterr().err
+
+
+# --- spoken -----------------------------------------------------------------------------------------------------
+
+
+def speak(robot, samples, rate=16000, after=1.5):
+    """Say it to the robot in chunks of 0.1 s, in a quiet room, with a pause after it."""
+    draw, size = np.random.default_rng(0), rate // 10
+    whole = np.concatenate([np.zeros(rate // 2), samples, np.zeros(int(after * rate))])
+    whole = whole + 0.001 * draw.normal(size=len(whole))
+    publisher = robot.bench.publisher(msg.AudioStamped, "speech/audio")
+    for i in range(0, len(whole) - size + 1, size):
+        pcm = np.clip(32768 * whole[i : i + size], -32768, 32767).astype("<i2")
+        message = msg.AudioStamped(sample_rate=rate, channels=1, encoding="S16LE", data=array.array("B", pcm.tobytes()))
+        message.header.stamp = messages.time_message(NS + round((i + size) / rate * NS))
+        publisher.publish(message)
+        robot.bench.spin(0.005)
+
+
+def test_a_spoken_command_is_answered(bench, model, frames, tmp_path):
+    pytest.importorskip("pocketsphinx", reason="pocketsphinx is absent: pip install 'any2any_ros[speech]'")
+    if not voices.available():
+        pytest.skip("espeak-ng is absent: apt install espeak-ng")
+    voices.say("bring me the blue mug", 0, tmp_path / "said.wav", np.random.default_rng(0))
+    robot = Robot(bench, model, hearing="sphinx")
+    robot.see(frames[0])
+    robot.see(frames[1])
+    handle = robot.send(timeout=30.0)
+    sound = gold.sound(tmp_path / "said.wav")
+    speak(robot, sound.samples, sound.rate)
+    _, result = robot.ends(handle)
+    assert (result.error_code, result.heard) == (Result.NOT_CALIBRATED, "bring me the blue mug")
+    assert "heard" in robot.feedback
+
+
+@pytest.mark.parametrize("kind", ["silence", "noise", "hum"])
+def test_what_is_no_speech_is_no_command(robot, frames, kind):
+    robot.see(frames[0])
+    robot.see(frames[1])
+    time, draw = np.arange(16000) / 16000, np.random.default_rng(1)
+    sound = {"silence": 0 * time, "noise": 0.1 * draw.normal(size=16000), "hum": 0.3 * np.sin(2 * np.pi * 120 * time)}[
+        kind
+    ]
+    handle = robot.send(timeout=4.0)
+    speak(robot, sound)
+    _, result = robot.ends(handle)
+    assert result.error_code in (Result.NOTHING_HEARD, Result.NOT_UNDERSTOOD) and not result.heard
+
+
+def test_ten_minutes_of_talk_are_no_command_and_no_flood(robot, frames):
+    """Without a pause it is cut where the longest utterance ends; the node answers on."""
+    robot.see(frames[0])
+    robot.see(frames[1])
+    handle = robot.send(timeout=60.0)
+    draw, rate = np.random.default_rng(2), 8000
+    talk = draw.normal(size=600 * rate) * (0.1 + 0.1 * np.sin(np.arange(600 * rate) / 700))
+    publisher = robot.bench.publisher(msg.AudioStamped, "speech/audio")
+    for i in range(0, len(talk), 5 * rate):
+        pcm = np.clip(32768 * talk[i : i + 5 * rate], -32768, 32767).astype("<i2")
+        message = msg.AudioStamped(sample_rate=rate, channels=1, encoding="S16LE", data=array.array("B", pcm.tobytes()))
+        message.header.stamp = messages.time_message(NS + round((i / rate + 5) * NS))
+        publisher.publish(message)
+        robot.bench.spin(0.005)
+    _, result = robot.ends(handle)
+    assert result.error_code == Result.NOT_UNDERSTOOD
+    assert robot.ask("the mug")[1].error_code == Result.NOT_CALIBRATED
