@@ -272,7 +272,7 @@ def test_training_makes_a_model_that_is_used_again_and_no_other(tmp_path, monkey
     pytest.importorskip("torch", reason="heads are trained with PyTorch: make torch")
     small = replace(_objects_training.CONFIG, steps=4, interval=2, batch=16, dims=16, hidden=16)
     monkeypatch.setattr(_objects_training, "CONFIG", small)
-    table = TabletopConfig(classes=6, instances=8, views=1, descriptions=1, utterances=0)
+    table = TabletopConfig(classes=8, instances=5, views=1, descriptions=1, utterances=0)
     tabletop.write(tmp_path / "things", table, workers=1, progress=False)
     _objects_training.make(tmp_path / "things", tmp_path / "model")
     model = grounding.load(tmp_path / "model")
