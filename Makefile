@@ -33,7 +33,7 @@ lint: $(VENV)/.dependencies ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-torch: $(VENV)/.torch ## add PyTorch and the pretrained encoders to .venv (tests that need them skip otherwise)
+torch: $(VENV)/.torch ## add PyTorch and the pretrained encoders and speech to .venv (tests that need them skip otherwise)
 
 colcon: $(if $(AMENT_PREFIX_PATH),,.venv-colcon/.ready) ## build as on a robot, with colcon: the sourced ROS 2, or else PyPI's
 	@scripts/colcon.sh
@@ -73,7 +73,7 @@ $(VENV)/.package: $(VENV)/.dependencies $(PACKAGED)
 
 $(VENV)/.torch: $(VENV)/.package
 	@echo "$(VENV): installing PyTorch"
-	@$(PIP) '.[pretrained,text]'
+	@$(PIP) '.[pretrained,speech,text]'
 	@touch $@
 
 .venv-colcon/.ready: constraints.txt scripts/colcon-requirements.txt scripts/relocate_ros_wheels.py

@@ -24,6 +24,7 @@ from any2any_ros.tools import (
     _objects_report,
     _objects_training,
     _ros,
+    train,
 )
 
 LEARNT = TabletopConfig(instances=16, views=4, utterances=0)
@@ -64,7 +65,7 @@ def _learn(things: Path, model: Path) -> None:
     tabletop.write(things, LEARNT, overwrite=True)
     _say("2/5 heads are trained and calibrated on them")
     shutil.rmtree(model, ignore_errors=True)
-    _objects_training.train(things, model)
+    _objects_training.make(things, model)
 
 
 def _live(
@@ -92,12 +93,12 @@ def _report(
     played: Sequence[_objects_live.Played], scene: TableScene, model: Path, seed: int, silent: str
 ) -> dict[str, Any]:
     """Return all figures. speech: why there was none, or ""."""
-    training = json.loads((model / "training.json").read_text())
+    training = _objects_training.figures(model)
     return _objects_judge.report(played, scene.things) | {
         "seed": seed,
         "speech": silent,
         "classes": LEARNT.classes,
-        "alike": _objects_training.LIKE,
+        "alike": train.LIKE,
         "training": training,
         "ablations": {_words(name): row for name, row in training["test"].items()},
     }

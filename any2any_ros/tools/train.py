@@ -109,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
     }
     text = json.dumps(story, indent=1).encode() + b"\n"
     plugins.write_atomically(arguments.model / "training.json", lambda stream: stream.write(text))
-    picture = _figures.learning_curve(np.array(curve), grounding_evaluation.chance()["mrr"])
+    picture = _figures.learning_curve(np.array(curve), grounding_evaluation.chance(candidates)["mrr"])
     plugins.write_atomically(arguments.model / "curves.png", lambda stream: stream.write(picture))
     print(_tables.grounding(found, grounding_evaluation.chance()))
     return 0
