@@ -1,8 +1,9 @@
 """Where things stand in a depth picture, whatever they are: what rises above something level, and apart from others.
 
-The camera's pose says which way is up. Level layers with many points (a table, a shelf, the floor) are supports; what
-rises above one is seen from above on a grid, and everything that hangs together there is one thing. Nothing is known
-about classes, so nothing has to be trained; two things that touch are one.
+The camera's pose says which way is up. Level layers with many points (a table, the floor) are supports; what rises
+above one is seen from above on a grid, and everything that hangs together there, or from pixel to pixel in the picture,
+is one thing. Nothing is known about classes, so nothing has to be trained. Two things that touch are one, and what
+stands under a board or beside a wall is not told from it.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ from any2any_ros.observation import Array
 
 Float64 = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Rows = NDArray[np.intp]
 Box = tuple[int, int, int, int]  # left, top, right, bottom of a picture's pixels, right and bottom exclusive
 
 LAYER = 0.02  # m, thickness in which a support's points are first looked for
 FITS = 3  # rounds of fitting its plane
 BESIDE = 0.05  # m: a thing has its support so near, and no wall
-SHARED = 0.3  # of the smaller footprint: two things that overlap by as much are parts of one
+BROAD = 0.02  # m, standard deviation of a support's points along its shorter side: a slice of a wall is none
+SHARED = 0.5  # of the smaller one's pixels: two things that have as many in common are one
+SURE = (2, 98)  # percentiles: a pixel on an edge may lie anywhere between what is before and behind it
+GRAINS = 1.5  # neighbouring pixels so far apart show one thing: of the distance that they have on a level surface
 WORKING = 320  # px, about the width at which things are looked for
 
 
@@ -34,9 +39,9 @@ class ProposalConfig(Checked):
     clearance: float = setting(0.012, "above its support, at least", unit="m", minimum=0.001, maximum=1)
     smallest: float = setting(0.025, "its largest side", unit="m", minimum=0.001, maximum=10)
     largest: float = setting(0.45, "its largest side", unit="m", minimum=0.01, maximum=10)
-    apart: float = setting(0.01, "gap between two things", unit="m", minimum=0.002, maximum=1)
+    apart: float = setting(0.01, "gap between two things", unit="m", minimum=0.005, maximum=1)
     points: int = setting(25, "pixels of a picture some 320 wide that show it, at least", minimum=1)
-    reach: float = setting(3.0, "distance that is looked at", unit="m", minimum=0.1, maximum=100)
+    reach: float = setting(3.0, "distance that is looked at", unit="m", minimum=0.1, maximum=10)
     support: float = setting(0.08, "share of the points that a support has", minimum=0.001, maximum=1)
     margin: float = setting(0.18, "of support around it in its picture, of its size", minimum=0, maximum=2)
 
@@ -70,12 +75,54 @@ def propose(
 ) -> list[Proposal]:
     """Return the things in a depth picture, nearest first; arguments as those of `points`."""
     step = max(1, depth.shape[1] // WORKING)
-    where = points(depth, intrinsics, pose)[::step, ::step]
+    cloud = _cloud(depth[::step, ::step], intrinsics / [[step], [step], [1]], pose, config)
+    supports = _supports(cloud.where, config)
+    found = _whole(thing for plane in supports for thing in _standing(cloud, plane, config))
+    boxed = [replace(p, box=framed(scaled(p.box, step), depth.shape, config)) for p in found]
+    return sorted(boxed, key=lambda p: float(np.linalg.norm(p.centre - pose[:3, 3])))
+
+
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """N measured pixels: where (N, 3) in the map, ground (N, 2) the same as seen from above by axes of the camera's,
+    both in metres; pixel (N, 2) row and column; close (2, P): which of them are next to each other in a row or column,
+    and so near that they show one thing."""
+
+    where: Float64
+    ground: Float64
+    pixel: Rows
+    close: Rows
+
+
+def _cloud(depth: Array, intrinsics: Float64, pose: Float64, config: ProposalConfig) -> Cloud:
     with np.errstate(invalid="ignore"):
-        seen = ((depth > 0) & (depth < config.reach))[::step, ::step]
-    found = [p for plane in _supports(where[seen], config) for p in _whole(_standing(where, seen, plane, config))]
-    whole = [replace(p, box=framed(scaled(p.box, step), depth.shape, config)) for p in found]
-    return sorted(whole, key=lambda p: float(np.linalg.norm(p.centre - pose[:3, 3])))
+        seen = (depth > 0) & (depth < config.reach)
+    where = points(np.where(seen, depth, np.nan), intrinsics, pose)[seen]
+    pixel, number = np.argwhere(seen), np.full(depth.shape, -1)
+    number[seen] = np.arange(len(where))
+    # The next in its row, and in its column, across what holes there are.
+    lines = [number[seen], number.T[seen.T]]
+    pairs = np.hstack(
+        [np.stack([line[:-1], line[1:]])[:, np.diff(pixel[line, i]) == 0] for i, line in enumerate(lines)]
+    )
+    away = where - pose[:3, 3]
+    grain = _squared(away) / (intrinsics[0, 0] * np.maximum(-away[:, 2], 1e-3))  # of pixels on something level
+    near = np.clip(GRAINS * grain, 2 * config.apart, 4 * config.apart)[pairs[0]]
+    close = pairs[:, _squared(where[pairs[0]] - where[pairs[1]]) < near**2]
+    return Cloud(where, where[:, :2] @ _heading(pose), pixel, close)
+
+
+def _squared(x: Float64) -> Float64:
+    return np.asarray(np.einsum("nk,nk->n", x, x))
+
+
+def _heading(pose: Float64) -> Float64:
+    """Return level axes (2, 2) as columns, the first along the camera's most level one: what is found must not depend
+    on how the map happens to lie."""
+    axes = pose[:2, :3]
+    length = np.linalg.norm(axes, axis=0)
+    x, y = axes[:, length.argmax()] / length.max()
+    return np.array([[x, -y], [y, x]])
 
 
 def _supports(points: Float64, config: ProposalConfig) -> Iterator[Float64]:
@@ -88,88 +135,91 @@ def _supports(points: Float64, config: ProposalConfig) -> Iterator[Float64]:
         best = int(together.argmax())
         if together[best] < config.support * len(points):
             return
-        inside = left & (np.abs(points[:, 2] - edges[best + 1]) <= LAYER / 2)
+        inside = left & (points[:, 2] >= edges[best]) & (points[:, 2] < edges[best + 2])  # as the histogram counts
         plane = _plane(points, inside)
-        on_it = left & (np.abs(_above(points, plane)) < LAYER)
-        yield plane
-        left &= ~(on_it | inside)
+        spread = np.cov(points[inside, :2], rowvar=False) if together[best] > 2 else np.zeros((2, 2))
+        if np.linalg.eigvalsh(spread)[0] > BROAD**2:
+            yield plane
+        left &= ~(inside | (np.abs(_above(points, plane)) < LAYER))
 
 
 def _plane(points: Float64, inside: Flags) -> Float64:
+    """Return the plane (3,) of the points (N, 3) inside (N,) by least squares, and of those that then lie on it."""
     plane = np.zeros(3)
     for _ in range(FITS):
-        x = np.column_stack([points[inside, :2], np.ones(inside.sum())])
-        plane = np.linalg.lstsq(x, points[inside, 2], rcond=None)[0]
+        middle = points[inside].mean(axis=0)
+        level, height = np.split(points[inside] - middle, [2], axis=1)
+        # Points in a row do not tell how it slopes across: the least slope is taken.
+        slope = np.linalg.lstsq(level.T @ level, level.T @ height, rcond=1e-6)[0][:, 0]
+        plane = np.append(slope, middle[2] - middle[:2] @ slope)
         inside = np.abs(_above(points, plane)) <= LAYER / 2
         if inside.sum() < 3:
             break
-    return np.asarray(plane)
+    return plane
 
 
 def _above(points: Float64, plane: Float64) -> Float64:
     return np.asarray(points[..., 2] - points[..., :2] @ plane[:2] - plane[2])
 
 
-def _standing(where: Float64, seen: Flags, plane: Float64, config: ProposalConfig) -> Iterator[Proposal]:
-    """Yield what stands on one support."""
+def _standing(cloud: Cloud, plane: Float64, config: ProposalConfig) -> Iterator[tuple[Rows, Proposal]]:
+    """Yield what stands on one support, each with the rows of its points."""
     from scipy import ndimage
 
-    above = _above(where, plane)
-    with np.errstate(invalid="ignore"):
-        on_it = seen & (np.abs(above) <= LAYER / 2)
-        risen = seen & (above > config.clearance) & (above < config.largest)
-        higher = seen & (above >= config.largest)
-    origin = where[seen][:, :2].min(axis=0)
-    cells = np.zeros((*where.shape[:2], 2), dtype=np.intp)
-    cells[seen] = (where[seen][:, :2] - origin) / config.apart
-    shape = tuple(cells[seen].max(axis=0) + 1)
-    ground, things, walls = (np.zeros(shape, dtype=bool) for _ in range(3))
-    for grid, those in ((ground, on_it), (things, risen), (walls, higher)):
-        grid[tuple(cells[those].T)] = True
-    labels, count = ndimage.label(things, structure=np.ones((3, 3)))
-    near = ndimage.binary_dilation(ground, iterations=max(1, round(BESIDE / config.apart)))
-    walls = ndimage.binary_dilation(walls, iterations=max(1, round(BESIDE / config.apart)))  # a table's legs, too
-    label = np.where(risen, labels[cells[..., 0], cells[..., 1]], 0)
-    for i, window in enumerate(ndimage.find_objects(label, count), start=1):
-        if window is not None and near[labels == i].any() and not walls[labels == i].any():
-            mine = label[window] == i
-            found = _thing(where[window][mine], mine, window, plane, config)
-            if found is not None:
-                yield found
+    above = _above(cloud.where, plane)
+    cells = tuple(((x - x.min()) / config.apart).astype(np.intp) for x in cloud.ground.T)
+    shape = tuple(x.max() + 1 for x in cells)
+    reach = max(1, round(BESIDE / config.apart))
+
+    def grid(those: Flags) -> Flags:
+        cover = np.zeros(shape, dtype=bool)
+        cover[tuple(x[those] for x in cells)] = True
+        return cover
+
+    risen = (above > config.clearance) & (above < config.largest)
+    pieces, count = ndimage.label(grid(risen), structure=np.ones((3, 3)))
+    close = cloud.close[:, risen[cloud.close[0]] & risen[cloud.close[1]]]
+    labels = _linked(count, pieces[cells][close])[pieces]
+    supported = labels[ndimage.binary_dilation(grid(np.abs(above) <= LAYER / 2), iterations=reach)]
+    walled = labels[ndimage.binary_dilation(grid(above >= config.largest), iterations=reach)]  # a table's legs, too
+    label = np.where(risen, labels[cells], 0)
+    order = np.argsort(label, kind="stable")
+    for i in np.setdiff1d(supported, [0, *np.unique(walled)]):
+        first, end = np.searchsorted(label, [i, i + 1], sorter=order)
+        rows = order[first:end]
+        found = _thing(cloud, rows, plane, config)
+        if found is not None:
+            yield rows, found
 
 
-def _whole(parts: Iterable[Proposal]) -> list[Proposal]:
-    """Join what overlaps as seen from above: where the depth has holes, a thing falls into pieces."""
-    joined: list[Proposal] = []
-    for part in sorted(parts, key=lambda p: -float(np.prod(p.high[:2] - p.low[:2]))):
-        for i, other in enumerate(joined):
-            both = np.minimum(part.high, other.high)[:2] - np.maximum(part.low, other.low)[:2]
-            if (both > 0).all() and both.prod() >= SHARED * (part.high - part.low)[:2].prod():
-                joined[i] = _joined(part, other)
-                break
-        else:
-            joined.append(part)
-    return joined
+def _linked(count: int, pairs: Rows) -> Rows:
+    """Return new labels (count + 1,) of the pieces 1 to count, the same for two that a pair (2, P) links; 0 stays 0."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_array((np.ones(pairs.shape[1], dtype=bool), tuple(pairs)), shape=(count + 1, count + 1))
+    return np.asarray(connected_components(links, directed=False)[1])
 
 
-def _joined(a: Proposal, b: Proposal) -> Proposal:
-    box = (min(a.box[0], b.box[0]), min(a.box[1], b.box[1]), max(a.box[2], b.box[2]), max(a.box[3], b.box[3]))
-    return Proposal(box, np.minimum(a.low, b.low), np.maximum(a.high, b.high))
-
-
-def _thing(
-    mine: Float64, mask: Flags, window: tuple[slice, slice], plane: Float64, config: ProposalConfig
-) -> Proposal | None:
-    """Return the thing of these points (N, 3), down to its support; None where it is none."""
-    # A pixel on an edge may lie anywhere between what is before and behind it.
-    low, high = np.percentile(mine, 2, axis=0), np.percentile(mine, 98, axis=0)
+def _thing(cloud: Cloud, rows: Rows, plane: Float64, config: ProposalConfig) -> Proposal | None:
+    """Return the thing of these points, down to its support; None where it is none."""
+    low, high = np.percentile(cloud.where[rows], SURE, axis=0)
     low[2] = (low[:2] + high[:2]) / 2 @ plane[:2] + plane[2]
-    size = float((high - low).max())
-    if len(mine) < config.points or not config.smallest <= size <= config.largest:
+    size = max(high[2] - low[2], *np.ptp(np.percentile(cloud.ground[rows], SURE, axis=0), axis=0))
+    if len(rows) < config.points or not config.smallest <= size <= config.largest:
         return None
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    top, left = window[0].start + rows[0], window[1].start + columns[0]
-    return Proposal((int(left), int(top), int(left + np.ptp(columns) + 1), int(top + np.ptp(rows) + 1)), low, high)
+    (top, left), (bottom, right) = cloud.pixel[rows].min(axis=0), cloud.pixel[rows].max(axis=0) + 1
+    return Proposal((int(left), int(top), int(right), int(bottom)), low, high)
+
+
+def _whole(parts: Iterable[tuple[Rows, Proposal]]) -> Iterator[Proposal]:
+    """Yield the things that are no part of a larger one: the top of a book is a support, too."""
+    taken: set[int] = set()
+    for rows, thing in sorted(parts, key=lambda part: -len(part[0])):
+        mine = set(rows.tolist())
+        if len(mine & taken) < SHARED * len(mine):
+            yield thing
+        taken |= mine
 
 
 def scaled(box: Box, times: float) -> Box:
