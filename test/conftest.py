@@ -2,6 +2,7 @@
 
 import os
 import wave
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -119,3 +120,25 @@ def _camera_pose(angle):
     radius = PLACES * SPACING / (2 * np.pi)
     forward, right = np.array([-np.sin(angle), 0, np.cos(angle)]), np.array([np.cos(angle), 0, np.sin(angle)])
     return np.column_stack([right, [0, 1, 0], forward, radius * right])
+
+
+@pytest.fixture(scope="session")
+def untrained_model(tmp_path_factory):
+    """A model's folder whose heads have learnt nothing: crop, depth and text, not calibrated."""
+    from any2any_ros import encoders
+    from any2any_ros.methods.emma import EMMA
+    from any2any_ros.retrieval import grounding
+    from any2any_ros.retrieval.reference_map import EncoderRecord
+
+    draw, folder = np.random.default_rng(0), tmp_path_factory.mktemp("model")
+    made = {m: encoders.build(plug) for m, plug in {"camera": "crop", "depth": "depth", "text": "text"}.items()}
+    widths = {m: (e.dimension, 8, 8, 8) for m, e in made.items()}
+    heads = EMMA(
+        {m: np.zeros(w[0], np.float32) for m, w in widths.items()},
+        {m: np.ones(w[0], np.float32) for m, w in widths.items()},
+        {f"{m}/{i}": draw.normal(size=w[i : i + 2]).astype(np.float32) for m, w in widths.items() for i in range(3)},
+        {f"{m}/{i}": draw.normal(size=w[i + 1]).astype(np.float32) for m, w in widths.items() for i in range(3)},
+    )
+    records = {m: EncoderRecord(e.plug, e.fingerprint, e.dimension, asdict(e.config)) for m, e in made.items()}
+    grounding.save(grounding.Model(heads, records), folder)
+    return folder

@@ -35,7 +35,7 @@ def usable(model: Path) -> bool:
         return False
     same = [encoders.build(r.plug, r.settings).fingerprint == r.fingerprint for r in found.records.values()]
     asked = story["config"] == dataclasses.asdict(CONFIG) and (model / "curves.png").exists()
-    return all(same) and asked and _is_done(story) and found.calibration is not None
+    return all(same) and asked and _is_done(story)
 
 
 def figures(model: Path) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -145,27 +144,6 @@ def places(count: int = 20, spacing: float = 10.0, dimension: int = 8) -> Observ
         vectors = draw.normal(size=(count, dimension)).astype(np.float32)
         columns[modality] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return ObservationSet(columns, poses, tuple(f"place/{i:02d}" for i in range(count)))
-
-
-@pytest.fixture(scope="session")
-def untrained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model's folder whose heads have learnt nothing: crop, depth and text, not calibrated."""
-    from any2any_ros import encoders
-    from any2any_ros.methods.emma import EMMA
-    from any2any_ros.retrieval import grounding
-
-    draw, folder = np.random.default_rng(0), tmp_path_factory.mktemp("model")
-    made = {m: encoders.build(plug) for m, plug in {"camera": "crop", "depth": "depth", "text": "text"}.items()}
-    widths = {m: (e.dimension, 8, 8, 8) for m, e in made.items()}
-    heads = EMMA(
-        {m: np.zeros(w[0], np.float32) for m, w in widths.items()},
-        {m: np.ones(w[0], np.float32) for m, w in widths.items()},
-        {f"{m}/{i}": draw.normal(size=w[i : i + 2]).astype(np.float32) for m, w in widths.items() for i in range(3)},
-        {f"{m}/{i}": draw.normal(size=w[i + 1]).astype(np.float32) for m, w in widths.items() for i in range(3)},
-    )
-    records = {m: EncoderRecord(e.plug, e.fingerprint, e.dimension, asdict(e.config)) for m, e in made.items()}
-    grounding.save(grounding.Model(heads, records), folder)
-    return folder
 
 
 @pytest.fixture

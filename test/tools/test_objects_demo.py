@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import json
 import re
+import shutil
 import types
 from dataclasses import asdict, replace
 
@@ -12,14 +13,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from any2any_ros.data import tabletop
 from any2any_ros.data.tabletop import CameraConfig, SceneConfig, TabletopConfig, scene
 from any2any_ros.data.tabletop.catalogue import bodies
 from any2any_ros.observation import Match, Ranking
-from any2any_ros.retrieval import grounding
-from any2any_ros.tools import _objects_demo, _objects_judge, _objects_plan, _objects_report, _objects_training, demo
+from any2any_ros.tools import (
+    _arguments,
+    _objects_demo,
+    _objects_judge,
+    _objects_plan,
+    _objects_report,
+    _objects_training,
+    demo,
+)
 from any2any_ros.tools._objects_live import Played, Said
 from any2any_ros.tools._objects_plan import Act, Command
+from any2any_ros.tools._objects_training import CONFIG
 
 LAID = TabletopConfig(seed=100)
 TABLE = scene(0, LAID, SceneConfig(frames=3, sweep=20), CameraConfig(width=160, height=120, focal=131))
@@ -61,7 +69,7 @@ def test_what_is_spoken_can_be_heard():
     words = {
         w for text in (grammar.OPENINGS, grammar.ADJECTIVES, grammar.OBJECTS) for w in re.findall(r"[a-z']+", text)
     }
-    said = {w for seed in range(30) for c in planned(seed)[1] if c.spoken for w in c.text.split()}
+    said = {w for seed in range(12) for c in planned(seed)[1] if c.spoken for w in c.text.split()}
     assert said <= words | set(grammar.ARTICLES)
 
 
@@ -261,36 +269,52 @@ def test_without_a_voice_or_ears_it_says_so(monkeypatch):
     assert "PocketSphinx" in _objects_demo._why_silent()
 
 
-def test_a_model_that_is_not_whole_is_not_used(tmp_path):
+def test_a_model_is_used_again_where_this_demo_made_it_to_the_end(tmp_path, untrained_model):
     assert not _objects_training.usable(tmp_path / "none")
-    (tmp_path / "training.json").write_text(json.dumps({"config": asdict(_objects_training.CONFIG)}))
+    shutil.copytree(untrained_model, tmp_path, dirs_exist_ok=True)
+    assert not _objects_training.usable(tmp_path)
+    (tmp_path / "curves.png").write_bytes(b"PNG")
+    story = {"config": asdict(CONFIG), "curve": [{"step": CONFIG.steps, "loss": 1.0, "validation": 0.5}]}
+    (tmp_path / "training.json").write_text(json.dumps(story))
+    assert _objects_training.usable(tmp_path)
+    for other in ({"config": asdict(replace(CONFIG, seed=1))}, {"curve": [story["curve"][0] | {"step": 1}]}):
+        (tmp_path / "training.json").write_text(json.dumps(story | other))
+        assert not _objects_training.usable(tmp_path)
+
+
+def test_a_model_of_other_encoders_is_not_used(tmp_path, untrained_model):
+    shutil.copytree(untrained_model, tmp_path, dirs_exist_ok=True)
+    story = {"config": asdict(CONFIG), "curve": [{"step": CONFIG.steps, "loss": 1.0, "validation": 0.5}]}
+    (tmp_path / "training.json").write_text(json.dumps(story))
+    (tmp_path / "curves.png").write_bytes(b"PNG")
+    header = json.loads((tmp_path / "model.json").read_text())
+    header["encoders"]["text"]["fingerprint"] = "text-0-old"
+    (tmp_path / "model.json").write_text(json.dumps(header))
     assert not _objects_training.usable(tmp_path)
 
 
-def test_training_makes_a_model_that_is_used_again_and_no_other(tmp_path, monkeypatch):
-    """A small one: what the heads can do is not asked."""
-    pytest.importorskip("torch", reason="heads are trained with PyTorch: make torch")
-    small = replace(_objects_training.CONFIG, steps=4, interval=2, batch=16, dims=16, hidden=16)
-    monkeypatch.setattr(_objects_training, "CONFIG", small)
-    table = TabletopConfig(classes=8, instances=5, views=1, descriptions=1, utterances=0)
-    tabletop.write(tmp_path / "things", table, workers=1, progress=False)
-    _objects_training.make(tmp_path / "things", tmp_path / "model")
-    model = grounding.load(tmp_path / "model")
-    assert model.said == ("text",) and model.seen == ("camera", "depth") and model.calibration is not None
-    story = _objects_training.figures(tmp_path / "model")
-    assert [c["step"] for c in story["curve"]] == [2, 4] and story["config"] == asdict(small)
-    assert _objects_training.usable(tmp_path / "model")
-    monkeypatch.setattr(_objects_training, "CONFIG", replace(small, steps=5))
-    assert not _objects_training.usable(tmp_path / "model")
+def test_it_trains_by_the_verb_with_its_own_settings(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(_objects_training.train, "run", asked.append)
+    (tmp_path / "training.json").write_text(json.dumps({"curve": [{"step": CONFIG.steps, "validation": 0.5}]}))
+    _objects_training.make(tmp_path / "things", tmp_path)
+    (given,) = asked
+    assert (given.method, given.objects, given.model, given.label) == (
+        "emma",
+        tmp_path / "things",
+        tmp_path,
+        "instance",
+    )
+    assert _arguments.settings(given, type(CONFIG)) == CONFIG
 
 
 def test_training_that_was_interrupted_ends_the_demo(tmp_path, monkeypatch):
     curve = [{"step": 100, "loss": 1.0, "validation": 0.5}]
-    story = {"config": asdict(_objects_training.CONFIG), "curve": curve}
+    story = {"config": asdict(CONFIG), "curve": curve}
     (tmp_path / "training.json").write_text(json.dumps(story))
     monkeypatch.setattr(_objects_training.train, "run", lambda arguments: 0)
     with pytest.raises(KeyboardInterrupt):
         _objects_training.make(tmp_path / "things", tmp_path)
-    later = [{"step": 200 + i, "loss": 1.0, "validation": 0.4} for i in range(_objects_training.CONFIG.patience)]
+    later = [{"step": 200 + i, "loss": 1.0, "validation": 0.4} for i in range(CONFIG.patience)]
     (tmp_path / "training.json").write_text(json.dumps(story | {"curve": curve + later}))
     _objects_training.make(tmp_path / "things", tmp_path)  # no better look for long enough: it ended by itself
