@@ -204,6 +204,7 @@ class Ranking:
     place_set: ids among which the true place is with the stated coverage. `reference_modalities` names the
     columns of every match's `pair_probability`. stamps_ns: when each modality used was sensed. differences: by
     modality, its embedding minus that of the reference it finds most alike (D,), where the map has the same sensor.
+    presence: P(what was seen or said is in the map at all); NaN before calibration.
     """
 
     matches: tuple[Match, ...]
@@ -216,6 +217,7 @@ class Ranking:
     reference_modalities: tuple[str, ...] = ()
     stamps_ns: tuple[int, ...] = ()
     differences: Mapping[str, Array] = field(default_factory=dict)
+    presence: float = float("nan")
 
     @property
     def probability(self) -> float:

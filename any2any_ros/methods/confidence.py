@@ -135,6 +135,11 @@ class Confidence:
         features, weights = candidates.features(self.temperature), self.weights[self._known(modalities)]
         return _weigh(features, weights, self.lost if lost is None else lost)
 
+    def presence(self, candidates: Candidates, modalities: Sequence[str]) -> float:
+        """Return P(what is asked for is among the references at all), by what the first match is by itself."""
+        features, weights = candidates.features(self.temperature)[:1], self.weights[self._known(modalities)]
+        return float(expit(_parts(features, weights)[1][0] - logit(max(self.lost, TINY))))
+
     def _known(self, modalities: Sequence[str]) -> str:
         return next(key for key in _keys(pattern_name(modalities)) if key in self.weights)
 
@@ -195,11 +200,17 @@ def _level(evidence: Float64, bounds: Float64) -> NDArray[np.intp]:
 
 def _weigh(features: Float64, weights: Float64, lost: float) -> Float64:
     """Return the evidence (K,) of features (K, 2, F), or of the first of them where the weights are shared."""
+    right, mapped = _parts(features, weights)
+    log_both = log_expit(right) + log_expit(mapped - logit(max(lost, TINY)))
+    return np.asarray(log_both - np.log(-np.expm1(np.minimum(log_both, -TINY))))
+
+
+def _parts(features: Float64, weights: Float64) -> tuple[Float64, Float64]:
+    """Return the log odds (K,) of "right, if mapped", and of "mapped" at even odds."""
     used = features[..., : weights.shape[-1] - 1]
     known = np.where(np.isnan(used), weights[:, 1, 1:], used)
     right, mapped = ((known * weights[:, 0, 1:]).sum(axis=-1) + weights[:, 0, 0]).T
-    log_both = log_expit(right) + log_expit(mapped - logit(max(lost, TINY)))
-    return np.asarray(log_both - np.log(-np.expm1(np.minimum(log_both, -TINY))))
+    return right, mapped
 
 
 def _cross_weighed(features: Float64, right: Flags, mapped: Flags, fold: NDArray[np.intp], lost: float) -> Float64:

@@ -20,7 +20,7 @@ from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.samples import Sound
 
 Float64 = NDArray[np.float64]
-HALF = 0.5  # of the probability, on one of the answers: the object is there
+HALF = 0.5  # probability from which the object is taken to be there
 BEHIND = 0.06  # m: what is measured so far behind an object's middle was seen through where it stood
 SIDES = np.array([[i >> k & 1 for k in range(3)] for i in range(8)], dtype=bool)  # the corners of a box
 
@@ -146,7 +146,7 @@ class Grounder:
             return Verdict.NOT_CALIBRATED
         if ranking.accepted:
             return Verdict.FOUND
-        return Verdict.AMBIGUOUS if probability.sum() >= HALF else Verdict.NOT_FOUND
+        return Verdict.AMBIGUOUS if ranking.presence >= HALF else Verdict.NOT_FOUND
 
     def say(self, ranking: Ranking, verdict: Verdict) -> str:
         """Return the answer in words."""
@@ -161,7 +161,9 @@ class Grounder:
             return f"Most alike is {where}; the model is not calibrated, so I cannot say how sure that is"
         if verdict is Verdict.NOT_FOUND:
             return f"I see no such object; most alike is {where}, {first.probability:.0%}"
-        likely = [m for m in ranking.matches if m.probability >= first.probability / 3]
+        likely = [m for m in ranking.matches if m.id in ranking.place_set]
+        if len(likely) < 2:
+            return f"It may be {where}, {first.probability:.0%}; that is not sure enough"
         return "Which of these? " + ", ".join(f"{m.id} ({m.probability:.0%})" for m in likely)
 
     def recall(self, folder: Path) -> None:

@@ -139,11 +139,12 @@ class Retriever:
         confidence = self.confidence if found.overlap is None else self.check.confidence
         rows, candidates = found.rows, self._compared(found, seen, k)
         best = rows[:k]
-        probability, accepted, inside = np.full(len(best), np.nan), False, rows[:0]
+        probability, accepted, inside, presence = np.full(len(best), np.nan), False, rows[:0], float("nan")
         if confidence is not None and len(best):
             probability = confidence.probability(candidates, seen)
             accepted = confidence.accepts(candidates, seen)
             inside = rows[: confidence.place_set(candidates, seen)]
+            presence = confidence.presence(candidates, seen)
         if belief is not None and confidence is not None:
             log_posterior = confidence.temperature * candidates.scores
             followed = belief.update(rows, log_posterior, motion, float(probability[0]) if len(best) else np.nan)
@@ -160,6 +161,7 @@ class Retriever:
             self.reference_modalities,
             tuple(observation.stamps_ns.get(m, observation.stamp_ns) for m in seen),
             found.differences,
+            presence,
         )
 
     def checked(self, observation: Observation, points: Floats, k: int = 5) -> Ranking:

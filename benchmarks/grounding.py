@@ -1,0 +1,92 @@
+"""What a trained model answers at whole tables, with objects it has never seen: python benchmarks/grounding.py MODEL
+
+MODEL is a folder of `any2any train emma`. Every table (tabletop.scene) has eight objects of another seed than any that
+was learnt from; a camera walks by, the grounder remembers, and is asked, once for each object on the table, as one of
+the twelve writers would (one of these objects is right), for four things of kinds that are not there, and by the bare
+name of every kind of which two or more are there (any of them is right, and the right answer is to ask which).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from any2any_ros.data import tabletop
+from any2any_ros.data.tabletop import TableScene, TabletopConfig
+from any2any_ros.data.tabletop.catalogue import bodies
+from any2any_ros.data.tabletop.words import WRITERS
+from any2any_ros.retrieval.grounder import Grounder, Look, Verdict
+
+UNSEEN = TabletopConfig(seed=100)
+LOOKS, ABSENT, SLIPS = 8, 4, 0.05
+NEAR = 0.08  # m between a remembered object and the true one
+Answer = tuple[str, Verdict, bool, float]  # kind of command, verdict, whether the first is right, its probability
+
+
+def answers(model: Path, seed: int) -> Iterator[Answer]:
+    scene, draw = tabletop.scene(seed, UNSEEN), np.random.default_rng(seed)
+    grounder = Grounder.open(model)
+    for i in np.linspace(0, len(scene) - 1, LOOKS).astype(int):
+        f = scene.frame(int(i))
+        grounder.see(Look(f.stamp_ns, f.intrinsics, f.pose, f.rgb, f.depth))
+    is_a = truth(grounder, scene)
+    kinds = Counter(t.label for t in scene.things)
+
+    def asked(kind: str, text: str, right: set[str]) -> Answer:
+        ranking = grounder.answer(grounder.said(text))
+        first = is_a.get(ranking.matches[0].id, "") if ranking.matches else ""
+        return kind, grounder.verdict(ranking), first in right, ranking.probability
+
+    for thing in scene.things:
+        text = WRITERS[draw.integers(len(WRITERS))].describe(thing.body, SLIPS, draw)
+        yield asked("described, there", text, {thing.instance})
+    others = [b for b in bodies(UNSEEN) if b.kind.label not in kinds]
+    for row in draw.permutation(len(others))[:ABSENT]:
+        text = WRITERS[draw.integers(len(WRITERS))].describe(others[row], SLIPS, draw)
+        yield asked("described, not there", text, set())
+    for label in (label for label, count in kinds.items() if count > 1):
+        right = {t.instance for t in scene.things if t.label == label}
+        yield asked("the bare kind, several there", f"bring me the {label.replace('_', ' ')}", right)
+
+
+def truth(grounder: Grounder, scene: TableScene) -> dict[str, str]:
+    """Return which true object each remembered one is, where it is one."""
+    found = {}
+    for known in grounder.memory.believed:
+        apart = [float(np.linalg.norm(known.centre[:2] - (t.low + t.high)[:2] / 2)) for t in scene.things]
+        if min(apart) < NEAR:
+            found[known.id] = scene.things[int(np.argmin(apart))].instance
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--tables", type=int, default=20, help="how many (default %(default)s)")
+    given = parser.parse_args()
+    found: dict[str, list[Answer]] = defaultdict(list)
+    for seed in tqdm(range(given.tables), desc="tables", disable=None):
+        for answer in answers(given.model, seed):
+            found[answer[0]].append(answer)
+    print("| asked | commands | first right | mean probability | found | right of these | asks | not found |")
+    print("|---" * 8 + "|")
+    for kind, rows in found.items():
+        right, chances = np.mean([r[2] for r in rows]), np.mean([r[3] for r in rows])
+        share = Counter(r[1] for r in rows)
+        sure = [r[2] for r in rows if r[1] is Verdict.FOUND]
+        shares = [f"{share[v] / len(rows):.3f}" for v in (Verdict.FOUND, Verdict.AMBIGUOUS, Verdict.NOT_FOUND)]
+        precision = f"{np.mean(sure):.3f}" if sure else "–"
+        print(
+            f"| {kind} | {len(rows)} | {right:.3f} | {chances:.3f} | {shares[0]} | {precision} | {shares[1]} | {shares[2]} |"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
