@@ -82,9 +82,8 @@ def main() -> int:
         sure = [r[2] for r in rows if r[1] is Verdict.FOUND]
         shares = [f"{share[v] / len(rows):.3f}" for v in (Verdict.FOUND, Verdict.AMBIGUOUS, Verdict.NOT_FOUND)]
         precision = f"{np.mean(sure):.3f}" if sure else "–"
-        print(
-            f"| {kind} | {len(rows)} | {right:.3f} | {chances:.3f} | {shares[0]} | {precision} | {shares[1]} | {shares[2]} |"
-        )
+        cells = [kind, len(rows), f"{right:.3f}", f"{chances:.3f}", shares[0], precision, *shares[1:]]
+        print("| " + " | ".join(map(str, cells)) + " |")
     return 0
 
 

@@ -85,7 +85,8 @@ class Grounder:
         if look.boxes is not None:
             things = [t for t in things if any(_overlap(t.box, b) for b in look.boxes)]
         sightings = [Sighting(self._encoded(look, t.box), t.low, t.high) for t in things]
-        return self.memory.see([s for s in sightings if s.embeddings], look.stamp_ns, lambda c: looked_through(look, c))
+        seen = [s for s in sightings if s.embeddings]
+        return self.memory.see(seen, look.stamp_ns, lambda known: [looked_through(look, o.centre) for o in known])
 
     def _refresh(self, look: Look) -> list[Remembered]:
         if look.rgb is None:
