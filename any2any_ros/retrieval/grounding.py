@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from any2any_ros import encoders, plugins
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods.confidence import ConfidenceConfig
-from any2any_ros.methods.emma import EMMA
+from any2any_ros.methods.emma import EMMA, LAYERS
 from any2any_ros.observation import Array, ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import calibration, trust
@@ -38,6 +39,7 @@ SAME_OBJECT = 0.0  # m: two objects are two, however near they are
 FOLDS = 5
 ABSENT = 0.2  # share of the commands that mean something the robot has not seen
 MISSES = (0.1,)
+TRAIN = "Train one: any2any train emma GOLD MODEL"
 Names = NDArray[np.str_]
 Flags = NDArray[np.bool_]
 
@@ -53,7 +55,7 @@ class Projected:
 
     @property
     def dimension(self) -> int:
-        return len(self.heads.project(self.modality, np.zeros((1, self.encoder.dimension)))[0])
+        return dims(self.heads, self.modality)
 
     def encode(self, sample: Any) -> Array:
         """Return (dims,) of length 1; raise Any2AnyError on a sample that the encoder cannot use."""
@@ -66,11 +68,27 @@ class Projected:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """Heads, the encoders below them by modality, and the calibration, where there is one."""
+    """Heads, the encoders below them by modality, and the calibration, where there is one. Raises Any2AnyError where
+    these do not belong together."""
 
     heads: EMMA
     records: Mapping[str, EncoderRecord]
     calibration: Calibration | None = None
+
+    def __post_init__(self) -> None:
+        widths = {m: len(mean) for m, mean in self.heads.mean.items()}
+        why = ""
+        if widths != {m: r.dimension for m, r in self.records.items()}:
+            why = f"its heads take {widths}, its encoders make { ({m: r.dimension for m, r in self.records.items()}) }"
+        elif not self.pairs:
+            why = f"of {', '.join(SAID)} and {', '.join(SEEN)} it knows {', '.join(self.records) or 'none'}"
+        elif self.calibration and self.calibration.encoders != self._fingerprints():
+            why = "its calibration was made for other heads"
+        if why:
+            raise Any2AnyError("The model does not fit together", why, TRAIN)
+
+    def _fingerprints(self) -> dict[str, str]:
+        return {m: r.fingerprint for m, r in self.reference_records().items()}
 
     @property
     def said(self) -> tuple[str, ...]:
@@ -86,25 +104,28 @@ class Model:
         return tuple((q, r) for q in self.said for r in self.seen)
 
     def encoder(self, modality: str) -> Projected:
-        """Build one encoder with its head."""
+        """Build one encoder with its head; raise Any2AnyError where it is not what the head was trained with."""
         record = self.records[modality]
-        return Projected(encoders.build(record.plug, record.settings), self.heads, modality, self.fingerprint(modality))
+        built = encoders.build(record.plug, record.settings)
+        if built.fingerprint != record.fingerprint:
+            why = f"the encoder is now {built.fingerprint}, the head was trained with {record.fingerprint}"
+            raise Any2AnyError(f"The model cannot use '{modality}'", why, TRAIN)
+        return Projected(built, self.heads, modality, self.fingerprint(modality))
 
     def fingerprint(self, modality: str) -> str:
         """Equal exactly when two vectors of the common space may be compared: encoder and heads."""
-        digest = hashlib.sha256(self.records[modality].fingerprint.encode())
-        for name in sorted(self.heads.weights):
-            if name.split("/")[0] == modality:
-                digest.update(self.heads.weights[name].tobytes() + self.heads.biases[name].tobytes())
+        heads, digest = self.heads, hashlib.sha256(self.records[modality].fingerprint.encode())
+        layers = [layer[f"{modality}/{i}"] for i in range(LAYERS) for layer in (heads.weights, heads.biases)]
+        for array in (heads.mean[modality], heads.spread[modality], *layers):
+            digest.update(array.tobytes())
         return f"emma:{digest.hexdigest()[:16]}"
 
     def reference_records(self) -> dict[str, EncoderRecord]:
         """Return what made the vectors of remembered objects."""
-        dims = {m: self.heads.biases[f"{m}/{_last(self.heads, m)}"].shape[0] for m in self.seen}
-        return {m: EncoderRecord("emma", self.fingerprint(m), d) for m, d in dims.items()}
+        return {m: EncoderRecord("emma", self.fingerprint(m), dims(self.heads, m)) for m in self.seen}
 
     def project(self, observations: ObservationSet, modalities: tuple[str, ...]) -> ObservationSet:
-        """Return the encoders' vectors of these modalities in the common space."""
+        """Return the encoders' vectors (N, D) of these modalities in the common space (N, dims)."""
         columns = {
             m: self.heads.project(m, observations.embeddings[m]) for m in modalities if m in observations.embeddings
         }
@@ -117,8 +138,9 @@ class Model:
         )
 
 
-def _last(heads: EMMA, modality: str) -> int:
-    return max(int(name.split("/")[1]) for name in heads.biases if name.split("/")[0] == modality)
+def dims(heads: EMMA, modality: str) -> int:
+    """Return the dimension of the common space."""
+    return len(heads.biases[f"{modality}/{LAYERS - 1}"])
 
 
 # --- calibration ------------------------------------------------------------------------------------------------
@@ -225,23 +247,28 @@ def save(model: Model, folder: Path) -> None:
     plugins.save(model.heads, folder / "heads")
     header = {"format": FORMAT, "encoders": {m: asdict(r) for m, r in model.records.items()}}
     plugins.write_atomically(folder / "model.json", lambda s: s.write(json.dumps(header, indent=1).encode() + b"\n"))
-    if model.calibration is not None:
+    if model.calibration is None:  # another model's must not stay
+        shutil.rmtree(folder / calibration.FOLDER, ignore_errors=True)
+        shutil.rmtree(folder / calibration.OLD, ignore_errors=True)
+    else:
         calibration.save(model.calibration, folder)
 
 
 def load(folder: Path) -> Model:
     """Read a model's folder; raise Any2AnyError when it is missing or damaged."""
-    what, remedy = f"Cannot read the model {folder}", "Train one: any2any train emma OBJECTS MODEL"
+    what = f"Cannot read the model {folder}"
     try:
         header = json.loads((folder / "model.json").read_text())
         if header["format"] != FORMAT:
             raise ValueError(f"its format is {header['format']}, this program reads {FORMAT}")
         records = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}
+        heads: Any = plugins.load(folder / "heads")
+        if not isinstance(heads, EMMA):
+            raise ValueError(f"a {type(heads).__name__} is in place of its heads")
+        return Model(heads, records, calibration.load(folder))
     except FileNotFoundError:
-        raise Any2AnyError(what, "it has no model.json", remedy) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Any2AnyError(what, f"{type(error).__name__}: {error}", remedy) from error
-    heads: Any = plugins.load(folder / "heads")
-    if not isinstance(heads, EMMA) or set(heads.modalities) != set(records):
-        raise Any2AnyError(what, "its heads are not those of its encoders", remedy)
-    return Model(heads, records, calibration.load(folder))
+        raise Any2AnyError(what, "it has no model.json", TRAIN) from None
+    except Any2AnyError as error:
+        raise Any2AnyError(what, error.why, TRAIN) from error
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise Any2AnyError(what, f"{type(error).__name__}: {error}", TRAIN) from error
