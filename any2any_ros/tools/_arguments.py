@@ -65,8 +65,10 @@ def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def build_encoders(arguments: argparse.Namespace, modalities: Iterable[str]) -> dict[str, Encoder]:
-    """Build the chosen modalities' encoders with the settings given by --set."""
+def build_encoders(
+    arguments: argparse.Namespace, modalities: Iterable[str], usual: Mapping[str, str] | None = None
+) -> dict[str, Encoder]:
+    """Build the chosen modalities' encoders with the settings given by --set; usual: their plugs where not their own."""
     there = tuple(modalities)
     others, settings_given = pairs(arguments.encoder, "--encoder"), pairs(arguments.encoder_settings, "--set")
     named = {*arguments.modality, *others, *(key.split(".")[0] for key in settings_given)}
@@ -77,7 +79,7 @@ def build_encoders(arguments: argparse.Namespace, modalities: Iterable[str]) -> 
             "Correct --modality, --encoder or --set",
         )
     wanted = [m for m in there if not arguments.modality or m in arguments.modality]
-    plugs = {m: m for m in wanted} | others
+    plugs = {m: (usual or {}).get(m, m) for m in wanted} | others
     given: dict[str, dict[str, Any]] = {m: {} for m in wanted}
     for key, text in settings_given.items():
         modality, _, name = key.partition(".")

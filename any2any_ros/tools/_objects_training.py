@@ -33,7 +33,7 @@ def usable(model: Path) -> bool:
         found, story = grounding.load(model), figures(model)
     except (Any2AnyError, OSError, ValueError):
         return False
-    same = [encoders.build(r.plug, r.settings).fingerprint == r.fingerprint for r in found.records.values()]
+    same = [encoders.build(train.PLUGS[m]).fingerprint == r.fingerprint for m, r in found.records.items()]
     asked = story["config"] == dataclasses.asdict(CONFIG) and (model / "curves.png").exists()
     return all(same) and asked and _is_done(story)
 

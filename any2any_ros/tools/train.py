@@ -128,7 +128,7 @@ def features(arguments: argparse.Namespace) -> Objects:
     for what, count in found.skipped.items():
         print(f"{count} {what} were left out", file=sys.stderr)
     there = _there(found)
-    encoders = _arguments.build_encoders(arguments, {m: PLUGS[m] for m in there})
+    encoders = _arguments.build_encoders(arguments, there, PLUGS)
     seen = observe(found.views, encoders, arguments.most, _arguments.bar)
     return seen.objects(encoders)
 

@@ -80,6 +80,15 @@ def test_without_flags_every_sensor_has_its_default_encoder():
     assert {m: e.plug for m, e in build("").items()} == {"camera": "camera", "lidar": "lidar", "text": "text"}
 
 
+def test_a_verb_may_have_other_usual_encoders_and_a_flag_still_wins():
+    parser = argparse.ArgumentParser()
+    _arguments.add_encoder_arguments(parser)
+    for flags, plug in (("", "crop"), ("--encoder camera=camera", "camera"), ("--set camera.size=64", "crop")):
+        made = _arguments.build_encoders(parser.parse_args(flags.split()), ("camera", "text"), {"camera": "crop"})
+        assert {m: e.plug for m, e in made.items()} == {"camera": plug, "text": "text"}
+    assert made["camera"].config.size == 64
+
+
 def test_some_sensors_alone_are_encoded():
     assert set(build("--modality text --modality lidar")) == {"text", "lidar"}
 

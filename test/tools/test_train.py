@@ -1,5 +1,6 @@
 """`any2any train emma`: heads, their settings, figures with chance beside them and a picture; Ctrl-C keeps the best."""
 
+import argparse
 import json
 
 import cv2
@@ -11,6 +12,7 @@ from any2any_ros.methods import emma
 from any2any_ros.retrieval import grounding
 from any2any_ros.retrieval import grounding_evaluation as evaluation
 from any2any_ros.retrieval.objects import Objects
+from any2any_ros.tools import train
 
 SETTINGS = ("--dims", 16, "--hidden", 24, "--steps", 150, "--interval", 25, "--learning-rate", 0.003)
 
@@ -110,6 +112,17 @@ def test_bad_inputs_are_refused_in_one_line(refused, any2any, data, make_objects
     plugins.save(make_objects(classes=3), tmp_path / "few")
     assert "there are 3 classes" in refused("train", "emma", tmp_path / "few", tmp_path / "heads")
     assert any2any("train", "cox", data, tmp_path / "heads").code == 2
+
+
+def test_crops_are_encoded_by_what_is_made_for_crops(tmp_path):
+    from any2any_ros.data import tabletop
+
+    table = tabletop.TabletopConfig(classes=1, instances=1, views=1, descriptions=1, utterances=0)
+    tabletop.write(tmp_path / "things", table, workers=1, progress=False)
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser)
+    found = train.features(parser.parse_args(["emma", str(tmp_path / "things"), "model"]))
+    assert {m: r["plug"] for m, r in found.encoders.items()} == {"camera": "crop", "depth": "depth", "text": "text"}
 
 
 def _two_rows():
