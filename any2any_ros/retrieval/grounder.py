@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -15,14 +16,18 @@ from any2any_ros.observation import Array, Observation, Ranking
 from any2any_ros.retrieval import grounding
 from any2any_ros.retrieval.grounding import Model
 from any2any_ros.retrieval.object_memory import MemoryConfig, ObjectMemory, Remembered, Sighting
-from any2any_ros.retrieval.proposals import Box, ProposalConfig, framed, propose
+from any2any_ros.retrieval.proposals import LAYER, Box, ProposalConfig, framed, points, propose
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.samples import Sound
 
 Float64 = NDArray[np.float64]
 HALF = 0.5  # probability from which the object is taken to be there
-BEHIND = 0.06  # m: what is measured so far behind an object's middle was seen through where it stood
-SIDES = np.array([[i >> k & 1 for k in range(3)] for i in range(8)], dtype=bool)  # the corners of a box
+FOOT = 0.5  # of an object's height, at most, that may be its support
+EMPTY = 0.05  # share of the pixels that may still be measured inside of an object that is gone
+KNOWN = 0.5  # share of the pixels that must show what is beside and behind it
+SAMPLES = 24  # pixels along the shorter side of its box that are looked at
+SAME_FOCAL = 0.01  # difference of two focal lengths that does not matter
+CORNERS = np.array(list(np.ndindex(2, 2, 2)), dtype=bool)  # of a box
 
 
 class Verdict(Enum):
@@ -40,7 +45,7 @@ class Look:
     """One moment of the cameras: rgb (H, W, 3) uint8 and depth (H, W) float32 metres, registered, either may be None.
 
     intrinsics (3, 3); pose (4, 4): map from the camera's optical frame; boxes: where a detector sees things, where
-    there is one.
+    there is one. Raises Any2AnyError where these are none, or do not fit together.
     """
 
     stamp_ns: int
@@ -49,6 +54,20 @@ class Look:
     rgb: NDArray[np.uint8] | None = None
     depth: Array | None = None
     boxes: tuple[Box, ...] | None = None
+
+    def __post_init__(self) -> None:
+        rgb, depth = (None if picture is None else np.shape(picture) for picture in (self.rgb, self.depth))
+        why = ""
+        if (rgb is not None and rgb[2:] != (3,)) or (depth is not None and len(depth) != 2):
+            why = f"colour of shape {rgb} and depth of shape {depth} are no pictures"
+        elif rgb and depth and rgb[:2] != depth:
+            why = f"depth is {depth[1]}x{depth[0]}, colour {rgb[1]}x{rgb[0]}"
+        elif np.shape(self.intrinsics) != (3, 3) or not self.intrinsics[0, 0] * self.intrinsics[1, 1] > 0:
+            why = "the intrinsics are not those of a camera"
+        elif np.shape(self.pose) != (4, 4) or not np.isfinite(self.pose).all():
+            why = "its pose is not known"
+        if why:
+            raise Any2AnyError("Cannot use the cameras", why, "Calibrate the camera; register its depth to its colour")
 
 
 class Grounder:
@@ -64,13 +83,15 @@ class Grounder:
         self.memory = ObjectMemory(model.reference_records(), memory)
         self._encoders = {m: model.encoder(m) for m in (*model.said, *model.seen)}
         self._retriever: Retriever | None = None
-        self._version = -1
-        self.refused = 0  # pictures and sounds that an encoder could not use
+        self._version = 0  # of the memory that the retriever was made from
+        self.refused = 0  # pictures that an encoder could not use
 
     @classmethod
-    def open(cls, folder: Path, **settings: Any) -> Grounder:
+    def open(
+        cls, folder: Path, memory: MemoryConfig = MemoryConfig(), proposals: ProposalConfig = ProposalConfig()
+    ) -> Grounder:
         """Return one that uses the model in `folder`."""
-        return cls(grounding.load(folder), **settings)
+        return cls(grounding.load(folder), memory, proposals)
 
     # --- seeing -------------------------------------------------------------------------------------------------
 
@@ -83,19 +104,18 @@ class Grounder:
             return self._refresh(look)
         things = propose(look.depth, look.intrinsics, look.pose, self._proposals)
         if look.boxes is not None:
-            things = [t for t in things if any(_overlap(t.box, b) for b in look.boxes)]
+            things = [t for t in things if any(_alike(t.box, b) for b in look.boxes)]
         sightings = [Sighting(self._encoded(look, t.box), t.low, t.high) for t in things]
-        seen = [s for s in sightings if s.embeddings]
-        return self.memory.see(seen, look.stamp_ns, lambda known: [looked_through(look, o.centre) for o in known])
+        known = [s for s in sightings if s.embeddings]
+        return self.memory.see(known, look.stamp_ns, lambda objects: looked_through(look, objects))
 
     def _refresh(self, look: Look) -> list[Remembered]:
         if look.rgb is None:
             return []
-        found = {}
-        for known in self.memory.believed:
-            box = seen_box(known, look, look.rgb.shape)
-            if box is not None and (embeddings := self._encoded(look, framed(box, look.rgb.shape, self._proposals))):
-                found[known.id] = embeddings
+        shape = look.rgb.shape
+        boxes = seen_boxes(look, self.memory.believed, shape)
+        encoded = {name: self._encoded(look, framed(box, shape, self._proposals)) for name, box in boxes.items()}
+        found = {name: embeddings for name, embeddings in encoded.items() if embeddings}
         self.memory.refresh(found, look.stamp_ns)
         return [o for o in self.memory.believed if o.id in found]
 
@@ -103,15 +123,23 @@ class Grounder:
         """Return what the alive cameras make of one box; what cannot be used is missing, and counted."""
         left, top, right, bottom = box
         pictures = {"camera": look.rgb, "depth": look.depth}
+        alive = {m: x[top:bottom, left:right] for m in self.model.seen if (x := pictures[m]) is not None}
         found = {}
-        for m in self.model.seen:
-            picture = pictures[m]
-            if picture is not None:
-                try:
-                    found[m] = self._encoders[m].encode(picture[top:bottom, left:right])
-                except Any2AnyError:
-                    self.refused += 1
+        for m, crop in alive.items():
+            try:
+                found[m] = self._encoders[m].encode(self._as_trained(m, crop, look))
+            except Any2AnyError:
+                self.refused += 1
         return found
+
+    def _as_trained(self, modality: str, crop: NDArray[Any], look: Look) -> NDArray[Any]:
+        """Return a crop as the camera would take it whose focal length its encoder counts on, where it does."""
+        focal = getattr(self._encoders[modality].encoder.config, "focal", None)
+        times = 1.0 if focal is None else focal / float(look.intrinsics[0, 0])
+        if abs(times - 1) < SAME_FOCAL:
+            return crop
+        rows, columns = ((np.arange(max(1, round(n * times))) / times).astype(np.intp) for n in crop.shape[:2])
+        return np.asarray(crop[np.ix_(rows.clip(0, crop.shape[0] - 1), columns.clip(0, crop.shape[1] - 1))])
 
     # --- answering ----------------------------------------------------------------------------------------------
 
@@ -125,17 +153,14 @@ class Grounder:
                 except Any2AnyError as error:  # the other may still do
                     why = error.why
         if not found:
-            raise Any2AnyError(
-                "There is no command", why, 'Say what to look for: "the blue mug"',
-            )  # fmt: skip
+            raise Any2AnyError("There is no command", why, 'Say what to look for: "the blue mug"')
         return Observation(found, stamp_ns)
 
     def answer(self, command: Observation, k: int = 5) -> Ranking:
         """Return the k objects most likely meant; none where none is remembered."""
-        if self._version != self.memory.version:
+        if self._retriever is None or self._version != self.memory.version:
             self._retriever = self.model.calibrated_or_not().retriever(self.memory.as_map())
             self._version = self.memory.version
-        assert self._retriever is not None
         return self._retriever.rank(command, k)
 
     def verdict(self, ranking: Ranking) -> Verdict:
@@ -164,47 +189,63 @@ class Grounder:
             return f"I see no such object; most alike is {where}, {first.probability:.0%}"
         likely = [m for m in ranking.matches if m.id in ranking.place_set]
         if len(likely) < 2:
-            return f"It may be {where}, {first.probability:.0%}; that is not sure enough"
+            return f"Perhaps it is {where}, I am {first.probability:.0%} sure"
         return "Which of these? " + ", ".join(f"{m.id} ({m.probability:.0%})" for m in likely)
 
     def recall(self, folder: Path) -> None:
         """Remember what is kept in a folder instead; raises Any2AnyError where other heads made it."""
         self.memory = ObjectMemory.load(folder, self.model.reference_records(), self.memory.config)
-        self._version = -1
+        self._retriever = None
 
 
-def looked_through(look: Look, centre: Float64) -> bool:
-    """Return whether the depth picture shows something behind a point (3,) of the map, so that nothing is there."""
+def looked_through(look: Look, objects: Sequence[Remembered]) -> list[bool]:
+    """Return of which objects the depth picture shows that they are gone: the whole of the place where one stood is in
+    it, most of what is beside and behind was measured, and hardly anything rises inside."""
     assert look.depth is not None
-    pixel, away = _pixel(look, centre)
-    height, width = look.depth.shape
-    if away <= 0 or not (0 <= pixel[0] < width and 0 <= pixel[1] < height):
-        return False
-    column, row = int(pixel[0]), int(pixel[1])
-    around = look.depth[max(0, row - 2) : row + 3, max(0, column - 2) : column + 3]
-    known = around[np.isfinite(around)]
-    return bool(len(known)) and float(np.median(known)) > away + BEHIND
+    boxes = seen_boxes(look, objects, look.depth.shape)
+    return [o.id in boxes and _gone(look, look.depth, o, boxes[o.id]) for o in objects]
 
 
-def seen_box(known: Remembered, look: Look, shape: tuple[int, ...]) -> Box | None:
-    """Return where an object's box is in a picture of this shape; None where not the whole of it is inside."""
-    corners = np.where(SIDES, known.high, known.low)
-    seen = [_pixel(look, c) for c in corners]
-    if min(away for _, away in seen) <= 0:
-        return None
-    pixels = np.array([pixel for pixel, _ in seen])
-    left, top = (int(x) for x in np.floor(pixels.min(axis=0)))
-    right, bottom = (int(x) for x in np.ceil(pixels.max(axis=0)))
-    inside = left >= 0 and top >= 0 and right <= shape[1] and bottom <= shape[0]
-    return (left, top, right, bottom) if inside and right - left > 1 and bottom - top > 1 else None
+def _gone(look: Look, depth: Array, known: Remembered, box: Box) -> bool:
+    left, top, right, bottom = box
+    step = max(1, min(right - left, bottom - top) // SAMPLES)
+    window = depth[top:bottom:step, left:right:step]
+    intrinsics = (look.intrinsics - [[0, 0, left], [0, 0, top], [0, 0, 0]]) / [[step], [step], [1]]
+    where = points(window, intrinsics, look.pose)
+    foot = np.array([0, 0, min(LAYER / 2, FOOT * (known.high - known.low)[2])])
+    nearest = _pixels(look, np.where(CORNERS, known.high, known.low))[1].min()
+    with np.errstate(invalid="ignore"):
+        inside = ((known.low + foot <= where) & (where <= known.high)).all(axis=-1)
+        around = (window >= nearest) & ~inside
+    return bool(inside.mean() <= EMPTY and around.mean() >= KNOWN)
 
 
-def _pixel(look: Look, point: Float64) -> tuple[Float64, float]:
-    """Return pixel (2,) and depth of a point (3,) of the map."""
-    seen = look.pose[:3, :3].T @ (point - look.pose[:3, 3])
-    projected = look.intrinsics @ seen
-    return projected[:2] / max(abs(float(seen[2])), 1e-9), float(seen[2])
+def seen_boxes(look: Look, objects: Sequence[Remembered], shape: tuple[int, ...]) -> dict[str, Box]:
+    """Return where objects' boxes are in a picture of this shape (H, W), by their ids: if whole in it."""
+    low, high = (np.reshape([getattr(o, side) for o in objects], (-1, 1, 3)) for side in ("low", "high"))
+    pixels, away = _pixels(look, np.where(CORNERS, high, low))
+    first, end = np.floor(pixels.min(axis=1)), np.ceil(pixels.max(axis=1))
+    whole = (away.min(axis=1) > 0) & ((first >= 0) & (end <= shape[1::-1]) & (end - first > 1)).all(axis=1)
+    sides = np.hstack([first, end])
+    return {objects[i].id: _box(sides[i]) for i in np.flatnonzero(whole).tolist()}
 
 
-def _overlap(a: Box, b: Box) -> bool:
-    return min(a[2], b[2]) > max(a[0], b[0]) and min(a[3], b[3]) > max(a[1], b[1])
+def _box(sides: Float64) -> Box:
+    left, top, right, bottom = (int(side) for side in sides)
+    return left, top, right, bottom
+
+
+def _pixels(look: Look, points: Float64) -> tuple[Float64, Float64]:
+    """Return pixels (..., 2) and depths (...) of points (..., 3) of the map."""
+    seen = (points - look.pose[:3, 3]) @ look.pose[:3, :3]
+    projected = seen @ look.intrinsics.T
+    return projected[..., :2] / np.maximum(np.abs(seen[..., 2:]), 1e-9), seen[..., 2]
+
+
+def _alike(a: Box, b: Box) -> bool:
+    """Return whether the middle of one box is inside of the other."""
+    return _holds(a, (b[0] + b[2]) / 2, (b[1] + b[3]) / 2) or _holds(b, (a[0] + a[2]) / 2, (a[1] + a[3]) / 2)
+
+
+def _holds(box: Box, x: float, y: float) -> bool:
+    return box[0] <= x <= box[2] and box[1] <= y <= box[3]

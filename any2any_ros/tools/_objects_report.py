@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from any2any_ros.data.tabletop import Frame
 from any2any_ros.data.tabletop.scene import Thing
-from any2any_ros.retrieval.grounder import Look, seen_box
+from any2any_ros.retrieval.grounder import Look, seen_boxes
 from any2any_ros.retrieval.object_memory import Remembered
 from any2any_ros.retrieval.proposals import Box, ProposalConfig, framed
 from any2any_ros.tools import _objects_judge, _report
@@ -100,7 +100,7 @@ def _seen(act: Played, id: str, frame: Frame) -> Box | None:
     if id not in act.boxes:
         return None
     look = Look(frame.stamp_ns, frame.intrinsics, frame.pose, frame.rgb, frame.depth)
-    return seen_box(Remembered(id, *act.boxes[id], seen_ns=0), look, frame.depth.shape)
+    return seen_boxes(look, [Remembered(id, *act.boxes[id], seen_ns=0)], frame.depth.shape).get(id)
 
 
 def _picture(act: Played, frame: Frame) -> RGB:
