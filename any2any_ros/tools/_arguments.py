@@ -68,7 +68,8 @@ def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
 def build_encoders(
     arguments: argparse.Namespace, modalities: Iterable[str], usual: Mapping[str, str] | None = None
 ) -> dict[str, Encoder]:
-    """Build the chosen modalities' encoders with the settings given by --set; usual: their plugs, if not their own."""
+    """Build the chosen modalities' encoders with the settings given by --set; usual: plugs where they are
+    not the modality's own."""
     there = tuple(modalities)
     others, settings_given = pairs(arguments.encoder, "--encoder"), pairs(arguments.encoder_settings, "--set")
     named = {*arguments.modality, *others, *(key.split(".")[0] for key in settings_given)}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 READY = 40.0  # s, at most, until the node is up
 PATIENCE = 30.0  # s, at most, for an answer
+SPEAKERS = (0, 8)  # of voices.py, those with an American accent: what the recogniser is made for
 RATE = 2.0  # Hz of the cameras
 Box = tuple[NDArray[np.float64], NDArray[np.float64]]  # low and high corner (3,) in the map, m
 
@@ -140,10 +141,10 @@ class _Stage:
         return Said(command, reply.code, reply.text, reply.heard, reply.ranking, reply.arrived - ended[-1], sound)
 
     def _sound(self, text: str) -> Path:
-        """Speak a command into a file; everybody has a voice of their own."""
+        """Speak a command into a file, by turns."""
         number = len(list((self._out / "speech").iterdir()))
         path = self._out / "speech" / f"{number}.wav"
-        voices.say(text, number, path, np.random.default_rng(number))
+        voices.say(text, SPEAKERS[number % len(SPEAKERS)], path, np.random.default_rng(number))
         return path
 
     def _until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from any2any_ros.data.tabletop import CameraConfig, SceneConfig, TabletopConfig, scene
+from any2any_ros.data.tabletop import CameraConfig, SceneConfig, TabletopConfig, scene, voices
 from any2any_ros.data.tabletop.catalogue import bodies
 from any2any_ros.observation import Match, Ranking
 from any2any_ros.tools import (
@@ -25,7 +25,7 @@ from any2any_ros.tools import (
     _objects_training,
     demo,
 )
-from any2any_ros.tools._objects_live import Played, Said
+from any2any_ros.tools._objects_live import SPEAKERS, Played, Said
 from any2any_ros.tools._objects_plan import Act, Command
 from any2any_ros.tools._objects_training import CONFIG
 
@@ -71,6 +71,10 @@ def test_what_is_spoken_can_be_heard():
     }
     said = {w for seed in range(12) for c in planned(seed)[1] if c.spoken for w in c.text.split()}
     assert said <= words | set(grammar.ARTICLES)
+
+
+def test_who_speaks_is_american():
+    assert {voices.ACCENTS[s % len(voices.ACCENTS)] for s in SPEAKERS} == {"en-us"}
 
 
 def test_who_hears_is_asked_once_with_each_kind_of_camera():
