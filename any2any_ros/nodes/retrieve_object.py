@@ -24,6 +24,7 @@ CODES = {
     Verdict.FOUND: Result.OK, Verdict.NOT_FOUND: Result.NOT_FOUND, Verdict.AMBIGUOUS: Result.AMBIGUOUS,
     Verdict.NO_OBJECTS: Result.NO_OBJECTS, Verdict.NOT_CALIBRATED: Result.NOT_CALIBRATED,
 }  # fmt: skip
+UNHEARD = "I heard somebody, and no words that I know; say it again, or type it"
 LONGEST = 2000  # characters of a command that are read
 
 Answer = Callable[[str, Sound | None], tuple[Ranking, Verdict, str]]  # words, sound -> ranking, verdict, what to say
@@ -114,7 +115,8 @@ class RetrieveObject:
         try:
             ranking, verdict, text = self._answer(words, sound)
         except Any2AnyError as error:
-            self._finish(goal, Result(error_code=Result.NOT_UNDERSTOOD, error_msg=str(error), heard=words))
+            why = UNHEARD if sound is not None and not words else str(error)
+            self._finish(goal, Result(error_code=Result.NOT_UNDERSTOOD, error_msg=why, heard=words))
             return
         result = Result(error_code=CODES[verdict], error_msg=text, heard=words)
         result.ranking = messages.ranking_message(ranking, self._frame_id)
