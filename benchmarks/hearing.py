@@ -1,6 +1,7 @@
-"""How well spoken commands are heard: python benchmarks/hearing.py [commands others digits endpoints] [--calibrate]
+"""How well spoken commands are heard: python benchmarks/hearing.py [noise commands others digits endpoints]
 
-    commands   word error rate and right commands over accents, speeds and noise; what a larger vocabulary costs
+    noise      word error rate and right commands, in noise
+    commands   the same over accents and speeds; what a larger vocabulary costs
     others     what else makes a sound: other sentences and languages, noise, music; how often it is taken for a command
     digits     real voices, eight kHz: --data ../shared/data, spoken digits of four speakers, a grammar of ten words
     endpoints  sentences with pauses between, in noise: which are found whole, cut, joined or missed, by each judge
@@ -27,7 +28,7 @@ from any2any_ros.encoders.speech import SpeechConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.hearing import endpoint, grammar
 from any2any_ros.hearing._recording import prepared
-from any2any_ros.hearing.sphinx import SphinxConfig, SphinxTranscriber, probability
+from any2any_ros.hearing.sphinx import SphinxConfig, SphinxTranscriber, contrast, probability
 from any2any_ros.samples import NS, Sound
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -68,12 +69,13 @@ def judged(listener: SphinxTranscriber, said: Sequence[Heard]) -> dict[str, NDAr
     """Return for each command: word errors and words, right, accepted, seconds of sound and of work."""
     rows = []
     for one in tqdm(said, disable=not sys.stderr.isatty(), leave=False):
+        x, _ = prepared(sound(one.x), 60)
         start = time.process_time()
-        match = listener.match(prepared(sound(one.x), 60)[0])
+        match = listener.match(x)
         cost = time.process_time() - start
-        confidence = probability(match) if match.text else 0.0
         right = grammar.meaning(match.text) == grammar.meaning(one.text)
-        accepted = confidence >= listener.config.accept
+        clear = match.text != "" and contrast(x) >= listener.config.contrast
+        accepted = clear and probability(match) >= listener.config.accept
         rows.append((errors(one.text, match.text), len(one.text.split()), right, accepted, len(one.x) / RATE, cost))
     names = ("errors", "words", "right", "accepted", "seconds", "cost")
     return dict(zip(names, np.array(rows, dtype=float).T, strict=True))
@@ -93,12 +95,16 @@ HEADING = ("", "commands", "word errors", "right [95 %]", "right, accepted", "wr
            "right of accepted", "s per s")  # fmt: skip
 
 
-def run_commands(count: int, seed: int) -> None:
+def run_noise(count: int, seed: int) -> None:
     listener, rng = SphinxTranscriber(), np.random.default_rng(seed)
     groups = [(f"{snr:g} dB, {kind}", {"snr": snr, "kind": kind}) for snr in LEVELS[1:] for kind in NOISES]
     rows = [shown(name, judged(listener, commands(count, "test", rng, **how)), rng)
             for name, how in [("no noise", {}), *groups]]  # fmt: skip
     table(HEADING, rows)
+
+
+def run_commands(count: int, seed: int) -> None:
+    listener, rng = SphinxTranscriber(), np.random.default_rng(seed)
     rows = []
     for voice in VOICES["test"]:
         rows.append(shown(voice, judged(listener, commands(count // 2, "test", rng, voices=(voice,))), rng))
@@ -272,8 +278,8 @@ def run_endpoints(sentences: int, seed: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", default=["commands", "others", "digits", "endpoints"])
-    parser.add_argument("--count", type=int, default=108, help="commands of each kind (default %(default)s)")
+    parser.add_argument("what", nargs="*", default=["noise", "commands", "others", "digits", "endpoints"])
+    parser.add_argument("--count", type=int, default=36, help="commands of each kind (default %(default)s)")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--calibrate", action="store_true", help="fit the confidence; nothing else")
@@ -282,10 +288,11 @@ def main() -> None:
         calibrate(arguments.count, arguments.seed + 1)
         return
     verbs = {
+        "noise": lambda: run_noise(arguments.count, arguments.seed),
         "commands": lambda: run_commands(arguments.count, arguments.seed),
         "others": lambda: run_others(arguments.seed),
         "digits": lambda: run_digits(arguments.data),
-        "endpoints": lambda: run_endpoints(arguments.count // 2, arguments.seed),
+        "endpoints": lambda: run_endpoints(arguments.count, arguments.seed),
     }
     for what in arguments.what:
         verbs[what]()

@@ -9,6 +9,7 @@ import pytest
 from any2any_ros import hearing, plugins
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.hearing import grammar
+from any2any_ros.hearing.sphinx import contrast
 from any2any_ros.protocols import Transcriber
 from any2any_ros.samples import Sound
 
@@ -67,6 +68,21 @@ def test_noise_is_no_command(sphinx, level, seconds):
     assert sphinx.transcribe(Sound(noise, RATE)).text == ""
 
 
+def test_a_command_in_too_much_noise_is_none_and_the_remark_says_so(sphinx, say):
+    clear = say("bring me the blue mug", rate=RATE)
+    noise = np.random.default_rng(0).normal(0, 0.1, len(clear.samples)).astype(np.float32)
+    heard = sphinx.transcribe(Sound(clear.samples + noise, RATE))
+    assert heard.text == "" and heard.confidence == 0 and "too noisy" in heard.remark
+    bold = hearing.build("sphinx", {"objects": "mug", "contrast": 0.0})
+    assert bold.transcribe(Sound(clear.samples + noise, RATE)).remark == ""
+
+
+def test_the_contrast_is_that_of_the_loud_and_the_quiet_half():
+    x = np.r_[np.full(8000, 0.5), np.full(8000, 0.05)] * np.where(np.arange(16000) % 2, 1, -1)
+    assert contrast(x) == pytest.approx(20)
+    assert contrast(np.zeros(400)) == 0
+
+
 def test_a_hum_is_no_command(sphinx):
     t = np.arange(3 * RATE) / RATE
     assert sphinx.transcribe(Sound(np.sin(2 * np.pi * 50 * t).astype(np.float32), RATE)).text == ""
@@ -89,7 +105,8 @@ def test_who_accepts_everything_hears_a_command_in_anything(say):
 
 
 def test_ten_minutes_are_cut_and_take_seconds(sphinx):
-    noise = np.random.default_rng(0).normal(0, 0.1, 600 * RATE).astype(np.float32)
+    t = np.arange(600 * RATE) / RATE
+    noise = (np.random.default_rng(0).normal(0, 0.1, len(t)) * np.sin(10 * t) ** 4).astype(np.float32)
     start = time.process_time()
     heard = sphinx.transcribe(Sound(noise, RATE))
     assert heard.seconds == 15 and "only the first 15 s" in heard.remark

@@ -293,6 +293,9 @@ class Sure:
     def accepts(self, candidates, modalities):
         return True
 
+    def presence(self, candidates, modalities):
+        return 1.0
+
     def place_set(self, candidates, modalities):
         return 3
 
