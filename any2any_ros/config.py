@@ -193,13 +193,14 @@ class GroundingNodeConfig(Checked):
     hearing: str = setting("sphinx", "what turns speech into words: a file of hearing/; none = the speech head alone")
     frame_id: str = setting("map", "frame of the poses, where theirs is empty")
     slop: float = setting(
-        0.05, "stamps of colour, depth and pose differ by at most this", unit="s", minimum=0, maximum=10
+        AliveConfig.slop, "stamps of colour, depth and pose differ by at most this", unit="s", minimum=0, maximum=10
     )
     source_timeout: float = setting(
-        2.0, "a camera is stale this long after its last picture", unit="s", minimum=0.01, maximum=3600
-    )
+        AliveConfig.source_timeout, "a camera is stale this long after its last picture", unit="s", minimum=0.01,
+        maximum=3600,
+    )  # fmt: skip
     listen: float = setting(10.0, "to a command at most", unit="s", minimum=0.1, maximum=3600)
-    k: int = setting(5, "objects in an answer", minimum=1, maximum=1000)
+    k: int = setting(RetrievalConfig.k, "objects in an answer", minimum=1, maximum=1000)
 
 
 @dataclass(frozen=True)

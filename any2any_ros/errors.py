@@ -10,3 +10,8 @@ class Any2AnyError(ValueError):
     def __init__(self, what: str, why: str, remedy: str) -> None:
         super().__init__(f"{what}: {why}. {remedy}")
         self.what, self.why, self.remedy = what, why, remedy
+
+
+def told(error: Exception) -> str:
+    """Return what to log of an error: ours are made to be read, others need their type."""
+    return str(error) if isinstance(error, Any2AnyError) else repr(error)

@@ -49,6 +49,23 @@ class Transcript:
     remark: str = ""
 
 
+GAP_NS = NS // 5  # a longer gap between two chunks means that sound was lost
+
+
+class Continuity:
+    """Tells whether a chunk of sound goes on where the last one ended."""
+
+    def __init__(self) -> None:
+        self._rate, self._until_ns = 0, 0
+
+    def goes_on(self, sample: Sound, stamp_ns: int) -> bool:
+        """Take the chunk that ended at `stamp_ns`; False for the first one, after a gap, and at another rate."""
+        start_ns = stamp_ns - int(len(sample.samples) / sample.rate * NS)
+        same = sample.rate == self._rate and abs(start_ns - self._until_ns) <= GAP_NS
+        self._rate, self._until_ns = sample.rate, stamp_ns
+        return same
+
+
 # sensor_msgs/PointField.datatype -> NumPy
 POINT_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 

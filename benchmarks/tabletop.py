@@ -31,9 +31,9 @@ from any2any_ros.data import gold, splits
 from any2any_ros.data.examples import Examples, observe
 from any2any_ros.methods import csa
 from any2any_ros.observation import Array
+from any2any_ros.retrieval import grounding_evaluation
 from any2any_ros.tools._arguments import bar
 
-CANDIDATES = 5
 PLUGS = {"depth": "depth", "text": "text"}
 SIDES: tuple[tuple[str, ...], ...] = (("camera",), ("depth",), ("camera", "depth"))
 SHARES = (0.5, 0.25, 0.25)
@@ -58,22 +58,6 @@ def unlike(features: Array, labels: NDArray[np.str_], instances: NDArray[np.str_
     return figures
 
 
-def candidates(labels: NDArray[np.str_], rows: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return (Q, 5): for each of `rows` itself, then rows of four other classes."""
-    by_class = {label: rows[labels[rows] == label] for label in np.unique(labels[rows])}
-    found = []
-    for row in rows:
-        others = rng.permutation([label for label in by_class if label != labels[row]])[: CANDIDATES - 1]
-        found.append([row, *(int(rng.choice(by_class[label])) for label in others)])
-    return np.array(found, dtype=np.intp)
-
-
-def reciprocal(similarity: NDArray[np.float64]) -> tuple[float, float]:
-    """Return mean reciprocal rank and accuracy of candidates (Q, 5), the right one first; ties count against it."""
-    rank = (similarity >= similarity[:, :1]).sum(axis=1)
-    return float((1 / rank).mean()), float((rank == 1).mean())
-
-
 def ground(examples: Examples, side: tuple[str, ...], seed: int) -> tuple[float, float]:
     """Return MRR and accuracy of text finding `side` on the test objects of one split."""
     seen = examples.observations
@@ -81,16 +65,16 @@ def ground(examples: Examples, side: tuple[str, ...], seed: int) -> tuple[float,
     usable = np.isfinite(text[:, 0]) & np.isfinite(views).all(axis=1)
     part = splits.by_instance(examples.labels, examples.instances, SHARES, seed)
     train, validation, test = (np.flatnonzero(usable & (part == p)) for p in range(3))
-    rng = np.random.default_rng([seed, 1])
 
-    def judged(fitted: Any, rows: NDArray[np.intp]) -> tuple[float, float]:
-        of = candidates(examples.labels, rows, rng)
-        query, reference = fitted.query(text[rows]), fitted.reference(views)
-        return reciprocal(np.einsum("qd,qcd->qc", query, reference[of]).astype(float))
+    def judged(fitted: Any, rows: NDArray[np.intp]) -> dict[str, float]:
+        ids, labels = np.array(seen.ids)[rows], examples.labels[rows]
+        trials = grounding_evaluation.draw(ids, labels, ids, labels, seed)
+        return trials.judge(-fitted.query(text[rows]) @ fitted.reference(views[rows]).T)
 
     whole = [csa.fit(text[train], views[train], dim=max(DIMENSIONS), ridge=r) for r in RIDGES]
     fits = [first(fitted, d) for fitted, d in itertools.product(whole, DIMENSIONS)]
-    return judged(max(fits, key=lambda fitted: judged(fitted, validation)[0]), test)
+    found = judged(max(fits, key=lambda fitted: judged(fitted, validation)["mrr"]), test)
+    return found["mrr"], found["accuracy"]
 
 
 def first(fitted: csa.CSA, dimension: int) -> csa.CSA:
@@ -140,11 +124,12 @@ def _print(near: dict[str, list[dict[str, float]]], found: dict[str, list[tuple[
     print("| chance | " + " | ".join(f"{c:.3f}" for c in chance) + " |")
     if not any(found.values()):
         return
-    print(f"\n| text finds, among {CANDIDATES} | MRR | accuracy |\n|---|---|---|")
+    chance_of = grounding_evaluation.chance()
+    print(f"\n| text finds, among {grounding_evaluation.CANDIDATES} | MRR | accuracy |\n|---|---|---|")
     for side, pairs in found.items():
         mean, spread = np.mean(pairs, axis=0), np.std(pairs, axis=0)
         print(f"| {side} | {mean[0]:.3f} ± {spread[0]:.3f} | {mean[1]:.3f} ± {spread[1]:.3f} |")
-    print(f"| chance | {np.mean(1 / np.arange(1, CANDIDATES + 1)):.3f} | {1 / CANDIDATES:.3f} |")
+    print(f"| chance | {chance_of['mrr']:.3f} | {chance_of['accuracy']:.3f} |")
 
 
 if __name__ == "__main__":

@@ -31,10 +31,9 @@ class Examples:
 
     def objects(self, encoders: Mapping[str, Encoder]) -> Objects:
         """Return the same as what grounding is learnt from; encoders: what made the vectors."""
-        records = {m: EncoderRecord(e.plug, e.fingerprint, e.dimension, asdict(e.config)) for m, e in encoders.items()}
         return Objects(
             dict(self.observations.embeddings), np.array(self.observations.ids), self.labels, self.instances,
-            {m: asdict(record) for m, record in records.items()},
+            {m: asdict(EncoderRecord.of(encoder)) for m, encoder in encoders.items()},
         )  # fmt: skip
 
 

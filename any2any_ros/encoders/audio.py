@@ -13,10 +13,9 @@ from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.encoders._mel import filters
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Array
-from any2any_ros.samples import NS, Sound
+from any2any_ros.samples import Continuity, Sound
 
 FLOOR = 1e-10  # power below which all is silence
-GAP_NS = NS // 5  # a longer gap between two chunks means that sound was lost
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class AudioEncoder:
         self.config = config
         self._banks: dict[int, NDArray[np.float64]] = {}
         self._heard: list[Sound] = []
-        self._heard_until_ns: int | None = None
+        self._stream = Continuity()
 
     @property
     def dimension(self) -> int:
@@ -69,12 +68,9 @@ class AudioEncoder:
 
     def gather(self, sample: Sound, stamp_ns: int) -> Sound | None:
         """Append the chunk that ended at `stamp_ns`; return the last `window` of it, None while too short."""
-        start_ns = stamp_ns - int(len(sample.samples) / sample.rate * NS)
-        broken = self._heard_until_ns is None or abs(start_ns - self._heard_until_ns) > GAP_NS
-        if broken or (self._heard and self._heard[-1].rate != sample.rate):
+        if not self._stream.goes_on(sample, stamp_ns):
             self._heard = []
         self._heard.append(sample)
-        self._heard_until_ns = stamp_ns
         wanted = int(self.config.window * sample.rate)
         joined = np.concatenate([s.samples for s in self._heard])[-wanted:]
         self._heard = [Sound(joined, sample.rate)]

@@ -21,11 +21,10 @@ from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.encoders._mel import filters
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Array
-from any2any_ros.samples import NS, Sound
+from any2any_ros.samples import Continuity, Sound
 
 Float64 = NDArray[np.float64]
 
-GAP_NS = NS // 5  # a longer gap between two chunks means that sound was lost
 EMPHASIS = 0.97  # high pitches are weaker in a voice, and say as much
 FLOOR = 1e-6  # of the loudest band: quieter than that is silence
 UNCHANGED = 0.1  # spread of a log cepstrum below which it does not move
@@ -173,25 +172,21 @@ class Utterances:
     """Cuts a stream of sound where somebody stopped speaking."""
 
     _heard: Array
-    _until_ns: int
 
     def __init__(self, config: SpeechConfig) -> None:
-        self.config = config
+        self.config, self._stream = config, Continuity()
         self._begin(0)
 
     def hear(self, sample: Sound, stamp_ns: int) -> Sound | None:
         """Append the chunk that ended at `stamp_ns`; return an utterance once it is over, None until then."""
-        start_ns = stamp_ns - int(len(sample.samples) / sample.rate * NS)
-        if sample.rate != self._rate or abs(start_ns - self._until_ns) > GAP_NS:
+        if not self._stream.goes_on(sample, stamp_ns):
             self._begin(sample.rate)
-        self._until_ns = stamp_ns
         self._heard = np.concatenate([self._heard, sample.samples])
         return self._cut(self._power())
 
     def _begin(self, rate: int) -> None:
         self._rate, self._block = rate, max(1, round(BLOCK * rate))
         self._heard = np.empty(0, np.float32)
-        self._until_ns = 0
         self._levels = np.empty(0)  # also of what is forgotten: how loud the room is by itself
         self._measured = 0  # blocks of what is heard that are among the levels
 

@@ -18,11 +18,11 @@ import numpy as np
 
 from any2any_ros.config import Checked, setting
 from any2any_ros.encoders.backends import onnx_session
-from any2any_ros.encoders.speech import BEFORE, GAP_NS, SpeechConfig, Utterances
+from any2any_ros.encoders.speech import BEFORE, SpeechConfig, Utterances
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Array
 from any2any_ros.protocols import Endpointer
-from any2any_ros.samples import NS, Sound
+from any2any_ros.samples import Continuity, Sound
 
 SILERO_RATE, SILERO_BLOCK, SILERO_CONTEXT = 16000, 512, 64
 SPEECH = 0.5  # Silero's probability of it; its authors' threshold
@@ -56,6 +56,7 @@ class Judged:
     """Cuts a stream of sound where a judge hears nobody any more."""
 
     _judge: Judge
+    _rate: int
     _heard: Array
     _judged: int  # samples of what is heard that were judged
     _first: int  # sample at which somebody began to speak; -1 while nobody does
@@ -63,15 +64,12 @@ class Judged:
 
     def __init__(self, judge: Callable[[int], Judge], config: SpeechConfig) -> None:
         judge(SILERO_RATE)  # what is missing is told now, not with the first sound
-        self.config, self._new_judge = config, judge
-        self._rate, self._until_ns = 0, 0
+        self.config, self._new_judge, self._stream = config, judge, Continuity()
 
     def hear(self, sample: Sound, stamp_ns: int) -> Sound | None:
         """Append the chunk that ended at `stamp_ns`; return an utterance once it is over, None until then."""
-        start_ns = stamp_ns - int(len(sample.samples) / sample.rate * NS)
-        if sample.rate != self._rate or abs(start_ns - self._until_ns) > GAP_NS:
+        if not self._stream.goes_on(sample, stamp_ns):
             self._begin(sample.rate)
-        self._until_ns = stamp_ns
         self._heard = np.concatenate([self._heard, sample.samples])
         # Blocks after the end of an utterance wait for the next call.
         while self._judged + self._judge.block <= len(self._heard):

@@ -146,6 +146,15 @@ def open3d() -> Any:
     return o3d
 
 
+def absent() -> str:
+    """Return why Open3D cannot be used, and what to do; empty when it can."""
+    try:
+        open3d()
+    except Any2AnyError as error:
+        return f"{error.why}. {error.remedy}"
+    return ""
+
+
 def register(query: Floats, reference: Floats, config: RegistrationConfig = RegistrationConfig()) -> Registration:
     """Return where the scan `query` (N, >= 3) was taken in the frame of the scan `reference` (M, >= 3)."""
     return align(Scan.of(query, config), Scan.of(reference, config))

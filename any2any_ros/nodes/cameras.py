@@ -113,14 +113,14 @@ class Cameras:
             return
         if any(p is None for p in pictures.values()):
             return
-        rgb, depth = pictures.get("camera"), pictures.get("depth")
-        if rgb is not None and depth is not None and rgb.shape[:2] != depth.shape:
-            why = f"depth is {depth.shape[1]}x{depth.shape[0]}, colour {rgb.shape[1]}x{rgb.shape[0]}"
-            self._complain(Any2AnyError("Cannot use the cameras", why, "Publish depth registered to colour"))
+        given = boxes if self._config.detections_topic else None
+        try:
+            look = Look(stamp, self._intrinsics, pose, pictures.get("camera"), pictures.get("depth"), given)
+        except Any2AnyError as error:
+            self._complain(error)
             return
         self._forget(stamp)
-        given = boxes if self._config.detections_topic else None
-        self._look(Look(stamp, self._intrinsics, pose, rgb, depth, given))
+        self._look(look)
 
     def _near(self, items: deque[tuple[int, Any]], stamp: int) -> Any:
         nearest = min(items, key=lambda item: abs(item[0] - stamp), default=None)

@@ -21,7 +21,7 @@ from sensor_msgs.msg import PointCloud2
 
 from any2any_ros import msg, samples
 from any2any_ros.config import RetrievalNodeConfig
-from any2any_ros.errors import Any2AnyError
+from any2any_ros.errors import told
 from any2any_ros.nodes import messages, outputs, runtime
 from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.observation import Observation
@@ -124,7 +124,7 @@ class Checker:
             check = replace(job.retriever.check, complain=self._complain)
             laid = check.lay(clouds.moved(points, self._mounting), job.ids)
         except Exception as error:  # one bad cloud must not end the checks
-            self._complain(str(error) if isinstance(error, Any2AnyError) else repr(error))
+            self._complain(told(error))
         self._seconds = time.perf_counter() - began
         self._done.append((job, laid))
         self._finished.trigger()

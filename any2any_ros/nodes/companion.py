@@ -6,20 +6,18 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from numpy.typing import NDArray
 from rclpy.action import ActionClient
-from rclpy.executors import SingleThreadedExecutor
 from visualization_msgs.msg import Marker, MarkerArray
 
 from any2any_ros import action
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages
+from any2any_ros.nodes.peer import Peer
 from any2any_ros.observation import Ranking
 
 Action = action.RetrieveObject
@@ -42,34 +40,20 @@ class Reply:
     arrived: float  # monotonic s
 
 
-class Companion:
-    """Asks and watches while entered, in a thread of its own; rclpy must have been started."""
+class Companion(Peer):
+    """Asks and watches while entered."""
 
     def __init__(self, name: str = "companion") -> None:
-        self.node = rclpy.create_node(name)
+        super().__init__(name)
         self._client = ActionClient(self.node, Action, "retrieve_object")
         self.node.create_subscription(MarkerArray, "object_markers", self._on_markers, 10)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self.node)
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._spin, name=name)
         self.boxes: dict[str, Box] = {}  # of what is remembered, by id
         self.status = ""  # how the node says it is
         self.look_seconds: list[float] = []  # that it took to look at a picture, sampled at 1 Hz
 
-    def __enter__(self) -> Companion:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._done.set()
-        self._thread.join()
-        self._executor.shutdown()
+    def free(self) -> None:
         self._client.destroy()
-        self.node.destroy_node()
 
     def is_heard(self) -> bool:
         """Whether somebody takes commands."""
@@ -100,7 +84,7 @@ class Companion:
             answered.set()
 
         # By the thread that spins: else the answer may come before rclpy has noted whose it is.
-        self._executor.create_task(send)
+        self.executor.create_task(send)
         if not text:
             self._within(listened, deadline, "was not listened for")
             speak()
@@ -111,10 +95,6 @@ class Companion:
     def _within(event: threading.Event, deadline: float, what: str) -> None:
         if not event.wait(max(0.0, deadline - time.monotonic())):
             raise Any2AnyError(f"A command {what}", "the time is up", "Read the node's log")
-
-    def _spin(self) -> None:
-        while not self._done.is_set():
-            self._executor.spin_once(timeout_sec=0.05)
 
     def _on_markers(self, message: MarkerArray) -> None:
         names = {m.id: m.text for m in message.markers if m.ns == "names"}

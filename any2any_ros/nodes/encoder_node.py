@@ -19,7 +19,7 @@ from rclpy.serialization import deserialize_message
 
 from any2any_ros import msg, plugins, samples
 from any2any_ros.config import EncoderNodeConfig
-from any2any_ros.errors import Any2AnyError
+from any2any_ros.errors import Any2AnyError, told
 from any2any_ros.nodes import messages, parameters, runtime
 from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.nodes.rate import Rate
@@ -99,7 +99,7 @@ class EncoderNode(runtime.ManagedNode):
             self._encoded.tick(self.now_ns())
         except Exception as error:  # one bad message must not silence the sensor
             self._refused += 1
-            self._error = str(error) if isinstance(error, Any2AnyError) else repr(error)
+            self._error = told(error)
             self.get_logger().warning(self._error, throttle_duration_sec=5.0)
 
     def _on_mismatch(self, info: Any) -> None:

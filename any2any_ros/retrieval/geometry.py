@@ -21,7 +21,7 @@ from any2any_ros.config import Checked, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods.confidence import Confidence
 from any2any_ros.methods.fusion import LikelihoodRatio
-from any2any_ros.methods.registration import NOWHERE, Registration, Scan, align, open3d
+from any2any_ros.methods.registration import NOWHERE, Registration, Scan, absent, align
 from any2any_ros.retrieval.clouds import Clouds
 
 Floats = NDArray[np.floating[Any]]
@@ -133,11 +133,7 @@ def obstacle(folder: Path, check: GeometricCheck) -> str:
         return "the map has no scans. Build it with: any2any build-map DRIVE MAP --clouds"
     if not check.candidates:
         return "its calibration has learnt no check. Calibrate again: any2any calibrate MAP DRIVE"
-    try:
-        open3d()
-    except Any2AnyError as error:
-        return f"{error.why}. {error.remedy}"
-    return ""
+    return absent()
 
 
 def refined_pose(reference: Float64, found: Registration) -> Float64:

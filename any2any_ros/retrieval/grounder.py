@@ -67,7 +67,7 @@ class Look:
         elif np.shape(self.pose) != (4, 4) or not np.isfinite(self.pose).all():
             why = "its pose is not known"
         if why:
-            raise Any2AnyError("Cannot use the cameras", why, "Calibrate the camera; register its depth to its colour")
+            raise Any2AnyError("Cannot use the cameras", why, "Calibrate it; publish depth registered to colour")
 
 
 class Grounder:

@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,11 @@ class EncoderRecord:
     fingerprint: str
     dimension: int
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> EncoderRecord:
+        """Write down an encoder."""
+        return cls(encoder.plug, encoder.fingerprint, encoder.dimension, asdict(encoder.config))
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.data.sources import Source
-from any2any_ros.errors import Any2AnyError
-from any2any_ros.methods.registration import open3d
+from any2any_ros.methods.registration import absent
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import clouds
 from any2any_ros.retrieval.checking import Lay, Overlaps
@@ -40,11 +39,7 @@ def obstacle(source: Source) -> str:
     """Return why this drive's scans cannot be laid over anything; empty when they can."""
     if LIDAR not in source.modalities:
         return f"{source.name} has no '{LIDAR}'"
-    try:
-        open3d()
-    except Any2AnyError as error:
-        return f"{error.why}. {error.remedy}"
-    return ""
+    return absent()
 
 
 def laying(

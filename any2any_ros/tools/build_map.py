@@ -7,7 +7,6 @@ any2any build-map my_bag MAP --topic camera=/front/image_raw --pose-topic /odom 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -71,9 +70,5 @@ def as_map(places: ObservationSet, encoders: Mapping[str, Encoder], name: str) -
             f"none of its {len(places)} frames has anything that was encoded ({', '.join(encoders) or 'nothing'})",
             "Choose other sensors with --modality, or another drive",
         )
-    records = {
-        m: EncoderRecord(e.plug, e.fingerprint, e.dimension, dataclasses.asdict(e.config))
-        for m, e in encoders.items()
-        if m in places.embeddings
-    }
+    records = {m: EncoderRecord.of(e) for m, e in encoders.items() if m in places.embeddings}
     return ReferenceMap(places.take(seen), records, name)

@@ -4,11 +4,10 @@
     any2any train emma out/tabletop MODEL --modality text --modality camera --modality depth
 
 GOLD is a GoLD folder: the recorded one, or one of `any2any simulate-tabletop` (or what retrieval/objects.py saved).
-Whole objects, of every class, are set
-aside: some to stop in time by and to calibrate with, some for the test, whose tables are printed with chance beside
-them. MODEL becomes a folder for the grounding node: heads, encoders, calibration; settings and figures in
-training.json, and the learning curves as a picture. Ctrl-C keeps the best heads so far. The same --seed gives the same
-split and the same heads.
+Whole objects, of every class, are set aside: some to stop in time by and to calibrate with, some for the test, whose
+tables are printed with chance beside them. MODEL becomes a folder for the grounding node: heads, encoders, calibration;
+settings and figures in training.json, and the learning curves as a picture. Ctrl-C keeps the best heads so far. The
+same --seed gives the same split and the same heads.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from any2any_ros.methods import emma
 from any2any_ros.methods.emma import EmmaConfig
 from any2any_ros.retrieval import grounding, grounding_evaluation
 from any2any_ros.retrieval.grounding import Model
+from any2any_ros.retrieval.grounding_evaluation import CANDIDATES
 from any2any_ros.retrieval.objects import Objects
 from any2any_ros.retrieval.reference_map import EncoderRecord
 from any2any_ros.tools import _arguments, _figures, _tables
@@ -67,7 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     # Training: a look at the held-out objects every `interval` steps, until they are no longer told apart better.
     curve: list[tuple[int, float, float]] = []  # steps, loss, MRR on what is held out
-    labels, candidates = (train.classes, 5) if arguments.label == "class" else (train.instances, LIKE)
+    by_class = arguments.label == "class"
+    labels, candidates = (train.classes, CANDIDATES) if by_class else (train.instances, LIKE)
     judge = grounding_evaluation.validation(held_out, config.seed, arguments.label, candidates)
     looks = emma.training(train.observations, labels, config, judge)
     with tqdm(total=config.steps, desc="training", leave=False, dynamic_ncols=True, disable=None) as bar:

@@ -63,9 +63,11 @@ class Bench:
     def listen(self, message_class: Any, topic: str, qos: Any = 10) -> list[Any]:
         """Collect what is published on a topic from now on."""
         heard: list[Any] = self.heard.setdefault(topic, [])
-        self.peer.create_subscription(message_class, topic, heard.append, qos)
-        self.until(lambda: self.peer.count_publishers(topic) > 0)
-        self.spin(0.1)
+        subscription = self.peer.create_subscription(message_class, topic, heard.append, qos)
+        self.until(lambda: subscription.get_publisher_count() > 0)
+        # Both ends must know of each other: a publisher that does not yet sends past its listener.
+        speakers = [p for node in self._nodes for p in node.publishers if p.topic_name == subscription.topic_name]
+        self.until(lambda: all(p.get_subscription_count() > 0 for p in speakers))
         return heard
 
     def stranger(self) -> Any:

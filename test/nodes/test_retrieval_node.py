@@ -91,7 +91,7 @@ def test_a_dead_sensor_is_left_out_and_back_at_once(robot):
 def test_nobody_waits_for_the_dead(bench, small_map):
     """A sensor that falls silent holds up one moment by `wait` at most, and none after that."""
     folder, reference = small_map
-    node = bench.node(RetrievalNode, map=str(folder), source_timeout=10.0, wait=1.0)
+    node = bench.node(RetrievalNode, map=str(folder), source_timeout=30.0, wait=3.0)
     robot = Robot(bench, reference)
 
     def answered_after(stamp_ns):
@@ -104,8 +104,8 @@ def test_nobody_waits_for_the_dead(bench, small_map):
         robot.see("camera", 3, i * NS // 10)
         answered_after(i * NS // 10)
     modalities, waited = answered_after(4 * NS // 10)
-    assert modalities == ["camera", "lidar"] and waited >= 0.999
-    assert answered_after(5 * NS // 10)[1] < 0.8
+    assert modalities == ["camera", "lidar"] and waited >= 2.999
+    assert answered_after(5 * NS // 10)[1] < 2
 
 
 def test_all_dead_is_said_once(robot):

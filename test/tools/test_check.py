@@ -86,7 +86,6 @@ def without_open3d(monkeypatch):
         raise Any2AnyError("Cannot lay scans over each other", "Open3D is absent (no module)", "pip install 'it'")
 
     monkeypatch.setattr(registration, "open3d", absent)
-    monkeypatch.setattr("any2any_ros.tools._scans.open3d", absent)
 
 
 def test_a_checked_answer_is_right_to_the_centimetre(checked_map, street):

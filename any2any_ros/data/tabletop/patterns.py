@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import IntEnum
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.data.town.mesh import Array
-from any2any_ros.data.town.textures import Rows, fade, hashed, lay
+from any2any_ros.data.town.textures import Painter, Rows, fade, hashed, lay, painted
 
 
 class Pattern(IntEnum):
@@ -56,13 +54,7 @@ SURFACE = np.dtype(
 
 def paint(points: Array, surfaces: Rows, index: NDArray[np.int32], grain: Array) -> Array:
     """Return linear colours (N, 3) of points (N, 3) on surfaces (S,) at index (N,); a pixel covers `grain` (N,) m."""
-    colours = surfaces["colour"][index]
-    kinds = surfaces["kind"][index]
-    for kind, painter in _PAINTERS.items():
-        here = np.flatnonzero(kinds == kind)
-        if len(here):
-            colours[here] = painter(points[here], surfaces[index[here]], grain[here])
-    return np.asarray(colours)
+    return painted(_PAINTERS, points, surfaces, index, grain)
 
 
 def _laid(points: Array, rows: Rows) -> tuple[Array, Array]:
@@ -127,7 +119,7 @@ def _wood(points: Array, rows: Rows, grain: Array) -> Array:
     return np.asarray(rows["colour"] * tone[:, None])
 
 
-_PAINTERS: dict[Pattern, Callable[[Array, Any, Array], Array]] = {
+_PAINTERS: dict[Pattern, Painter] = {
     Pattern.BANDS: _bands,
     Pattern.STRIPES: _stripes,
     Pattern.DOTS: _dots,

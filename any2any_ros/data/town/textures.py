@@ -6,7 +6,7 @@ finer patterns fade into their mean. Colours (N, 3) linear in [0, 1].
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from any2any_ros.data.town.mesh import Array, Kind, Masonry
 
 Rows = NDArray[np.void]
 Mask = NDArray[np.bool_]
+Painter = Callable[[Array, Rows, Array], Array]  # points, their surfaces, grain -> colours
 
 # By kind of windows: share of the bay that is glass; sill and lintel as shares of the storey; shutters.
 _GLASS = np.array([0.48, 0.56, 0.42, 0.86, 0.22], dtype=np.float32)
@@ -26,9 +27,17 @@ _SHUTTERS = np.array([True, False, False, False, False])
 
 def paint(points: Array, surfaces: Rows, index: NDArray[np.int32], grain: Array) -> Array:
     """Return the colours (N, 3) of points on the surfaces (S,) of SURFACE at index (N,)."""
+    return painted(_PAINTERS, points, surfaces, index, grain)
+
+
+def painted(
+    painters: Mapping[Any, Painter], points: Array, surfaces: Rows, index: NDArray[np.int32], grain: Array
+) -> Array:
+    """Return the colours (N, 3) of points (N, 3) on surfaces (S,) at index (N,), those of a kind by its painter, of the
+    others plain; a pixel covers `grain` (N,) metres."""
     colours = surfaces["colour"][index]
     kinds = surfaces["kind"][index]
-    for kind, painter in _PAINTERS.items():
+    for kind, painter in painters.items():
         here = np.flatnonzero(kinds == kind)
         if len(here):
             colours[here] = painter(points[here], surfaces[index[here]], grain[here])
@@ -179,7 +188,7 @@ def _stripes(points: Array, rows: Rows, grain: Array) -> Array:
     return np.asarray(np.where(rails[:, None], np.where(band[:, None], rows["colour"], rows["accent"]), 0.45))
 
 
-_PAINTERS: dict[Kind, Callable[[Array, Rows, Array], Array]] = {
+_PAINTERS: dict[Kind, Painter] = {
     Kind.FACADE: _facade,
     Kind.TILES: _tiles,
     Kind.MASONRY: _masonry,
