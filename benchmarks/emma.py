@@ -280,19 +280,27 @@ def choice(make: Callable[[int], Task], seeds: int, scales: Iterable[float] = SC
 
 
 def show(found: dict[str, Row]) -> None:
+    """Print a row a loss; where there is more than one ablation, a column each, and the accuracy in a second table."""
     names = [name for name in next(reversed(found.values())) if name != "steps"]
-    both = len(names) == 1
-    heading = ["MRR", "accuracy"] if both else [f"{name} MRR" for name in names]
-    print(f"| | {' | '.join([*heading, 'steps to 95 %'])} |\n{'|---' * (len(heading) + 2)}|")
+    if len(names) == 1:
+        _table(found, [(names[0], "mrr", "MRR"), (names[0], "accuracy", "accuracy")])
+        return
+    for key, heading in (("mrr", "MRR"), ("accuracy", "accuracy")):
+        print(f"{heading}\n")
+        _table(found, [(name, key, name) for name in names])
+        print()
+
+
+def _table(found: dict[str, Row], columns: Sequence[tuple[str, str, str]]) -> None:
+    """columns: ablation, figure, heading."""
+    headings = [*(heading for *_, heading in columns), "steps to 95 %"]
+    print(f"| | {' | '.join(headings)} |\n{'|---' * (len(headings) + 1)}|")
     for loss, row in found.items():
-        keys = ("mrr", "accuracy") if both else ("mrr",)
-        cells = [_number(row[name], key) for name in names for key in keys]
-        steps = row.get("steps")
+        cells, steps = [_number(row[name], key) for name, key, _ in columns], row.get("steps")
         cells.append("" if steps is None else f"{steps['to_95']:.0f} ± {steps['to_95_sd']:.0f}")
         print(f"| {loss} | {' | '.join(cells)} |")
     chance = grounding.chance()
-    cells = [f"{chance['mrr']:.3f}", f"{chance['accuracy']:.3f}"] if both else [f"{chance['mrr']:.3f}"] * len(names)
-    print(f"| chance | {' | '.join(cells)} | |")
+    print(f"| chance | {' | '.join(f'{chance[key]:.3f}' for _, key, _ in columns)} | |")
 
 
 def show_choice(found: dict[str, Row]) -> None:
