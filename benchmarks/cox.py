@@ -331,7 +331,7 @@ def _aligned_by_others(digits: Digits, view: str, target: str, seed: int) -> Ans
         wide[new], digits.classes[new], observed({m: v for m, v in digits.views.items() if m != view}, known),
         digits.classes[known], np.empty((0, 2), dtype=np.intp), wide[test], digits.classes[test],
     )  # fmt: skip
-    x, asked = standard(task)
+    _, asked = standard(task)
     z = cox_steps.standardised(digits.views[target][known], cox_steps.statistics(digits.views[target][known]))
     w, b = cox_steps.softmax_regression(z, np.eye(5)[task.known_class], np.ones(len(z)), PENALTY)
     answers = {"prior alone": _right((asked @ w + b).argmax(axis=1), task)}

@@ -108,7 +108,7 @@ def smooth_regression(
     """Return y for every row of x (N, D), taught by `rows` (P,) with y (P, E).
 
     Kernel ridge regression; the kernel is the sum of a linear one and of what a row sends to another through the graph,
-    each with a mean of 1 for a row and itself: a map near to linear, and smooth along what the sensor itself holds alike.
+    each with a mean of 1 for a row and itself: nearly linear, and smooth along what the sensor itself finds alike.
     """
     linear = x @ x[rows].T
     seeds = np.zeros((len(x), len(rows)))

@@ -1,4 +1,4 @@
-"""The variational connection of COX: new features -> p(v | x) -> q(z | v), with PyTorch; reached through methods/cox.py.
+"""The variational connection of COX: x -> p(v | x) -> q(z | v), with PyTorch; reached through methods/cox.py.
 
 The bottleneck v keeps of the new features what rebuilds the known ones and names the class, and no more (the KL term).
 Rows of weight 0 and NaN targets are left out. Both sides are linear: there are too few pairs for more.
@@ -69,7 +69,10 @@ def connect(
         mean = inputs @ encoder
         v = mean + (log_variance / 2).exp() * torch.randn(mean.shape, generator=noise, dtype=mean.dtype)
         rebuilt = v @ decoder + bias
-        named = [cross_entropy_loss(z @ w + b, shares) for z, (w, b) in zip(rebuilt.split(sizes, 1), classifiers)]
+        named = [
+            cross_entropy_loss(z @ w + b, shares)
+            for z, (w, b) in zip(rebuilt.split(sizes, 1), classifiers, strict=True)
+        ]
         loss = reconstruction_loss(rebuilt, wanted) + sum(named) / len(named) + how.kl * kl_loss(mean, log_variance)
         optimiser.zero_grad()
         (importance * loss).sum().backward()
