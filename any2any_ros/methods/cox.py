@@ -9,6 +9,7 @@ without Instance-level Modal Correspondence" (connect & explore), ICLR 2025. MET
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -37,8 +38,11 @@ class CoxConfig(Checked):
     )
     rounds: int = setting(3, "of exploring and connecting again", minimum=1, maximum=100)
     explore: bool = setting(True, "whether what disagrees is explored; else only labels and agreement teach")
-    neighbours: int = setting(10, "of a new sample, by which it is explored", minimum=1, maximum=1000)
+    neighbours: int = setting(5, "of a new sample, by which it is explored", minimum=1, maximum=1000)
     spread: float = setting(0.95, "share of what it knows that a sample passes on", minimum=0, maximum=0.999)
+    spread_alone: float = setting(
+        0.5, "the same without pairs and labels, where nobody stops a mistake", minimum=0, maximum=0.999
+    )
     doubt: float = setting(0.05, "weight of the known classifiers' word, beside a label's 1", minimum=1e-6, maximum=1)
     sharpness: float = setting(2.0, "power of a posterior before its classes are balanced", minimum=0.1, maximum=100)
     balance: float = setting(
@@ -186,12 +190,14 @@ def fit(
     taught = teach(len(x), learnt, pairs, labelled or {}, label, classes)
     graph = steps.neighbour_graph(x, config.neighbours)
     mapped, chance = _first_connection(x, graph, learnt, taught, config)
-    sure = _surest(learnt, mapped, config) if len(taught.rows) == 0 else np.zeros(len(x), dtype=bool)
+    sure = np.zeros(len(x), dtype=bool)
+    if len(taught.rows) == 0:
+        sure, config = _surest(learnt, mapped, config), dataclasses.replace(config, spread=config.spread_alone)
     for _ in range(config.rounds):
         posterior, weight = _explore(graph, learnt, taught, mapped, sure, config)
         bridge = _connect(x, posterior, weight, learnt, taught, config)
         mapped = {k: x @ w + b for k, (w, b) in bridge.items()}
-        sure = np.zeros(len(x), dtype=bool)  # only to begin with
+        sure = np.zeros_like(sure)  # only to begin with
     learner, learner_bias = steps.softmax_regression(x, posterior, weight, PENALTY)
     _, agreeing = learnt.judge(mapped)
     return COX(
