@@ -358,11 +358,10 @@ def show_without(found: Mapping[str, Any]) -> None:
 # --- settings -------------------------------------------------------------------------------------------------
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "default": {}, "ridge 0.01": {"ridge": 0.01}, "ridge 1": {"ridge": 1.0}, "rounds 1": {"rounds": 1},
-    "rounds 6": {"rounds": 6}, "neighbours 10": {"neighbours": 10}, "neighbours 20": {"neighbours": 20},
-    "spread 0.8": {"spread": 0.8}, "spread 0.99": {"spread": 0.99}, "doubt 0.01": {"doubt": 0.01},
-    "doubt 0.2": {"doubt": 0.2}, "sharpness 1": {"sharpness": 1.0}, "sharpness 4": {"sharpness": 4.0},
-    "balance 0": {"balance": 0.0}, "balance 0.5": {"balance": 0.5}, "balance 0.9": {"balance": 0.9},
+    "default": {}, "rounds 1": {"rounds": 1}, "rounds 6": {"rounds": 6}, "neighbours 10": {"neighbours": 10},
+    "neighbours 20": {"neighbours": 20}, "spread 0.8": {"spread": 0.8}, "spread 0.99": {"spread": 0.99},
+    "doubt 0.01": {"doubt": 0.01}, "doubt 0.2": {"doubt": 0.2}, "sharpness 1": {"sharpness": 1.0},
+    "sharpness 4": {"sharpness": 4.0}, "balance 0": {"balance": 0.0}, "balance 0.9": {"balance": 0.9},
     "variational": {"connection": "variational"},
 }  # fmt: skip
 
