@@ -87,7 +87,7 @@ def test_the_same_seed_gives_the_same_result(connection):
     if connection == "variational":
         pytest.importorskip("torch", reason="PyTorch is absent: make torch")
     x, here, known, there = world(4)
-    config = CoxConfig(connection=connection, steps=20)
+    config = CoxConfig(connection=connection, steps=5)
     one, two = (cox.fit(x, known, some_pairs(here, there), there, config) for _ in range(2))
     for f in fields(COX):
         a, b = getattr(one, f.name), getattr(two, f.name)
