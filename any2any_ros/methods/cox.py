@@ -235,8 +235,8 @@ def _explore(
     opinion, agreeing = known.judge(mapped)
     opinion = steps.balanced(opinion**config.sharpness, known.share, config.balance)
     if not config.explore:
-        labelled = taught.labels.sum(axis=1) > 0
-        return taught.clamp(opinion), (labelled | (agreeing == 1)).astype(np.float64)
+        told = (taught.labels.sum(axis=1) > 0) | (agreeing == 1)
+        return taught.clamp(opinion), (told if told.any() else ~told).astype(np.float64)
     word = np.where(sure, 1.0, config.doubt * agreeing)[:, None]
     carried = steps.rows_to_one(steps.propagate(graph, taught.clamp(word * opinion), config.spread))
     posterior = steps.balanced(carried**config.sharpness, known.share, config.balance)

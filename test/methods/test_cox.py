@@ -261,6 +261,17 @@ def test_nobody_agrees_and_everybody_does():
     assert alone.agreement == 1
 
 
+@pytest.mark.parametrize("explore", [True, False])
+def test_all_disagree_and_there_is_no_label(explore):
+    """A second camera shows of every class what the first shows of the next one: no agreement, and no anchor."""
+    x, _, known, there = aligned_world(24)
+    following = [np.flatnonzero(there == (c + 1) % 4)[i // 4] for i, c in enumerate(there)]
+    camera = known.embeddings["camera"]
+    twins = ObservationSet({"camera": camera, "twin": camera[following]}, known.poses, known.ids)
+    model = cox.fit(x, twins, None, there, CoxConfig(explore=explore, rounds=1))
+    assert model.agreement < 1 and np.isfinite(model.posterior(x)).all()
+
+
 def test_two_rows_and_a_single_pair():
     x, _, known, there = world(17, new=2)
     model = cox.fit(x, known, [(0, 0)], there)
