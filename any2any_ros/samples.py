@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,14 @@ class Continuity:
         same = sample.rate == self._rate and abs(start_ns - self._until_ns) <= GAP_NS
         self._rate, self._until_ns = sample.rate, stamp_ns
         return same
+
+
+def resampled(samples: NDArray[np.floating[Any]], rate: int, wanted: int) -> NDArray[Any]:
+    """Return samples (S,) at `rate` Hz as (S',) at `wanted` Hz, without what that cannot carry."""
+    from scipy.signal import resample_poly  # costs half a second: only who hears pays
+
+    divisor = gcd(wanted, rate)
+    return samples if rate == wanted else np.asarray(resample_poly(samples, wanted // divisor, rate // divisor))
 
 
 # sensor_msgs/PointField.datatype -> NumPy

@@ -41,6 +41,22 @@ class AudioConfig(Checked):
             )
 
 
+class Window:
+    """The last seconds of a stream of sound."""
+
+    def __init__(self, seconds: float, shortest: float) -> None:
+        self._seconds, self._shortest = seconds, shortest
+        self._heard: Array = np.empty(0, np.float32)
+        self._stream = Continuity()
+
+    def hear(self, sample: Sound, stamp_ns: int) -> Sound | None:
+        """Append the chunk that ended at `stamp_ns`; return the last `seconds`, None while less than `shortest`."""
+        if not self._stream.goes_on(sample, stamp_ns):
+            self._heard = self._heard[:0]
+        self._heard = np.concatenate([self._heard, sample.samples])[-int(self._seconds * sample.rate) :]
+        return Sound(self._heard, sample.rate) if len(self._heard) >= self._shortest * sample.rate else None
+
+
 class AudioEncoder:
     """Cost: about 1 ms for 2 s. Invariant to: loudness and sample rate; keeps the last `window` of a stream."""
 
@@ -55,8 +71,7 @@ class AudioEncoder:
     def __init__(self, config: AudioConfig = AudioConfig()) -> None:
         self.config = config
         self._banks: dict[int, NDArray[np.float64]] = {}
-        self._heard: list[Sound] = []
-        self._stream = Continuity()
+        self._window = Window(config.window, config.shortest)
 
     @property
     def dimension(self) -> int:
@@ -68,13 +83,7 @@ class AudioEncoder:
 
     def gather(self, sample: Sound, stamp_ns: int) -> Sound | None:
         """Append the chunk that ended at `stamp_ns`; return the last `window` of it, None while too short."""
-        if not self._stream.goes_on(sample, stamp_ns):
-            self._heard = []
-        self._heard.append(sample)
-        wanted = int(self.config.window * sample.rate)
-        joined = np.concatenate([s.samples for s in self._heard])[-wanted:]
-        self._heard = [Sound(joined, sample.rate)]
-        return self._heard[0] if len(joined) >= self.config.shortest * sample.rate else None
+        return self._window.hear(sample, stamp_ns)
 
     def encode(self, sample: Sound) -> Array:
         """Return (dimension,) for mono sound at any rate that carries the highest pitch."""

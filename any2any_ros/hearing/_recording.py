@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from math import gcd
-
 import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.samples import Sound
+from any2any_ros.samples import Sound, resampled
 
 RATE = 16000  # Hz; what recognisers were trained on
 SLOWEST = 8000  # Hz; a telephone's
@@ -24,20 +22,12 @@ def prepared(sound: Sound, longest: float) -> tuple[Float64, str]:
     seconds = len(sound.samples) / max(sound.rate, 1)
     kept = sound.samples[: round(longest * max(sound.rate, 1))]
     _check(kept, sound.rate)
-    x = resampled(kept.astype(np.float64) - kept.mean(dtype=np.float64), sound.rate)
+    x = resampled(kept.astype(np.float64) - kept.mean(dtype=np.float64), sound.rate, RATE)
     peak = float(np.abs(x).max())
     if peak < SILENT:
         raise _unusable("it is digital silence")
     remark = f"it lasts {seconds:.0f} s; only the first {longest:g} s were listened to" if seconds > longest else ""
     return x * (PEAK / peak), remark
-
-
-def resampled(x: Float64, rate: int) -> Float64:
-    """Return (S,) at `rate` Hz as (S',) at 16 kHz."""
-    from scipy.signal import resample_poly
-
-    divisor = gcd(RATE, rate)
-    return x if rate == RATE else np.asarray(resample_poly(x, RATE // divisor, rate // divisor))
 
 
 def _check(samples: NDArray[np.float32], rate: int) -> None:

@@ -85,7 +85,7 @@ def build_encoders(
     for key, text in settings_given.items():
         modality, _, name = key.partition(".")
         if modality in given:
-            given[modality][name] = _typed(plugs[modality], name, text)
+            given[modality][name] = typed(plugs[modality], name, text)
     for m in wanted:
         _check_kind(m, plugs[m])
     return {m: encoders.build(plugs[m], values) for m, values in given.items()}
@@ -103,7 +103,7 @@ def _check_kind(modality: str, plug: str) -> None:
             )
 
 
-def _typed(plug: str, name: str, text: str) -> Any:
+def typed(plug: str, name: str, text: str) -> Any:
     """Turn a setting's text into the type of its default."""
     from any2any_ros import plugins
 

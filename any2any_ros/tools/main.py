@@ -19,6 +19,7 @@ VERBS = {
     "train": "learn heads that find the object a command means, typed or spoken",
     "replay": "publish a bag in its own time, with sensors dying and returning",
     "bringup": "start the encoder and retrieval nodes for a map",
+    "export": "write a pretrained encoder as an ONNX graph, which runs without PyTorch",
     "doctor": "tell what is installed, which topics come, and why one does not",
 }
 

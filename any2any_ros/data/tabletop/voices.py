@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.samples import resampled
 
 PROGRAM = "espeak-ng"
 RATE = 16000  # Hz of what is written
@@ -51,8 +51,7 @@ def _heard(data: bytes) -> NDArray[np.float64]:
         rate = file.getframerate()
     raw = data[data.index(b"data") + 8 :]
     samples = np.frombuffer(raw[: len(raw) // 2 * 2], dtype="<i2") / 32768.0
-    divisor = int(np.gcd(RATE, rate))
-    return np.asarray(resample_poly(samples, RATE // divisor, rate // divisor))
+    return resampled(samples, rate, RATE)
 
 
 def in_a_room(samples: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
