@@ -30,6 +30,7 @@ Float64 = NDArray[np.float64]
 
 RUNS, HELD_OUT = 20, 5  # stretches of the rows, and every how many of them one judges how many dimensions to take
 SAMPLE = 5000  # rows that this takes at most
+PATIENCE = 3  # sizes that are no better than the best so far, and larger ones are not tried
 
 
 @dataclass(frozen=True)
@@ -234,7 +235,7 @@ def _prior(moment: Float64) -> tuple[Float64, Float64]:
 
 
 def _likeliest(train: ObservationSet, config: CalMRLConfig) -> int:
-    """Return the latent size, among powers of two, by which the held-out rows are likeliest.
+    """Return the latent size by which the held-out rows are likeliest, among 1, 2, 3, 4, 6, 9, 13, ...
 
     They are whole stretches of the rows, so that neighbouring places do not stand on both sides.
     """
@@ -245,12 +246,11 @@ def _likeliest(train: ObservationSet, config: CalMRLConfig) -> int:
         return 1
     data = Digest.of(learning)
     most = min(len(learning), sum(map(len, data.means.values()))) - 1
-    best, highest, latent = 1, -np.inf, 1
-    while latent <= most:
+    best, highest, since, latent = 1, -np.inf, 0, 1
+    while latent <= most and since < PATIENCE:
         likelihood = _em(data, latent, config).log_likelihood(held_out)
-        if likelihood <= highest:
-            break
-        best, highest, latent = latent, likelihood, 2 * latent
+        best, highest, since = (latent, likelihood, 0) if likelihood > highest else (best, highest, since + 1)
+        latent += max(1, latent // 2)
     return best
 
 

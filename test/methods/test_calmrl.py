@@ -131,6 +131,7 @@ def test_neither_unit_nor_origin_matters():
 def test_held_out_rows_choose_the_latent_size():
     data, _ = made(3, n=1500, widths=(12, 15, 9), latent=4, missing=0.3)
     assert calmrl.fit(data).latent == 4
+    assert calmrl.fit(made(3, n=600, widths=(12, 15, 9), latent=3)[0]).latent == 3
     nothing, _ = made(3, n=300, widths=(12, 15, 9), latent=4, missing=0.3, noise=300.0)
     assert calmrl.fit(nothing, latent=0).latent == 1
 
