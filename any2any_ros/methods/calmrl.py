@@ -11,7 +11,7 @@ looks at the data once, and what a step costs does not depend on how many rows t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,6 +23,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods.anchors import anchor, anchor_shift
 from any2any_ros.methods.calmrl_data import CHUNK, Digest, Group, Pattern, Rows, patterns
 from any2any_ros.observation import Array, ObservationSet
+from any2any_ros.protocols import Alignment, Floats
 
 __all__ = ["CalMRL", "CalMRLConfig", "anchor", "anchor_shift", "fit", "steps"]
 
@@ -135,13 +136,57 @@ class CalMRL:
         constant += float(np.linalg.slogdet(precision)[1])
         return Look(residual, mean, covariance, square - explained, constant)
 
-    def _check(self, modality: str, column: Array) -> None:
+    def alone(self, modality: str, x: Floats) -> Array:
+        """Return the latent's posterior mean given this modality alone, (N, L) of length 1, for vectors x (N, D); zero
+        where x is the mean."""
+        self._known(modality)
+        self._check(modality, x)
+        vectors = {modality: np.asarray(x, dtype=np.float64)}
+        mean = self.look(Group(vectors, np.ones(len(x)), len(x))).mean
+        length = np.linalg.norm(mean, axis=1, keepdims=True)
+        unit = np.divide(mean, length, out=np.zeros_like(mean), where=length > 0)
+        return np.asarray(unit, dtype=np.float32)
+
+    def alignments(
+        self, query_modalities: Iterable[str], reference_modalities: Iterable[str]
+    ) -> dict[tuple[str, str], Alignment]:
+        """Return what a Retriever compares these modalities by, each with each: the cosine of what either says of the
+        latent. A direction that a modality hardly shows counts little, because its posterior mean stays near zero."""
+        query, reference = tuple(query_modalities), tuple(reference_modalities)
+        for modality in (*query, *reference):
+            self._known(modality)
+        return {(q, r): LatentPair(self, q, r) for q in query for r in reference}
+
+    def _known(self, modality: str) -> None:
+        if modality not in self.weights:
+            raise Any2AnyError(
+                f"The imputer does not know '{modality}'",
+                f"it has learnt {', '.join(self.modalities)}",
+                "Correct its name, or fit it on data that has it",
+            )
+
+    def _check(self, modality: str, column: Floats) -> None:
         if column.shape[1] != len(self.means[modality]):
             raise Any2AnyError(
                 f"The '{modality}' embeddings do not fit the imputer",
                 f"they have {column.shape[1]} dimensions, it was fitted on {len(self.means[modality])}",
                 "Use the encoder that it was fitted with, or fit it again",
             )
+
+
+@dataclass(frozen=True)
+class LatentPair:
+    """An Alignment (protocols.py): what one modality says of the latent, against what another one does."""
+
+    model: CalMRL
+    query_modality: str
+    reference_modality: str
+
+    def query(self, x: Array) -> Array:
+        return self.model.alone(self.query_modality, x)
+
+    def reference(self, y: Array) -> Array:
+        return self.model.alone(self.reference_modality, y)
 
 
 def fit(

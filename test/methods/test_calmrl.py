@@ -12,8 +12,10 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods import calmrl, calmrl_data
 from any2any_ros.methods.calmrl import CalMRL
 from any2any_ros.methods.calmrl_data import Digest
+from any2any_ros.methods.fusion import RawMean
 from any2any_ros.observation import ObservationSet
-from any2any_ros.protocols import Imputer
+from any2any_ros.protocols import Alignment, Imputer
+from any2any_ros.retrieval.retriever import Retriever
 
 NAMES = "abcdef"
 
@@ -261,6 +263,38 @@ def test_more_evidence_never_leaves_more_doubt(seed):
 
 def _renamed(data):
     return ObservationSet(data.embeddings, data.poses, tuple(f"whole/{i}" for i in data.ids))
+
+
+# --- matching in the latent -----------------------------------------------------------------------------------
+
+
+def test_an_alignment_compares_what_either_modality_says_of_the_latent():
+    model, (_, whole) = random_model(), made(0, n=6)
+    found = model.alignments(["a", "b"], ["c"])
+    assert set(found) == {("a", "c"), ("b", "c")} and all(isinstance(x, Alignment) for x in found.values())
+    pair = found[("a", "c")]
+    for side, m in ((pair.query, "a"), (pair.reference, "c")):
+        mean, _ = model.posterior(whole.only([m]))
+        expected = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+        np.testing.assert_allclose(side(whole.embeddings[m]), expected, atol=1e-6)
+    assert (pair.query(model.means["a"][None]) == 0).all()
+
+
+def test_one_modality_finds_another():
+    data, _ = made(8, n=800, widths=(12, 12, 12), latent=6, missing=0.5)
+    model, (_, new) = calmrl.fit(data, latent=6), made(8, n=800, widths=(12, 12, 12), latent=6)
+    retriever = Retriever(new.only(["b"]), model.alignments(["a"], ["b"]), RawMean())
+    _, scores = retriever.scores(new.only(["a"]))
+    assert (scores.argmax(axis=1) == np.arange(800)).mean() > 0.5  # chance 1/800
+
+
+def test_modalities_that_it_has_not_learnt_are_named():
+    with pytest.raises(Any2AnyError, match="does not know 'smell': it has learnt a, b, c"):
+        random_model().alignments(["a"], ["smell"])
+    with pytest.raises(Any2AnyError, match="does not know 'smell'"):
+        random_model().alone("smell", np.ones((1, 2)))
+    with pytest.raises(Any2AnyError, match="'a' embeddings do not fit"):
+        random_model().alone("a", np.ones((1, 2)))
 
 
 # --- little to learn from -------------------------------------------------------------------------------------
