@@ -2,7 +2,7 @@
 
 A model of how sensors hang together (methods/calmrl.py) makes one vector of whatever was observed. It is compared as if
 it were one sensor more, which the fusion weighs like any other; to everybody else it is none, and never counts as seen.
-Comparing these vectors finds more than filling in the missing sensors' does (docs/calmrl.md).
+On the towns this costs less than filling in the missing sensors' vectors, and more than neither (docs/calmrl.md).
 """
 
 from __future__ import annotations
