@@ -25,15 +25,17 @@ from any2any_ros.methods.drift import Difference
 from any2any_ros.methods.fusion import RawMean
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Fusion
-from any2any_ros.retrieval import checking, evaluation
+from any2any_ros.retrieval import checking, evaluation, imputing
 from any2any_ros.retrieval.checking import Examination, FittedCheck, Fold, Lay
 from any2any_ros.retrieval.clouds import Clouds
 from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, GeometryConfig
+from any2any_ros.retrieval.imputing import IMPUTERS, NO_IMPUTER, JointImputer
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix, one_space, same_modality
 
 FORMAT = 3
+IMPUTING_FORMAT = 4  # has an imputer, too, which a reader of format 3 would leave out
 FOLDER = "calibration"
 # Their scores are log likelihoods, from which true probabilities come easily; of one sensor all fusions rank alike.
 PREFERRED = ("mixture", "likelihood_ratio")
@@ -47,6 +49,7 @@ class CalibrationConfig(Checked):
     """How a calibration is made."""
 
     fusion: str = setting("auto", "the fusion's plug; auto = the best on held-out calibration places")
+    imputer: str = setting("none", "what is compared beside the sensors (docs/calmrl.md)", choices=IMPUTERS)
     max_pairs: int = setting(200_000, "calibration pairs kept; wrong ones beyond are drawn at random", minimum=100)
     seed: int = setting(0, "of what is drawn at random", minimum=0)
 
@@ -55,7 +58,7 @@ class CalibrationConfig(Checked):
 class Calibration:
     """The chosen fusion and its confidence, which encoders and modality columns they belong to, the table of all
     fusions compared (recall@1 and recall@5 by pattern on held-out calibration places), how each sensor's view differed
-    from the map's, and what the geometric check has learnt."""
+    from the map's, what the geometric check has learnt, and the imputer, fitted on the map."""
 
     fusion: Fusion
     confidence: Confidence | None
@@ -65,6 +68,7 @@ class Calibration:
     usual: dict[str, Difference] = field(default_factory=dict)
     check: FittedCheck | None = None
     pairs: tuple[Pair, ...] = ()  # of modalities that are compared, in one space; none: each with itself
+    imputer: JointImputer = NO_IMPUTER
 
     def retriever(self, reference: ReferenceMap, check: GeometricCheck = NO_CHECK) -> Retriever:
         """Return the retriever of this map as calibrated; raises Any2AnyError when it was another map's encoders.
@@ -79,9 +83,10 @@ class Calibration:
                 "Calibrate again: any2any calibrate MAP DRIVE",
             )
         alignments = one_space(self.pairs) if self.pairs else same_modality(tuple(sorted(reference.encoders)))
+        alignments, places = {**alignments, **self.imputer.alignments}, reference.places
         if self.confidence is not None:
             check = NO_CHECK if self.check is None else self.check.of(check, self.confidence.temperature)
-        return Retriever(reference.places, alignments, self.fusion, None, self.confidence, self.same_place, check)
+        return Retriever(places, alignments, self.fusion, self.imputer, self.confidence, self.same_place, check)
 
 
 def uncalibrated(reference: ReferenceMap, same_place: float, pairs: tuple[Pair, ...] = ()) -> Calibration:
@@ -123,11 +128,14 @@ def calibrate(
             "stretches of the drive",
             "Give a longer drive through the mapped places, and check that both poses share one frame",
         )
-    plain = uncalibrated(reference, same_place, pairs)
-    bench = plain.retriever(reference)
+    imputer = imputing.fitted(config.imputer, reference.places)
+    plain = replace(uncalibrated(reference, same_place, pairs), imputer=imputer)
+    bench, lessons = plain.retriever(reference), imputer.lessons(queries, config.seed)
 
     def sample(rows: Flags) -> tuple[NDArray[np.float32], Flags]:
-        return _matrices(bench.similarity, queries.take(rows), positive[rows], may[rows], config)
+        again = np.arange(len(lessons)) % len(queries)
+        right, allowed = (answers[again][rows[again]] for answers in (positive, may))
+        return _matrices(bench.similarity, lessons.take(rows[again]), right, allowed, config)
 
     asked = {f: np.asarray(positive.any(axis=1) & (folds == f)) for f in usable}
     others = {f: sample(np.asarray(folds != f)) for f in usable}
@@ -271,6 +279,7 @@ def save(calibration: Calibration, folder: Path) -> None:
     plugins.save(calibration.fusion, unfinished / "fusion")
     if calibration.confidence is not None:
         plugins.save(calibration.confidence, unfinished / "confidence")
+    calibration.imputer.save(unfinished / "imputer")
     for i, difference in enumerate(calibration.usual.values()):
         plugins.save(difference, unfinished / f"usual-{i}")
     check = calibration.check
@@ -278,7 +287,7 @@ def save(calibration: Calibration, folder: Path) -> None:
         plugins.save(check.evidence, unfinished / "overlap")
         plugins.save(check.confidence, unfinished / "checked_confidence")
     header = {
-        "format": FORMAT,
+        "format": FORMAT if calibration.imputer is NO_IMPUTER else IMPUTING_FORMAT,
         "fusion": calibration.fusion.plug,
         "encoders": calibration.encoders,
         "same_place": calibration.same_place,
@@ -286,6 +295,7 @@ def save(calibration: Calibration, folder: Path) -> None:
         "usual": list(calibration.usual),
         "check": None if check is None else check.summary,
         "pairs": calibration.pairs,
+        "imputer": calibration.imputer.plug,
     }
     (unfinished / "calibration.json").write_text(json.dumps(header, indent=1))
     old = folder / OLD
@@ -304,8 +314,8 @@ def load(folder: Path) -> Calibration | None:
     try:
         header = json.loads((home / "calibration.json").read_text())
         known = (home / "confidence.json").exists()
-        if header["format"] != FORMAT:
-            raise ValueError(f"its format is {header['format']}, this program reads {FORMAT}")
+        if header["format"] not in (FORMAT, IMPUTING_FORMAT):
+            raise ValueError(f"its format is {header['format']}, this program reads {FORMAT} and {IMPUTING_FORMAT}")
         return Calibration(
             plugins.load(home / "fusion"),
             plugins.load(home / "confidence") if known else None,
@@ -315,6 +325,7 @@ def load(folder: Path) -> Calibration | None:
             {m: plugins.load(home / f"usual-{i}") for i, m in enumerate(header["usual"])},
             _load_check(home, header.get("check")),
             tuple((q, r) for q, r in header.get("pairs", [])),
+            imputing.load(header.get("imputer", NO_IMPUTER.plug), home / "imputer"),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Any2AnyError(

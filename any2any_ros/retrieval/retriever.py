@@ -18,6 +18,7 @@ from any2any_ros.observation import Array, Match, Observation, ObservationSet, R
 from any2any_ros.protocols import Alignment, Fusion, Imputer
 from any2any_ros.retrieval.bounds import can_be_bounded
 from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, Laid, refined_pose
+from any2any_ros.retrieval.imputing import NO_IMPUTER, sensors
 from any2any_ros.retrieval.large_map import LargeMap
 from any2any_ros.retrieval.search import top_k
 from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix
@@ -59,14 +60,15 @@ class Retriever:
         reference: ObservationSet,
         alignments: Mapping[Pair, Alignment],
         fusion: Fusion,
-        imputer: Imputer | None = None,
+        imputer: Imputer = NO_IMPUTER,
         confidence: Confidence | None = None,
         same_place: float = 5.0,
         check: GeometricCheck = NO_CHECK,
     ) -> None:
-        """same_place: references of a place set farther apart than this, in metres, are distinct places. check: what
-        lays scans for `checked`, and knows what `rank` makes of them."""
-        self.reference = reference
+        """imputer: what is added to references and queries before they are compared. same_place: references of a place
+        set farther apart than this, in metres, are distinct places. check: what lays scans for `checked`, and knows
+        what `rank` makes of them."""
+        self.reference = reference = imputer.impute(reference)
         self._alignments = alignments
         self.fusion, self.imputer, self.confidence = fusion, imputer, confidence
         self.same_place, self.check = same_place, check
@@ -76,8 +78,8 @@ class Retriever:
         self._large = LargeMap(reference, alignments, fusion) if large else None
         self._matrix = None if large else SimilarityMatrix(reference, alignments)
         searched = self.similarity if self._large is None else self._large
-        self.modalities = searched.query_modalities  # what can be asked for
-        self.reference_modalities = searched.reference_modalities  # what the map has to compare it with
+        self.modalities = sensors(searched.query_modalities)  # what can be asked for
+        self.reference_modalities = sensors(searched.reference_modalities)  # what the map has to compare it with
 
     def using(self, fusion: Fusion, check: GeometricCheck = NO_CHECK) -> Retriever:
         """Return the same map with another fusion and no confidence, every reference scored; vectors are shared."""
@@ -95,6 +97,7 @@ class Retriever:
 
     def add(self, places: ObservationSet) -> None:
         """Append references; they are found from the next ranking on."""
+        places = self.imputer.impute(places)
         self.reference = ObservationSet.concatenate([self.reference, places])
         for index in (self._large, self._matrix):
             if index is not None:
@@ -107,9 +110,7 @@ class Retriever:
 
         allowed (Q, R): which references may answer; the others are as if the map lacked them.
         """
-        if self.imputer is not None:
-            queries = self.imputer.impute(queries)
-        similarity = self.similarity(queries)
+        similarity = self.similarity(self.imputer.impute(queries))
         if allowed is not None:
             similarity[~allowed] = np.nan
         if similarity.size == 0:
@@ -183,10 +184,9 @@ class Retriever:
             pairs = dict(zip(rows.tolist(), explained, strict=False))
             differences = self.differences(observation, np.arange(len(every)), every)
             return Found(rows, every[rows], scores[rows], pairs, differences)
-        if self.imputer is not None:
-            observation = self.imputer.impute(observation.as_set()).observation(0)
-        rows, best = self._large.top_k(observation, wanted)
-        similarity = self._large.similarity(observation, rows).astype(np.float32)
+        asked = self.imputer.impute(observation.as_set()).observation(0)
+        rows, best = self._large.top_k(asked, wanted)
+        similarity = self._large.similarity(asked, rows).astype(np.float32)
         pairs = dict(zip(rows.tolist(), self._explained(similarity[:k]), strict=False))
         return Found(rows, similarity, best, pairs, self.differences(observation, rows, similarity))
 
@@ -263,11 +263,12 @@ class Retriever:
         self, rows: NDArray[np.intp], probability: NDArray[np.float64], found: Found, seen: tuple[str, ...], laid: Laid
     ) -> tuple[Match, ...]:
         scores, columns = dict(zip(found.rows.tolist(), found.scores.tolist(), strict=True)), self._columns(seen)
-        unknown = np.full((len(self.modalities), len(self.reference_modalities)), np.nan)
+        known = len(self.reference_modalities)
+        unknown = np.full((len(self.modalities), known), np.nan)
         matches = []
         for row, p in zip(rows.tolist(), probability.tolist(), strict=True):
             # the past can name a place that the present does not
-            score, pairs = scores.get(row, float("nan")), found.explained.get(row, unknown)[columns]
+            score, pairs = scores.get(row, float("nan")), found.explained.get(row, unknown)[columns, :known]
             name, pose = self.reference.ids[row], self.reference.poses[row]
             there = laid.get(name, NOWHERE)
             pose, overlap = refined_pose(pose, there), there.overlap

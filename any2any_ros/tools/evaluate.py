@@ -27,6 +27,7 @@ from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import evaluation, trust
 from any2any_ros.retrieval.calibration import open_map
 from any2any_ros.retrieval.geometry import obstacle
+from any2any_ros.retrieval.imputing import NO_IMPUTER
 from any2any_ros.retrieval.reference_map import map_encoders
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
@@ -66,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     place = _sources.place_of(arguments, source)
     report: dict[str, Any] = {"source": source.name, "place": vars(place)}
     report |= _against_map(arguments, source, place) if arguments.map else _against_itself(arguments, source, place)
+    if report.get("imputer", NO_IMPUTER.plug) != NO_IMPUTER.plug:
+        print(f"with the imputer {report['imputer']}: what a place's sensors say together is compared, too\n")
     print(_tables.groups(report["groups"]))
     if report.get("trust"):
         print("\nhow true its numbers are\n" + _tables.trust(report["trust"]))
@@ -96,7 +99,7 @@ def _against_itself(arguments: argparse.Namespace, source: Source, place: PlaceC
 
 
 def _against_map(arguments: argparse.Namespace, source: Source, place: PlaceConfig) -> dict[str, Any]:
-    reference, retriever, _ = open_map(arguments.map, place.hit_radius)
+    reference, retriever, calibrated = open_map(arguments.map, place.hit_radius)
     if arguments.check:
         _refuse_check(arguments, source, retriever)
     wanted = [m for m in source.modalities if not arguments.modality or m in arguments.modality]
@@ -110,7 +113,8 @@ def _against_map(arguments: argparse.Namespace, source: Source, place: PlaceConf
             f"the map, whose sensors are {', '.join(reference.encoders)}",
             "Give a drive through the mapped places with one of these sensors, its poses in the map's frame",
         )
-    report: dict[str, Any] = {"groups": groups}
+    imputer = NO_IMPUTER if calibrated is None else calibrated.imputer
+    report: dict[str, Any] = {"groups": groups, "imputer": imputer.plug}
     miss = ConfidenceConfig.miss if retriever.confidence is None else retriever.confidence.miss
     if arguments.check:
         report["check"] = trust.by_check(_checked(arguments, source, retriever, queries, right), miss)

@@ -77,3 +77,18 @@ def test_bad_inputs_are_refused_in_one_line(refused, laps, town_map, tmp_path):
     log.write_text("".join(lines))
     assert "any2any calibrate: Cannot calibrate" in refused("calibrate", town_map, log)
     assert kitti.read(laps, "01").modalities  # nothing of the above has touched the drive
+
+
+def test_an_imputer_is_kept_with_the_map_and_evaluate_says_so(any2any, laps, town_map, tmp_path):
+    folder = shutil.copytree(town_map, tmp_path / "map")
+    flags = ("--fusion", "likelihood_ratio", "--imputer", "calmrl")
+    done = any2any("calibrate", folder, laps, "--sequence", "01", *flags)
+    assert done.code == 0, done.err
+    reference, retriever, calibrated = open_map(folder, 5.0)
+    assert calibrated.imputer.plug == "calmrl" and retriever.modalities == tuple(sorted(reference.encoders))
+    judged = any2any("evaluate", laps, "--sequence", "02", "--map", folder, "--json", tmp_path / "f.json")
+    assert judged.code == 0 and judged.out.startswith("with the imputer calmrl"), judged.err
+    report = json.loads((tmp_path / "f.json").read_text())
+    assert report["imputer"] == "calmrl" and len(report["groups"]) == len(report["trust"]) == 15
+    plain = any2any("evaluate", laps, "--sequence", "02", "--map", town_map, "--json", tmp_path / "g.json")
+    assert "imputer" not in plain.out and json.loads((tmp_path / "g.json").read_text())["imputer"] == "none"
