@@ -212,6 +212,46 @@ def metres(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(np.isfinite(values) & (values > 0), values, np.float32(np.nan))
 
 
+# encoding -> NumPy type; what a count means in kelvin differs between cameras, and no encoder may depend on it
+THERMAL_ENCODINGS = {"mono16": "u2", "16UC1": "u2", "mono8": "u1", "8UC1": "u1", "32FC1": "f4"}
+
+
+def thermal(message: Any) -> NDArray[np.float32]:
+    """Return a thermal image (H, W) float32: what the camera gives, with all of its bits."""
+    if message.encoding not in THERMAL_ENCODINGS:
+        raise Any2AnyError(
+            "Cannot use a thermal image",
+            f"its encoding is '{message.encoding}', known are {', '.join(THERMAL_ENCODINGS)}",
+            "Have the camera driver publish one of these, not false colours",
+        )
+    kind = np.dtype(THERMAL_ENCODINGS[message.encoding])
+    return np.asarray(_rows(message, kind, 1, "a thermal image")[..., 0], dtype=np.float32)
+
+
+def compressed_thermal(message: Any) -> NDArray[np.float32]:
+    """Return a thermal image (H, W) float32 from a PNG or JPEG of one channel."""
+    data = np.frombuffer(message.data, dtype=np.uint8)
+    counts = thermal_picture(data)
+    if counts is None:
+        raise Any2AnyError(
+            "Cannot use a compressed thermal image",
+            f"its {data.size} bytes ('{message.format}') are no whole PNG or JPEG of one channel",
+            "Have the camera driver publish PNG of 16 bits, not false colours",
+        )
+    return counts
+
+
+def thermal_picture(data: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+    """Return the counts (H, W) float32 in the bytes of a PNG or JPEG file of one channel; None when they are none."""
+    import cv2
+
+    try:
+        counts = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    except cv2.error:  # its header asks for more pixels than any camera has
+        return None
+    return None if counts is None or counts.ndim != 2 else counts.astype(np.float32)
+
+
 def compressed_image(message: Any) -> NDArray[np.uint8]:
     """Return a JPEG or PNG image (H, W, 3) uint8, RGB."""
     data = np.frombuffer(message.data, dtype=np.uint8)
@@ -268,8 +308,8 @@ def text(message: Any) -> str:
 
 # ROS type -> the kinds of sample that an encoder may take it for, and how to get each
 TYPES: dict[str, dict[str, Callable[[Any], Any]]] = {
-    "sensor_msgs/msg/Image": {"image": image, "depth": depth},
-    "sensor_msgs/msg/CompressedImage": {"image": compressed_image},
+    "sensor_msgs/msg/Image": {"image": image, "depth": depth, "thermal": thermal},
+    "sensor_msgs/msg/CompressedImage": {"image": compressed_image, "thermal": compressed_thermal},
     "sensor_msgs/msg/PointCloud2": {"cloud": cloud},
     "sensor_msgs/msg/LaserScan": {"scan": scan},
     "any2any_ros/msg/AudioStamped": {"sound": sound},
@@ -286,6 +326,8 @@ def example(kind: str) -> Any:
         metres_away = draw.normal(1.0, 0.002, (96, 96)).astype(np.float32)
         metres_away[32:64, 32:64] -= 0.1
         return metres_away
+    if kind == "thermal":
+        return draw.normal(29000, 300, (120, 160)).astype(np.float32)
     if kind == "cloud":
         return draw.uniform(-20, 20, (2000, 4)).astype(np.float32)
     if kind == "scan":
