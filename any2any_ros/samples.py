@@ -7,15 +7,16 @@ never met before is one function and one line of `TYPES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.errors import Any2AnyError
 
+T = TypeVar("T")
 NS = 1_000_000_000
 
 
@@ -149,17 +150,20 @@ IMAGE_ENCODINGS: dict[str, tuple[str, int, str | None]] = {
 
 def image(message: Any) -> NDArray[np.uint8]:
     """Return an image (H, W, 3) uint8, RGB."""
-    if message.encoding not in IMAGE_ENCODINGS:
-        raise Any2AnyError(
-            "Cannot use an image",
-            f"its encoding is '{message.encoding}', known are {', '.join(IMAGE_ENCODINGS)}",
-            "Have the camera driver publish one of these",
-        )
-    kind, channels, conversion = IMAGE_ENCODINGS[message.encoding]
+    known = _known(message, IMAGE_ENCODINGS, "an image", "Have the camera driver publish one of these")
+    kind, channels, conversion = known
     pixels = _rows(message, np.dtype(kind), channels, "an image")
     if pixels.dtype.itemsize == 2:
         pixels = (pixels >> 8).astype(np.uint8)
     return _to_rgb(pixels, conversion)
+
+
+def _known(message: Any, encodings: Mapping[str, T], what: str, remedy: str) -> T:
+    """Return what is known of an image's encoding; raise on another one."""
+    if message.encoding not in encodings:
+        why = f"its encoding is '{message.encoding}', known are {', '.join(encodings)}"
+        raise Any2AnyError(f"Cannot use {what}", why, remedy)
+    return encodings[message.encoding]
 
 
 def _rows(message: Any, dtype: np.dtype[Any], channels: int, what: str) -> NDArray[Any]:
@@ -196,13 +200,8 @@ def depth(message: Any) -> NDArray[np.float32]:
 
     Holes are 0 in millimetres, and NaN, inf or anything not positive in metres.
     """
-    if message.encoding not in DEPTH_ENCODINGS:
-        raise Any2AnyError(
-            "Cannot use a depth image",
-            f"its encoding is '{message.encoding}', known are {', '.join(DEPTH_ENCODINGS)}",
-            "Point the encoder's topic at depth, not colour, and have the driver publish one of these",
-        )
-    kind, unit = DEPTH_ENCODINGS[message.encoding]
+    remedy = "Point the encoder's topic at depth, not colour, and have the driver publish one of these"
+    kind, unit = _known(message, DEPTH_ENCODINGS, "a depth image", remedy)
     rows = _rows(message, np.dtype(kind), 1, "a depth image")
     return metres(rows[..., 0].astype(np.float32) * np.float32(unit))
 
@@ -212,20 +211,15 @@ def metres(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(np.isfinite(values) & (values > 0), values, np.float32(np.nan))
 
 
-# encoding -> NumPy type; what a count means in kelvin differs between cameras, and no encoder may depend on it
+# encoding -> NumPy type; what a count is in kelvin, only the camera knows
 THERMAL_ENCODINGS = {"mono16": "u2", "16UC1": "u2", "mono8": "u1", "8UC1": "u1", "32FC1": "f4"}
 
 
 def thermal(message: Any) -> NDArray[np.float32]:
     """Return a thermal image (H, W) float32: what the camera gives, with all of its bits."""
-    if message.encoding not in THERMAL_ENCODINGS:
-        raise Any2AnyError(
-            "Cannot use a thermal image",
-            f"its encoding is '{message.encoding}', known are {', '.join(THERMAL_ENCODINGS)}",
-            "Have the camera driver publish one of these, not false colours",
-        )
-    kind = np.dtype(THERMAL_ENCODINGS[message.encoding])
-    return np.asarray(_rows(message, kind, 1, "a thermal image")[..., 0], dtype=np.float32)
+    what, remedy = "a thermal image", "Have the camera driver publish one of these, not false colours"
+    kind = np.dtype(_known(message, THERMAL_ENCODINGS, what, remedy))
+    return np.asarray(_rows(message, kind, 1, what)[..., 0], dtype=np.float32)
 
 
 def compressed_thermal(message: Any) -> NDArray[np.float32]:
@@ -243,12 +237,7 @@ def compressed_thermal(message: Any) -> NDArray[np.float32]:
 
 def thermal_picture(data: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     """Return the counts (H, W) float32 in the bytes of a PNG or JPEG file of one channel; None when they are none."""
-    import cv2
-
-    try:
-        counts = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    except cv2.error:  # its header asks for more pixels than any camera has
-        return None
+    counts = _unpacked(data, "IMREAD_UNCHANGED")
     return None if counts is None or counts.ndim != 2 else counts.astype(np.float32)
 
 
@@ -267,13 +256,17 @@ def compressed_image(message: Any) -> NDArray[np.uint8]:
 
 def picture(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """Return the picture (H, W, 3) uint8, RGB, in the bytes of a JPEG or PNG file; None when they are no whole one."""
+    pixels = _unpacked(data, "IMREAD_COLOR")
+    return None if pixels is None else _to_rgb(pixels, "COLOR_BGR2RGB")
+
+
+def _unpacked(data: NDArray[np.uint8], flag: str) -> NDArray[Any] | None:
     import cv2
 
     try:
-        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        return cv2.imdecode(data, getattr(cv2, flag)) if data.size else None
     except cv2.error:  # its header asks for more pixels than any camera has
         return None
-    return None if pixels is None else _to_rgb(pixels, "COLOR_BGR2RGB")
 
 
 def scan(message: Any) -> Scan:

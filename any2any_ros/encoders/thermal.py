@@ -1,4 +1,4 @@
-"""Thermal camera without weights: which way edges of temperature run where (HOG), and the rough layout of warm and cold.
+"""Thermal camera without weights: which way edges of temperature run where (HOG), and where it is warm.
 
 Absolute counts mean little: they differ between cameras, drift until the shutter closes, and follow the weather. So
 the picture is spread between its own cold and its own warm end before anything is taken from it.
@@ -31,7 +31,7 @@ class ThermalConfig(Checked):
 
 
 class ThermalEncoder:
-    """Cost: 1 ms. Invariant to: gain and offset of the camera, the weather to a degree, small shifts; not to heading."""
+    """Cost: 1 ms. Invariant to: gain, offset and drift of the camera, small shifts; not to heading."""
 
     plug: ClassVar[str] = "thermal"
     modality: ClassVar[str] = "thermal"

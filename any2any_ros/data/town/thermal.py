@@ -79,9 +79,8 @@ class ThermalCamera:
         warmth = self._sky(rays)
         there = hits.found
         warmth[there] = self._surfaces(origin, rays[there], hits.distance[there], hits.face[there])
-        through = np.exp(
-            -np.where(there, hits.distance, 0) / (4 * self._weather.fog)
-        )  # fog hides half as well as light
+        # Fog is thinner to heat than to light.
+        through = np.exp(-np.where(there, hits.distance, 0) / (4 * self._weather.fog))
         seen = air + (warmth - air) * through
         soft = cv2.GaussianBlur(seen.reshape(HEIGHT, WIDTH), (5, 5), SOFTNESS)
         noise = rng.normal(0, NOISE, soft.shape) + self._streaks + rng.normal(0, WANDER)
