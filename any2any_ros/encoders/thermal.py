@@ -25,8 +25,10 @@ COLD, WARM = 10.0, 99.0  # percentiles that become black and white: a clear sky 
 class ThermalConfig(Checked):
     """Settings of the thermal descriptor."""
 
-    width: int = setting(128, "of the small picture", unit="px", minimum=32, maximum=1280)
-    height: int = setting(96, "of the small picture", unit="px", minimum=32, maximum=1280)
+    width: int = setting(160, "of the small picture", unit="px", minimum=32, maximum=1280)
+    height: int = setting(64, "of the small picture", unit="px", minimum=32, maximum=1280)
+    across: float = setting(1.0, "share of the picture's width to look at, in its middle", minimum=0.05, maximum=1)
+    upright: float = setting(1.0, "share of its height; best is what the map's camera sees", minimum=0.05, maximum=1)
     layout: float = setting(0.3, "weight of the layout of warm and cold beside the edges", minimum=0, maximum=10)
 
 
@@ -62,7 +64,7 @@ class ThermalEncoder:
         import cv2
 
         # In double: a difference of two float32 may be too large for one.
-        small = cv2.resize(sample.astype(np.float64), self._edges.size, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(self._middle(sample).astype(np.float64), self._edges.size, interpolation=cv2.INTER_AREA)
         with np.errstate(invalid="ignore"):
             cold, warm = np.percentile(small, (COLD, WARM))
         if not warm - cold > 1e-6 * np.abs(small).max():  # nor where a value is no number
@@ -75,3 +77,9 @@ class ThermalEncoder:
         edges = self._edges.describe((255 * spread).astype(np.uint8))
         layout = cv2.resize(spread.astype(np.float32), self._edges.grid, interpolation=cv2.INTER_AREA).ravel()
         return unit(np.concatenate([unit(edges), self.config.layout * unit(layout - layout.mean())]))
+
+    def _middle(self, sample: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the part of a picture (H, W) that is used, of at least one pixel."""
+        rows = int(sample.shape[0] * (1 - self.config.upright) / 2)
+        columns = int(sample.shape[1] * (1 - self.config.across) / 2)
+        return sample[rows : sample.shape[0] - rows, columns : sample.shape[1] - columns]

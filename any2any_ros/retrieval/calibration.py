@@ -103,6 +103,7 @@ def calibrate(
     geometry: GeometryConfig = GeometryConfig(),
     lay: Lay | None = None,
     pairs: tuple[Pair, ...] = (),
+    bench: Retriever | None = None,
 ) -> Calibration:
     """Fit and compare the fusions, choose one, and fit its confidence.
 
@@ -110,7 +111,8 @@ def calibrate(
     together. same_place: metres within which two references are one place. hidden (Q, R): what the map would lack if
     it lacked the place of a query; the right references where it is None. allowed (Q, R): which references may answer,
     where a drive calibrates the map made from itself. lay: lays references over queries, for the geometric check.
-    pairs: of modalities that are compared in one space; where none are given, each is compared with itself. Raises
+    pairs: of modalities that are compared in one space; where none are given, each is compared with itself. bench: what
+    compares the queries with the map, where that is not the map's own retriever. Raises
     Any2AnyError when fewer than two folds have a query with a right reference.
     """
     may = np.ones_like(positive) if allowed is None else allowed
@@ -124,7 +126,7 @@ def calibrate(
             "Give a longer drive through the mapped places, and check that both poses share one frame",
         )
     plain = uncalibrated(reference, same_place, pairs)
-    bench = plain.retriever(reference)
+    bench = bench or plain.retriever(reference)
 
     def sample(rows: Flags) -> tuple[NDArray[np.float32], Flags]:
         return _matrices(bench.similarity, queries.take(rows), positive[rows], may[rows], config)
