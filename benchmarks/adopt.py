@@ -10,7 +10,7 @@ next two are the drive of the adoption, the fourth is the test: the thermal came
 seen (frames within 10 m of those are left out). Beside it: heads taught with the true place of every frame of the same
 drive (paired); heads that may not start from a layout shared with the camera (from nothing), as a sensor of quite
 another kind would have to; the map's own camera on the same frames; chance. Sensors that know no places are tried, too:
-noise, and the thermal camera's own vectors in random order. Embeddings are kept beside a town, in adopt.npz.
+noise, and the thermal camera's own vectors in random order. Embeddings are kept in the town's folder.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from any2any_ros import encoders
 from any2any_ros.data import kitti, splits
 from any2any_ros.data.drive import encode
 from any2any_ros.data.sources import ON_ROADS
-from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods.head import RECIPES, Recipe
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import adoption, evaluation, trust
+from any2any_ros.retrieval.adoption import AdoptionConfig
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.tools import adopt, calibrate
+from any2any_ros.tools import calibrate
 from any2any_ros.tools._tables import table
 
 KNOWN, NEW = ("audio", "camera", "lidar", "text"), "thermal"
 VIEW = {"across": 0.77, "upright": 0.32}  # of the thermal picture: what the camera sees, by both lenses' angles
 CALIBRATION, ADOPTION, TEST = (0,), (1, 2), (3,)  # blocks of the town, modulo 4
-NOISES = 10  # sensors of each useless kind, a town
+NOISES = 5  # sensors of each useless kind, a town
 FROM_NOTHING = tuple(r for r in RECIPES if not r.same_layout)
 
 
@@ -121,33 +121,32 @@ def figures(town: Town, retriever: Retriever, queries: ObservationSet) -> dict[s
     }  # fmt: skip
 
 
-def trial(folder: Path) -> list[dict[str, Any]]:
+def trial(town: Town, brief: bool) -> list[dict[str, Any]]:
     """Return one row for each way to teach the thermal camera of a town, and one for its camera."""
-    town, rows = Town(folder), []
+    rows: list[dict[str, Any]] = []
     alone = town.test.only([NEW])
-    for name, recipes in (("", RECIPES), (", from nothing", FROM_NOTHING)):
+    for name, recipes in (("", RECIPES), (", from nothing", FROM_NOTHING))[: 1 if brief else 2]:
         for how, teach in (("emergent", emergent), ("paired", paired)):
             taught = teach(town, recipes)
-            rows.append({"town": folder.name, "thermal by": how + name} | dict(taught.report)
+            rows.append({"town": town.reference.name, "thermal by": how + name} | dict(taught.report)
                         | figures(town, taught.retriever(town.reference), alone))  # fmt: skip
-    rows.append({"town": folder.name, "thermal by": "(camera)"}
+    rows.append({"town": town.reference.name, "thermal by": "(camera)"}
                 | figures(town, town.retriever, town.test.only(["camera"])))  # fmt: skip
     return rows
 
 
-def refusals(folder: Path) -> tuple[int, int]:
-    """Return how many sensors that know no places were refused, and how many were tried."""
-    town, refused = Town(folder), 0
+def refusals(town: Town) -> tuple[int, int]:
+    """Return how many sensors that know no places would be refused, and how many were tried."""
+    rows, matches = adoption.recognised(town.retriever, town.drive.only(KNOWN))
+    pairs = replace(town.drive.take(rows), poses=town.reference.places.poses[matches])
+    vectors, refused = pairs.embeddings[NEW], []
     for seed in range(NOISES):
         draw = np.random.default_rng(seed)
-        vectors = town.drive.embeddings[NEW]
         for useless in (draw.normal(size=vectors.shape), vectors[draw.permutation(len(vectors))]):
-            frames = replace(town.drive, embeddings={**town.drive.embeddings, NEW: useless.astype(np.float32)})
-            try:
-                adopt.adopt(town.reference, town.retriever, frames, NEW, town.record, ON_ROADS)
-            except Any2AnyError as error:
-                refused += "does not know places" in error.why
-    return refused, 2 * NOISES
+            beside = replace(pairs, embeddings={**pairs.embeddings, NEW: useless.astype(np.float32)})
+            lesson = adoption.learn(town.reference.places, beside, NEW, ON_ROADS.hit_radius)
+            refused.append(lesson.p_value > AdoptionConfig.doubt)
+    return sum(refused), len(refused)
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -173,13 +172,17 @@ COLUMNS = ("town", "thermal by", "pairs", "right", "queries", "chance@1", "recal
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--town", type=Path, action="append", required=True, help="a simulated town; repeat for more")
-    parser.add_argument("--no-refusals", action="store_true", help="leave the useless sensors, which take the longest")
+    parser.add_argument("--brief", action="store_true", help="neither heads from nothing nor useless sensors")
     parser.add_argument("--json", type=Path, help="also write the figures there")
     arguments = parser.parse_args()
-    rows = [row for folder in tqdm(arguments.town, desc="towns") for row in trial(folder)]
+    rows: list[dict[str, Any]] = []
+    counts: list[tuple[int, int]] = []
+    for folder in tqdm(arguments.town, desc="towns"):
+        town = Town(folder)
+        rows += trial(town, arguments.brief)
+        counts += [] if arguments.brief else [refusals(town)]
     rows += summary(rows)
     print(table(rows, {key: key for key in COLUMNS}))
-    counts = [] if arguments.no_refusals else [refusals(folder) for folder in tqdm(arguments.town, desc="useless")]
     if counts:
         print(f"refused: {sum(c[0] for c in counts)} of {sum(c[1] for c in counts)} sensors that know no places")
     if arguments.json:

@@ -80,3 +80,13 @@ def test_any_picture_is_encoded_or_refused(counts):
 def test_what_shows_nothing_is_refused(value):
     with pytest.raises(Any2AnyError, match="Check the shutter"):
         ENCODER.encode(np.full((120, 160), value, np.float32))
+
+
+def test_only_the_middle_is_looked_at_where_told_so():
+    half = ThermalEncoder(ThermalConfig(across=0.5, upright=0.5))
+    changed = scene(6).copy()
+    changed[:30], changed[90:], changed[:, :40], changed[:, 120:] = 0, 9e4, 9e4, 0
+    np.testing.assert_array_equal(half.encode(changed), half.encode(scene(6)))
+    np.testing.assert_array_equal(half.encode(scene(6)), ENCODER.encode(scene(6)[30:90, 40:120]))
+    for shape in ((1, 1), (2, 3), (1, 50)):  # the smallest picture has a middle, too
+        assert ThermalEncoder(ThermalConfig(across=0.05, upright=0.05))._middle(np.ones(shape, "f4")).size
