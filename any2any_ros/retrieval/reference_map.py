@@ -137,7 +137,11 @@ def save(reference: ReferenceMap, folder: Path) -> None:
 
 
 def _adopted(home: Path) -> EncoderRecord:
-    return EncoderRecord(**json.loads((home / "adopted.json").read_text())["encoder"])
+    try:
+        return EncoderRecord(**json.loads((home / "adopted.json").read_text())["encoder"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        remedy = f"Adopt it again (any2any adopt MAP DRIVE), after removing {home}"
+        raise Any2AnyError(f"Cannot read the adopted sensor {home}", str(error), remedy) from error
 
 
 def load(folder: Path) -> ReferenceMap:
@@ -156,12 +160,12 @@ def load(folder: Path) -> ReferenceMap:
             f"its format is {found}, this program reads {FORMAT}",
             "Build the map again with this version",
         )
+    adopted = {p.name: _adopted(p) for p in sorted((folder / ADOPTED).glob("[!.]*")) if p.is_dir()}
     try:
         with np.load(folder / header["places"], allow_pickle=False) as stored:
             columns = {n.removeprefix("embedding/"): stored[n] for n in stored.files if n.startswith("embedding/")}
             places = ObservationSet(columns, stored["poses"], tuple(stored["ids"].tolist()))
         encoders = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}
-        adopted = {p.name: _adopted(p) for p in sorted((folder / ADOPTED).glob("[!.]*")) if p.is_dir()}
         return ReferenceMap(places, encoders, header["name"], header["frame_id"], adopted)
     except Any2AnyError as error:
         raise Any2AnyError(what, f"{error.what}: {error.why}", "Build the map again") from error

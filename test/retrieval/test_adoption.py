@@ -225,6 +225,9 @@ def test_damage_is_told(own_folder, harm, how):
     file.write_bytes(file.read_bytes()[:10]) if how == "cut" else file.unlink()
     with pytest.raises(Any2AnyError, match=r"Adopt it again|Fit it again|Calibrate again"):
         adoption.load(own_folder)
+    if harm == "adopted.json":
+        with pytest.raises(Any2AnyError, match="after removing"):
+            reference_map.load(own_folder)
 
 
 def test_it_is_bound_to_the_encoders_of_both_sides(own_folder):
