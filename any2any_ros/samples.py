@@ -7,16 +7,17 @@ never met before is one function and one line of `TYPES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import gcd
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.errors import Any2AnyError
 
+T = TypeVar("T")
 NS = 1_000_000_000
 
 
@@ -158,17 +159,20 @@ IMAGE_ENCODINGS: dict[str, tuple[str, int, str | None]] = {
 
 def image(message: Any) -> NDArray[np.uint8]:
     """Return an image (H, W, 3) uint8, RGB."""
-    if message.encoding not in IMAGE_ENCODINGS:
-        raise Any2AnyError(
-            "Cannot use an image",
-            f"its encoding is '{message.encoding}', known are {', '.join(IMAGE_ENCODINGS)}",
-            "Have the camera driver publish one of these",
-        )
-    kind, channels, conversion = IMAGE_ENCODINGS[message.encoding]
+    known = _known(message, IMAGE_ENCODINGS, "an image", "Have the camera driver publish one of these")
+    kind, channels, conversion = known
     pixels = _rows(message, np.dtype(kind), channels, "an image")
     if pixels.dtype.itemsize == 2:
         pixels = (pixels >> 8).astype(np.uint8)
     return _to_rgb(pixels, conversion)
+
+
+def _known(message: Any, encodings: Mapping[str, T], what: str, remedy: str) -> T:
+    """Return what is known of an image's encoding; raise on another one."""
+    if message.encoding not in encodings:
+        why = f"its encoding is '{message.encoding}', known are {', '.join(encodings)}"
+        raise Any2AnyError(f"Cannot use {what}", why, remedy)
+    return encodings[message.encoding]
 
 
 def _rows(message: Any, dtype: np.dtype[Any], channels: int, what: str) -> NDArray[Any]:
@@ -205,13 +209,8 @@ def depth(message: Any) -> NDArray[np.float32]:
 
     Holes are 0 in millimetres, and NaN, inf or anything not positive in metres.
     """
-    if message.encoding not in DEPTH_ENCODINGS:
-        raise Any2AnyError(
-            "Cannot use a depth image",
-            f"its encoding is '{message.encoding}', known are {', '.join(DEPTH_ENCODINGS)}",
-            "Point the encoder's topic at depth, not colour, and have the driver publish one of these",
-        )
-    kind, unit = DEPTH_ENCODINGS[message.encoding]
+    remedy = "Point the encoder's topic at depth, not colour, and have the driver publish one of these"
+    kind, unit = _known(message, DEPTH_ENCODINGS, "a depth image", remedy)
     rows = _rows(message, np.dtype(kind), 1, "a depth image")
     return metres(rows[..., 0].astype(np.float32) * np.float32(unit))
 
@@ -219,6 +218,36 @@ def depth(message: Any) -> NDArray[np.float32]:
 def metres(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return depths (H, W) with NaN for what is no distance: not finite, or not positive."""
     return np.where(np.isfinite(values) & (values > 0), values, np.float32(np.nan))
+
+
+# encoding -> NumPy type; what a count is in kelvin, only the camera knows
+THERMAL_ENCODINGS = {"mono16": "u2", "16UC1": "u2", "mono8": "u1", "8UC1": "u1", "32FC1": "f4"}
+
+
+def thermal(message: Any) -> NDArray[np.float32]:
+    """Return a thermal image (H, W) float32: what the camera gives, with all of its bits."""
+    what, remedy = "a thermal image", "Have the camera driver publish one of these, not false colours"
+    kind = np.dtype(_known(message, THERMAL_ENCODINGS, what, remedy))
+    return np.asarray(_rows(message, kind, 1, what)[..., 0], dtype=np.float32)
+
+
+def compressed_thermal(message: Any) -> NDArray[np.float32]:
+    """Return a thermal image (H, W) float32 from a PNG or JPEG of one channel."""
+    data = np.frombuffer(message.data, dtype=np.uint8)
+    counts = thermal_picture(data)
+    if counts is None:
+        raise Any2AnyError(
+            "Cannot use a compressed thermal image",
+            f"its {data.size} bytes ('{message.format}') are no whole PNG or JPEG of one channel",
+            "Have the camera driver publish PNG of 16 bits, not false colours",
+        )
+    return counts
+
+
+def thermal_picture(data: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+    """Return the counts (H, W) float32 in the bytes of a PNG or JPEG file of one channel; None when they are none."""
+    counts = _unpacked(data, "IMREAD_UNCHANGED")
+    return None if counts is None or counts.ndim != 2 else counts.astype(np.float32)
 
 
 def compressed_image(message: Any) -> NDArray[np.uint8]:
@@ -236,13 +265,17 @@ def compressed_image(message: Any) -> NDArray[np.uint8]:
 
 def picture(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """Return the picture (H, W, 3) uint8, RGB, in the bytes of a JPEG or PNG file; None when they are no whole one."""
+    pixels = _unpacked(data, "IMREAD_COLOR")
+    return None if pixels is None else _to_rgb(pixels, "COLOR_BGR2RGB")
+
+
+def _unpacked(data: NDArray[np.uint8], flag: str) -> NDArray[Any] | None:
     import cv2
 
     try:
-        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        return cv2.imdecode(data, getattr(cv2, flag)) if data.size else None
     except cv2.error:  # its header asks for more pixels than any camera has
         return None
-    return None if pixels is None else _to_rgb(pixels, "COLOR_BGR2RGB")
 
 
 def scan(message: Any) -> Scan:
@@ -277,8 +310,8 @@ def text(message: Any) -> str:
 
 # ROS type -> the kinds of sample that an encoder may take it for, and how to get each
 TYPES: dict[str, dict[str, Callable[[Any], Any]]] = {
-    "sensor_msgs/msg/Image": {"image": image, "depth": depth},
-    "sensor_msgs/msg/CompressedImage": {"image": compressed_image},
+    "sensor_msgs/msg/Image": {"image": image, "depth": depth, "thermal": thermal},
+    "sensor_msgs/msg/CompressedImage": {"image": compressed_image, "thermal": compressed_thermal},
     "sensor_msgs/msg/PointCloud2": {"cloud": cloud},
     "sensor_msgs/msg/LaserScan": {"scan": scan},
     "any2any_ros/msg/AudioStamped": {"sound": sound},
@@ -295,6 +328,8 @@ def example(kind: str) -> Any:
         metres_away = draw.normal(1.0, 0.002, (96, 96)).astype(np.float32)
         metres_away[32:64, 32:64] -= 0.1
         return metres_away
+    if kind == "thermal":
+        return draw.normal(29000, 300, (120, 160)).astype(np.float32)
     if kind == "cloud":
         return draw.uniform(-20, 20, (2000, 4)).astype(np.float32)
     if kind == "scan":

@@ -7,6 +7,7 @@ from any2any_ros import config, plugins
 from any2any_ros.hearing.endpoint import EndpointConfig
 from any2any_ros.methods.confidence import ConfidenceConfig
 from any2any_ros.methods.emma import EmmaConfig
+from any2any_ros.retrieval.adoption import AdoptionConfig
 from any2any_ros.retrieval.calibration import CalibrationConfig
 from any2any_ros.retrieval.geometry import GeometryConfig
 from any2any_ros.retrieval.object_memory import MemoryConfig
@@ -43,6 +44,7 @@ def tables() -> str:
         ("`calibrate`", CalibrationConfig),
         ("`calibrate`: what the robot is promised", ConfidenceConfig),
         ("`calibrate`: the geometric check of a map with scans", GeometryConfig),
+        ("`adopt`", AdoptionConfig),
         ("`train emma`", EmmaConfig),
         ("`replay`", config.ReplayConfig),
     ):

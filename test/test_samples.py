@@ -366,6 +366,50 @@ def test_depth_that_does_not_add_up_is_refused(change):
         samples.depth(message)
 
 
+# --- thermal --------------------------------------------------------------------------------------------------
+
+COUNTS = np.array([[0, 1, 29315], [30001, 65535, 30002]], np.uint16)  # hundredths of a kelvin
+
+
+@pytest.mark.parametrize("padding", [0, 5])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("encoding", ["mono16", "16UC1"])
+def test_thermal_counts_keep_all_of_their_bits(encoding, order, padding):
+    read = samples.thermal(image_message(COUNTS.astype(f"{order}u2"), encoding, padding, order == ">", width=3))
+    assert read.dtype == np.float32
+    np.testing.assert_array_equal(read, COUNTS)
+
+
+@pytest.mark.parametrize(("encoding", "kind"), [("mono8", "u1"), ("8UC1", "u1"), ("32FC1", "f4")])
+def test_thermal_pictures_of_eight_bits_and_of_degrees_are_read(encoding, kind):
+    values = np.array([[0, 7, 255], [21, 22, 23]]).astype(kind)
+    np.testing.assert_array_equal(samples.thermal(image_message(values, encoding, width=3)), values)
+
+
+def test_every_thermal_encoding_was_tried():
+    assert set(samples.THERMAL_ENCODINGS) == {"mono16", "16UC1", "mono8", "8UC1", "32FC1"}
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "mono32", ""])
+def test_false_colours_are_refused(encoding):
+    with pytest.raises(Any2AnyError, match="not false colours"):
+        samples.thermal(image_message(COUNTS, encoding, width=3))
+
+
+def test_a_thermal_picture_cut_short_is_refused():
+    message = image_message(COUNTS, "mono16", width=3)
+    message.data = message.data[:-1]
+    with pytest.raises(Any2AnyError, match="Cannot use a thermal image"):
+        samples.thermal(message)
+
+
+@pytest.mark.parametrize("pixels", [RGB[..., ::-1], None], ids=["colour", "damaged"])
+def test_a_compressed_thermal_picture_has_one_whole_channel(pixels):
+    data = b"\x89PNG" if pixels is None else cv2.imencode(".png", pixels)[1].tobytes()
+    with pytest.raises(Any2AnyError, match="no whole PNG or JPEG of one channel"):
+        samples.compressed_thermal(compressed(data))
+
+
 # --- laser scans, sound, text ---------------------------------------------------------------------------------
 
 
@@ -461,6 +505,12 @@ def real_messages():
         make["sensor_msgs/msg/CompressedImage"](header=header, format="png", data=png),
         RGB,
     )
+    counts = COUNTS.astype(np.float32)
+    deep = make["sensor_msgs/msg/CompressedImage"](
+        header=header, format="png", data=cv2.imencode(".png", COUNTS)[1].ravel()
+    )
+    yield "sensor_msgs/msg/Image", "thermal", bag_messages.thermal_message(store, counts, header), counts
+    yield "sensor_msgs/msg/CompressedImage", "thermal", deep, counts
     yield "sensor_msgs/msg/PointCloud2", "cloud", bag_messages.cloud_message(store, POINTS, header), POINTS
     yield "sensor_msgs/msg/LaserScan", "scan", bag_messages.scan_message(store, scan, header), scan
     yield "any2any_ros/msg/AudioStamped", "sound", bag_messages.sound_message(store, sound, header), sound

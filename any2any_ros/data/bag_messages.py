@@ -50,6 +50,15 @@ def depth_message(store: Typestore, metres: NDArray[np.float32], header: Any) ->
     )
 
 
+def thermal_message(store: Typestore, counts: NDArray[np.float32], header: Any) -> Any:
+    """Whole numbers of at most 16 bits, as cameras give them, go back to exactly the same ones."""
+    height, width = counts.shape
+    data = np.clip(np.round(counts), 0, 65535).astype("<u2").reshape(-1).view(np.uint8)
+    return store.types["sensor_msgs/msg/Image"](
+        header=header, height=height, width=width, encoding="mono16", is_bigendian=0, step=2 * width, data=data
+    )
+
+
 def cloud_message(store: Typestore, points: NDArray[np.float32], header: Any) -> Any:
     field = store.types["sensor_msgs/msg/PointField"]
     fields = [field(name=n, offset=4 * i, datatype=7, count=1) for i, n in enumerate(("x", "y", "z", "intensity"))]
@@ -86,6 +95,7 @@ def text_message(store: Typestore, text: str, header: Any) -> Any:
 MAKERS: dict[str, tuple[str, Callable[[Typestore, Any, Any], Any]]] = {
     "image": ("sensor_msgs/msg/Image", image_message),
     "depth": ("sensor_msgs/msg/Image", depth_message),
+    "thermal": ("sensor_msgs/msg/Image", thermal_message),
     "cloud": ("sensor_msgs/msg/PointCloud2", cloud_message),
     "scan": ("sensor_msgs/msg/LaserScan", scan_message),
     "sound": ("any2any_ros/msg/AudioStamped", sound_message),

@@ -1,13 +1,13 @@
 """KITTI folders: odometry sequences, raw drives, and whatever keeps their layout (our simulated town does).
 
-Beside KITTI's own files two more are read where present: captions.txt (a line a frame, empty = none) and
-audio.wav (starting at time 0; frame i has the sound since frame i-1).
+Beside KITTI's own files three more are read where present: captions.txt (a line a frame, empty = none), audio.wav
+(starting at time 0; frame i has the sound since frame i-1), and thermal/ (PNG of one channel, 8 or 16 bits).
 """
 
 from __future__ import annotations
 
 import wave
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ Poses = NDArray[np.float64]
 ROS_FROM_CAMERA = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], dtype=np.float64)
 CLOUDS = ("velodyne", "velodyne_points/data")
 PICTURES = ("image_2", "image_02/data", "image_02")
+THERMAL = ("thermal", "thermal/data")
 START = NS  # when a drive's time 0 is: ROS takes a stamp of 0 for no stamp at all
 RAW_PERIOD = 0.1  # s; KITTI's sensors run at 10 Hz, and frame numbers count them
 
@@ -76,7 +77,7 @@ class KittiDrive:
         file = self.files.get(modality, {}).get(frame)
         if file is None:
             return None
-        return points(file) if modality == "lidar" else picture(file)
+        return READERS[modality](file)
 
     def _heard(self, i: int) -> Sound | None:
         if self.sound is None:
@@ -125,6 +126,19 @@ def picture(file: Path) -> NDArray[np.uint8]:
     return pixels
 
 
+def thermal(file: Path) -> NDArray[np.float32]:
+    """Return a thermal picture (H, W) float32, in the camera's own counts."""
+    counts = samples.thermal_picture(np.fromfile(file, dtype=np.uint8))
+    if counts is None:
+        raise Any2AnyError(
+            f"Cannot read the thermal picture {file}", "it is no whole PNG of one channel", "Copy or record it again"
+        )
+    return counts
+
+
+READERS: dict[str, Callable[[Path], Any]] = {"lidar": points, "camera": picture, "thermal": thermal}
+
+
 def sequences(root: Path) -> tuple[str, ...]:
     """Return the names of an odometry folder's sequences; () when it is a single drive."""
     return tuple(sorted(p.name for p in (root / "sequences").glob("*") if p.is_dir()))
@@ -133,7 +147,11 @@ def sequences(root: Path) -> tuple[str, ...]:
 def read(root: Path, sequence: str | None = None) -> KittiDrive:
     """Read one sequence of an odometry folder, or (`sequence` None) a folder that is one drive itself."""
     folder = root / "sequences" / sequence if sequence else root
-    files = {"lidar": _listed(folder, CLOUDS, ".bin"), "camera": _listed(folder, PICTURES, ".png", ".jpg")}
+    files = {
+        "lidar": _listed(folder, CLOUDS, ".bin"),
+        "camera": _listed(folder, PICTURES, ".png", ".jpg"),
+        "thermal": _listed(folder, THERMAL, ".png"),
+    }
     frames = sorted(set().union(*files.values()), key=int)
     if not frames:
         have = sequences(root)

@@ -32,7 +32,7 @@ class Health:
 
     def lines(self, name: str, localizer: Localizer, now_ns: int) -> list[DiagnosticStatus]:
         """Return one line for the answers and one for each modality of the map."""
-        modalities = localizer.reference.encoders if localizer.reference else ()
+        modalities = localizer.reference.sensors if localizer.reference else ()
         return [self._answers(name, localizer, now_ns), *(_sensor(name, m, localizer, now_ns) for m in modalities)]
 
     def _answers(self, name: str, localizer: Localizer, now_ns: int) -> DiagnosticStatus:

@@ -55,7 +55,7 @@ class RetrievalNode(runtime.ManagedNode):
         reference = self.localizer.open(folder, self._timeouts)
         self.health.error = ""
         self.get_logger().info(
-            f"map '{reference.name}': {len(reference)} places, {', '.join(reference.encoders)}"
+            f"map '{reference.name}': {len(reference)} places, {', '.join(reference.sensors)}"
             + ("" if self.localizer.calibrated else "; not calibrated: no probability, nothing accepted")
         )
         self._checker.look()

@@ -36,7 +36,7 @@ def place_recognition(
     modalities: which sensors to encode; none means all that the map knows. With a map, each encoder runs with the
     settings that made the map, so that their vectors compare. Raises Any2AnyError on a map that cannot be read.
     """
-    records = reference_map.load(Path(map_folder)).encoders if map_folder else {}
+    records = reference_map.load(Path(map_folder)).sensors if map_folder else {}
     wanted = tuple(modalities) or tuple(sorted(records))
     shared = {"use_sim_time": use_sim_time}
     encoders = [_encoder(m, records.get(m), image_transport, shared) for m in wanted]

@@ -25,7 +25,7 @@ from any2any_ros.methods.drift import Difference
 from any2any_ros.methods.fusion import RawMean
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Fusion
-from any2any_ros.retrieval import checking, evaluation, imputing
+from any2any_ros.retrieval import checking, evaluation, imputing, reference_map
 from any2any_ros.retrieval.checking import Examination, FittedCheck, Fold, Lay
 from any2any_ros.retrieval.clouds import Clouds
 from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, GeometryConfig
@@ -108,6 +108,7 @@ def calibrate(
     geometry: GeometryConfig = GeometryConfig(),
     lay: Lay | None = None,
     pairs: tuple[Pair, ...] = (),
+    bench: Retriever | None = None,
 ) -> Calibration:
     """Fit and compare the fusions, choose one, and fit its confidence.
 
@@ -115,8 +116,8 @@ def calibrate(
     together. same_place: metres within which two references are one place. hidden (Q, R): what the map would lack if
     it lacked the place of a query; the right references where it is None. allowed (Q, R): which references may answer,
     where a drive calibrates the map made from itself. lay: lays references over queries, for the geometric check.
-    pairs: of modalities that are compared in one space; where none are given, each is compared with itself. Raises
-    Any2AnyError when fewer than two folds have a query with a right reference.
+    pairs: of modalities that are compared in one space; where none are given, each is compared with itself. bench: what
+    compares, where that is not the map's own. Raises Any2AnyError without right references in two folds.
     """
     may = np.ones_like(positive) if allowed is None else allowed
     positive = positive & may
@@ -128,9 +129,9 @@ def calibrate(
             "stretches of the drive",
             "Give a longer drive through the mapped places, and check that both poses share one frame",
         )
-    imputer = imputing.fitted(config.imputer, reference.places)
+    imputer = NO_IMPUTER if bench else imputing.fitted(config.imputer, reference.places)
     plain = replace(uncalibrated(reference, same_place, pairs), imputer=imputer)
-    bench, lessons = plain.retriever(reference), imputer.lessons(queries, config.seed)
+    bench, lessons = bench or plain.retriever(reference), imputer.lessons(queries, config.seed)
 
     def sample(rows: Flags) -> tuple[NDArray[np.float32], Flags]:
         again = np.arange(len(lessons)) % len(queries)
@@ -342,8 +343,6 @@ def _load_check(home: Path, summary: dict[str, Any] | None) -> FittedCheck | Non
 
 def open_map(folder: Path, same_place: float) -> tuple[ReferenceMap, Retriever, Calibration | None]:
     """Return the map in `folder`, its retriever, and its calibration, if it has one."""
-    from any2any_ros.retrieval import reference_map
-
     reference = reference_map.load(folder)
     calibration = load(folder)
     chosen = calibration or uncalibrated(reference, same_place)

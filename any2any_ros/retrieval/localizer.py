@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from any2any_ros.methods.bayes_filter import BayesFilter
 from any2any_ros.methods.drift import DriftTest
 from any2any_ros.observation import Embedding, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Encoder
+from any2any_ros.retrieval import adoption
 from any2any_ros.retrieval.assembler import Assembler
 from any2any_ros.retrieval.calibration import open_map
 from any2any_ros.retrieval.geometry import Laid
@@ -42,6 +45,7 @@ class Localizer:
         """Be without a map."""
         self.reference: ReferenceMap | None = None
         self.retriever: Retriever | None = None
+        self._adopted: dict[str, Retriever] = {}  # by the sensor that asks
         self.calibrated = False
         self.drift = DriftTest({})
         self.moment = Observation({})  # that was streamed last
@@ -55,13 +59,15 @@ class Localizer:
 
     def open(self, folder: Path, timeouts: Timeouts) -> ReferenceMap:
         """Use the map in `folder` from now on; on an error the old one stays."""
-        self.reference, self.retriever, calibration = open_map(folder, self._same_place)
+        reference, retriever, calibration = open_map(folder, self._same_place)
+        self._adopted = {m: adopted.retriever(reference) for m, adopted in adoption.load(folder).items()}
+        self.reference, self.retriever = reference, retriever
         self.calibrated = calibration is not None
         self.drift, self._last = DriftTest(calibration.usual if calibration else {}), ""
         self._belief, self._pose = None, None
         if self._ranking.filter == "bayes" and self.calibrated:
             self._belief = BayesFilter(self.reference.places.poses, self.retriever.same_place)
-        known = self.reference.encoders
+        known = self.reference.sensors
         self.assembler = Assembler(self._alive, timeouts(known), known)
         self.folder, self._text = folder, None
         return self.reference
@@ -95,14 +101,29 @@ class Localizer:
     def rank(self, observation: Observation, k: int = 0, laid: Laid = NOTHING) -> Ranking:
         """Return the k best places, or as many as usual; laid: what the geometric check found of them."""
         self._map()
+        return self._rank(observation, k or self._ranking.k, laid=laid)
+
+    def _rank(self, observation: Observation, k: int, **more: Any) -> Ranking:
+        """Rank by the sensors that the map has; where none of them is alive, by one that it has adopted."""
         assert self.retriever is not None
-        return self.retriever.rank(observation, k or self._ranking.k, laid=laid)
+        stranger = next((m for m in self._adopted if m in observation.embeddings), None)
+        if stranger is None or set(self.retriever.modalities) & set(observation.embeddings):
+            return self.retriever.rank(observation, k, **more)
+        ranking = self._adopted[stranger].rank(observation, k, **more)
+        return replace(ranking, missing=self.retriever.modalities)
 
     def add_place(self, place: ObservationSet) -> None:
         """Append a place to the map in memory; it is found from the next ranking on."""
-        reference = self._map().with_places(place)
+        known = place.only(self._map().encoders)  # an adopted sensor's vectors are none that a place is found by
+        if not known.modalities:
+            raise Any2AnyError(
+                "Cannot add a place", f"nothing of it is of {', '.join(self._map().encoders)}",
+                "Add it while a sensor is alive that the map was made with",
+            )  # fmt: skip
+        reference = self._map().with_places(known)
         assert self.retriever is not None
-        self.retriever.add(place)
+        for retriever in (self.retriever, *self._adopted.values()):
+            retriever.add(known)
         self.reference = reference
         if self._belief is not None:
             self._belief.add(place.poses)
@@ -121,9 +142,8 @@ class Localizer:
 
     def _streamed(self, observation: Observation) -> Ranking:
         """Rank what the sensors say now, and note whether they still see the map as they did."""
-        assert self.retriever is not None
         self.moment, motion = observation, self._motion(observation.stamp_ns)
-        ranking = self.retriever.rank(observation, self._ranking.k, self._belief, motion)
+        ranking = self._rank(observation, self._ranking.k, belief=self._belief, motion=motion)
         # A robot that stands still sees one place many times: that is one observation of it.
         if ranking.matches and ranking.matches[0].id != self._last:
             self._last = ranking.matches[0].id

@@ -3,6 +3,7 @@
 MAP/map.json            format, name, frame, places file, encoders: written last, so it is the commit
 MAP/places-<hash>.npz   ids, poses, one (N, D) column a modality
 MAP/calibration/        what `any2any calibrate` fitted for this map (retrieval/calibration.py)
+MAP/adopted/            sensors that ask it and are not in it, by `any2any adopt` (retrieval/adoption.py)
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from any2any_ros.plugins import write_atomically
 from any2any_ros.protocols import Encoder
 
 FORMAT = 1
+ADOPTED = "adopted"
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,19 @@ class EncoderRecord:
 
 @dataclass(frozen=True, eq=False)
 class ReferenceMap:
-    """Reference places, the encoder of each modality, and the frame of the poses."""
+    """Reference places, the encoder of each modality, and the frame of the poses; adopted: the encoders of sensors that
+    ask the map without being in it."""
 
     places: ObservationSet
     encoders: Mapping[str, EncoderRecord]
     name: str = "map"
     frame_id: str = "map"
+    adopted: Mapping[str, EncoderRecord] = field(default_factory=dict)
+
+    @property
+    def sensors(self) -> dict[str, EncoderRecord]:
+        """Return the encoders of all modalities that may ask."""
+        return {**self.adopted, **self.encoders}
 
     def __post_init__(self) -> None:
         for modality, column in self.places.embeddings.items():
@@ -66,14 +75,14 @@ class ReferenceMap:
 
     def check(self, embedding: Embedding) -> None:
         """Raise Any2AnyError when this embedding cannot be compared with the map's."""
-        record = self.encoders.get(embedding.modality)
+        record = self.sensors.get(embedding.modality)
         what = f"The '{embedding.modality}' embedding cannot be used with map '{self.name}'"
         if record is None:
-            known = ", ".join(sorted(self.encoders)) or "none"
+            known = ", ".join(sorted(self.sensors)) or "none"
             raise Any2AnyError(
                 what,
                 f"the map's modalities are {known}",
-                "Build a map with this sensor, or stop its encoder",
+                "Build a map with this sensor, adopt it (any2any adopt), or stop its encoder",
             )
         if len(embedding.vector) != record.dimension:
             raise Any2AnyError(
@@ -91,12 +100,12 @@ class ReferenceMap:
     def with_places(self, more: ObservationSet) -> ReferenceMap:
         """Return the map with `more` places appended."""
         places = ObservationSet.concatenate([self.places, more])
-        return ReferenceMap(places, self.encoders, self.name, self.frame_id)
+        return replace(self, places=places)
 
 
 def map_encoders(reference: ReferenceMap, modalities: Iterable[str]) -> dict[str, Encoder]:
-    """Build the encoders that made the map, for those of `modalities` that it knows."""
-    known = {m: reference.encoders[m] for m in modalities if m in reference.encoders}
+    """Build the encoders that made the map, or that it has adopted, for those of `modalities` that it knows."""
+    known = {m: reference.sensors[m] for m in modalities if m in reference.sensors}
     return {m: encoders.build(record.plug, record.settings) for m, record in known.items()}
 
 
@@ -127,6 +136,14 @@ def save(reference: ReferenceMap, folder: Path) -> None:
         ) from error
 
 
+def _adopted(home: Path) -> EncoderRecord:
+    try:
+        return EncoderRecord(**json.loads((home / "adopted.json").read_text())["encoder"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        remedy = f"Adopt it again (any2any adopt MAP DRIVE), after removing {home}"
+        raise Any2AnyError(f"Cannot read the adopted sensor {home}", str(error), remedy) from error
+
+
 def load(folder: Path) -> ReferenceMap:
     """Read a map; raise Any2AnyError when it is missing, damaged or of another format."""
     what = f"Cannot read the map {folder}"
@@ -143,12 +160,13 @@ def load(folder: Path) -> ReferenceMap:
             f"its format is {found}, this program reads {FORMAT}",
             "Build the map again with this version",
         )
+    adopted = {p.name: _adopted(p) for p in sorted((folder / ADOPTED).glob("[!.]*")) if p.is_dir()}
     try:
         with np.load(folder / header["places"], allow_pickle=False) as stored:
             columns = {n.removeprefix("embedding/"): stored[n] for n in stored.files if n.startswith("embedding/")}
             places = ObservationSet(columns, stored["poses"], tuple(stored["ids"].tolist()))
         encoders = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}
-        return ReferenceMap(places, encoders, header["name"], header["frame_id"])
+        return ReferenceMap(places, encoders, header["name"], header["frame_id"], adopted)
     except Any2AnyError as error:
         raise Any2AnyError(what, f"{error.what}: {error.why}", "Build the map again") from error
     except Exception as error:  # any damage reads the same to a user

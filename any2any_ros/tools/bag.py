@@ -3,8 +3,8 @@
     any2any bag KITTI my_bag --sequence 00
     any2any bag intel.log.gz my_bag --storage sqlite3
 
-Topics are the encoders' defaults (camera/image_raw, lidar/points, scan, microphone/audio, caption); ground truth,
-where there is one, goes to ground_truth/pose.
+Topics are the encoders' defaults (camera/image_raw, thermal/image_raw, lidar/points, scan, microphone/audio,
+caption); ground truth, where there is one, goes to ground_truth/pose.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from any2any_ros.retrieval.checking import Lay
 from any2any_ros.retrieval.clouds import Clouds
 from any2any_ros.retrieval.geometry import GeometricCheck, GeometryConfig
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
+from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.tools import _arguments, _scans, _sources, _tables
 
 FOLDS, STRETCH = 4, 25.0  # folds take turns every so many metres of driving
@@ -86,14 +87,27 @@ def fit(
     promises: ConfidenceConfig = ConfidenceConfig(),
     geometry: GeometryConfig = GeometryConfig(),
     lay: Lay | None = None,
+    bench: Retriever | None = None,
 ) -> Calibration:
-    """Calibrate a map on the queries of a drive; lay: lays its scans over theirs, for the geometric check."""
+    """Calibrate a map on the queries of a drive; lay: lays its scans over theirs, for the geometric check; bench: what
+    compares them, where that is not the map's own retriever."""
     right = splits.positives(queries.poses, reference.places.poses, place.hit_radius)
     hidden = splits.positives(queries.poses, reference.places.poses, OUTSIDE * place.hit_radius)
     folds = splits.blocks(queries.poses, STRETCH, FOLDS)
     allowed = _allowed(reference, queries, place)
     return calibration.calibrate(
-        reference, queries, right, folds, place.hit_radius, config, promises, hidden, allowed, geometry, lay
+        reference,
+        queries,
+        right,
+        folds,
+        place.hit_radius,
+        config,
+        promises,
+        hidden,
+        allowed,
+        geometry,
+        lay,
+        bench=bench,
     )
 
 

@@ -24,7 +24,7 @@ from any2any_ros.data.sources import Source
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods.confidence import ConfidenceConfig
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval import evaluation, trust
+from any2any_ros.retrieval import adoption, evaluation, trust
 from any2any_ros.retrieval.calibration import open_map
 from any2any_ros.retrieval.geometry import obstacle
 from any2any_ros.retrieval.imputing import NO_IMPUTER
@@ -105,12 +105,13 @@ def _against_map(arguments: argparse.Namespace, source: Source, place: PlaceConf
     wanted = [m for m in source.modalities if not arguments.modality or m in arguments.modality]
     queries = source.observe(map_encoders(reference, wanted), place.keyframe, _arguments.bar)
     right = splits.positives(queries.poses, reference.places.poses, place.hit_radius)
-    groups = evaluation.evaluate(retriever, queries, right)
+    asked = [retriever, *(adopted.retriever(reference) for adopted in adoption.load(arguments.map).values())]
+    groups = [group for each in asked for group in evaluation.evaluate(each, queries, right)]
     if not groups:
         raise Any2AnyError(
             f"Nothing in {source.name} can be evaluated",
             f"{right.any(axis=1).sum()} of its {len(queries)} frames lie within {place.hit_radius:g} m of a place of "
-            f"the map, whose sensors are {', '.join(reference.encoders)}",
+            f"the map, whose sensors are {', '.join(reference.sensors)}",
             "Give a drive through the mapped places with one of these sensors, its poses in the map's frame",
         )
     imputer = NO_IMPUTER if calibrated is None else calibrated.imputer
@@ -120,7 +121,7 @@ def _against_map(arguments: argparse.Namespace, source: Source, place: PlaceConf
         report["check"] = trust.by_check(_checked(arguments, source, retriever, queries, right), miss)
     if retriever.confidence is None:
         return report
-    found = trust.outcomes(retriever, queries, right, evaluation.answerable(right), [miss])
+    found = [o for each in asked for o in trust.outcomes(each, queries, right, evaluation.answerable(right), [miss])]
     return report | {"trust": trust.by_pattern(found, [miss])}
 
 

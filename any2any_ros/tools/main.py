@@ -15,6 +15,7 @@ VERBS = {
     "bag": "turn a KITTI folder or a laser log into a rosbag2",
     "build-map": "turn a drive (KITTI folder, laser log, rosbag2) into a map of reference places",
     "calibrate": "learn from another drive how to fuse the sensors, and how far to trust the answer",
+    "adopt": "teach a sensor that the map lacks to localize in it, from what the others recognise",
     "evaluate": "measure recall, with chance beside it, for every subset of the sensors",
     "train": "learn heads that find the object a command means, typed or spoken",
     "replay": "publish a bag in its own time, with sensors dying and returning",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+
+import cv2
 import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
@@ -83,6 +86,19 @@ def test_a_laser_log_comes_back(tmp_path):
         assert (scan.angle_min, scan.angle_increment, scan.range_max) == pytest.approx(
             (expected.angle_min, expected.angle_increment, expected.range_max), abs=1e-7
         )
+
+
+def test_a_thermal_camera_comes_back_with_all_of_its_bits(laps, tmp_path):
+    folder = shutil.copytree(laps / "sequences" / "00", tmp_path / "ring")
+    counts = np.arange(28000, 28000 + 24 * 32, dtype=np.uint16).reshape(24, 32)
+    (folder / "thermal").mkdir()
+    cv2.imwrite(str(folder / "thermal" / "000001.png"), counts)
+    bag = bags.write(kitti.read(folder).take(range(3)), tmp_path / "bag")
+    (found,) = [m for topic, _, _, m in messages(bag) if topic == "/thermal/image_raw"]
+    assert found.encoding == "mono16"
+    np.testing.assert_array_equal(samples.thermal(found), counts)
+    with bags.open_reader(bag) as reader:
+        assert bags.default_topics(reader)["thermal"] == "/thermal/image_raw"
 
 
 def test_ros_own_tools_find_a_bag_that_names_its_own_files(bag):

@@ -361,3 +361,17 @@ def test_take_takes_masks_and_slices_and_takes_again(laps):
     whole = kitti.read(laps, "00")
     assert whole.take(np.arange(PLACES) % 2 == 0).take([1, 2]).ids() == ("00/000002", "00/000004")
     assert len(whole.take(np.zeros(PLACES, dtype=bool))) == 0
+
+
+def test_thermal_pictures_are_read_where_they_are(laps, tmp_path):
+    folder = tmp_path / "ring"
+    shutil.copytree(laps / "sequences" / "00", folder)
+    counts = np.arange(29000, 29012, dtype=np.uint16).reshape(3, 4)
+    (folder / "thermal").mkdir()
+    cv2.imwrite(str(folder / "thermal" / "000002.png"), counts)
+    cv2.imwrite(str(folder / "thermal" / "000003.png"), np.zeros((3, 4, 3), np.uint8))
+    drive = kitti.read(folder)
+    assert "thermal" in drive.modalities and drive.sample("thermal", 1) is None
+    np.testing.assert_array_equal(drive.sample("thermal", 2), counts)
+    with pytest.raises(Any2AnyError, match="no whole PNG of one channel"):
+        drive.sample("thermal", 3)

@@ -24,6 +24,7 @@ SAMPLES = {
     "lidar": "g.normal(0, 10, (2000, 4)).astype(np.float32)",
     "speech": "Sound(g.normal(0, 0.1, 8000).astype(np.float32), 8000)",
     "text": "'two red houses, and a bakery'",
+    "thermal": "g.normal(29000, 300, (48, 64)).astype(np.float32)",
 }
 
 

@@ -10,12 +10,14 @@ from rosgraph_msgs.msg import Clock
 from visualization_msgs.msg import MarkerArray
 
 from any2any_ros import msg, srv
+from any2any_ros.methods import head
 from any2any_ros.methods.drift import Difference, DriftTest
 from any2any_ros.methods.fusion import RawMean
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.retrieval_node import RetrievalNode
 from any2any_ros.observation import Embedding, Observation
-from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval import adoption, calibration, reference_map
+from any2any_ros.retrieval.reference_map import EncoderRecord
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
 
@@ -71,6 +73,29 @@ def test_it_ranks_as_the_library_does(robot):
     assert heard.header.frame_id == "map" and heard.matches[0].pose.position.x == 30.0
     again = messages.ranking(heard)
     assert again.matches[0].pair_probability.shape == (2, 2)
+
+
+def test_an_adopted_sensor_alone_is_answered(bench, small_map):
+    """It is not in the map's places: its head asks them by the camera's vectors."""
+    folder, reference = small_map
+    camera = reference.places.embeddings["camera"]
+    learnt = head.fit(3 * camera[:, :6], camera, head.Space.of(camera), head.Recipe(True, 1e-3, 10.0))
+    record = EncoderRecord("thermal", "thermal-test", 6)
+    trust = calibration.Calibration(RawMean(), None, adoption.fingerprints(reference, "thermal", record), 5.0)
+    adoption.save(adoption.Adopted("thermal", record, {"camera": learnt}, trust), folder)
+    node = bench.node(RetrievalNode, map=str(folder), **FAST)
+    robot = Robot(bench, reference)
+    robot.see("thermal", 7, NS, 3 * camera[7, :6])
+    heard = robot.answer()
+    assert list(heard.modalities) == ["thermal"] and list(heard.missing) == ["camera", "lidar"]
+    library = adoption.load(folder)["thermal"].retriever(reference)
+    expected = library.rank(Observation({"thermal": 3 * camera[7, :6]}), 5)
+    assert ids(heard) == [m.id for m in expected.matches] and heard.matches[0].id == "place/07"
+    robot.see("camera", 3, 2 * NS)
+    assert list(robot.answer().modalities) == ["camera"]
+    robot.see("thermal", 7, 3 * NS, 3 * camera[7, :6], encoder="thermal-other")
+    bench.until(lambda: node.health.refused == 1)
+    assert any("thermal" in line.name for line in node.status())
 
 
 def test_a_dead_sensor_is_left_out_and_back_at_once(robot):

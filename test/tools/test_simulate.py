@@ -34,6 +34,11 @@ def test_says_what_it_made_and_keeps_what_is_there(any2any, town):
     assert (town / "town.json").stat().st_mtime_ns == before
 
 
+def test_a_thermal_camera_comes_when_asked_for(any2any, tmp_path):
+    assert any2any("simulate", tmp_path / "town", *SMALL, "--thermal").code == 0
+    assert len(list((tmp_path / "town/sequences/01/thermal").glob("*.png"))) == 20
+
+
 def test_another_town_is_not_overwritten_unasked(refused, town):
     assert "other settings" in refused("simulate", town, *SMALL, "--seed", 5)
 

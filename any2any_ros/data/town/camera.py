@@ -28,6 +28,13 @@ def projection(config: TownConfig, camera: int) -> NDArray[np.float64]:
     return np.array([[focal, 0, cx, -focal * CAMERAS[camera]], [0, focal, cy, 0], [0, 0, 1, 0]])
 
 
+def pixel_rays(k: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
+    """Return unit directions (H * W, 3), camera axes, of the pixels of a projection (3, >= 3)."""
+    column, row = np.meshgrid(np.arange(width), np.arange(height))
+    rays = np.stack([(column - k[0, 2]) / k[0, 0], (row - k[1, 2]) / k[1, 1], np.ones_like(column)], axis=-1)
+    return np.asarray(rays.reshape(-1, 3) / np.linalg.norm(rays.reshape(-1, 3), axis=1, keepdims=True))
+
+
 class Camera:
     """Renders what camera 2 sees from a LiDAR pose."""
 
@@ -35,9 +42,7 @@ class Camera:
         self._scene, self._weather = scene, weather
         self._shape, self._noise = (config.height, config.width), config.image_noise
         k = projection(config, COLOUR_CAMERA)
-        column, row = np.meshgrid(np.arange(config.width), np.arange(config.height))
-        rays = np.stack([(column - k[0, 2]) / k[0, 0], (row - k[1, 2]) / k[1, 1], np.ones_like(column)], axis=-1)
-        rays = rays.reshape(-1, 3) / np.linalg.norm(rays.reshape(-1, 3), axis=1, keepdims=True)
+        rays = pixel_rays(k, config.height, config.width)
         lidar_from_camera = np.linalg.inv(CAMERA_FROM_LIDAR)
         self._rays = (rays @ lidar_from_camera[:3, :3].T).astype(np.float32)
         self._centre = (lidar_from_camera @ [CAMERAS[COLOUR_CAMERA], 0, 0, 1])[:3]

@@ -1,7 +1,8 @@
 """The simulated town, written as a KITTI odometry folder: no reader can tell it from a recorded one.
 
 sequences/00, sequences/01   one lap each: velodyne/*.bin, image_2/*.png, calib.txt, times.txt and,
-                             beyond KITTI, captions.txt (a line a frame) and audio.wav (8 kHz mono, from 0 s)
+                             beyond KITTI, captions.txt (a line a frame) and audio.wav (8 kHz mono, from 0 s);
+                             when asked for, thermal/*.png (16 bits, hundredths of a kelvin)
 poses/00.txt, poses/01.txt   camera poses of both laps in the first camera frame of lap 00
 town.json                    settings; per lap its conditions, per frame its street, block and direction
 """
@@ -24,6 +25,7 @@ from any2any_ros.data.town.lidar import Lidar
 from any2any_ros.data.town.route import Lap, corners, drive, streets
 from any2any_ros.data.town.settings import TownConfig
 from any2any_ros.data.town.sound import RATE, record
+from any2any_ros.data.town.thermal import ThermalCamera
 from any2any_ros.data.town.words import caption, look_around
 from any2any_ros.data.town.world import World, build_world
 
@@ -32,29 +34,45 @@ __all__ = ["LAPS", "TownConfig", "write"]
 KIND = "town"
 FORMAT = 1  # raised whenever the same settings give other files
 LAPS = (0, 1)
+THERMAL = "thermal"  # its folder
 CHUNK = 4  # frames handed to a worker at once
 
 
 def write(
-    folder: Path, config: TownConfig, *, workers: int = 2, progress: bool = True, overwrite: bool = False
+    folder: Path,
+    config: TownConfig,
+    *,
+    workers: int = 2,
+    progress: bool = True,
+    overwrite: bool = False,
+    thermal: bool = False,
 ) -> Path:
     """Write the town of `config` to `folder` and return it; a town with these settings there is kept.
 
-    The same settings give the same bytes for any number of workers; an interrupted write leaves nothing.
+    The same settings give the same bytes for any number of workers; an interrupted write leaves nothing. thermal: also
+    what a thermal camera sees; the other files stay the same.
     """
     folder = Path(folder).absolute()
-    if reusable(folder, KIND, story_head(FORMAT, config), overwrite):
+    head = _head(config, thermal)
+    if reusable(folder, KIND, head, overwrite):
         return folder
     with replacing(folder) as unfinished:
         for lap in LAPS:
             _write_lap_files(unfinished, config, lap)
+            if thermal:
+                (_sequence(unfinished, lap) / THERMAL).mkdir()
         said = _run(unfinished, config, workers, progress)
         for lap in LAPS:
             lines = said[lap * config.places : (lap + 1) * config.places]
             captions = _sequence(unfinished, lap) / "captions.txt"
             captions.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        (unfinished / f"{KIND}.json").write_text(json.dumps(_story(config), indent=1) + "\n", "utf-8")
+        (unfinished / f"{KIND}.json").write_text(json.dumps(head | _story(config), indent=1) + "\n", "utf-8")
     return folder
+
+
+def _head(config: TownConfig, thermal: bool) -> dict[str, Any]:
+    """Return what makes two towns the same."""
+    return story_head(FORMAT, config) | ({"thermal": True} if thermal else {})
 
 
 def _sequence(folder: Path, lap: int) -> Path:
@@ -98,22 +116,25 @@ def _run(folder: Path, config: TownConfig, workers: int, progress: bool) -> list
 
 
 @functools.lru_cache(maxsize=2)
-def _world(config: TownConfig, lap: int) -> tuple[World, Lidar, Camera]:
+def _world(config: TownConfig, lap: int) -> tuple[World, Lidar, Camera, ThermalCamera]:
     """Build a lap's world and sensors once in every process."""
     world = build_world(config, lap)
     lidar = Lidar(config, world.scene, world.condition.wet)
-    return world, lidar, Camera(config, world.scene, world.condition)
+    return world, lidar, Camera(config, world.scene, world.condition), ThermalCamera(config, world, lap)
 
 
 def _write_frame(job: tuple[Path, TownConfig, int, int]) -> str:
-    """Write one scan and one picture; return the caption."""
+    """Write one scan and one picture, and a thermal one where its folder waits; return the caption."""
     folder, config, lap, frame = job
-    world, lidar, camera = _world(config, lap)
+    world, lidar, camera, thermal = _world(config, lap)
     pose = world.lap.poses[frame]
-    scan_rng, picture_rng, words_rng = (np.random.default_rng([config.seed, k, lap, frame]) for k in (10, 11, 12))
+    draws = (np.random.default_rng([config.seed, k, lap, frame]) for k in (10, 11, 12, 15))
+    scan_rng, picture_rng, words_rng, thermal_rng = draws
     lidar.scan(pose, scan_rng).tofile(_sequence(folder, lap) / "velodyne" / f"{frame:06d}.bin")
     picture = _sequence(folder, lap) / "image_2" / f"{frame:06d}.png"
     write_picture(picture, camera.shoot(pose, picture_rng))
+    if (_sequence(folder, lap) / THERMAL).is_dir():
+        write_picture(_sequence(folder, lap) / THERMAL / f"{frame:06d}.png", thermal.shoot(pose, thermal_rng))
     return caption(look_around(world.scene, world.things, pose), config, lap, words_rng)
 
 
@@ -141,7 +162,7 @@ def _story(config: TownConfig) -> dict[str, Any]:
             "opposite": way.opposite.tolist(),
             "metres_to_shared_corner": way.corner.round(2).tolist(),
         }
-    return story_head(FORMAT, config) | {
+    return {
         "reversed_squares": list(config.reversed_squares),
         "calibration_squares": list(range(config.squares))[: config.calibration_squares],
         "test_squares": list(range(config.squares))[config.calibration_squares :],

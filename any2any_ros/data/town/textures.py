@@ -75,16 +75,11 @@ def _on_wall(points: Array, rows: Rows) -> tuple[Array, Array]:
 def _facade(points: Array, rows: Rows, grain: Array) -> Array:
     u, v = _on_wall(points, rows)
     salt, window, blind = rows["salt"], rows["windows"], rows["blind"]
-    bays = np.maximum(np.round(rows["length"] / rows["bay"]), 1)
-    across, up = u / rows["length"] * bays, v / rows["storey"]
-    bay, storey = np.floor(across), np.floor(up)
-    fu, fv = across - bay - 0.5, up - storey
+    bays, bay, storey, fu, fv = _grid(u, v, rows)
     shop = rows["shop"] * (storey == 0)
 
     colour = _masonry_tone(u, v, rows["masonry"], salt, grain)[:, None] * rows["colour"]
-    walled_up = blind & (hashed(bay, storey, salt, window) < 0.75)
-    half = np.where(blind, 0.16, _GLASS[window] / 2)
-    rise = (fv > _SILL[window]) & (fv < _LINTEL[window]) & ~walled_up & (shop == 0)
+    rise, half = _windows(rows, bay, storey, fv)
     chance = hashed(bay, storey, salt)
     lay(colour, rise & (np.abs(fu) < half + 0.05), 0.5 + 0.4 * rows["colour"])
     lay(colour, rise & (np.abs(np.abs(fu) - half - 0.1) < 0.08) & _SHUTTERS[window], rows["accent"])
@@ -98,6 +93,32 @@ def _facade(points: Array, rows: Rows, grain: Array) -> Array:
     lay(colour, (v < 0.5) & ~door, 0.55 * rows["colour"] + 0.05)
     lay(colour, rows["height"] - v < 0.25, 0.6 * rows["colour"] + 0.2)
     return np.asarray(colour)
+
+
+def _grid(u: Array, v: Array, rows: Rows) -> tuple[Array, Array, Array, Array, Array]:
+    """Return, (N,) each: bays of the wall; the point's bay and storey, and where in them it is (-0.5..0.5, 0..1)."""
+    bays = np.maximum(np.round(rows["length"] / rows["bay"]), 1)
+    across, up = u / rows["length"] * bays, v / rows["storey"]
+    bay, storey = np.floor(across), np.floor(up)
+    return bays, bay, storey, across - bay - 0.5, up - storey
+
+
+def _windows(rows: Rows, bay: Array, storey: Array, fv: Array) -> tuple[Mask, Array]:
+    """Return (N,): whether the point is as high as its bay's window, and half that window's share of the bay."""
+    window, blind = rows["windows"], rows["blind"]
+    walled_up = blind & (hashed(bay, storey, rows["salt"], window) < 0.75)
+    as_high = (fv > _SILL[window]) & (fv < _LINTEL[window])
+    display = (rows["shop"] > 0) & (storey == 0)
+    return as_high & ~walled_up & ~display, np.where(blind, 0.16, _GLASS[window] / 2)
+
+
+def glazed(points: Array, rows: Rows) -> Mask:
+    """Return (N,): whether the points of facades are glass, of a window or of a shop's display."""
+    u, v = _on_wall(points, rows)
+    _, bay, storey, fu, fv = _grid(u, v, rows)
+    rise, half = _windows(rows, bay, storey, fv)
+    display = (rows["shop"] == 1) & (v > 0.45) & (v < 2.35) & (np.abs(fu) < 0.45)
+    return np.asarray((rise & (np.abs(fu) < half)) | display)
 
 
 def _masonry_tone(u: Array, v: Array, masonry: NDArray[np.int32], salt: NDArray[np.int32], grain: Array) -> Array:

@@ -1,0 +1,194 @@
+"""How well a sensor that a map lacks localizes in it, after learning from what the others recognised.
+
+    for seed in 201 202 203 204; do
+      any2any simulate town$seed --seed $seed --thermal --places 900 --squares 15 --speed 12 --points 20000 \\
+        --width 256 --height 80; done
+    python benchmarks/adopt.py --town town201 --town town202 --town town203 --town town204 [--json FILE]
+
+The map is lap 00, without the thermal camera. Of lap 01, in another season, every fourth block calibrates the map, the
+next two are the drive of the adoption, the fourth is the test: the thermal camera alone, in places that neither have
+seen (frames within 10 m of those are left out). Beside it: heads taught with the true place of every frame of the same
+drive (paired); heads that may not start from a layout shared with the camera (from nothing), as a sensor of quite
+another kind would have to; the map's own camera on the same frames; chance. Sensors that know no places are tried, too:
+noise, and the thermal camera's own vectors in random order. Embeddings are kept in the town's folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from any2any_ros import encoders
+from any2any_ros.data import kitti, splits
+from any2any_ros.data.drive import encode
+from any2any_ros.data.sources import ON_ROADS
+from any2any_ros.methods.head import RECIPES, Recipe
+from any2any_ros.observation import ObservationSet
+from any2any_ros.retrieval import adoption, evaluation, trust
+from any2any_ros.retrieval.adoption import AdoptionConfig
+from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.tools import calibrate
+from any2any_ros.tools._tables import table
+
+KNOWN, NEW = ("audio", "camera", "lidar", "text"), "thermal"
+VIEW = {"across": 0.77, "upright": 0.32}  # of the thermal picture: what the camera sees, by both lenses' angles
+CALIBRATION, ADOPTION, TEST = (0,), (1, 2), (3,)  # blocks of the town, modulo 4
+NOISES = 5  # sensors of each useless kind, a town
+FROM_NOTHING = tuple(r for r in RECIPES if not r.same_layout)
+
+
+class Town:
+    """One town: its map, and the parts of its second lap."""
+
+    def __init__(self, folder: Path) -> None:
+        mapped, driven = (_lap(folder, lap) for lap in ("00", "01"))
+        built = {m: encoders.build(m) for m in KNOWN}
+        self.record = EncoderRecord.of(encoders.build(NEW, VIEW))
+        self.reference = ReferenceMap(
+            mapped.only(KNOWN), {m: EncoderRecord.of(e) for m, e in built.items()}, folder.name
+        )
+        block = np.array(json.loads((folder / "town.json").read_text())["laps"]["01"]["square"]) % 4
+        calibration, self.drive, test = (driven.take(np.isin(block, part)) for part in (CALIBRATION, ADOPTION, TEST))
+        fitted = calibrate.fit(self.reference, calibration.only(KNOWN), ON_ROADS)
+        self.retriever = fitted.retriever(self.reference)
+        seen = np.concatenate([calibration.poses, self.drive.poses])
+        self.test = test.take(splits.apart(test.poses, seen, 2 * ON_ROADS.hit_radius))
+        self.right = splits.positives(self.test.poses, mapped.poses, ON_ROADS.hit_radius)
+
+
+def _lap(folder: Path, lap: str) -> ObservationSet:
+    """Return a lap encoded, from the file beside the town where it was encoded before."""
+    file = folder / f"adopt-{lap}.npz"
+    built = {m: encoders.build(m, VIEW if m == NEW else {}) for m in (*KNOWN, NEW)}
+    prints = json.dumps({m: e.fingerprint for m, e in built.items()})
+    if file.exists():
+        with np.load(file) as kept:
+            if str(kept["encoders"]) == prints:
+                columns = {m: kept[m] for m in built}
+                return ObservationSet(columns, kept["poses"], tuple(kept["ids"].tolist()))
+    found = encode(kitti.read(folder, lap), built, lambda loop, what: tqdm(loop, what, leave=False))
+    np.savez(file, encoders=prints, poses=found.poses, ids=np.array(found.ids), **found.embeddings)
+    return found
+
+
+def paired(town: Town, recipes: Sequence[Recipe]) -> adoption.Adopted:
+    """Adopt by the true place of every frame of the drive: what emergent pairs can at best come to."""
+    apart = splits.ground_distance(town.drive.poses, town.reference.places.poses)
+    mapped = apart.min(axis=1) < ON_ROADS.hit_radius
+    return _adopted(town, town.drive.take(mapped), apart[mapped].argmin(axis=1), recipes)
+
+
+def emergent(town: Town, recipes: Sequence[Recipe]) -> adoption.Adopted:
+    rows, matches = adoption.recognised(town.retriever, town.drive.only(KNOWN))
+    return _adopted(town, town.drive.take(rows), matches, recipes)
+
+
+def _adopted(
+    town: Town, frames: ObservationSet, matches: NDArray[np.intp], recipes: Sequence[Recipe]
+) -> adoption.Adopted:
+    pairs = replace(frames, poses=town.reference.places.poses[matches])
+    off = np.linalg.norm((frames.poses - pairs.poses)[:, :2, 3], axis=1)
+    lesson = adoption.learn(town.reference.places, pairs, NEW, ON_ROADS.hit_radius, recipes)
+    bench, held_out = adoption.bench(town.reference, pairs, NEW, lesson, ON_ROADS.hit_radius)
+    fitted = calibrate.fit(town.reference, held_out, ON_ROADS, bench=bench)
+    fitted = replace(fitted, encoders=adoption.fingerprints(town.reference, NEW, town.record))
+    report = {"pairs": len(pairs), "right": float(np.mean(off < ON_ROADS.hit_radius)), "p": lesson.p_value}
+    report["layout"] = "+".join(m for m, r in lesson.recipes.items() if r.same_layout)
+    return adoption.Adopted(NEW, town.record, lesson.heads, fitted, report)
+
+
+def figures(town: Town, retriever: Retriever, queries: ObservationSet) -> dict[str, Any]:
+    """Return recall of one sensor alone, and how true its numbers are."""
+    asked = evaluation.answerable(town.right)
+    found = trust.outcomes(retriever, queries, town.right, asked, [0.1])
+    (group,) = evaluation.evaluate(retriever, queries, town.right)
+    mine = trust.figures(found, [0.1])
+    return {
+        "queries": group["queries"], "chance@1": group["chance@1"], "recall@1": group["recall@1"],
+        "chance@5": group["chance@5"], "recall@5": group["recall@5"],
+        "ece": mine["expected_calibration_error"], "accepted": mine["accepted"],
+        "precision": mine["accepted_precision"], "coverage@0.9": mine["coverage@0.9"], "size@0.9": mine["size@0.9"],
+    }  # fmt: skip
+
+
+def trial(town: Town, brief: bool) -> list[dict[str, Any]]:
+    """Return one row for each way to teach the thermal camera of a town, and one for its camera."""
+    rows: list[dict[str, Any]] = []
+    alone = town.test.only([NEW])
+    for name, recipes in (("", RECIPES), (", from nothing", FROM_NOTHING))[: 1 if brief else 2]:
+        for how, teach in (("emergent", emergent), ("paired", paired)):
+            taught = teach(town, recipes)
+            rows.append({"town": town.reference.name, "thermal by": how + name} | dict(taught.report)
+                        | figures(town, taught.retriever(town.reference), alone))  # fmt: skip
+    rows.append({"town": town.reference.name, "thermal by": "(camera)"}
+                | figures(town, town.retriever, town.test.only(["camera"])))  # fmt: skip
+    return rows
+
+
+def refusals(town: Town) -> tuple[int, int]:
+    """Return how many sensors that know no places would be refused, and how many were tried."""
+    rows, matches = adoption.recognised(town.retriever, town.drive.only(KNOWN))
+    pairs = replace(town.drive.take(rows), poses=town.reference.places.poses[matches])
+    vectors, refused = pairs.embeddings[NEW], []
+    for seed in range(NOISES):
+        draw = np.random.default_rng(seed)
+        for useless in (draw.normal(size=vectors.shape), vectors[draw.permutation(len(vectors))]):
+            beside = replace(pairs, embeddings={**pairs.embeddings, NEW: useless.astype(np.float32)})
+            lesson = adoption.learn(town.reference.places, beside, NEW, ON_ROADS.hit_radius)
+            refused.append(lesson.p_value > AdoptionConfig.doubt)
+    return sum(refused), len(refused)
+
+
+def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the mean over towns, and the spread of recall@1."""
+    out = []
+    for name in dict.fromkeys(r["thermal by"] for r in rows):
+        these = [r for r in rows if r["thermal by"] == name]
+        mean = {k: _mean([r.get(k) for r in these]) for k in these[0] if k not in ("town", "thermal by", "layout")}
+        spread = float(np.std([r["recall@1"] for r in these]))
+        out.append({"town": f"mean of {len(these)}", "thermal by": name, **mean, "sd of recall@1": spread})
+    return out
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return float(np.mean(known)) if known else None
+
+
+COLUMNS = ("town", "thermal by", "pairs", "right", "queries", "chance@1", "recall@1", "chance@5", "recall@5", "ece",
+           "accepted", "precision", "coverage@0.9", "size@0.9")  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--town", type=Path, action="append", required=True, help="a simulated town; repeat for more")
+    parser.add_argument("--brief", action="store_true", help="neither heads from nothing nor useless sensors")
+    parser.add_argument("--json", type=Path, help="also write the figures there")
+    arguments = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    counts: list[tuple[int, int]] = []
+    for folder in tqdm(arguments.town, desc="towns"):
+        town = Town(folder)
+        rows += trial(town, arguments.brief)
+        counts += [] if arguments.brief else [refusals(town)]
+    rows += summary(rows)
+    print(table(rows, {key: key for key in COLUMNS}))
+    if counts:
+        print(f"refused: {sum(c[0] for c in counts)} of {sum(c[1] for c in counts)} sensors that know no places")
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"rows": rows, "refusals": counts}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
