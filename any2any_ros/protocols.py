@@ -25,6 +25,7 @@ class Encoder(Protocol):
     keeps: ClassVar[int]  # messages it must not miss: 1 for sensors, more for streams such as sound
 
     config: Any  # its settings, a dataclass (config.py); the class itself is at `Config`
+    # It may also have `space: str`: encoders of one space, such as CLIP's two halves, may be compared with each other.
 
     @property
     def dimension(self) -> int: ...

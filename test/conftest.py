@@ -1,5 +1,6 @@
 """What several test files use: real data where it is there, and a small drive written as a KITTI folder."""
 
+import importlib.util
 import os
 import wave
 from dataclasses import asdict
@@ -24,6 +25,24 @@ def shared_data():
     folder = Path(os.environ.get("ANY2ANY_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"no {folder}: real data for tests that need it; set ANY2ANY_DATA to where it is")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """Return a function that gives the folder of a tiny network of random weights, by name (networks.py)."""
+    for needed in ("torch", "transformers", "tokenizers"):
+        pytest.importorskip(needed, reason=f"no {needed}: run `make torch`")
+    spec = importlib.util.spec_from_file_location("networks", Path(__file__).with_name("networks.py"))
+    networks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(networks)
+    made = {}
+
+    def folder(name):
+        if name not in made:
+            made[name] = networks.save(name, tmp_path_factory.mktemp(name))
+        return made[name]
+
     return folder
 
 

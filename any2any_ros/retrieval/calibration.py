@@ -32,7 +32,7 @@ from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, GeometryCon
 from any2any_ros.retrieval.imputing import IMPUTERS, NO_IMPUTER, JointImputer
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix, one_space, same_modality
+from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix, one_space
 
 FORMAT = 3
 IMPUTING_FORMAT = 4  # has an imputer, too, which a reader of format 3 would leave out
@@ -67,7 +67,7 @@ class Calibration:
     table: list[dict[str, Any]] = field(default_factory=list)
     usual: dict[str, Difference] = field(default_factory=dict)
     check: FittedCheck | None = None
-    pairs: tuple[Pair, ...] = ()  # of modalities that are compared, in one space; none: each with itself
+    pairs: tuple[Pair, ...] = ()  # of modalities that are compared, in one space; none: the map's own
     imputer: JointImputer = NO_IMPUTER
 
     def retriever(self, reference: ReferenceMap, check: GeometricCheck = NO_CHECK) -> Retriever:
@@ -82,8 +82,8 @@ class Calibration:
                 f"it was made for {self.encoders}, the map has {found}",
                 "Calibrate again: any2any calibrate MAP DRIVE",
             )
-        alignments = one_space(self.pairs) if self.pairs else same_modality(tuple(sorted(reference.encoders)))
-        alignments, places = {**alignments, **self.imputer.alignments}, reference.places
+        alignments = {**one_space(self.pairs or reference.pairs), **self.imputer.alignments}
+        places = reference.places
         if self.confidence is not None:
             check = NO_CHECK if self.check is None else self.check.of(check, self.confidence.temperature)
         return Retriever(places, alignments, self.fusion, self.imputer, self.confidence, self.same_place, check)
@@ -116,7 +116,7 @@ def calibrate(
     together. same_place: metres within which two references are one place. hidden (Q, R): what the map would lack if
     it lacked the place of a query; the right references where it is None. allowed (Q, R): which references may answer,
     where a drive calibrates the map made from itself. lay: lays references over queries, for the geometric check.
-    pairs: of modalities that are compared in one space; where none are given, each is compared with itself. bench: what
+    pairs: of modalities that are compared in one space; where none are given, those that the map says. bench: what
     compares, where that is not the map's own. Raises Any2AnyError without right references in two folds.
     """
     may = np.ones_like(positive) if allowed is None else allowed

@@ -23,6 +23,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.plugins import write_atomically
 from any2any_ros.protocols import Encoder
+from any2any_ros.retrieval.similarity import Pair
 
 FORMAT = 1
 ADOPTED = "adopted"
@@ -30,23 +31,26 @@ ADOPTED = "adopted"
 
 @dataclass(frozen=True)
 class EncoderRecord:
-    """Which encoder made a modality's vectors: enough to build it again, and to refuse another one's."""
+    """Which encoder made a modality's vectors: enough to build it again, and to refuse another one's. space: that it
+    shares with others, whose vectors may be compared with its own; empty: with none."""
 
     plug: str
     fingerprint: str
     dimension: int
     settings: Mapping[str, Any] = field(default_factory=dict)
+    space: str = ""
 
     @classmethod
     def of(cls, encoder: Encoder) -> EncoderRecord:
         """Write down an encoder."""
-        return cls(encoder.plug, encoder.fingerprint, encoder.dimension, asdict(encoder.config))
+        space = getattr(encoder, "space", "")
+        return cls(encoder.plug, encoder.fingerprint, encoder.dimension, asdict(encoder.config), space)
 
 
 @dataclass(frozen=True, eq=False)
 class ReferenceMap:
-    """Reference places, the encoder of each modality, and the frame of the poses; adopted: the encoders of sensors that
-    ask the map without being in it."""
+    """Reference places, the encoder of each modality, and the frame of the poses; a modality that no place has may ask,
+    too, where its encoder shares a space. adopted: the encoders of sensors that have learnt to ask."""
 
     places: ObservationSet
     encoders: Mapping[str, EncoderRecord]
@@ -58,6 +62,12 @@ class ReferenceMap:
     def sensors(self) -> dict[str, EncoderRecord]:
         """Return the encoders of all modalities that may ask."""
         return {**self.adopted, **self.encoders}
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Return which modality may be compared with which: with itself, and with all of its space."""
+        spaces = {m: record.space or m for m, record in self.encoders.items()}
+        return tuple((q, r) for q in sorted(spaces) for r in sorted(spaces) if q == r or spaces[q] == spaces[r])
 
     def __post_init__(self) -> None:
         for modality, column in self.places.embeddings.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--clouds", action="store_true",
         help="also keep every place's LiDAR scan (some 20 kB), for the geometric check (docs/geometry.md)",
     )  # fmt: skip
+    parser.add_argument(
+        "--ask", action="append", default=[], metavar="NAME",
+        help="a sensor that will ask the map without being in it, e.g. text of a map of pictures, where both encoders "
+        "have one space (--encoder camera=vision --encoder text=language)",
+    )  # fmt: skip
     _scans.add_mounting(parser)
     _arguments.add_encoder_arguments(parser)
 
@@ -44,9 +50,12 @@ def run(arguments: argparse.Namespace) -> int:
             f"it has no '{LIDAR}', only {', '.join(source.modalities) or 'nothing'}",
             "Leave --clouds, or name the topic of its clouds: --topic lidar=/points",
         )
-    encoders = _arguments.build_encoders(arguments, source.modalities)
+    arguments.modality += arguments.ask if arguments.modality else []
+    encoders = _arguments.build_encoders(arguments, dict.fromkeys([*source.modalities, *arguments.ask]))
+    asking = {m: encoders.pop(m) for m in arguments.ask}
     places = source.observe(encoders, _sources.place_of(arguments, source).keyframe, _arguments.bar)
     reference = as_map(places, encoders, arguments.name or arguments.map.resolve().name)
+    reference = replace(reference, encoders={**reference.encoders, **_askers(reference, asking)})
     scans = _scans.scans(source, reference.places, arguments) if arguments.clouds else ()
     stored = clouds.prepare(arguments.map, scans)
     clouds.discard(arguments.map)  # of a map that stood there before
@@ -58,6 +67,20 @@ def run(arguments: argparse.Namespace) -> int:
     if lost:
         print(f"{lost} of them have no pose: they can be recognised, and not located (--pose-topic for a bag)")
     return 0
+
+
+def _askers(reference: ReferenceMap, asking: Mapping[str, Encoder]) -> dict[str, EncoderRecord]:
+    """Return the records of encoders that are to ask a map which they are not in."""
+    records = {m: EncoderRecord.of(encoder) for m, encoder in asking.items()}
+    spaces = {m: record.space for m, record in reference.encoders.items()}
+    for modality, record in records.items():
+        if not record.space or record.space not in spaces.values():
+            raise Any2AnyError(
+                f"'{modality}' cannot ask map '{reference.name}'",
+                f"encoder '{record.plug}' shares no space with {', '.join(spaces)}",
+                "Choose encoders of one network, e.g. --encoder camera=vision --encoder text=language, both of CLIP",
+            )
+    return records
 
 
 def as_map(places: ObservationSet, encoders: Mapping[str, Encoder], name: str) -> ReferenceMap:

@@ -1,9 +1,7 @@
 """What every encoder's tests ask for."""
 
-import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -28,21 +26,3 @@ def checksum():
         return int(done.stdout)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    """Return a function that gives the folder of a tiny network of random weights, by name (networks.py)."""
-    for needed in ("torch", "transformers", "tokenizers"):
-        pytest.importorskip(needed, reason=f"no {needed}: run `make torch`")
-    spec = importlib.util.spec_from_file_location("networks", Path(__file__).with_name("networks.py"))
-    networks = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(networks)
-    made = {}
-
-    def folder(name):
-        if name not in made:
-            made[name] = networks.save(name, tmp_path_factory.mktemp(name))
-        return made[name]
-
-    return folder

@@ -14,6 +14,7 @@ from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.calibration import CalibrationConfig, calibrate, load, open_map, save
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.similarity import same_modality
 
 PROMISES = ConfidenceConfig(min_queries=30)
 FUSIONS = {name for name in plugins.names("methods") if hasattr(plugins.find("methods", name), "score")}
@@ -165,7 +166,7 @@ def test_what_is_hidden_of_the_map_may_be_more_than_what_is_right(monkeypatch):
 def test_wrong_pairs_are_drawn_and_right_ones_all_kept():
     reference, queries, positive, _ = drive({"good": 0.3}, count=60)
     positive = positive & (np.arange(60) < 20)
-    matrix = calibration.SimilarityMatrix(reference.places, calibration.same_modality(("good",)))
+    matrix = calibration.SimilarityMatrix(reference.places, same_modality(("good",)))
     half = CalibrationConfig(max_pairs=60 * 30)
     similarity, labels = calibration._matrices(matrix, queries, positive, np.ones_like(positive), half)
     assert similarity.shape == (60, 30, 1, 1) and labels.shape == (60, 30)

@@ -8,8 +8,9 @@ from any2any_ros import encoders
 from any2any_ros.data import bags, kitti
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods.registration import thinned
-from any2any_ros.observation import ObservationSet
+from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval.calibration import open_map
 from any2any_ros.retrieval.clouds import Clouds
 from any2any_ros.tools.build_map import as_map
 
@@ -122,3 +123,28 @@ def test_bad_inputs_are_refused_in_one_line(refused, laps, tmp_path):
         "build-map", laps, tmp_path / "file", "--sequence", "00", "--modality", "text"
     )
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_words_ask_a_map_of_pictures_where_both_have_one_space(any2any, laps, tiny, tmp_path):
+    """CLIP's halves: the drive has captions, the map keeps none of them."""
+    model = f"model={tiny('clip')}"
+    halves = ("--encoder", "camera=vision", "--encoder", "text=language", "--set", f"camera.{model}", "--set",
+              f"text.{model}")  # fmt: skip
+    folder = tmp_path / "map"
+    done = any2any("build-map", laps, folder, "--sequence", "00", "--modality", "camera", *halves, "--ask", "text")
+    assert done.code == 0, done.err
+    reference, retriever, _ = open_map(folder, 5.0)
+    assert reference.places.modalities == ("camera",) and set(reference.encoders) == {"camera", "text"}
+    assert retriever.modalities == ("camera", "text") and retriever.reference_modalities == ("camera",)
+    asked = reference_map.map_encoders(reference, ["text"])["text"].encode("a blue mug")
+    best = retriever.rank(Observation({"text": asked}), 24).matches
+    expected = reference.places.embeddings["camera"] @ asked
+    np.testing.assert_allclose([m.score for m in best], np.sort(expected)[::-1], atol=1e-5)
+    assert any2any("calibrate", folder, laps, "--sequence", "01").code == 0
+    assert open_map(folder, 5.0)[1].rank(Observation({"text": asked})).matches
+
+
+def test_who_shares_no_space_cannot_ask(refused, laps, tmp_path):
+    said = refused("build-map", laps, tmp_path / "map", "--sequence", "00", "--modality", "camera", "--ask", "text")
+    assert "'text' cannot ask" in said and "shares no space with camera" in said
+    assert not (tmp_path / "map").exists()

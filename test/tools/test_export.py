@@ -4,13 +4,13 @@ import importlib.util
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from any2any_ros import encoders, samples
 from any2any_ros.tools import export
+from any2any_ros.tools.main import main
 
 NEEDED = ("torch", "transformers", "onnxscript", "onnx", "tokenizers")
 absent = [name for name in NEEDED if importlib.util.find_spec(name) is None]
@@ -28,16 +28,10 @@ print(encoder.fingerprint, encoder.network.name)
 
 
 @pytest.fixture(scope="session")
-def clip(tmp_path_factory):
-    """Tiny CLIP, and where its halves were exported to."""
-    home = Path(__file__).parents[1] / "encoders" / "networks.py"
-    spec = importlib.util.spec_from_file_location("networks", home)
-    networks = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(networks)
+def clip(tiny, tmp_path_factory):
+    """Where the halves of a tiny CLIP were exported to, and its weights."""
     folder = tmp_path_factory.mktemp("clip")
-    networks.save("clip", folder / "weights")
-    from any2any_ros.tools.main import main
-
+    (folder / "weights").symlink_to(tiny("clip"))
     for plug in ("vision", "language"):
         assert main(["export", plug, str(folder / plug), "--set", f"model={folder / 'weights'}"]) == 0
     return folder
