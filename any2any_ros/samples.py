@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import gcd
 from typing import Any, TypeVar
 
 import numpy as np
@@ -49,31 +48,6 @@ class Transcript:
     confidence: float
     seconds: float
     remark: str = ""
-
-
-GAP_NS = NS // 5  # a longer gap between two chunks means that sound was lost
-
-
-class Continuity:
-    """Tells whether a chunk of sound goes on where the last one ended."""
-
-    def __init__(self) -> None:
-        self._rate, self._until_ns = 0, 0
-
-    def goes_on(self, sample: Sound, stamp_ns: int) -> bool:
-        """Take the chunk that ended at `stamp_ns`; False for the first one, after a gap, and at another rate."""
-        start_ns = stamp_ns - int(len(sample.samples) / sample.rate * NS)
-        same = sample.rate == self._rate and abs(start_ns - self._until_ns) <= GAP_NS
-        self._rate, self._until_ns = sample.rate, stamp_ns
-        return same
-
-
-def resampled(samples: NDArray[np.floating[Any]], rate: int, wanted: int) -> NDArray[Any]:
-    """Return samples (S,) at `rate` Hz as (S',) at `wanted` Hz, without what that cannot carry."""
-    from scipy.signal import resample_poly  # costs half a second: only who hears pays
-
-    divisor = gcd(wanted, rate)
-    return samples if rate == wanted else np.asarray(resample_poly(samples, wanted // divisor, rate // divisor))
 
 
 # sensor_msgs/PointField.datatype -> NumPy

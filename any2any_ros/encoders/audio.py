@@ -13,7 +13,8 @@ from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.encoders._mel import filters
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Array
-from any2any_ros.samples import Continuity, Sound
+from any2any_ros.samples import Sound
+from any2any_ros.sounds import Window
 
 FLOOR = 1e-10  # power below which all is silence
 
@@ -39,22 +40,6 @@ class AudioConfig(Checked):
                 f"shortest {self.shortest:g} s, window {self.window:g} s, low {self.low:g} Hz, high {self.high:g} Hz",
                 "Give shortest <= window and low < high",
             )
-
-
-class Window:
-    """The last seconds of a stream of sound."""
-
-    def __init__(self, seconds: float, shortest: float) -> None:
-        self._seconds, self._shortest = seconds, shortest
-        self._heard: Array = np.empty(0, np.float32)
-        self._stream = Continuity()
-
-    def hear(self, sample: Sound, stamp_ns: int) -> Sound | None:
-        """Append the chunk that ended at `stamp_ns`; return the last `seconds`, None while less than `shortest`."""
-        if not self._stream.goes_on(sample, stamp_ns):
-            self._heard = self._heard[:0]
-        self._heard = np.concatenate([self._heard, sample.samples])[-int(self._seconds * sample.rate) :]
-        return Sound(self._heard, sample.rate) if len(self._heard) >= self._shortest * sample.rate else None
 
 
 class AudioEncoder:

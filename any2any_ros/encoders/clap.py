@@ -17,9 +17,9 @@ import numpy as np
 from any2any_ros.config import setting
 from any2any_ros.encoders._network import NetworkConfig, NetworkEncoder
 from any2any_ros.encoders._transformers import part, sounds, transformer
-from any2any_ros.encoders.audio import Window
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.samples import Sound, resampled
+from any2any_ros.samples import Sound
+from any2any_ros.sounds import Window, resampled
 
 
 @dataclass(frozen=True)

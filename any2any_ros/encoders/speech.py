@@ -21,7 +21,8 @@ from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.encoders._mel import filters
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Array
-from any2any_ros.samples import Continuity, Sound
+from any2any_ros.samples import Sound
+from any2any_ros.sounds import Continuity
 
 Float64 = NDArray[np.float64]
 

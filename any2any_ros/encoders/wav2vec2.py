@@ -18,7 +18,8 @@ from any2any_ros.encoders._pictures import PREPROCESSOR
 from any2any_ros.encoders._transformers import last_layers, part, sounds
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Array
-from any2any_ros.samples import Sound, resampled
+from any2any_ros.samples import Sound
+from any2any_ros.sounds import resampled
 
 RATE = 16000  # Hz, that all of these networks were trained on
 SHORTEST = 0.1  # s: less is no word, and the network's first layers need that much

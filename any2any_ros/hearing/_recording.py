@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.samples import Sound, resampled
+from any2any_ros.samples import Sound
+from any2any_ros.sounds import resampled
 
 RATE = 16000  # Hz; what recognisers were trained on
 SLOWEST = 8000  # Hz; a telephone's

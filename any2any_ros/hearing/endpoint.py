@@ -22,7 +22,8 @@ from any2any_ros.encoders.speech import BEFORE, SpeechConfig, Utterances
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Array
 from any2any_ros.protocols import Endpointer
-from any2any_ros.samples import Continuity, Sound
+from any2any_ros.samples import Sound
+from any2any_ros.sounds import Continuity
 
 SILERO_RATE, SILERO_BLOCK, SILERO_CONTEXT = 16000, 512, 64
 SPEECH = 0.5  # Silero's probability of it; its authors' threshold

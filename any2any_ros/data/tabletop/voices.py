@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.samples import resampled
+from any2any_ros.sounds import resampled
 
 PROGRAM = "espeak-ng"
 RATE = 16000  # Hz of what is written

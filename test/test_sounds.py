@@ -1,0 +1,45 @@
+"""Streams of sound: what goes on, what is kept, what another rate makes of it."""
+
+import numpy as np
+import pytest
+
+from any2any_ros.samples import NS, Sound
+from any2any_ros.sounds import Continuity, Window, resampled
+
+
+def chunk(value, seconds=0.5, rate=8000):
+    return Sound(np.full(int(seconds * rate), value, np.float32), rate)
+
+
+def test_a_chunk_goes_on_where_the_last_one_ended():
+    stream = Continuity()
+    assert [stream.goes_on(chunk(0), t * NS // 2) for t in (1, 2, 3, 5, 6)] == [False, True, True, False, True]
+    assert not stream.goes_on(chunk(0, rate=16000), 7 * NS // 2)
+
+
+def test_a_little_jitter_is_no_gap():
+    stream = Continuity()
+    stream.goes_on(chunk(0), NS)
+    assert stream.goes_on(chunk(0), NS + NS // 2 + NS // 10) and not stream.goes_on(chunk(0), 3 * NS)
+
+
+def test_a_window_keeps_the_last_seconds():
+    window = Window(1.0, 0.6)
+    assert window.hear(chunk(1), NS // 2) is None
+    both = window.hear(chunk(2), NS)
+    assert both.samples.tolist() == [1.0] * 4000 + [2.0] * 4000
+    assert window.hear(chunk(3), 3 * NS // 2).samples.tolist() == [2.0] * 4000 + [3.0] * 4000
+    assert window.hear(chunk(4), 9 * NS) is None  # what came before a gap is forgotten
+
+
+@pytest.mark.parametrize(("rate", "wanted"), [(8000, 16000), (44100, 16000), (48000, 16000), (16000, 48000)])
+def test_another_rate_is_the_same_tone(rate, wanted):
+    made = resampled(np.sin(2 * np.pi * 440 * np.arange(rate) / rate), rate, wanted)
+    expected = np.sin(2 * np.pi * 440 * np.arange(wanted) / wanted)
+    assert len(made) == wanted
+    np.testing.assert_allclose(made[wanted // 10 : -wanted // 10], expected[wanted // 10 : -wanted // 10], atol=5e-3)
+
+
+def test_the_same_rate_is_left_alone():
+    samples = np.arange(5.0)
+    assert resampled(samples, 8000, 8000) is samples
