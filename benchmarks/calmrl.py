@@ -2,7 +2,7 @@
 
     synthetic  a linear world, half of it missing: imputation error, shift of the anchor, recall, beside the rivals
     falls      a thousand small problems of any shape: does the likelihood ever fall?
-    digits     --mfeat FOLDER: six views of real digits, half of them missing on both sides; R@1 and mAP@100
+    digits     --mfeat FOLDER: six views of real digits, --missing on both sides; R@1 and mAP@100
     town       --town DRIVE ...: recall of every pattern with the imputer and without, on streets not calibrated on
     speed      --speed: 1e5 rows, four modalities of 512 numbers, half of them missing
 
@@ -30,6 +30,7 @@ from tqdm import tqdm
 
 from any2any_ros import plugins
 from any2any_ros.data import mfeat, regimes
+from any2any_ros.data.mfeat import MfeatConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods import calmrl
 from any2any_ros.methods.calmrl import CalMRL
@@ -203,9 +204,9 @@ def falls(count: int) -> Row:
 # --- digits ---------------------------------------------------------------------------------------------------
 
 
-def digits(folder: Path, seed: int) -> dict[str, Row]:
+def digits(folder: Path, seed: int, missing: float) -> dict[str, Row]:
     """Return the figures of every rival; all is learnt from the references, which are incomplete like the queries."""
-    trial = mfeat.make(folder, seed)
+    trial = mfeat.make(folder, seed, MfeatConfig(missing=missing))
     right = trial.test_positive
     completers = rivals(trial.reference, calmrl.fit(trial.reference, seed=seed))
     found = {k: ranked(similarity(c(trial.test), c(trial.reference)), right) for k, c in completers.items()}
@@ -288,6 +289,7 @@ def main() -> None:
     parser.add_argument("--skip", action="store_true", help="leave the made-up worlds out")
     parser.add_argument("--problems", type=int, default=1000, help="of falls (default %(default)s)")
     parser.add_argument("--mfeat", type=Path, metavar="FOLDER", help="also the digits in this folder")
+    parser.add_argument("--missing", type=float, nargs="+", default=[0.5], metavar="SHARE", help="of the digits' views")
     parser.add_argument("--town", type=Path, nargs="+", default=[], metavar="DRIVE", help="also these simulated towns")
     parser.add_argument("--speed", action="store_true", help="also time and memory")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure there")
@@ -300,8 +302,10 @@ def main() -> None:
             report["falls"] = falls(arguments.problems)
             print("\nlikelihood:", report["falls"])
         if arguments.mfeat:
-            report["digits"] = spread([digits(arguments.mfeat, seed) for seed in range(arguments.seeds)])
-            show("digits, half missing", report["digits"])
+            for share in arguments.missing:
+                runs = [digits(arguments.mfeat, seed, share) for seed in range(arguments.seeds)]
+                report[f"digits {share:g}"] = spread(runs)
+                show(f"digits, {share:.0%} missing", report[f"digits {share:g}"])
         if arguments.town:
             report["town"] = spread([town(folder) for folder in tqdm(arguments.town, desc="town")])
             show("town, R@1", report["town"])
