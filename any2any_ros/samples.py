@@ -207,15 +207,11 @@ def thermal(message: Any) -> NDArray[np.float32]:
 
 def compressed_thermal(message: Any) -> NDArray[np.float32]:
     """Return a thermal image (H, W) float32 from a PNG or JPEG of one channel."""
-    data = np.frombuffer(message.data, dtype=np.uint8)
-    counts = thermal_picture(data)
-    if counts is None:
-        raise Any2AnyError(
-            "Cannot use a compressed thermal image",
-            f"its {data.size} bytes ('{message.format}') are no whole PNG or JPEG of one channel",
-            "Have the camera driver publish PNG of 16 bits, not false colours",
-        )
-    return counts
+    why, remedy = (
+        "are no whole PNG or JPEG of one channel",
+        "Have the camera driver publish PNG of 16 bits in one channel",
+    )
+    return _opened(message, thermal_picture, "a compressed thermal image", why, remedy)
 
 
 def thermal_picture(data: NDArray[np.uint8]) -> NDArray[np.float32] | None:
@@ -226,21 +222,23 @@ def thermal_picture(data: NDArray[np.uint8]) -> NDArray[np.float32] | None:
 
 def compressed_image(message: Any) -> NDArray[np.uint8]:
     """Return a JPEG or PNG image (H, W, 3) uint8, RGB."""
-    data = np.frombuffer(message.data, dtype=np.uint8)
-    pixels = picture(data)
-    if pixels is None:
-        raise Any2AnyError(
-            "Cannot use a compressed image",
-            f"its {data.size} bytes ('{message.format}') are neither JPEG nor PNG, or are cut short",
-            "Have the camera driver publish JPEG or PNG",
-        )
-    return pixels
+    why, remedy = "are neither JPEG nor PNG, or are cut short", "Have the camera driver publish JPEG or PNG"
+    return _opened(message, picture, "a compressed image", why, remedy)
 
 
 def picture(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """Return the picture (H, W, 3) uint8, RGB, in the bytes of a JPEG or PNG file; None when they are no whole one."""
     pixels = _unpacked(data, "IMREAD_COLOR")
     return None if pixels is None else _to_rgb(pixels, "COLOR_BGR2RGB")
+
+
+def _opened(message: Any, read: Callable[[NDArray[np.uint8]], T | None], what: str, why: str, remedy: str) -> T:
+    """Return what `read` makes of a message's bytes."""
+    data = np.frombuffer(message.data, dtype=np.uint8)
+    found = read(data)
+    if found is None:
+        raise Any2AnyError(f"Cannot use {what}", f"its {data.size} bytes ('{message.format}') {why}", remedy)
+    return found
 
 
 def _unpacked(data: NDArray[np.uint8], flag: str) -> NDArray[Any] | None:

@@ -54,6 +54,7 @@ class Companion(Peer):
 
     def free(self) -> None:
         self._client.destroy()
+        super().free()
 
     def is_heard(self) -> bool:
         """Whether somebody takes commands."""

@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-import threading
-from types import TracebackType
-from typing import Any
-
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
+from any2any_ros.nodes.repeated import Repeated
 
-class Peer:
+
+class Peer(Repeated):
     """Spins its node while entered; rclpy must have been started."""
 
     def __init__(self, name: str) -> None:
+        super().__init__(0.0, name)
         self.node = rclpy.create_node(name)
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._spin, name=name)
+
+    def step(self) -> None:
+        self.executor.spin_once(timeout_sec=0.05)
 
     def free(self) -> None:
-        """Free what must go before the node does."""
-
-    def __enter__(self) -> Any:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._done.set()
-        self._thread.join()
         self.executor.shutdown()
-        self.free()
         self.node.destroy_node()
-
-    def _spin(self) -> None:
-        while not self._done.is_set():
-            self.executor.spin_once(timeout_sec=0.05)

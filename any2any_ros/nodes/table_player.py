@@ -7,7 +7,6 @@ import itertools
 import threading
 import time
 from collections.abc import Collection, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from std_msgs.msg import Header
 from any2any_ros import msg
 from any2any_ros.config import GroundingNodeConfig
 from any2any_ros.nodes import messages
+from any2any_ros.nodes.repeated import Repeated
 from any2any_ros.samples import NS
 
 if TYPE_CHECKING:
@@ -30,34 +30,7 @@ ROOM = 0.002  # of full scale, the room's noise
 KINDS = ("camera", "depth")
 
 
-class Played:
-    """Calls `step` again and again in a thread of its own, from entering until leaving."""
-
-    def __init__(self, period: float) -> None:
-        """period: s from one step to the next."""
-        self._period, self._done = period, threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def step(self) -> None: ...
-
-    def __enter__(self) -> Any:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        due = time.monotonic()
-        while not self._done.wait(max(0.0, due - time.monotonic())):
-            self.step()
-            due = max(due + self._period, time.monotonic() - self._period)
-
-
-class CameraPlayer(Played):
+class CameraPlayer(Repeated):
     """Publishes frames to and fro; `alive` says which of camera and depth do."""
 
     def __init__(self, node: Node, frames: Sequence[Frame], rate: float, alive: Collection[str] = KINDS) -> None:
@@ -101,7 +74,7 @@ def _image(pixels: NDArray[Any], encoding: str, header: Header) -> Image:
     return Image(header=header, height=pixels.shape[0], width=pixels.shape[1], encoding=encoding, step=step, data=data)
 
 
-class Microphone(Played):
+class Microphone(Repeated):
     """Publishes the room without a pause, and what is said into it."""
 
     def __init__(self, node: Node, rate: int) -> None:
