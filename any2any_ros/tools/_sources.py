@@ -35,6 +35,14 @@ def open_from(arguments: argparse.Namespace, name: str = "source") -> Source:
     )
 
 
+def add_place_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what changes `place_of`."""
+    parser.add_argument("--hit-radius", type=float, metavar="METRES", help="a match this near is right")
+    parser.add_argument(
+        "--keyframe", type=float, metavar="METRES", help="distance between two frames used (default: the data's custom)"
+    )
+
+
 def place_of(arguments: argparse.Namespace, source: Source) -> PlaceConfig:
     """Return what counts as a place in this source, with what the flags (--hit-radius, --keyframe ...) change."""
     given = {n: getattr(arguments, n, None) for n in vars(source.place)}

@@ -44,10 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="NAME.SETTING=VALUE", dest="encoder_settings",
         help="its encoder's setting, e.g. thermal.across=0.8; repeat for several",
     )  # fmt: skip
-    parser.add_argument("--hit-radius", type=float, metavar="METRES", help="a match this near is right")
-    parser.add_argument(
-        "--keyframe", type=float, metavar="METRES", help="distance between two frames used (default: the data's custom)"
-    )
+    _sources.add_place_arguments(parser)
     _arguments.add_settings(parser, AdoptionConfig)
     _arguments.add_settings(parser, CalibrationConfig)
     _arguments.add_settings(parser, ConfidenceConfig)

@@ -37,10 +37,7 @@ OUTSIDE = 2.0  # hit radii from the nearest reference, and a robot counts as out
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("map", metavar="MAP", type=Path, help="folder of the map")
     _sources.add_source_arguments(parser)
-    parser.add_argument("--hit-radius", type=float, metavar="METRES", help="a match this near is right")
-    parser.add_argument(
-        "--keyframe", type=float, metavar="METRES", help="distance between two frames used (default: the data's custom)"
-    )
+    _sources.add_place_arguments(parser)
     _arguments.add_settings(parser, CalibrationConfig)
     _arguments.add_settings(parser, ConfidenceConfig)
     _arguments.add_settings(parser, GeometryConfig)
