@@ -9,16 +9,13 @@ from __future__ import annotations
 import hashlib
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from any2any_ros import plugins
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Array
-
-if TYPE_CHECKING:
-    from any2any_ros.encoders.backends import RuntimeConfig
 
 BATCHES = (1, 1, 64)  # samples at once: fewest, those the engine is tuned for, most
 LENGTHS = (2, 32, 512)  # the same of tokens, where an axis beside the samples' is free
@@ -27,9 +24,10 @@ LENGTHS = (2, 32, 512)  # the same of tokens, where an axis beside the samples' 
 class TensorRTNetwork:
     """A graph as an engine. Raises Any2AnyError where TensorRT is absent or cannot build it."""
 
-    def __init__(self, graph: Path, config: RuntimeConfig) -> None:
+    def __init__(self, graph: Path, precision: str) -> None:
+        """precision: auto, fp32, fp16 or bf16."""
         self._trt, self._torch = _imported()
-        self.precision = "fp16" if config.precision == "auto" else config.precision
+        self.precision = "fp16" if precision == "auto" else precision
         self._logger = self._trt.Logger(self._trt.Logger.WARNING)
         path = engine_path(graph, self._torch.cuda.get_device_name(), self._trt.__version__, self.precision)
         self._engine = self._opened(path) or self._built(graph, path)

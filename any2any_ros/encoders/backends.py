@@ -65,10 +65,10 @@ def network(graph: Path | None, module: Callable[[], Module], config: RuntimeCon
 
 def tensorrt_or_onnx(graph: Path, config: RuntimeConfig) -> Network:
     """Return TensorRT's engine of a graph, or ONNX Runtime with one warning where there can be none."""
-    from any2any_ros.encoders import _tensorrt
+    from any2any_ros.encoders._tensorrt import TensorRTNetwork
 
     try:
-        return _tensorrt.TensorRTNetwork(graph, config)
+        return TensorRTNetwork(graph, config.precision)
     except Any2AnyError as error:
         warnings.warn(f"{error}. ONNX Runtime runs {graph} instead", stacklevel=2)
         return OnnxNetwork(graph, config)
