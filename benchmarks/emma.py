@@ -39,7 +39,7 @@ from any2any_ros.retrieval.grounding_evaluation import Trials
 from any2any_ros.retrieval.objects import Objects
 from any2any_ros.samples import Sound
 from any2any_ros.tools._arguments import bar
-from any2any_ros.tools.train import PLUGS
+from any2any_ros.tools._train_data import PLUGS
 
 SHARES = (0.6, 0.2, 0.2)
 SCALES = (0.01, 0.1, 0.3, 1.0, 10.0)
