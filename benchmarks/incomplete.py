@@ -40,6 +40,7 @@ def by_means(observations: ObservationSet) -> ObservationSet:
     return ObservationSet(columns, observations.poses, observations.ids)
 
 
+IMPUTERS = {"calmrl": lambda views: calmrl.fit(views).impute(views), "means": by_means}
 # loss, what imputes, whether complete rows alone
 VARIANTS = {
     "CalMRL, imputed": ("calmrl", "calmrl", False), "CalMRL, means imputed": ("calmrl", "means", False),
@@ -68,12 +69,13 @@ def measure(objects: Objects, seed: int, names: list[str]) -> dict[str, dict[str
     train = thinned(task.train, seed)
     validation = grounding.validation(task.held_out, seed)
     views = train.observations
-    imputed = {"": None, "calmrl": calmrl.fit(views).impute(views), "means": by_means(views)}
+    imputed = {how: IMPUTERS[how](views) for how in {VARIANTS[name][1] for name in names} if how}
     for name in names:
         loss, imputer, whole = VARIANTS[name]
         some = complete(train) if whole else train
-        config = EmmaConfig(loss=loss, warm_up=WARM_UP if imputer else 0, dims=DIMS, seed=seed)
-        *_, last = emma.training(some.observations, some.classes, config, validation, imputed[imputer])
+        warm_up = WARM_UP if imputer or (loss == "calmrl" and not whole) else 0
+        config = EmmaConfig(loss=loss, warm_up=warm_up, dims=DIMS, seed=seed)
+        *_, last = emma.training(some.observations, some.classes, config, validation, imputed.get(imputer))
         rows = task.judge(last.best, task.test)
         found[name] = {key: row["mrr"] for key, row in rows.items()} | {"rows": len(some), "steps": last.number}
     return found
