@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cox_rivals import BASELINES, CLASSES, RIDGE, Rows, Task, entropy, standard
+from cox_rivals import BASELINES, CLASSES, Rows, Task, entropy
 from tqdm import tqdm
 
 from any2any_ros import plugins
@@ -30,6 +30,7 @@ from any2any_ros.data import mfeat
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods import cox, cox_steps
 from any2any_ros.methods.cox import COX, CoxConfig
+from any2any_ros.methods.cox_baselines import RIDGE, standard
 from any2any_ros.methods.cox_examples import PENALTY
 from any2any_ros.methods.cox_steps import Float64
 from any2any_ros.observation import ObservationSet
@@ -75,7 +76,7 @@ class Digits:
         pairs = np.stack([paired, len(known) - len(paired) + paired], axis=1)
         mine = self.views[view]
         return Task(
-            mine[new], self.classes[new], observed(others, known), self.classes[known], pairs, mine[test],
+            mine[new], observed(others, known), self.classes[known], pairs, mine[test], self.classes[new],
             self.classes[test],
         )  # fmt: skip
 
@@ -206,8 +207,8 @@ def _aligned_by_others(digits: Digits, view: str, target: str, seed: int) -> Ans
     w, b = cox_steps.ridge_regression(digits.views[view][other], digits.views[target][other], RIDGE)
     wide = digits.views[view] @ w + b
     task = Task(
-        wide[new], digits.classes[new], observed({m: v for m, v in digits.views.items() if m != view}, known),
-        digits.classes[known], np.empty((0, 2), dtype=np.intp), wide[test], digits.classes[test],
+        wide[new], observed({m: v for m, v in digits.views.items() if m != view}, known), digits.classes[known],
+        np.empty((0, 2), dtype=np.intp), wide[test], digits.classes[new], digits.classes[test],
     )  # fmt: skip
     _, asked = standard(task)
     z = cox_steps.standardised(digits.views[target][known], cox_steps.statistics(digits.views[target][known]))

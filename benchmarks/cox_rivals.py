@@ -9,54 +9,24 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.methods import cox_steps
+from any2any_ros.methods import cox_baselines, cox_steps
 from any2any_ros.methods.cox import CoxConfig
+from any2any_ros.methods.cox_baselines import erm, ridge, standard, taught
 from any2any_ros.methods.cox_examples import PENALTY
-from any2any_ros.methods.cox_steps import Float64, Line
-from any2any_ros.observation import ObservationSet
+from any2any_ros.methods.cox_steps import Float64
 
 CLASSES = 10
-RIDGE = CoxConfig().ridge
 ENTROPY = 1.0  # weight of the entropy beside the labels' cross-entropy, by --choose
 MASKED, HIDDEN, EPOCHS = 0.3, 64, 40  # of the pretext: share of features hidden, width of the code
 Rows = NDArray[np.intp]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Task:
-    """One new view: features of new and test digits, all views of the known ones, classes, and which are paired."""
+class Task(cox_baselines.Task):
+    """One new view; the classes of new digits, for the ceiling only, and of test digits."""
 
-    new: Float64
-    new_class: Rows  # for the ceiling only
-    known: ObservationSet
-    known_class: Rows
-    pairs: Rows
-    test: Float64
+    new_class: Rows
     test_class: Rows
-
-    @property
-    def labels(self) -> Float64:
-        """Return (N, C): the classes that the pairs give away, 0 elsewhere."""
-        found = np.zeros((len(self.new), CLASSES))
-        found[self.pairs[:, 0], self.known_class[self.pairs[:, 1]]] = 1
-        return found
-
-
-def standard(task: Task) -> tuple[Float64, Float64]:
-    """Return new and test features in standard deviations of the new ones, cut as COX cuts them."""
-    line = cox_steps.statistics(task.new)
-    return cox_steps.standardised(task.new, line), cox_steps.standardised(task.test, line)
-
-
-def erm(task: Task) -> Float64:
-    """A linear classifier of what the pairs label."""
-    x, test = standard(task)
-    return _taught(x, task.labels, test)
-
-
-def _taught(x: Float64, labels: Float64, test: Float64) -> Float64:
-    w, b = cox_steps.softmax_regression(x, labels, labels.sum(axis=1), PENALTY)
-    return cox_steps.softmax(test @ w + b)
 
 
 def entropy(task: Task, weight: float | None = None) -> Float64:
@@ -92,7 +62,7 @@ def label_propagation(task: Task) -> Float64:
     carried = cox_steps.rows_to_one(cox_steps.propagate(graph, labels, config.spread))
     share = np.bincount(task.known_class, minlength=CLASSES) / len(task.known_class)
     found = cox_steps.balanced(carried**config.sharpness, share, config.balance)
-    return _taught(x, np.where(labels.sum(axis=1, keepdims=True) > 0, labels, found), test)
+    return taught(x, np.where(labels.sum(axis=1, keepdims=True) > 0, labels, found), test)
 
 
 def self_supervised(task: Task) -> Float64:
@@ -113,31 +83,13 @@ def self_supervised(task: Task) -> Float64:
 
     line = cox_steps.statistics(code(x))
     both = [cox_steps.standardised(code(values), line) for values in (x, test)]
-    return _taught(both[0], task.labels, both[1])
-
-
-def ridge(task: Task) -> Float64:
-    """Ridge regression from the new features to each known view on the pairs, and that view's classifier; pooled."""
-    x, test = standard(task)
-    rows, partner = task.pairs.T
-    one_hot = np.eye(CLASSES)[task.known_class]
-    opinions = []
-    for columns in task.known.embeddings.values():
-        z = columns.astype(np.float64)
-        z = cox_steps.standardised(z, cox_steps.statistics(z))
-        head = cox_steps.softmax_regression(z, one_hot, np.ones(len(z)), PENALTY)
-        opinions.append(_through(cox_steps.ridge_regression(x[rows], z[partner], RIDGE), head, test))
-    return cox_steps.pooled(opinions)
-
-
-def _through(line: Line, head: Line, x: Float64) -> Float64:
-    return cox_steps.softmax((x @ line[0] + line[1]) @ head[0] + head[1])
+    return taught(both[0], task.labels, both[1])
 
 
 def aligned(task: Task) -> Float64:
     """The ceiling: every new digit is paired."""
     x, test = standard(task)
-    return _taught(x, np.eye(CLASSES)[task.new_class], test)
+    return taught(x, np.eye(CLASSES)[task.new_class], test)
 
 
 BASELINES: dict[str, Callable[[Task], Float64]] = {

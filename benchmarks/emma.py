@@ -32,19 +32,20 @@ from any2any_ros.data import gold, splits
 from any2any_ros.data.examples import observe
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods import emma
-from any2any_ros.methods.emma import EMMA, LOSSES, EmmaConfig
+from any2any_ros.methods.emma import EMMA, EmmaConfig
 from any2any_ros.observation import Array, ObservationSet
 from any2any_ros.retrieval import grounding_evaluation as grounding
 from any2any_ros.retrieval.grounding_evaluation import Trials
 from any2any_ros.retrieval.objects import Objects
 from any2any_ros.samples import Sound
 from any2any_ros.tools._arguments import bar
-from any2any_ros.tools.train import PLUGS
+from any2any_ros.tools._train_data import PLUGS
 
 SHARES = (0.6, 0.2, 0.2)
 SCALES = (0.01, 0.1, 0.3, 1.0, 10.0)
 LOOKS, PATIENCE = 5, 40  # steps between looks at the validation data, looks without a better one
 SPOKEN = 2  # descriptions of a view that are taken: so many are spoken, too
+COMPARED = ("emma", "geometric", "supcon", "contrastive")
 FROZEN = "frozen vectors"
 Row = dict[str, Any]
 
@@ -165,7 +166,7 @@ def _both(objects: Objects) -> tuple[ObservationSet, ObservationSet]:
 def words(folder: Path, config: BenchmarkConfig) -> dict[str, Row]:
     objects = gold_words(folder, config)
     print(f"\nwords: {len(objects)} pairs of {len(set(objects.instances))} objects, {config.encoder} encoder")
-    found = compare(lambda seed: words_task(objects, seed), tuple(LOSSES), config.seeds, "words")
+    found = compare(lambda seed: words_task(objects, seed), COMPARED, config.seeds, "words")
     raw = []
     for seed in range(config.seeds):
         test = words_task(objects, seed).test
@@ -258,7 +259,7 @@ def tabletop(objects: Objects, seeds: int) -> dict[str, Row]:
     print(
         f"\nobjects: {len(objects)} views of {len(set(objects.instances))} objects, {len(set(objects.classes))} classes"
     )
-    return compare(lambda seed: objects_task(objects, seed), tuple(LOSSES), seeds, "objects")
+    return compare(lambda seed: objects_task(objects, seed), COMPARED, seeds, "objects")
 
 
 # --- the scale between the losses -----------------------------------------------------------------------------

@@ -6,12 +6,14 @@ from typing import Any
 from any2any_ros import config, plugins
 from any2any_ros.hearing.endpoint import EndpointConfig
 from any2any_ros.methods.confidence import ConfidenceConfig
+from any2any_ros.methods.cox import CoxConfig
 from any2any_ros.methods.emma import EmmaConfig
 from any2any_ros.retrieval.adoption import AdoptionConfig
 from any2any_ros.retrieval.calibration import CalibrationConfig
 from any2any_ros.retrieval.geometry import GeometryConfig
 from any2any_ros.retrieval.object_memory import MemoryConfig
 from any2any_ros.retrieval.proposals import ProposalConfig
+from any2any_ros.tools._train_cox import PairsConfig
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 HEAD = """\
@@ -45,7 +47,9 @@ def tables() -> str:
         ("`calibrate`: what the robot is promised", ConfidenceConfig),
         ("`calibrate`: the geometric check of a map with scans", GeometryConfig),
         ("`adopt`", AdoptionConfig),
-        ("`train emma`", EmmaConfig),
+        ("`train emma`, `train calmrl`", EmmaConfig),
+        ("`train cox`", PairsConfig),
+        ("`train cox`, the method", CoxConfig),
         ("`replay`", config.ReplayConfig),
     ):
         parts += [f"### {title}\n", _table(cls)]

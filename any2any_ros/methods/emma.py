@@ -18,6 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from any2any_ros.config import Checked, setting
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.methods.calmrl_losses import calmrl_loss
+from any2any_ros.methods.emma_batches import schedule
 from any2any_ros.methods.emma_losses import (
     contrastive_loss,
     emma_loss,
@@ -33,16 +35,20 @@ __all__ = [
 ]  # fmt: skip
 
 Rows = NDArray[np.intp]
+Flags = NDArray[np.bool_]
 Tensor = Any  # a torch.Tensor; torch is imported by who fits
 
 LAYERS = 3
 FARTHEST = 5.0  # standard deviations: a feature that training hardly ever saw must not outshout the others
-LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor, EmmaConfig], Tensor]] = {
-    "emma": lambda z, other, labels, config: emma_loss(z, other, labels, config.scale),
-    "geometric": lambda z, other, labels, config: geometric_alignment_loss(z, other),
-    "supcon": lambda z, other, labels, config: supervised_contrastive_loss(z, labels).sum(1),
-    "contrastive": lambda z, other, labels, config: contrastive_loss(z).sum(1),
+# Of a batch's heads, those of as many negatives, the classes, and which vectors were observed, not imputed.
+LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, EmmaConfig], Tensor]] = {
+    "emma": lambda z, other, labels, observed, config: emma_loss(z, other, labels, config.scale),
+    "geometric": lambda z, other, labels, observed, config: geometric_alignment_loss(z, other),
+    "supcon": lambda z, other, labels, observed, config: supervised_contrastive_loss(z, labels).sum(1),
+    "contrastive": lambda z, other, labels, observed, config: contrastive_loss(z).sum(1),
+    "calmrl": lambda z, other, labels, observed, config: calmrl_loss(z, observed),
 }
+ALONE = ("contrastive", "calmrl")  # losses that compare an object's own modalities: one of them is not enough
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class EmmaConfig(Checked):
     learning_rate: float = setting(3e-4, "Adam's", minimum=1e-8, maximum=1)
     batch: int = setting(64, "objects a step", minimum=1, maximum=65536)
     steps: int = setting(1000, "at most", minimum=1)
+    warm_up: int = setting(0, "of the steps, so many begin with the complete objects alone", minimum=0)
     interval: int = setting(25, "steps from one look at the validation data to the next", minimum=1)
     patience: int = setting(10, "looks without a better one, and training ends", minimum=1)
     threads: int = setting(1, "of PyTorch; more is slower beside busy neighbours", minimum=1, maximum=64)
@@ -173,10 +180,11 @@ def fit(
     config: EmmaConfig = EmmaConfig(),
     validation: Callable[[EMMA], float] | None = None,
     progress: Callable[[Iterable[Step]], Iterable[Step]] = iter,
+    imputed: ObservationSet | None = None,
 ) -> EMMA:
     """Return the best heads that `training` finds; progress: a wrapper of the loop over its steps, e.g. a bar."""
     best = None
-    for step in progress(training(train, labels, config, validation)):
+    for step in progress(training(train, labels, config, validation, imputed)):
         best = step.best
     assert best is not None  # there is at least one step
     return best
@@ -187,22 +195,27 @@ def training(
     labels: ArrayLike,
     config: EmmaConfig = EmmaConfig(),
     validation: Callable[[EMMA], float] | None = None,
+    imputed: ObservationSet | None = None,
 ) -> Iterator[Step]:
     """Train a head for every modality of `train` (N) with classes `labels` (N,); yield at every look.
 
-    A NaN row is a modality that was not recorded, and drops its terms. validation: how good heads are on other data,
-    higher is better; training ends when it has not risen `patience` times, and without it after `steps`. The same seed
-    gives the same heads on one machine. Raises Any2AnyError on data that nothing can be learnt from.
+    A NaN row is a modality that was not recorded, and drops its terms, unless `imputed` (N) has something in its place.
+    validation: how good heads are on other data, higher is better; training ends when it has not risen `patience`
+    times, and without it after `steps`. The same seed gives the same heads on one machine. Raises Any2AnyError on data
+    that nothing can be learnt from.
     """
     torch = _torch()
-    train, classes = _usable(train, labels, config)
-    state = {m: _statistics(train.embeddings[m][train.present(m)]) for m in train.modalities}
-    inputs = {m: torch.from_numpy(standardised(train.embeddings[m], *state[m])) for m in state}
+    train, classes, some = _usable(train, labels, config)
+    seen = {m: train.present(m) for m in train.modalities}
+    state = {m: _statistics(train.embeddings[m][seen[m]]) for m in seen}
+    whole = train if imputed is None else _completed(train, imputed, some)
+    inputs = {m: torch.from_numpy(standardised(whole.embeddings[m], *state[m])) for m in seen}
+    observed = np.stack(list(seen.values()), axis=1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         heads = {m: _head(torch, len(mean), config) for m, (mean, _) in state.items()}
     best, highest, since, losses = _frozen(heads, state), -np.inf, 0, []
-    for number, loss in enumerate(_descent(torch, heads, inputs, classes, config), start=1):
+    for number, loss in enumerate(_descent(torch, heads, inputs, observed, classes, config), start=1):
         losses.append(loss)
         if number % config.interval and number < config.steps:
             continue
@@ -217,16 +230,18 @@ def training(
 
 
 def _descent(
-    torch: Any, heads: dict[str, Any], inputs: dict[str, Tensor], classes: Rows, config: EmmaConfig
+    torch: Any, heads: dict[str, Any], inputs: dict[str, Tensor], observed: Flags, classes: Rows, config: EmmaConfig
 ) -> Iterator[float]:
     """Improve the heads, a step at a time; yield each one's loss."""
     optimiser = torch.optim.Adam([p for head in heads.values() for p in head.parameters()], lr=config.learning_rate)
     others_matter = config.loss in ("emma", "geometric")
-    for rows, others in _batches(classes, config):
+    complete = np.all(observed, axis=1)
+    for rows, others in schedule(classes, complete, config.warm_up, config.batch, config.steps, config.seed):
         with _threads(torch, config.threads):
             z = _forward(torch, heads, inputs, rows)  # (B, M, dims), NaN = missing
             negative = _forward(torch, heads, inputs, others) if others_matter else z
-            loss = LOSSES[config.loss](z, negative, torch.from_numpy(classes[rows]), config).mean()
+            labels, recorded = torch.from_numpy(classes[rows]), torch.from_numpy(observed[rows])
+            loss = LOSSES[config.loss](z, negative, labels, recorded, config).mean()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -241,23 +256,6 @@ def _threads(torch: Any, count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _batches(classes: Rows, config: EmmaConfig) -> Iterator[tuple[Rows, Rows]]:
-    """Yield `steps` batches (B,) of rows, none twice in an epoch, and for each row one of another class, all of them
-    equally likely (the paper mines none); what does not fill a batch waits for another epoch's order."""
-    draw = np.random.default_rng(config.seed)
-    by_class = np.argsort(classes, kind="stable")
-    first, count = (a[classes] for a in (np.searchsorted(classes[by_class], np.unique(classes)), np.bincount(classes)))
-    waiting = np.empty(0, dtype=np.intp)
-    size = min(config.batch, len(classes))
-    for _ in range(config.steps):
-        if len(waiting) < size:
-            waiting = draw.permutation(len(classes))
-        rows, waiting = waiting[:size], waiting[size:]
-        # A position among the others, then a step over the row's own class.
-        place = (draw.random(size) * (len(classes) - count[rows])).astype(np.intp)
-        yield rows, by_class[place + np.where(place >= first[rows], count[rows], 0)]
 
 
 def _forward(torch: Any, heads: dict[str, Any], inputs: dict[str, Tensor], rows: Rows) -> Tensor:
@@ -296,8 +294,8 @@ def _statistics(x: Array) -> tuple[Array, Array]:
     return mean.astype(np.float32), np.where(constant, 1.0, spread).astype(np.float32)
 
 
-def _usable(train: ObservationSet, labels: ArrayLike, config: EmmaConfig) -> tuple[ObservationSet, Rows]:
-    """Return the rows and modalities with something recorded, and their classes as 0, 1, 2, ..."""
+def _usable(train: ObservationSet, labels: ArrayLike, config: EmmaConfig) -> tuple[ObservationSet, Rows, Flags]:
+    """Return the rows and modalities with something recorded, their classes as 0, 1, 2, ..., and which rows (N,)."""
     given = np.asarray(labels)
     if given.shape != (len(train),):
         why = f"there are {len(train)} observations and labels of shape {given.shape}"
@@ -305,11 +303,21 @@ def _usable(train: ObservationSet, labels: ArrayLike, config: EmmaConfig) -> tup
     present = {m: train.present(m) for m in train.modalities if train.present(m).any()}
     some = np.any(list(present.values()), axis=0) if present else np.zeros(len(train), dtype=bool)
     found, classes = np.unique(given[some], return_inverse=True)
-    if len(found) < 2 or (config.loss == "contrastive" and len(present) < 2):
+    if len(found) < 2 or (config.loss in ALONE and len(present) < 2):
         why = f"the data has {len(present)} modalities and {len(found)} classes"
-        remedy = "Give observations of at least two classes; the contrastive loss compares two modalities or more"
+        remedy = f"Give observations of at least two classes; {config.loss} compares two modalities or more"
         raise Any2AnyError("The heads cannot be trained", why, remedy)
-    return train.only(present).take(some), classes.astype(np.intp)
+    return train.only(present).take(some), classes.astype(np.intp), some
+
+
+def _completed(train: ObservationSet, imputed: ObservationSet, some: Flags) -> ObservationSet:
+    """Return what was recorded, and in its absence what was imputed, of `some` (N,) of the imputed rows."""
+    widths = {m: x.shape[1] for m, x in imputed.embeddings.items()}
+    if len(imputed) != len(some) or any(widths.get(m) != x.shape[1] for m, x in train.embeddings.items()):
+        why = f"what is imputed has {len(imputed)} rows of {widths}, and does not stand beside {len(some)} observations"
+        raise Any2AnyError("The heads cannot be trained", why, "Impute the observations that are given")
+    columns = {m: np.where(np.isnan(x), imputed.embeddings[m][some], x) for m, x in train.embeddings.items()}
+    return ObservationSet(columns, train.poses, train.ids)
 
 
 def _torch() -> Any:

@@ -20,8 +20,8 @@ def geometric_alignment_loss(positive: Tensor, negative: Tensor, margin: float =
     The sum over all pairs of modalities of g(z+, z-) = max(cos - 1 + margin, 0), and over each two of the positive's of
     h(z+, z+) = max(1 - cos, 0): (3 M^2 - M) / 2 terms (Eq. 5-7; the signs of Eq. 4 are wrong: docs/emma.md).
     """
-    z, seen = _unit(positive)
-    other, other_seen = _unit(negative)
+    z, seen = unit(positive)
+    other, other_seen = unit(negative)
     near = (z @ other.mT - 1 + margin).clamp(min=0)  # (B, M, M)
     apart = (1 - z @ z.mT).clamp(min=0)
     comparable = seen[:, :, None] & other_seen[:, None, :]
@@ -38,11 +38,11 @@ def supervised_contrastive_loss(z: Tensor, labels: Any, temperature: float = 0.0
     import torch
 
     objects, modalities, _ = z.shape
-    unit, seen = _unit(z)
-    unit, seen = unit.flatten(0, 1), seen.flatten()
+    vectors, seen = unit(z)
+    vectors, seen = vectors.flatten(0, 1), seen.flatten()
     label = torch.as_tensor(labels, device=z.device).repeat_interleave(modalities)
     others = seen[None, :] & ~torch.eye(len(seen), dtype=torch.bool, device=z.device)
-    logits = (unit @ unit.T / temperature).masked_fill(~others, torch.finfo(z.dtype).min)
+    logits = (vectors @ vectors.T / temperature).masked_fill(~others, torch.finfo(z.dtype).min)
     log_share = logits - logits.logsumexp(dim=1, keepdim=True)
     positive = others & seen[:, None] & (label[:, None] == label[None, :])
     # where, not a product: a masked logit less its logsumexp may be infinite
@@ -62,7 +62,7 @@ def emma_loss(positive: Tensor, negative: Tensor, labels: Any, scale: float = 1.
     return geometric_alignment_loss(positive, negative) + scale * supervised_contrastive_loss(positive, labels).sum(1)
 
 
-def _unit(z: Tensor) -> tuple[Tensor, Tensor]:
+def unit(z: Tensor) -> tuple[Tensor, Tensor]:
     """Return z (..., M, D) at length 1, zeros where missing, and which are there (..., M)."""
     import torch
 

@@ -24,7 +24,7 @@ from any2any_ros.tools import (
     _objects_report,
     _objects_training,
     _ros,
-    train,
+    _train_heads,
 )
 
 LEARNT = TabletopConfig(instances=16, views=4, utterances=0)
@@ -98,7 +98,7 @@ def _report(
         "seed": seed,
         "speech": silent,
         "classes": LEARNT.classes,
-        "alike": train.LIKE,
+        "alike": _train_heads.LIKE,
         "training": training,
         "ablations": {_words(name): row for name, row in training["test"].items()},
     }

@@ -13,7 +13,7 @@ from any2any_ros import encoders
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods.emma import EmmaConfig
 from any2any_ros.retrieval import grounding
-from any2any_ros.tools import train
+from any2any_ros.tools import _train_data, train
 
 CONFIG = EmmaConfig(steps=300, interval=100, batch=128)
 
@@ -33,7 +33,7 @@ def usable(model: Path) -> bool:
         found, story = grounding.load(model), figures(model)
     except (Any2AnyError, OSError, ValueError):
         return False
-    same = [encoders.build(train.PLUGS[m]).fingerprint == r.fingerprint for m, r in found.records.items()]
+    same = [encoders.build(_train_data.PLUGS[m]).fingerprint == r.fingerprint for m, r in found.records.items()]
     asked = story["config"] == dataclasses.asdict(CONFIG) and (model / "curves.png").exists()
     return all(same) and asked and _is_done(story)
 

@@ -80,3 +80,14 @@ def grounding(found: Mapping[str, Mapping[str, Any]], chance: Mapping[str, float
     rows = [{"ablation": name, **row} for name, row in found.items()] + [{"ablation": "chance", **chance}]
     columns = {"said, seen": "ablation", "commands": "queries", "MRR": "mrr", "accuracy": "accuracy"}
     return table(rows, columns)
+
+
+def imputation(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return how well hidden vectors are imputed, and how far the anchor moves."""
+    columns = {"imputed by": "imputed by", "views": "views", "error": "error", "shift of the anchor": "shift"}
+    return table(rows, columns)
+
+
+def connection(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return how well a new sensor knows classes and finds them among known views, a line a method, chance below."""
+    return table(rows, {"method": "method", "accuracy": "accuracy", "R@1": "recall@1"})

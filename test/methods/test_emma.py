@@ -3,17 +3,14 @@
 import itertools
 import subprocess
 import sys
-from collections import Counter
 from dataclasses import fields
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from any2any_ros import plugins
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.methods import emma
+from any2any_ros.methods import calmrl, emma
 from any2any_ros.methods.emma import EMMA, EmmaConfig
 from any2any_ros.methods.fusion import RawMean
 from any2any_ros.observation import ObservationSet
@@ -164,6 +161,71 @@ def test_rows_with_nothing_recorded_change_nothing(torch):
     assert all(one.weights[key].tobytes() == two.weights[key].tobytes() for key in one.weights)
 
 
+# --- imputed vectors ------------------------------------------------------------------------------------------
+
+
+def filled(data, value=0.0):
+    """Return the set with a number in place of what is missing."""
+    columns = {m: np.where(np.isnan(x), value, x) for m, x in data.embeddings.items()}
+    return ObservationSet(columns, data.poses, data.ids)
+
+
+def test_imputed_vectors_teach_as_if_they_had_been_recorded(torch):
+    """A loss that does not ask what was recorded cannot tell: the statistics alone are of what was."""
+    data, labels = objects(13, missing=0.3)
+    config = EmmaConfig(dims=4, hidden=4, steps=3, interval=1, loss="supcon")
+    one = emma.fit(data, labels, config, imputed=filled(data, 0.5))
+    two = emma.fit(data, labels, config)
+    assert not np.allclose(one.weights["text/0"], two.weights["text/0"])
+    for m in WIDTH:
+        np.testing.assert_array_equal(one.mean[m], two.mean[m])
+    same = emma.fit(data, labels, config, imputed=data)
+    assert same.weights["text/0"].tobytes() == two.weights["text/0"].tobytes()
+
+
+def test_what_was_recorded_is_not_overwritten_by_what_is_imputed(torch):
+    data, labels = objects(14, missing=0)
+    config = EmmaConfig(dims=4, hidden=4, steps=2, interval=1)
+    lies = ObservationSet({m: x + 5 for m, x in data.embeddings.items()}, data.poses, data.ids)
+    one, two = emma.fit(data, labels, config), emma.fit(data, labels, config, imputed=lies)
+    assert one.weights["text/0"].tobytes() == two.weights["text/0"].tobytes()
+
+
+def test_calmrl_tells_the_imputed_from_the_recorded(torch):
+    data, labels = objects(15, missing=0.4)
+    config = EmmaConfig(dims=8, hidden=8, steps=2, interval=1, batch=len(data), loss="calmrl", learning_rate=1e-2)
+    whole = filled(data)
+    first, second = emma.training(data, labels, config, imputed=whole)
+    z = torch.tensor(np.stack([first.best.project(m, whole.embeddings[m]) for m in data.modalities], axis=1))
+    observed = np.stack([data.present(m) for m in data.modalities], axis=1)
+    kept = observed.any(axis=1)
+    from any2any_ros.methods.calmrl_losses import calmrl_loss
+
+    again = calmrl_loss(z[kept], torch.tensor(observed[kept])).mean()
+    assert second.loss == pytest.approx(float(again), rel=1e-3)
+
+
+def test_calmrl_learns_which_object_is_meant_without_classes(torch):
+    data, labels = objects(1, n=300, missing=0.4)
+    config = EmmaConfig(dims=16, hidden=24, steps=200, warm_up=50, batch=32, learning_rate=3e-3, loss="calmrl")
+    model = calmrl.fit(data)
+    heads = emma.fit(data, labels, config, imputed=model.impute(data))
+    other = emma.fit(data, labels[::-1], config, imputed=model.impute(data))  # classes are not looked at
+    test, kinds = objects(2)
+    assert hits(heads, test, kinds) > 0.3 and hits(other, test, kinds) > 0.3  # chance 1/6
+
+
+@pytest.mark.parametrize("wrong", ["rows", "modalities", "dimensions"])
+def test_imputed_vectors_that_are_of_something_else_are_refused(torch, wrong):
+    data, labels = objects(16)
+    other = {
+        "rows": data.take(np.arange(5)), "modalities": data.only(["text"]),
+        "dimensions": ObservationSet({**data.embeddings, "text": np.ones((len(data), 3))}, data.poses, data.ids),
+    }[wrong]  # fmt: skip
+    with pytest.raises(Any2AnyError, match="does not stand beside"):
+        emma.fit(data, labels, EmmaConfig(steps=1), imputed=other)
+
+
 # --- validation and early stopping ----------------------------------------------------------------------------
 
 
@@ -210,37 +272,6 @@ def test_progress_wraps_the_loop(torch):
     config = EmmaConfig(dims=4, hidden=4, steps=4, interval=2)
     emma.fit(*objects(12), config, progress=lambda loop: (counted.append(step.number) or step for step in loop))
     assert counted == [2, 4]
-
-
-# --- batches --------------------------------------------------------------------------------------------------
-
-
-@settings(max_examples=40)
-@given(
-    st.lists(st.integers(0, 3), min_size=2, max_size=40).filter(lambda c: len(set(c)) > 1),
-    st.integers(1, 50),
-    st.integers(0, 99),
-)
-def test_negatives_are_of_another_class_and_rows_come_once_an_epoch(labels, size, seed):
-    classes = np.unique(labels, return_inverse=True)[1]
-    config = EmmaConfig(batch=size, steps=7, seed=seed)
-    batches = list(emma._batches(classes, config))
-    assert len(batches) == 7
-    for rows, others in batches:
-        assert len(rows) == len(others) == len(set(rows.tolist())) == min(size, len(classes))
-        assert (classes[rows] != classes[others]).all()
-    per_epoch = len(classes) // min(size, len(classes))
-    first = np.concatenate([rows for rows, _ in batches[:per_epoch]])
-    assert len(set(first.tolist())) == len(first)
-
-
-def test_every_object_of_another_class_is_equally_likely_a_negative():
-    classes = np.array([0, 1, 1, 2, 0, 2, 2, 1])
-    drawn = Counter()
-    for rows, others in emma._batches(classes, EmmaConfig(batch=8, steps=4000)):
-        drawn.update(others[rows == 1].tolist())
-    shares = np.array([drawn[i] for i in np.flatnonzero(classes != 1)]) / 4000
-    assert shares.sum() == pytest.approx(1) and np.allclose(shares, 1 / 5, atol=0.03)
 
 
 # --- distance and retrieval -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""`any2any train emma`: heads, their settings, figures with chance beside them and a picture; Ctrl-C keeps the best."""
+"""`any2any train`: what is learnt, its settings, figures with chance beside them; Ctrl-C keeps the best heads."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ from any2any_ros.methods import emma
 from any2any_ros.retrieval import grounding
 from any2any_ros.retrieval import grounding_evaluation as evaluation
 from any2any_ros.retrieval.objects import Objects
-from any2any_ros.tools import train
+from any2any_ros.tools import _train_data, train
 
 SETTINGS = ("--dims", 16, "--hidden", 24, "--steps", 150, "--interval", 25, "--learning-rate", 0.003)
 
@@ -61,7 +61,7 @@ def test_the_heads_that_are_kept_are_those_of_the_best_look(any2any, data, tmp_p
     story = json.loads((tmp_path / "heads" / "training.json").read_text())
     heads, objects = plugins.load(tmp_path / "heads" / "heads"), plugins.load(data)
     from any2any_ros.data import splits
-    from any2any_ros.tools.train import SHARES
+    from any2any_ros.tools._train_data import SHARES
 
     part = splits.by_instance(objects.classes, objects.instances, SHARES, 3)
     assert not set(objects.instances[part == 0]) & set(objects.instances[part != 0])
@@ -111,7 +111,7 @@ def test_bad_inputs_are_refused_in_one_line(refused, any2any, data, make_objects
     assert "'loss'" in refused("train", "emma", data, tmp_path / "heads", "--loss", "hinge")
     plugins.save(make_objects(classes=3), tmp_path / "few")
     assert "there are 3 classes" in refused("train", "emma", tmp_path / "few", tmp_path / "heads")
-    assert any2any("train", "cox", data, tmp_path / "heads").code == 2
+    assert any2any("train", "any2any", data, tmp_path / "heads").code == 2
 
 
 def test_crops_are_encoded_by_what_is_made_for_crops(tmp_path):
@@ -121,8 +121,115 @@ def test_crops_are_encoded_by_what_is_made_for_crops(tmp_path):
     tabletop.write(tmp_path / "things", table, workers=1, progress=False)
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)
-    found = train.features(parser.parse_args(["emma", str(tmp_path / "things"), "model"]))
+    found = _train_data.features(parser.parse_args(["emma", str(tmp_path / "things"), "model"]))
     assert {m: r["plug"] for m, r in found.encoders.items()} == {"camera": "crop", "depth": "depth", "text": "text"}
+
+
+# --- calmrl ---------------------------------------------------------------------------------------------------
+
+
+def test_calmrl_makes_the_same_kind_of_model_and_says_what_imputing_is_worth(any2any, data, tmp_path):
+    done = any2any("train", "calmrl", data, tmp_path / "heads", *SETTINGS)
+    assert done.code == 0, done.err
+    assert grounding.load(tmp_path / "heads").calibration is not None
+    assert (tmp_path / "heads" / "curves.png").is_file()
+    story = json.loads((tmp_path / "heads" / "training.json").read_text())
+    assert story["config"]["loss"] == "calmrl" and story["config"]["warm_up"] == 100
+    assert story["test"]["tr"]["mrr"] > 0.6 > story["chance"]["mrr"]
+    assert "imputed by" in done.out and "shift of the anchor" in done.out
+    nothing, means, ours = story["imputation"]
+    assert [nothing["error"], nothing["imputed by"], ours["imputed by"]] == [None, "nothing", "CalMRL"]
+    assert ours["error"] < 0.8 * means["error"] and 0.7 < means["error"] < 1.4  # the views are mirrors of one thing
+    assert ours["shift"] < nothing["shift"] and 0 < ours["shift"] < 2
+
+
+def test_emma_says_nothing_of_imputing(any2any, data, tmp_path):
+    done = any2any("train", "emma", data, tmp_path / "heads", *SETTINGS, "--steps", 25)
+    assert "imputed" not in done.out
+    assert "imputation" not in json.loads((tmp_path / "heads" / "training.json").read_text())
+
+
+def test_objects_of_which_none_is_complete_are_learnt_from_all_the_same(any2any, make_objects, tmp_path):
+    pytest.importorskip("torch", reason="PyTorch is absent: make torch")
+    objects = make_objects(classes=10)
+    objects.embeddings["speech"][::2] = np.nan
+    objects.embeddings["camera"][1::2] = np.nan
+    plugins.save(objects, tmp_path / "objects")
+    done = any2any("train", "calmrl", tmp_path / "objects", tmp_path / "heads", *SETTINGS, "--steps", 50)
+    assert done.code == 0, done.err
+    assert "imputed by" not in done.out  # there is nothing to judge it by
+    assert json.loads((tmp_path / "heads" / "training.json").read_text())["imputation"] == []
+
+
+def test_calmrl_refuses_in_one_line_what_it_cannot_compare(refused, make_objects, tmp_path):
+    pytest.importorskip("torch", reason="PyTorch is absent: make torch")
+    plugins.save(make_objects(modalities=("text",)), tmp_path / "alone")
+    assert "cannot be asked for" in refused("train", "calmrl", tmp_path / "alone", tmp_path / "heads")
+
+
+# --- cox ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def known(make_objects, tmp_path):
+    """Views of 6 classes of 10 objects; camera stands beside two descriptions each. No PyTorch is needed."""
+    objects = make_objects(classes=6, instances=10, views=4)
+    objects.embeddings["camera"][1::2] = objects.embeddings["camera"][::2]
+    objects.embeddings["depth"][::7] = np.nan
+    plugins.save(objects, tmp_path / "known")
+    return tmp_path / "known"
+
+
+def test_a_new_sensor_is_taught_by_few_pairs(any2any, known, tmp_path):
+    done = any2any("train", "cox", known, tmp_path / "cox", "--new", "speech", "--pairs", 0.05)
+    assert done.code == 0, done.err
+    model = plugins.load(tmp_path / "cox" / "cox")
+    assert model.modalities == ("camera", "depth", "text") and len(model.classes) == 6
+    story = json.loads((tmp_path / "cox" / "training.json").read_text())
+    assert story["samples"] == {"known": 192, "new": 192, "paired": 10, "test": 48}
+    assert story["config"]["new"] == "speech" and story["config"]["rounds"] == 3
+    rows = {row["method"]: row for row in story["test"]}
+    assert list(rows) == ["COX", "ERM on the pairs", "ridge to known heads", "chance"]
+    assert rows["chance"]["accuracy"] == pytest.approx(1 / 6)
+    assert rows["COX"]["accuracy"] > 0.4 and rows["COX"]["recall@1"] > 0.4
+    assert [line.split("  ")[0] for line in done.out.strip().split("\n")[2:]] == list(rows)
+
+
+def test_cox_is_judged_on_objects_it_has_not_seen(any2any, known, tmp_path):
+    any2any("train", "cox", known, tmp_path / "cox", "--pairs", 0.1, "--seed", 2)
+    model, objects = plugins.load(tmp_path / "cox" / "cox"), plugins.load(known)
+    test = objects.take(_train_data.dealt(objects, 2) == 2)
+    story = json.loads((tmp_path / "cox" / "training.json").read_text())
+    right = np.mean(model.classify(test.embeddings["speech"]) == test.classes)
+    assert story["test"][0]["accuracy"] == pytest.approx(right)
+
+
+def test_a_picture_beside_two_descriptions_is_one_sample(any2any, known, tmp_path):
+    any2any("train", "cox", known, tmp_path / "cox", "--new", "camera", "--pairs", 0.1)
+    samples = json.loads((tmp_path / "cox" / "training.json").read_text())["samples"]
+    assert samples == {"known": 192, "new": 96, "paired": 10, "test": 24}
+
+
+def test_the_same_seed_gives_the_same_cox(any2any, known, tmp_path):
+    for name in ("one", "two"):
+        assert any2any("train", "cox", known, tmp_path / name).code == 0
+    for file in ("training.json", "cox.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_cox_refuses_in_one_line_what_cannot_be_taught(refused, known, make_objects, tmp_path):
+    out = tmp_path / "cox"
+    assert "'radar' cannot be taught" in refused("train", "cox", known, out, "--new", "radar")
+    assert "has no pair" in refused("train", "cox", known, out, "--pairs", 0.001)
+    assert "'pairs'" in refused("train", "cox", known, out, "--pairs", 1.5)
+    assert "nothing says which class" in refused("train", "cox", known, out, "--pairs", 0.0)
+    plugins.save(make_objects(modalities=("speech",)), tmp_path / "alone")
+    assert "cannot be taught" in refused("train", "cox", tmp_path / "alone", out)
+    objects = make_objects()
+    objects.embeddings["speech"][:] = np.nan
+    plugins.save(objects, tmp_path / "silent")
+    assert "has none of it" in refused("train", "cox", tmp_path / "silent", out)
+    assert not out.exists()
 
 
 def _two_rows():

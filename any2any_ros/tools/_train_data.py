@@ -1,0 +1,73 @@
+"""What `any2any train` learns from: described objects, encoded now or before, and which of them are for the test."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2any_ros import plugins
+from any2any_ros.data import gold, splits
+from any2any_ros.data.examples import observe
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.retrieval.objects import Objects
+from any2any_ros.tools import _arguments
+
+SHARES = (0.6, 0.2, 0.2)  # of every class's objects: to learn from, to stop and calibrate by, to test on
+FORMAT = 1
+PLUGS = {"camera": "crop", "depth": "depth", "speech": "speech", "text": "text"}
+DESCRIPTIONS = 5  # of a view; more say little that is new
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("objects", metavar="GOLD", type=Path, help="folder of described objects")
+    parser.add_argument("model", metavar="MODEL", type=Path, help="folder that the result is written to")
+    parser.add_argument(
+        "--most", type=int, default=DESCRIPTIONS, metavar="N", help="descriptions of a view (default %(default)s)"
+    )
+    _arguments.add_encoder_arguments(parser)
+
+
+def dealt(objects: Objects, seed: int) -> NDArray[np.intp]:
+    """Return (N,): 0 for views to learn from, 1 to stop and calibrate by, 2 to test on; no object stands in two."""
+    return splits.by_instance(objects.classes, objects.instances, SHARES, seed)
+
+
+def features(arguments: argparse.Namespace) -> Objects:
+    """Return the views to learn from and to test on, encoded now or before."""
+    if arguments.objects.with_suffix(".json").is_file():
+        encoded: Any = plugins.load(arguments.objects)
+        if isinstance(encoded, Objects):
+            return encoded
+        raise Any2AnyError(
+            f"{arguments.objects} holds no objects", f"it is {type(encoded).__name__}", "Give what Objects was saved as"
+        )
+    found = gold.read(arguments.objects)
+    for what, count in found.skipped.items():
+        print(f"{count} {what} were left out", file=sys.stderr)
+    there = _there(found)
+    encoders = _arguments.build_encoders(arguments, there, PLUGS)
+    seen = observe(found.views, encoders, arguments.most, _arguments.bar)
+    return seen.objects(encoders)
+
+
+def _there(found: gold.Gold) -> list[str]:
+    """Return the modalities that are there at all."""
+    return [m for m in gold.MODALITIES if any(_has(view, m) for view in found.views)]
+
+
+def _has(view: gold.View, modality: str) -> bool:
+    if modality == "speech":
+        return any(path is not None for _, path in view.utterances)
+    return bool(view.descriptions if modality == "text" else getattr(view, modality))
+
+
+def tell(folder: Path, story: dict[str, Any]) -> None:
+    """Write how a model was made and judged, training.json."""
+    text = json.dumps({"format": FORMAT, **story}, indent=1).encode() + b"\n"
+    plugins.write_atomically(folder / "training.json", lambda stream: stream.write(text))
