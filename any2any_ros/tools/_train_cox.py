@@ -27,7 +27,7 @@ Names = NDArray[np.str_]
 class PairsConfig(Checked):
     """What the new sensor is, and how little is known of it."""
 
-    new: str = setting("speech", "the modality that is new; all others are known, with their classes")
+    new: str = setting("camera", "the modality that is new; all others are known, with their classes")
     pairs: float = setting(
         0.03, "share of the new training samples of which it is known what the known sensors saw; 0 = no pair",
         minimum=0, maximum=1,

@@ -3,7 +3,7 @@
     any2any train emma GOLD MODEL            heads by which a command, typed or spoken, finds the object it means
     any2any train emma out/tabletop MODEL --modality text --modality camera --modality depth
     any2any train calmrl GOLD MODEL          the same by CalMRL's loss, without classes; what is missing is imputed
-    any2any train cox GOLD MODEL --new speech --pairs 0.03      a new sensor, taught by few pairs with known ones
+    any2any train cox GOLD MODEL --new camera --pairs 0.03      a new sensor, taught by few pairs with known ones
 
 GOLD is a GoLD folder: the recorded one, or one of `any2any simulate-tabletop` (or what retrieval/objects.py saved).
 Whole objects, of every class, are set aside: some to stop in time by and to calibrate with, some for the test, whose
