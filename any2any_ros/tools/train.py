@@ -27,7 +27,7 @@ METHODS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    methods = parser.add_subparsers(dest="method", metavar="METHOD", required=True)
+    methods = parser.add_subparsers(dest="method", metavar="METHOD", required=True, help="what is trained:")
     for method, what in METHODS.items():
         own = methods.add_parser(method, help=what, description=f"Train {what}.")
         if method == "cox":

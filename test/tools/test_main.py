@@ -36,6 +36,13 @@ def test_every_verb_explains_itself_and_all_its_arguments(any2any, verb):
     assert " ".join(module_of(verb).__doc__.split()) in said
     parser = argparse.ArgumentParser()
     module_of(verb).add_arguments(parser)
+    explains_all(parser, said)
+    for kind in (action for action in parser._actions if isinstance(action, argparse._SubParsersAction)):
+        for name, part in kind.choices.items():
+            explains_all(part, " ".join(any2any(verb, name, "--help").out.split()))
+
+
+def explains_all(parser, said):
     for action in parser._actions:
         for name in action.option_strings or [action.metavar]:
             assert name in said
