@@ -196,7 +196,7 @@ def test_a_new_sensor_is_taught_by_few_pairs(any2any, known, tmp_path):
 
 
 def test_cox_is_judged_on_objects_it_has_not_seen(any2any, known, tmp_path):
-    any2any("train", "cox", known, tmp_path / "cox", "--pairs", 0.1, "--seed", 2)
+    any2any("train", "cox", known, tmp_path / "cox", "--new", "speech", "--pairs", 0.1, "--seed", 2)
     model, objects = plugins.load(tmp_path / "cox" / "cox"), plugins.load(known)
     test = objects.take(_train_data.dealt(objects, 2) == 2)
     story = json.loads((tmp_path / "cox" / "training.json").read_text())
@@ -224,11 +224,11 @@ def test_cox_refuses_in_one_line_what_cannot_be_taught(refused, known, make_obje
     assert "'pairs'" in refused("train", "cox", known, out, "--pairs", 1.5)
     assert "nothing says which class" in refused("train", "cox", known, out, "--pairs", 0.0)
     plugins.save(make_objects(modalities=("speech",)), tmp_path / "alone")
-    assert "cannot be taught" in refused("train", "cox", tmp_path / "alone", out)
+    assert "cannot be taught" in refused("train", "cox", tmp_path / "alone", out, "--new", "speech")
     objects = make_objects()
     objects.embeddings["speech"][:] = np.nan
     plugins.save(objects, tmp_path / "silent")
-    assert "has none of it" in refused("train", "cox", tmp_path / "silent", out)
+    assert "has none of it" in refused("train", "cox", tmp_path / "silent", out, "--new", "speech")
     assert not out.exists()
 
 
