@@ -5,7 +5,7 @@ Equal to what transformers makes of them, which the tests hold it to; resized by
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,22 @@ class Recipe:
         if height <= width:
             return self.shortest, int(self.shortest * width / height)
         return int(self.shortest * height / width), self.shortest
+
+
+def standardiser(mean: Sequence[float], spread: Sequence[float]) -> Any:
+    """Return the torch module pixels (N, 3, H, W) uint8 -> the same in standard deviations of their colours."""
+    import torch
+
+    class Standardiser(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            for name, values in (("mean", mean), ("spread", spread)):
+                self.register_buffer(name, torch.tensor(values).reshape(1, 3, 1, 1))
+
+        def forward(self, pixels: Any) -> Any:
+            return (pixels.to(self.mean.dtype) / 255 - self.mean) / self.spread
+
+    return Standardiser()
 
 
 def _pair(size: Any) -> Size:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from any2any_ros.encoders._pictures import Recipe
+from any2any_ros.encoders._pictures import Recipe, standardiser
 from any2any_ros.encoders._weights import Weights
 from any2any_ros.errors import Any2AnyError
 
@@ -64,13 +64,10 @@ def pictures(model: Any, vector: Callable[[Any], Any], recipe: Recipe) -> Any:
     class Pictures(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.model = model
-            for name, values in (("mean", recipe.mean), ("spread", recipe.spread)):
-                self.register_buffer(name, torch.tensor(values).reshape(1, 3, 1, 1))
+            self.model, self.standardise = model, standardiser(recipe.mean, recipe.spread)
 
         def forward(self, pixels: Any) -> Any:
-            x = (pixels.to(self.mean.dtype) / 255 - self.mean) / self.spread
-            return vector(self.model(pixel_values=x))
+            return vector(self.model(pixel_values=self.standardise(pixels)))
 
     return Pictures()
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from any2any_ros.config import setting
 from any2any_ros.encoders._network import NetworkConfig, NetworkEncoder
+from any2any_ros.encoders._pictures import standardiser
 from any2any_ros.encoders._vit import vit
 from any2any_ros.errors import Any2AnyError
 
@@ -108,7 +109,6 @@ def _square(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def tower(checkpoint: Path, half: str) -> Any:
     """Return one half of a LIP-Loc checkpoint, "lidar" or "camera": pixels (N, 3, 224, 224) uint8 -> (N, 256)."""
-    import torch
     from torch import nn
 
     state = _read(checkpoint, half)
@@ -131,12 +131,10 @@ def tower(checkpoint: Path, half: str) -> Any:
             self.fc = nn.Linear(*reversed(state["fc.weight"].shape))
             self.projection = Projection()
             self.load_state_dict({k: v for k, v in state.items() if not k.startswith("model.")}, strict=False)
-            for name, values in (("mean", MEAN), ("spread", SPREAD)):
-                self.register_buffer(name, torch.tensor(values).reshape(1, 3, 1, 1))
+            self.standardise = standardiser(MEAN, SPREAD)
 
         def forward(self, pixels: Any) -> Any:
-            x = (pixels.to(self.mean.dtype) / 255 - self.mean) / self.spread
-            return self.projection(self.fc(self.model(x)))
+            return self.projection(self.fc(self.model(self.standardise(pixels))))
 
     return Tower()
 

@@ -8,6 +8,7 @@ The mean over time of the last four layers, side by side: 3072 numbers for a bas
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,6 +41,11 @@ class Wav2Vec2Encoder(NetworkEncoder):
         self._utterances = speech.Utterances(speech.SpeechConfig())
         super().__init__(config)
 
+    @cached_property
+    def normalised(self) -> bool:
+        """Whether the network was trained on sound of mean 0 and variance 1."""
+        return bool(self.weights.read(PREPROCESSOR).get("do_normalize", True))
+
     def gather(self, sample: Sound, stamp_ns: int) -> Sound | None:
         """Append the chunk that ended at `stamp_ns`; return an utterance once it is over, None until then."""
         return self._utterances.hear(sample, stamp_ns)
@@ -62,6 +68,6 @@ class Wav2Vec2Encoder(NetworkEncoder):
                 "it is too short, silent or not finite",
                 "Check the microphone and its driver",
             )
-        if self.weights.read(PREPROCESSOR).get("do_normalize", True):
+        if self.normalised:
             x = (x - x.mean()) / np.sqrt(x.var() + 1e-7)
         return {"sound": x[None].astype(np.float32)}

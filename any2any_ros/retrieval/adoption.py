@@ -14,7 +14,6 @@ MAP/adopted/<modality>/adopted.json   the sensor's encoder, the map's, and how t
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -226,12 +225,7 @@ def fingerprints(reference: ReferenceMap, modality: str, encoder: EncoderRecord)
 
 def save(adopted: Adopted, folder: Path) -> None:
     """Write to folder/adopted/<modality>; what stood there stands until the new one is whole."""
-    target = folder / ADOPTED / adopted.modality
-    unfinished, old = (target.with_name(f".{target.name}.{end}") for end in ("unfinished", "old"))
-    for left_over in (unfinished, old):
-        shutil.rmtree(left_over, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
+    with plugins.replacing(folder / ADOPTED / adopted.modality) as unfinished:
         for i, learnt in enumerate(adopted.heads.values()):
             plugins.save(learnt, unfinished / f"head-{i}")
         calibration.save(adopted.calibration, unfinished)
@@ -239,12 +233,6 @@ def save(adopted: Adopted, folder: Path) -> None:
             "format": FORMAT, "encoder": vars(adopted.encoder), "heads": list(adopted.heads), "report": adopted.report
         }  # fmt: skip
         (unfinished / HEADER).write_text(json.dumps(header, indent=1))
-        if target.exists():
-            target.rename(old)
-        unfinished.rename(target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def load(folder: Path) -> dict[str, Adopted]:

@@ -16,8 +16,6 @@ import json
 import logging
 import shutil
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,7 @@ from any2any_ros.encoders._weights import EXPORTED, ONNX
 from any2any_ros.encoders.backends import RuntimeConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods.fusion import RawMean
-from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval import evaluation, reference_map
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
 from any2any_ros.tools import _arguments
@@ -69,7 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
             "Add --judge MAP DRIVE, or leave out --int8",
         )
     encoder = _built(arguments)
-    with _unfinished(arguments.folder) as folder:
+    if arguments.folder.exists():
+        raise Any2AnyError(
+            f"Cannot write {arguments.folder}", "it is there already", "Choose another folder, or remove it"
+        )
+    with plugins.replacing(arguments.folder) as folder:
         export(encoder, folder)
         if arguments.int8:
             _quantise(folder / ONNX)
@@ -97,21 +99,6 @@ def _built(arguments: argparse.Namespace) -> NetworkEncoder:
 
 def _opened(cls: type[NetworkEncoder], settings: dict[str, Any]) -> NetworkEncoder:
     return cls(config.build(cls.Config, settings))
-
-
-@contextmanager
-def _unfinished(folder: Path) -> Iterator[Path]:
-    """Give a folder that becomes `folder` when nothing went wrong, and vanishes otherwise."""
-    if folder.exists():
-        raise Any2AnyError(f"Cannot write {folder}", "it is there already", "Choose another folder, or remove it")
-    made = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(parents=True)
-    try:
-        yield made
-        made.rename(folder)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 def export(encoder: NetworkEncoder, folder: Path) -> None:
@@ -200,7 +187,11 @@ def _judged(arguments: argparse.Namespace, encoder: NetworkEncoder, folder: Path
     for one in (encoder, small):
         queries = source.observe({modality: one}, source.place.keyframe, _arguments.bar)
         right = splits.positives(queries.poses, places.poses, source.place.hit_radius)
-        asked = np.flatnonzero(right.any(axis=1) & queries.present(modality))
-        best = [int(np.nanargmax(retriever.scores(queries.take([i]))[1][0])) for i in asked]
-        found.append(float(np.mean(right[asked, best])))
+        groups = evaluation.evaluate(retriever, queries, right)
+        if not groups:
+            raise Any2AnyError(
+                f"{source.name} cannot judge this encoder", f"no '{modality}' of it lies near a place of the map",
+                "Give a drive through the mapped places",
+            )  # fmt: skip
+        found.append(float(groups[0]["recall@1"]))
     return found[0], found[1]

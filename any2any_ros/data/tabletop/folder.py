@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from any2any_ros.data.simulated import mapper, replacing, reusable, story_head, write_picture
+from any2any_ros.data.simulated import mapper, reusable, story_head, write_picture
 from any2any_ros.data.tabletop import voices
 from any2any_ros.data.tabletop.catalogue import Body, bodies
 from any2any_ros.data.tabletop.settings import TabletopConfig
 from any2any_ros.data.tabletop.table import Portraits
 from any2any_ros.data.tabletop.words import WRITERS
+from any2any_ros.plugins import replacing
 
 Do = Callable[..., Iterable[Any]]  # a map over jobs, here or in processes
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from any2any_ros.data.simulated import mapper, replacing, reusable, story_head, write_picture
+from any2any_ros.data.simulated import mapper, reusable, story_head, write_picture
 from any2any_ros.data.town.camera import CAMERA_FROM_LIDAR, CAMERAS, Camera, projection
 from any2any_ros.data.town.lidar import Lidar
 from any2any_ros.data.town.route import Lap, corners, drive, streets
@@ -28,6 +28,7 @@ from any2any_ros.data.town.sound import RATE, record
 from any2any_ros.data.town.thermal import ThermalCamera
 from any2any_ros.data.town.words import caption, look_around
 from any2any_ros.data.town.world import World, build_world
+from any2any_ros.plugins import replacing
 
 __all__ = ["LAPS", "TownConfig", "write"]
 
