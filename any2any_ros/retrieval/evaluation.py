@@ -94,6 +94,21 @@ def hits(
     return {p: Hits(np.array(rows, dtype=np.intp), np.array(flags)) for p, (rows, flags) in found.items()}
 
 
+def as_they_are(
+    retriever: Retriever, queries: ObservationSet, positive: Flags, asked: Flags, allowed: Flags | None = None
+) -> dict[str, Any]:
+    """Return the summary of the queries `asked` (Q,), each ranked once by whatever it has."""
+    may = np.ones_like(positive) if allowed is None else allowed
+    rows = np.flatnonzero(asked)
+    relevant = np.zeros((len(rows), DEEPEST), dtype=bool)
+    for chunk in np.array_split(np.arange(len(rows)), max(1, -(-len(rows) // CHUNK))):
+        here = rows[chunk]
+        for i, row, scores in zip(chunk, here, retriever.scores(queries.take(here), may[here])[1], strict=True):
+            best = top_k(scores, DEEPEST)
+            relevant[i, : len(best)] = positive[row, best]
+    return summary(relevant, (positive & may)[rows].sum(axis=1), may[rows].sum(axis=1))
+
+
 def answerable(positive: Flags, allowed: Flags | None = None) -> Flags:
     """Return (Q,): which queries have a right reference that may answer."""
     return np.asarray((positive if allowed is None else positive & allowed).any(axis=1))

@@ -38,6 +38,17 @@ def groups(rows: Sequence[Mapping[str, Any]]) -> str:
     return table(rows, columns)
 
 
+def missing(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return what is found with sensors off; with an imputer, its error beside the means', and the shift with both."""
+    columns = {
+        "missing": "missing", "queries": "queries", "chance@1": "chance@1", "R@1": "recall@1", "±": "recall@1_sd",
+        "chance@5": "chance@5", "R@5": "recall@5",
+    }  # fmt: skip
+    if any("error" in row for row in rows):
+        columns |= {"error / means'": "error", "shift": "shift", "shift by means": "shift_means"}
+    return table(rows, columns)
+
+
 def fusions(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the fusions compared on held-out calibration places, best first."""
     ordered = sorted(rows, key=lambda row: -row["recall@1"])

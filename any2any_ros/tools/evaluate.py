@@ -3,6 +3,7 @@
     any2any evaluate intel.log.gz --json intel.json       one drive against itself, path gap excluded
     any2any evaluate KITTI --sequence 00
     any2any evaluate KITTI --sequence 01 --map MAP        a drive against a (calibrated) map
+    any2any evaluate KITTI --sequence 01 --map MAP --missing 0 0.25 0.5 0.75      and with sensors off at random
 
 Only queries with a right answer among the candidates count. Chance is a random ranker on the same ones.
 """
@@ -31,7 +32,7 @@ from any2any_ros.retrieval.imputing import NO_IMPUTER
 from any2any_ros.retrieval.reference_map import map_encoders
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
-from any2any_ros.tools import _arguments, _scans, _sources, _tables
+from any2any_ros.tools import _arguments, _missing, _scans, _sources, _tables
 
 UNFITTED = ("raw_mean", "min_max", "z_score", "reciprocal_rank")
 
@@ -58,6 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--check", action="store_true",
         help="with a map that has scans: also lay the drive's over its candidates, some 1 s a query",
     )  # fmt: skip
+    parser.add_argument(
+        "--missing", type=_missing.share, nargs="+", default=[], metavar="SHARE",
+        help="also with these shares of the drive's sensors off, by message, at random; of a map with an imputer also "
+        "how well it guesses what they would have said",
+    )  # fmt: skip
     _scans.add_mounting(parser)
     _arguments.add_encoder_arguments(parser)
 
@@ -70,6 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     if report.get("imputer", NO_IMPUTER.plug) != NO_IMPUTER.plug:
         print(f"with the imputer {report['imputer']}: what a place's sensors say together is compared, too\n")
     print(_tables.groups(report["groups"]))
+    if report.get("missing"):
+        print("\nwith sensors off at random\n" + _tables.missing(report["missing"]))
     if report.get("trust"):
         print("\nhow true its numbers are\n" + _tables.trust(report["trust"]))
     if report.get("check"):
@@ -95,7 +103,8 @@ def _against_itself(arguments: argparse.Namespace, source: Source, place: PlaceC
         )
     fusion = plugins.find("methods", arguments.fusion)()
     retriever = Retriever(frames, same_modality(frames.modalities), fusion, same_place=place.hit_radius)
-    return {"groups": evaluation.evaluate(retriever, frames, right, allowed)}
+    missing = _missing.by_share(retriever, frames, right, arguments.missing, allowed)
+    return {"groups": evaluation.evaluate(retriever, frames, right, allowed), "missing": missing}
 
 
 def _against_map(arguments: argparse.Namespace, source: Source, place: PlaceConfig) -> dict[str, Any]:
@@ -116,6 +125,7 @@ def _against_map(arguments: argparse.Namespace, source: Source, place: PlaceConf
         )
     imputer = NO_IMPUTER if calibrated is None else calibrated.imputer
     report: dict[str, Any] = {"groups": groups, "imputer": imputer.plug}
+    report["missing"] = _missing.by_share(retriever, queries, right, arguments.missing)
     miss = ConfidenceConfig.miss if retriever.confidence is None else retriever.confidence.miss
     if arguments.check:
         report["check"] = trust.by_check(_checked(arguments, source, retriever, queries, right), miss)
