@@ -70,7 +70,7 @@ def test_the_same_seed_switches_the_same_sensors_off(world):
 
 def test_error_and_shift_by_hand():
     """One latent, two sensors of one number each, W = (1, 1), no noise to speak of: the one tells the other."""
-    model = CalMRL({m: np.ones((1, 1)) for m in "ab"}, {m: np.zeros(1) for m in "ab"}, {m: 1e-6 for m in "ab"})
+    model = CalMRL({m: np.ones((1, 1)) for m in "ab"}, {m: np.zeros(1) for m in "ab"}, dict.fromkeys("ab", 1e-06))
     whole = observed({"a": np.array([[1.0], [-1.0]]), "b": np.array([[1.0], [-1.0]])})
     left = observed({"a": np.array([[1.0], [-1.0]]), "b": np.full((2, 1), np.nan)})
     found = _missing.imputed(model, whole, left)
