@@ -118,12 +118,16 @@ class AliveConfig(Checked):
 
 @dataclass(frozen=True)
 class RetrievalConfig(Checked):
-    """What a ranking holds."""
+    """What a ranking holds, and where it is worked out."""
 
     k: int = setting(5, "matches in a ranking", minimum=1, maximum=1000)
     filter: str = setting(
         "none", "evidence of the rankings before: bayes follows the robot over places", choices=("none", "bayes")
     )
+    device: str = setting(
+        "auto", "where vectors are compared; auto: a GPU if there is one and the map is large",
+        choices=("auto", "cpu", "cuda"),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class Calibration:
     pairs: tuple[Pair, ...] = ()  # of modalities that are compared, in one space; none: the map's own
     imputer: JointImputer = NO_IMPUTER
 
-    def retriever(self, reference: ReferenceMap, check: GeometricCheck = NO_CHECK) -> Retriever:
+    def retriever(self, reference: ReferenceMap, check: GeometricCheck = NO_CHECK, device: str = "auto") -> Retriever:
         """Return the retriever of this map as calibrated; raises Any2AnyError when it was another map's encoders.
 
         check: what lays the map's scans. A calibration that has not learnt to judge its findings checks nothing.
@@ -86,7 +86,7 @@ class Calibration:
         places = reference.places
         if self.confidence is not None:
             check = NO_CHECK if self.check is None else self.check.of(check, self.confidence.temperature)
-        return Retriever(places, alignments, self.fusion, self.imputer, self.confidence, self.same_place, check)
+        return Retriever(places, alignments, self.fusion, self.imputer, self.confidence, self.same_place, check, device)
 
 
 def uncalibrated(reference: ReferenceMap, same_place: float, pairs: tuple[Pair, ...] = ()) -> Calibration:
@@ -341,9 +341,10 @@ def _load_check(home: Path, summary: dict[str, Any] | None) -> FittedCheck | Non
     return FittedCheck(plugins.load(home / "overlap"), plugins.load(home / "checked_confidence"), summary)
 
 
-def open_map(folder: Path, same_place: float) -> tuple[ReferenceMap, Retriever, Calibration | None]:
-    """Return the map in `folder`, its retriever, and its calibration, if it has one."""
+def open_map(
+    folder: Path, same_place: float, device: str = "auto"
+) -> tuple[ReferenceMap, Retriever, Calibration | None]:
+    """Return the map in `folder`, its retriever (device: as there), and its calibration, if it has one."""
     reference = reference_map.load(folder)
-    calibration = load(folder)
-    chosen = calibration or uncalibrated(reference, same_place)
-    return reference, chosen.retriever(reference, GeometricCheck(Clouds(folder))), calibration
+    chosen = (calibration := load(folder)) or uncalibrated(reference, same_place)
+    return reference, chosen.retriever(reference, GeometricCheck(Clouds(folder)), device), calibration

@@ -25,7 +25,7 @@ class ExactIndex:
 
     def add(self, vectors: Array) -> None:
         """Append vectors (N, S)."""
-        self._index.add(self._checked(vectors))
+        self._index.add(checked(vectors, self.dimension))
 
     def similarity(self, queries: Array) -> Array:
         """Return (Q, R) inner products of queries (Q, S) with all R rows."""
@@ -33,19 +33,23 @@ class ExactIndex:
             return np.empty((len(queries), 0), dtype=np.float32)
         # A view of Faiss's own memory: one matrix product instead of R results sorted and sorted back.
         stored = faiss.rev_swig_ptr(self._index.get_xb(), len(self) * self.dimension)
-        return np.asarray(self._checked(queries) @ stored.reshape(len(self), self.dimension).T)
+        return np.asarray(checked(queries, self.dimension) @ stored.reshape(len(self), self.dimension).T)
 
     def search(self, queries: Array, k: int) -> tuple[Array, NDArray[np.int64]]:
         """Return similarities and rows (Q, min(k, R)), best first."""
-        found: tuple[Array, NDArray[np.int64]] = self._index.search(self._checked(queries), max(1, min(k, len(self))))
+        found: tuple[Array, NDArray[np.int64]] = self._index.search(
+            checked(queries, self.dimension), max(1, min(k, len(self)))
+        )
         return found if len(self) else (found[0][:, :0], found[1][:, :0])
 
-    def _checked(self, vectors: Array) -> Array:
-        rows = np.ascontiguousarray(np.atleast_2d(vectors), dtype=np.float32)
-        if rows.shape[1] != self.dimension:
-            raise Any2AnyError(
-                "These vectors do not fit the index",
-                f"they have {rows.shape[1]} dimensions, it has {self.dimension}",
-                "Use the encoder that made the map, or build the map again",
-            )
-        return rows
+
+def checked(vectors: Array, dimension: int) -> Array:
+    """Return vectors as contiguous float32 rows (N, dimension); raise Any2AnyError when they do not fit."""
+    rows = np.ascontiguousarray(np.atleast_2d(vectors), dtype=np.float32)
+    if rows.shape[1] != dimension:
+        raise Any2AnyError(
+            "These vectors do not fit the index",
+            f"they have {rows.shape[1]} dimensions, it has {dimension}",
+            "Use the encoder that made the map, or build the map again",
+        )
+    return rows

@@ -25,8 +25,11 @@ class LargeMap:
     reference modality that share an alignment (one object) share its vectors.
     """
 
-    def __init__(self, reference: ObservationSet, alignments: Mapping[Pair, Alignment], fusion: Fusion) -> None:
-        """Raises Any2AnyError for a fusion that has no exact search, and for vectors half precision cannot hold."""
+    def __init__(
+        self, reference: ObservationSet, alignments: Mapping[Pair, Alignment], fusion: Fusion, device: str = "cpu"
+    ) -> None:
+        """device: as Search's. Raises Any2AnyError for a fusion that has no exact search, and for vectors that half
+        precision cannot hold."""
         self.alignments = {p: a for p, a in alignments.items() if p[1] in reference.embeddings}
         self.query_modalities = tuple(sorted({q for q, _ in self.alignments}))
         self.reference_modalities = tuple(sorted({r for _, r in self.alignments}))
@@ -35,7 +38,8 @@ class LargeMap:
             self._columns.setdefault((pair[1], id(alignment)), pair)
         widths = {f"{r} for {q}": self._aligned(reference.take([]), (q, r)).shape[1] for q, r in self._columns.values()}
         self.shards = Shards(widths)
-        self._search = Search(self.shards, fusion, (len(self.query_modalities), len(self.reference_modalities)))
+        shape = len(self.query_modalities), len(self.reference_modalities)
+        self._search = Search(self.shards, fusion, shape, device)
         self.add(reference)
 
     def __len__(self) -> int:

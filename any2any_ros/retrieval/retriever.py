@@ -16,6 +16,7 @@ from any2any_ros.methods.confidence import Candidates, Confidence
 from any2any_ros.methods.registration import NOWHERE
 from any2any_ros.observation import Array, Match, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Alignment, Fusion, Imputer
+from any2any_ros.retrieval.accelerator import LARGE, chosen
 from any2any_ros.retrieval.bounds import can_be_bounded
 from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, Laid, refined_pose
 from any2any_ros.retrieval.imputing import NO_IMPUTER, sensors
@@ -26,7 +27,6 @@ from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix
 Floats = NDArray[np.floating[Any]]
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 CANDIDATES = 1000  # references that a probability and a place set look at
-LARGE = 50_000  # places from which a map is searched by bounds instead of whole (docs/scale.md)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +64,12 @@ class Retriever:
         confidence: Confidence | None = None,
         same_place: float = 5.0,
         check: GeometricCheck = NO_CHECK,
+        device: str = "auto",
     ) -> None:
         """imputer: what is added to references and queries before they are compared. same_place: references of a place
         set farther apart than this, in metres, are distinct places. check: what lays scans for `checked`, and knows
-        what `rank` makes of them."""
+        what `rank` makes of them. device: where vectors are compared, "cpu", "cuda" or "auto"; raises Any2AnyError when
+        it is not to be had."""
         self.reference = reference = imputer.impute(reference)
         self._alignments = alignments
         self.fusion, self.imputer, self.confidence = fusion, imputer, confidence
@@ -75,8 +77,9 @@ class Retriever:
         # Whether a reference is scored, and explained, by itself; others (mixture) weigh each against all.
         self._alone = can_be_bounded(fusion)
         large = self._alone and len(reference) >= LARGE
-        self._large = LargeMap(reference, alignments, fusion) if large else None
-        self._matrix = None if large else SimilarityMatrix(reference, alignments)
+        self._device = chosen(device, len(reference))
+        self._large = LargeMap(reference, alignments, fusion, self._device) if large else None
+        self._matrix = None if large else SimilarityMatrix(reference, alignments, self._device)
         searched = self.similarity if self._large is None else self._large
         self.modalities = sensors(searched.query_modalities)  # what can be asked for
         self.reference_modalities = sensors(searched.reference_modalities)  # what the map has to compare it with
@@ -92,7 +95,7 @@ class Retriever:
     def similarity(self) -> SimilarityMatrix:
         """Return what compares queries with every reference; of a large map it is built only when asked for."""
         if self._matrix is None:
-            self._matrix = SimilarityMatrix(self.reference, self._alignments)
+            self._matrix = SimilarityMatrix(self.reference, self._alignments, self._device)
         return self._matrix
 
     def add(self, places: ObservationSet) -> None:

@@ -12,7 +12,7 @@ stored vectors with the query's, ties by row. docs/scale.md says why and what it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Array
 from any2any_ros.protocols import Fusion
+from any2any_ros.retrieval.accelerator import GpuKeys
 from any2any_ros.retrieval.bounds import Bound, PairQuery, Part, bounder
 from any2any_ros.retrieval.shards import Block, Rows, Shards
 
@@ -31,10 +32,12 @@ Float64 = NDArray[np.float64]
 class Search:
     """Finds the k best references for a fusion whose scores can be bounded."""
 
-    def __init__(self, shards: Shards, fusion: Fusion, shape: tuple[int, int]) -> None:
-        """shape: (Mq, Mr) of the fusion's similarities. Raises Any2AnyError for a fusion without a bound."""
+    def __init__(self, shards: Shards, fusion: Fusion, shape: tuple[int, int], device: str = "cpu") -> None:
+        """shape: (Mq, Mr) of the fusion's similarities. device: where the first pass is made, "cpu" or "cuda"; the
+        answers are the same. Raises Any2AnyError for a fusion without a bound."""
         self.shards, self.fusion, self.shape = shards, fusion, shape
         self._bound = bounder(fusion)
+        self.keys: Callable[[Bound], Array] = self._keys if device == "cpu" else GpuKeys(shards, device)
 
     def top_k(self, pairs: Sequence[PairQuery], k: int) -> tuple[Rows, Float64]:
         """Return rows and scores (at most k,), best first, ties by row; none where nothing is observed.
@@ -68,7 +71,7 @@ class Search:
         parts = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
         return np.concatenate([np.empty(0), *(self.fusion.score(self.similarity(pairs, part)) for part in parts)])
 
-    def keys(self, bound: Bound) -> Array:
+    def _keys(self, bound: Bound) -> Array:
         """Return the key (N,) of every reference; -inf where nothing is observed."""
         keys = np.zeros(len(self.shards), dtype=np.float32)
         add = _add if bound.combine == "sum" else _raise

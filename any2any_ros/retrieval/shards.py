@@ -162,6 +162,10 @@ class Shards:
                 yield Block(first + at, first + end, _multiplier([stored[at:end] for stored in shard], scratch))
             first += size
 
+    def stored(self) -> Iterator[tuple[tuple[Halves, ...], int]]:
+        """Yield each shard's columns (rows, S), which may have room left, and how many of their rows are in use."""
+        yield from zip(self._shards, self._sizes, strict=True)
+
     def take(self, column: int, rows: Rows) -> NDArray[np.float64]:
         """Return the vectors (n, S) of `rows`, ascending; NaN where the column is missing."""
         ends = np.cumsum([0, *self._sizes])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Array, ObservationSet
 from any2any_ros.protocols import Alignment
+from any2any_ros.retrieval.accelerator import GpuIndex
 from any2any_ros.retrieval.index import ExactIndex
 
 Pair = tuple[str, str]
@@ -49,12 +50,13 @@ class SimilarityMatrix:
     Rows and columns of the pairs are `query_modalities` and `reference_modalities`, both sorted by name.
     """
 
-    def __init__(self, reference: ObservationSet, alignments: Mapping[Pair, Alignment]) -> None:
+    def __init__(self, reference: ObservationSet, alignments: Mapping[Pair, Alignment], device: str = "cpu") -> None:
+        """device: where the similarities are worked out, "cpu" or "cuda"."""
         self.alignments = {p: a for p, a in alignments.items() if p[1] in reference.embeddings}
         self.query_modalities = tuple(sorted({q for q, _ in self.alignments}))
         self.reference_modalities = tuple(sorted({r for _, r in self.alignments}))
         self._present = {r: np.empty(0, dtype=bool) for r in self.reference_modalities}
-        self._indexes: dict[Pair, ExactIndex] = {}
+        self._device, self._indexes = device, dict[Pair, ExactIndex | GpuIndex]()
         self._count = 0
         self.add(reference)
 
@@ -68,9 +70,12 @@ class SimilarityMatrix:
             self._present[r] = np.concatenate([self._present[r], places.present(r)])
         for pair, alignment in self.alignments.items():
             rows = self._aligned(pair[1], alignment, places)
-            index = self._indexes.get(pair) or ExactIndex(rows.shape[1])
+            index = self._indexes.get(pair) or self._index(rows.shape[1])
             index.add(rows)
             self._indexes[pair] = index
+
+    def _index(self, dimension: int) -> ExactIndex | GpuIndex:
+        return ExactIndex(dimension) if self._device == "cpu" else GpuIndex(dimension, self._device)
 
     def _aligned(self, modality: str, alignment: Alignment, places: ObservationSet) -> Array:
         if modality not in places.embeddings:
