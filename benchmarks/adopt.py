@@ -77,7 +77,7 @@ def _lap(folder: Path, lap: str) -> ObservationSet:
                 columns = {m: kept[m] for m in built}
                 return ObservationSet(columns, kept["poses"], tuple(kept["ids"].tolist()))
     found = encode(kitti.read(folder, lap), built, lambda loop, what: tqdm(loop, what, leave=False))
-    np.savez(file, encoders=prints, poses=found.poses, ids=np.array(found.ids), **found.embeddings)
+    np.savez(file, encoders=prints, poses=found.poses, ids=np.array(found.ids), **dict[str, Any](found.embeddings))
     return found
 
 
@@ -102,7 +102,11 @@ def _adopted(
     bench, held_out = adoption.bench(town.reference, pairs, NEW, lesson, ON_ROADS.hit_radius)
     fitted = calibrate.fit(town.reference, held_out, ON_ROADS, bench=bench)
     fitted = replace(fitted, encoders=adoption.fingerprints(town.reference, NEW, town.record))
-    report = {"pairs": len(pairs), "right": float(np.mean(off < ON_ROADS.hit_radius)), "p": lesson.p_value}
+    report: dict[str, Any] = {
+        "pairs": len(pairs),
+        "right": float(np.mean(off < ON_ROADS.hit_radius)),
+        "p": lesson.p_value,
+    }
     report["layout"] = "+".join(m for m, r in lesson.recipes.items() if r.same_layout)
     return adoption.Adopted(NEW, town.record, lesson.heads, fitted, report)
 

@@ -61,7 +61,7 @@ def filled(data: ObservationSet, values: Mapping[str, Float64]) -> ObservationSe
 
 
 def mean_of(train: ObservationSet) -> Completer:
-    means = {m: np.nanmean(v, axis=0, dtype=np.float64) for m, v in train.embeddings.items()}
+    means = {m: np.asarray(np.nanmean(v, axis=0, dtype=np.float64)) for m, v in train.embeddings.items()}
     return lambda data: filled(data, means)
 
 
@@ -99,7 +99,7 @@ def rivals(train: ObservationSet, model: CalMRL) -> dict[str, Completer]:
 
 
 def latent(model: CalMRL, data: ObservationSet) -> ObservationSet:
-    return ObservationSet({"latent": model.posterior(data)[0]}, data.poses, data.ids)
+    return ObservationSet({"latent": model.posterior(data)[0].astype(np.float32)}, data.poses, data.ids)
 
 
 def similarity(query: ObservationSet, reference: ObservationSet) -> Float64:
@@ -148,7 +148,8 @@ def synthetic(seed: int, world: World = World()) -> dict[str, Row]:
     view = {m: common + 0.5 * draw.normal(size=common.shape) for m in names}
 
     def seen(beta: Float64, what: str) -> ObservationSet:
-        columns = {m: beta @ w + world.noise * draw.normal(size=(len(beta), world.width)) for m, w in view.items()}
+        noise = {m: world.noise * draw.normal(size=(len(beta), world.width)) for m in view}
+        columns = {m: (beta @ w + noise[m]).astype(np.float32) for m, w in view.items()}
         return ObservationSet(columns, np.zeros((len(beta), 4, 4)), tuple(f"{what}/{i}" for i in range(len(beta))))
 
     def lossy(data: ObservationSet) -> ObservationSet:

@@ -103,7 +103,8 @@ class Laps:
     def halves(self) -> Iterator[Case]:
         for half in (0, 1):
             first = self.square % 2 == half
-            yield by_place(self.mapped, *self._parts(first, ~first), ON_ROADS)
+            calibration, test = self._parts(first, ~first)
+            yield by_place(self.mapped, calibration, test, ON_ROADS)
 
     def unmapped(self) -> Iterator[tuple[Case, ObservationSet]]:
         """Yield, for each third of the streets, a case whose map lacks it, and the queries there."""
@@ -111,7 +112,8 @@ class Laps:
             lacking, calibrating = self.square % 3 == third, self.square % 3 == (third + 1) % 3
             nearest = splits.ground_distance(self.mapped.poses, self.driven.poses).argmin(axis=1)
             mapped = self.mapped.take(np.flatnonzero(~lacking[nearest]))
-            case = by_place(mapped, *self._parts(calibrating, ~calibrating & ~lacking), ON_ROADS)
+            calibration, test = self._parts(calibrating, ~calibrating & ~lacking)
+            case = by_place(mapped, calibration, test, ON_ROADS)
             outside = splits.apart(self.driven.poses, mapped.poses, OUTSIDE * ON_ROADS.hit_radius)
             yield case, self.driven.take(np.flatnonzero(outside & lacking))
 
@@ -175,7 +177,7 @@ def inside(name: str, seeds: list[list[Case]]) -> list[dict[str, Any]]:
         for case in cases:
             fitted = case.calibrated()
             fusions.add(fitted.fusion.plug)
-            found += judged(case, fitted, case.test, case.test_positive, case.test_positive.any(axis=1))
+            found += judged(case, fitted, case.test, case.test_positive, np.asarray(case.test_positive.any(axis=1)))
         groups = {p: [o for o in found if o.pattern == p] for p in {o.pattern for o in found}}
         for pattern, group in ({p: g for p, g in groups.items() if len(g) >= ENOUGH} | {"all patterns": found}).items():
             by_pattern.setdefault(pattern, []).append(trust.figures(group, EPSILONS))
@@ -210,7 +212,7 @@ def outside(laps: list[Laps]) -> list[dict[str, Any]]:
         counts: dict[str, NDArray[np.float64]] = {}
         for case, lost in one.unmapped():
             fitted = case.calibrated()
-            known = judged(case, fitted, case.test, case.test_positive, case.test_positive.any(axis=1))
+            known = judged(case, fitted, case.test, case.test_positive, np.asarray(case.test_positive.any(axis=1)))
             nowhere = np.zeros((len(lost), len(case.reference)), dtype=bool)
             unknown = judged(case, fitted, lost, nowhere, np.ones(len(lost), dtype=bool))
             for i, group in enumerate((known, unknown)):
@@ -238,7 +240,7 @@ def towns(given: list[Path], temporary: Path) -> list[Laps]:
     folders = given or [temporary / f"town-{seed}" for seed in TOWN_SEEDS]
     for folder, seed in zip(folders, TOWN_SEEDS, strict=False):
         if not given:
-            town.write(folder, town.TownConfig(seed=seed), lambda loop, what: tqdm(loop, desc=what, leave=False))
+            town.write(folder, town.TownConfig(seed=seed))
     return [Laps.of(folder) for folder in tqdm(folders, desc="encoding", leave=False)]
 
 

@@ -43,7 +43,7 @@ Answer = dict[str, float]
 
 
 def observed(views: Mapping[str, Float64], rows: Rows) -> ObservationSet:
-    columns = {m: v[rows] for m, v in views.items()}
+    columns = {m: v[rows].astype(np.float32) for m, v in views.items()}
     return ObservationSet(columns, np.full((len(rows), 4, 4), np.nan), tuple(map(str, range(len(rows)))))
 
 
@@ -54,6 +54,9 @@ class Digits:
         self.views, self.classes = mfeat.read(folder)
         dealt = np.random.default_rng(DEALT).permutation(len(self.classes))
         self.rest, self.test = dealt[:-TEST], dealt[-TEST:]
+
+    def paired(self, share: float) -> Callable[[str, int], Task]:
+        return lambda view, seed: self.task(view, share, seed)
 
     def task(self, view: str, share: float, seed: int, skew: float = 1.0) -> Task:
         """Return the task of one seed; skew: how many times as often the commonest new class comes as the rarest."""
@@ -103,7 +106,7 @@ def judged(task: Task, model: COX) -> Answer:
     """Return accuracy, and R@1 as the mean over the known views."""
     hits = []
     for (_, view), alignment in model.alignments("new").items():
-        similarity = alignment.query(task.test) @ alignment.reference(task.known.embeddings[view]).T
+        similarity = alignment.query(task.test.astype(np.float32)) @ alignment.reference(task.known.embeddings[view]).T
         hits.append(_right(task.known_class[similarity.argmax(axis=1)], task))
     return {"accuracy": _right(model.classify(task.test), task), "recall@1": float(np.mean(hits))}
 
@@ -128,7 +131,7 @@ def measure(make: Callable[[str, int], Task], seeds: int, what: str, ours: Mappi
 
 def over_seeds(by_view: Mapping[str, Iterable[float]]) -> Float64:
     """Return (seeds,): the mean over views."""
-    return np.mean([np.array(list(values)) for values in by_view.values()], axis=0)
+    return np.asarray(np.mean([np.array(list(values)) for values in by_view.values()], axis=0))
 
 
 def spread(values: Float64) -> str:
@@ -196,7 +199,7 @@ def _refused(task: Task, new: Float64) -> bool:
 
 def _as_wide(x: Float64, width: int, seed: int) -> Float64:
     """Return x (N, D) in a space of `width` that has nothing to do with any other: a random mixture."""
-    return x @ np.random.default_rng(seed).normal(size=(x.shape[1], width)) / x.std()
+    return np.asarray(x @ np.random.default_rng(seed).normal(size=(x.shape[1], width)) / x.std())
 
 
 def _aligned_by_others(digits: Digits, view: str, target: str, seed: int) -> Answer:
@@ -278,7 +281,7 @@ def main() -> None:
         else:
             report = {"pairs": {}}
             for share in SHARES:
-                found = measure(lambda v, s, p=share: digits.task(v, p, s), given.seeds, f"{share:.0%}", OURS)
+                found = measure(digits.paired(share), given.seeds, f"{share:.0%}", OURS)
                 report["pairs"][f"{share:.0%} pairs"] = found
             show(report["pairs"])
             unequal = {name: OURS[name] for name in (PLAIN, COX_NAME)} | {"COX, balance 0": CoxConfig(balance=0.0)}

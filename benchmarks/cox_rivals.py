@@ -79,7 +79,7 @@ def self_supervised(task: Task) -> Float64:
         net.fit(masked, x)
 
     def code(values: Float64) -> Float64:
-        return np.maximum(values @ net.coefs_[0] + net.intercepts_[0], 0)
+        return np.asarray(np.maximum(values @ net.coefs_[0] + net.intercepts_[0], 0))
 
     line = cox_steps.statistics(code(x))
     both = [cox_steps.standardised(code(values), line) for values in (x, test)]

@@ -70,7 +70,7 @@ def changed(folder: Path, driven: ObservationSet, modality: str, change: Callabl
 
 
 def overexposed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.clip(3.0 * pixels, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(3.0 * pixels, 0, 255).astype(np.uint8))
 
 
 def long_ranges(points: NDArray[np.float32]) -> NDArray[np.float32]:

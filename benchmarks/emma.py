@@ -125,8 +125,8 @@ def gold_words(folder: Path, config: BenchmarkConfig, seed: int = 0) -> Objects:
         for name, lines in (("text", texts), ("speech", speeches))
     }
     record = {"plug": config.encoder, "fingerprint": encoder.fingerprint}
-    names = (np.array(column, dtype=np.str_) for column in (ids, classes, instances))
-    return Objects(columns, *names, {"text": record, "speech": record})
+    names = [np.array(column, dtype=np.str_) for column in (ids, classes, instances)]
+    return Objects(columns, names[0], names[1], names[2], {"text": record, "speech": record})
 
 
 def _lines(path: Path) -> dict[str, list[str]]:
@@ -152,7 +152,8 @@ def words_task(objects: Objects, seed: int) -> Task:
 
 def _split(objects: Objects, seed: int, judge: Callable[[EMMA, Objects], dict[str, Row]]) -> Task:
     part = splits.by_instance(objects.classes, objects.instances, SHARES, seed)
-    return Task(*(objects.take(part == i) for i in range(3)), judge)
+    train, held_out, test = (objects.take(part == i) for i in range(3))
+    return Task(train, held_out, test, judge)
 
 
 def _asked(objects: Objects, seed: int) -> Trials:
@@ -183,7 +184,7 @@ def digits(folder: Path, descriptor: str) -> tuple[Array, NDArray[np.str_], NDAr
     rows = []
     for path in sorted(folder.glob("*.wav")):
         with wave.open(str(path)) as file:
-            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / np.float32(32768)
             rows.append((encoder.encode(Sound(samples, file.getframerate())), *path.stem.split("_")[:2]))
     if not rows:
         raise Any2AnyError(f"There is nothing to hear in {folder}", "it has no .wav", "Give the spoken digits' folder")

@@ -204,12 +204,16 @@ def on_disk(store: Shards) -> dict[str, float]:
         return {"gigabytes": size / 1e9, "opens_s": time.perf_counter() - begin}
 
 
+def ranked(search: Search, k: int) -> Method:
+    return lambda pairs: search.top_k(pairs, k)[0]
+
+
 def measure(places: int, fusions: dict[str, Fusion], args: argparse.Namespace) -> dict[str, Any]:
     store, complete, partial = build(places, args.queries, args.seed)
     searches = {name: Search(store, fusion, (MODALITIES, MODALITIES)) for name, fusion in fusions.items()}
     conformal, k = searches["any2any"], args.k
     fast: dict[str, Method] = {"plain": plain(conformal, k)}
-    fast |= {name: lambda pairs, s=search: s.top_k(pairs, k)[0] for name, search in searches.items()}
+    fast |= {name: ranked(search, k) for name, search in searches.items()}
     fast |= {f"alpha {alpha}": alpha_k(conformal, k, alpha) for alpha in ALPHAS}
     report: dict[str, Any] = {"places": places, **on_disk(store), "resident_gb": 0.0, "tables": {}}
     for title, queries in (("nine pairs", complete), ("30 % missing", partial)):

@@ -15,7 +15,7 @@ import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ class Remembering(GeometricCheck):
     seconds: list[float] = field(default_factory=list)
 
     def lay(self, points: NDArray[Any], ids: Iterable[str]) -> dict[str, Registration]:
-        scan, wanted = hashlib.sha256(points).hexdigest(), list(ids)
+        scan, wanted = hashlib.sha256(points.tobytes()).hexdigest(), list(ids)
         new = [name for name in wanted if (scan, name) not in self.known]
         began = time.process_time()  # not the wall's: one thread works, and neighbours may be busy
         found = super().lay(points, new)
@@ -66,13 +66,15 @@ class Remembering(GeometricCheck):
 def scans(drive: KittiDrive, queries: ObservationSet, rows: Sequence[int], what: str) -> Scans:
     at = {name: i for i, name in enumerate(drive.ids())}
     for row in tqdm(rows, desc=what, leave=False, dynamic_ncols=True, disable=None):
-        yield row, drive.sample("lidar", at[queries.ids[row]])
+        points = drive.sample("lidar", at[queries.ids[row]])
+        if points is not None:
+            yield row, points
 
 
 def calibrated(case: Case, drive: KittiDrive, check: GeometricCheck) -> Retriever:
     places = case.reference.ids
 
-    def lay(wanted: dict[int, NDArray[np.intp]]) -> Overlaps:
+    def lay(wanted: Mapping[int, NDArray[np.intp]]) -> Overlaps:
         out = {}
         for row, points in scans(drive, case.calibration, list(wanted), "calibrating"):
             laid = check.lay(points, [places[i] for i in wanted[row]])

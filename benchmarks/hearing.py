@@ -20,15 +20,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from hearing_sounds import NOISES, RATE, SPEEDS, VOICES, Float64, Heard, buried, commands, noise, others, phrase, say
+from hearing_sounds import NOISES, SPEEDS, VOICES, Float64, Heard, buried, commands, noise, others, phrase, say
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from any2any_ros import config
 from any2any_ros.encoders.speech import SpeechConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.hearing import endpoint, grammar
-from any2any_ros.hearing._recording import prepared
+from any2any_ros.hearing._recording import RATE, prepared
 from any2any_ros.hearing.sphinx import SphinxConfig, SphinxTranscriber, contrast, probability
+from any2any_ros.protocols import Endpointer
 from any2any_ros.samples import NS, Sound
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -97,9 +99,11 @@ HEADING = ("", "commands", "word errors", "right [95 %]", "right, accepted", "wr
 
 def run_noise(count: int, seed: int) -> None:
     listener, rng = SphinxTranscriber(), np.random.default_rng(seed)
-    groups = [(f"{snr:g} dB, {kind}", {"snr": snr, "kind": kind}) for snr in LEVELS[1:] for kind in NOISES]
-    rows = [shown(name, judged(listener, commands(count, "test", rng, **how)), rng)
-            for name, how in [("no noise", {}), *groups]]  # fmt: skip
+    rows = [shown("no noise", judged(listener, commands(count, "test", rng)), rng)]
+    for snr in LEVELS[1:]:
+        for kind in NOISES:
+            said = commands(count, "test", rng, snr, kind)
+            rows.append(shown(f"{snr:g} dB, {kind}", judged(listener, said), rng))
     table(HEADING, rows)
 
 
@@ -129,9 +133,9 @@ def run_vocabularies(count: int, rng: np.random.Generator) -> None:
     for name, words in (
         ("3 openings, 6 colours, 10 objects", few | {"objects": ", ".join(objects[i] for i in small)}),
         (f"3 openings, 6 colours, {len(objects)} objects", few),
-        ("all words", {}),
+        ("all words", dict[str, str]()),
     ):
-        rows.append(shown(name, judged(SphinxTranscriber(SphinxConfig(**words)), said), rng))
+        rows.append(shown(name, judged(SphinxTranscriber(config.build(SphinxConfig, words)), said), rng))
     table(HEADING, rows)
 
 
@@ -167,11 +171,11 @@ def calibrate(count: int, seed: int) -> None:
         if match.text:
             right = one.text != "" and grammar.meaning(match.text) == grammar.meaning(one.text)
             rows.append((match.worst, match.mean, right, one.text != ""))
-    x, right, command = np.array(rows)[:, :2], np.array(rows)[:, 2], np.array(rows)[:, 3]
+    x, (correct, command) = np.array(rows)[:, :2], np.array(rows)[:, 2:].T
     weight = np.where(command > 0, 1 / command.sum(), 1 / (1 - command).sum())
-    fit = LogisticRegression(C=np.inf).fit(x, right, sample_weight=weight * len(x) / 2)
+    fit = LogisticRegression(C=np.inf).fit(x, correct, sample_weight=weight * len(x) / 2)
     print(
-        f"{len(x)} sounds, {right.sum():.0f} right: LOGIT, WORST, MEAN =", fit.intercept_.round(2), fit.coef_.round(2)
+        f"{len(x)} sounds, {correct.sum():.0f} right: LOGIT, WORST, MEAN =", fit.intercept_.round(2), fit.coef_.round(2)
     )
 
 
@@ -190,7 +194,7 @@ def run_digits(folder: Path) -> None:
     for path in paths:
         with wave.open(str(path)) as recording:
             raw, rate = recording.readframes(recording.getnframes()), recording.getframerate()
-        heard = Sound(np.frombuffer(raw, "<i2").astype(np.float32) / 32768, rate)
+        heard = Sound(np.frombuffer(raw, "<i2").astype(np.float32) / np.float32(32768), rate)
         digit, speaker, _ = path.stem.split("_")
         best = listener.match(prepared(heard, 60)[0]).text
         rows.append((speaker, best == DIGITS[int(digit)], listener.transcribe(heard).text))
@@ -231,7 +235,7 @@ def trimmed(x: Float64) -> Float64:
     return x[loud[0] : loud[-1] + 1]
 
 
-def cut(x: Float64, listener: endpoint.Endpointer) -> NDArray[np.int64]:
+def cut(x: Float64, listener: Endpointer) -> NDArray[np.int64]:
     """Return where the utterances lie (U, 2), found again by their samples."""
     heard, found = (0.3 * x / np.abs(x).max()).astype(np.float32), []
     for end in range(CHUNK, len(heard) + 1, CHUNK):

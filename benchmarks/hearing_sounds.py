@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.hearing import grammar
-from any2any_ros.hearing._recording import RATE, resampled
+from any2any_ros.hearing._recording import RATE
+from any2any_ros.sounds import resampled
 
 Float64 = NDArray[np.float64]
 
@@ -92,7 +93,7 @@ def say(text: str, voice: str, speed: int = 160) -> Float64:
     with wave.open(io.BytesIO(data)) as file:
         rate = file.getframerate()
     raw = data[data.index(b"data") + 8 :]
-    return resampled(np.frombuffer(raw[: len(raw) // 2 * 2], "<i2") / 32768.0, rate)
+    return resampled(np.frombuffer(raw[: len(raw) // 2 * 2], "<i2") / 32768.0, rate, RATE)
 
 
 def phrase(draw: np.random.Generator) -> str:

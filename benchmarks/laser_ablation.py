@@ -7,7 +7,7 @@ Protocol: keyframes 0.5 m of driving apart; each asks all others of its log more
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,4 +160,6 @@ def main(logs: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    main([Path(argument) for argument in sys.argv[1:]])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("log", type=Path, nargs="+", help="a CARMEN log, .log or .log.gz")
+    main(parser.parse_args().log)
