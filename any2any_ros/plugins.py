@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import importlib
 import json
+import math
 import os
 import pkgutil
 import shutil
@@ -87,6 +88,20 @@ def write_atomically(path: Path, write: typing.Callable[[typing.BinaryIO], objec
         raise
 
 
+def write_json(path: Path, value: typing.Any) -> None:
+    """Write a value as JSON, atomically; a number that is not finite becomes null, which every reader of JSON knows."""
+    text = json.dumps(_finite(value), indent=1, allow_nan=False).encode() + b"\n"
+    write_atomically(path, lambda stream: stream.write(text))
+
+
+def _finite(value: typing.Any) -> typing.Any:
+    if isinstance(value, dict):
+        return {key: _finite(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
     """Give a folder to write into that takes the place of `folder` when all went well, and else vanishes."""
@@ -127,7 +142,7 @@ def save(state: Any, path: Path) -> None:
             "Put its file into any2any_ros/methods/",
         )  # fmt: skip
     header = {"format": FORMAT, "class": f"{kind}:{type(state).__qualname__}", "values": plain}
-    text = json.dumps(header, indent=1).encode() + b"\n"
+    text = json.dumps(header, indent=1).encode() + b"\n"  # with Infinity, which is a value of a fitted state
     write_atomically(path.with_suffix(".npz"), lambda stream: np.savez(stream, **arrays))
     write_atomically(path.with_suffix(".json"), lambda stream: stream.write(text))
 

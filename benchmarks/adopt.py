@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from any2any_ros import encoders
+from any2any_ros import encoders, plugins
 from any2any_ros.data import kitti, splits
 from any2any_ros.data.drive import encode
 from any2any_ros.data.sources import ON_ROADS
@@ -190,7 +190,7 @@ def main() -> int:
     if counts:
         print(f"refused: {sum(c[0] for c in counts)} of {sum(c[1] for c in counts)} sensors that know no places")
     if arguments.json:
-        arguments.json.write_text(json.dumps({"rows": rows, "refusals": counts}, indent=1))
+        plugins.write_json(arguments.json, {"rows": rows, "refusals": counts})
     return 0
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
-import json
 import resource
 import sys
 import time
@@ -314,8 +313,7 @@ def main() -> None:
             report["speed"] = speed(100_000)
             print("\n", report["speed"])
         if arguments.json:
-            text = json.dumps(report, indent=1).encode()
-            plugins.write_atomically(arguments.json, lambda stream: stream.write(text))
+            plugins.write_json(arguments.json, report)
     except Any2AnyError as error:
         sys.exit(str(error))
 

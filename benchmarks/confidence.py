@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from tqdm import tqdm
 
-from any2any_ros import encoders
+from any2any_ros import encoders, plugins
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import drive, kitti, mfeat, sources, splits, town
 from any2any_ros.data.sources import ON_ROADS
@@ -285,7 +285,7 @@ def main() -> int:
     if report["outside"]:
         print("\nplaces that the map lacks\n" + table(report["outside"], OUTSIDE_COLUMNS))
     if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=1))
+        plugins.write_json(arguments.json, report)
     return 0
 
 

@@ -15,7 +15,6 @@ known views. Mean ± standard deviation over seeds of the mean over views; chanc
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -291,8 +290,7 @@ def main() -> None:
             report["without"] = without_pairs(digits, given.seeds)
             show_without(report["without"])
         if given.json:
-            text = json.dumps(report, indent=1).encode()
-            plugins.write_atomically(given.json, lambda stream: stream.write(text))
+            plugins.write_json(given.json, report)
     except (Any2AnyError, OSError) as error:
         sys.exit(str(error))
 

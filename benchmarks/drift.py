@@ -23,7 +23,7 @@ from confidence import Laps
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from any2any_ros import encoders
+from any2any_ros import encoders, plugins
 from any2any_ros.data import kitti, splits
 from any2any_ros.data.sources import ON_ROADS
 from any2any_ros.methods.drift import DriftTest
@@ -138,7 +138,7 @@ def main() -> int:
     rows = summary(found)
     print(table(rows, {key: key for key in rows[0]}))
     if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=1))
+        plugins.write_json(arguments.json, rows)
     return 0
 
 

@@ -15,7 +15,6 @@ import argparse
 import dataclasses
 import gzip
 import itertools
-import json
 import sys
 import wave
 from collections.abc import Callable, Iterable, Sequence
@@ -345,8 +344,7 @@ def main() -> None:
                 report["objects"] = tabletop(described(given.objects), config.seeds)
                 show(report["objects"])
         if given.json:
-            text = json.dumps(report, indent=1).encode()
-            plugins.write_atomically(given.json, lambda stream: stream.write(text))
+            plugins.write_json(given.json, report)
     except (Any2AnyError, OSError) as error:
         sys.exit(str(error))
 

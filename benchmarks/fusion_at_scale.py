@@ -23,7 +23,6 @@ import os
 os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")})  # before NumPy starts
 
 import argparse
-import json
 import platform
 import resource
 import tempfile
@@ -37,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from any2any_ros import plugins
 from any2any_ros.methods.any2any import Any2Any
 from any2any_ros.methods.fusion import LikelihoodRatio, ReciprocalRank
 from any2any_ros.observation import Array
@@ -273,9 +273,7 @@ def main() -> None:
         reports.append(measure(places, fusions, args))
         show(reports[-1], args.k)
     if args.json:
-        args.json.write_text(
-            json.dumps({"machine": machine(), "seed": args.seed, "k": args.k, "maps": reports}, indent=1)
-        )
+        plugins.write_json(args.json, {"machine": machine(), "seed": args.seed, "k": args.k, "maps": reports})
 
 
 if __name__ == "__main__":

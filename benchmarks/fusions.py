@@ -8,7 +8,6 @@ nothing can be compared with is a miss. "default" is what `calibrate` chooses, w
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -166,8 +165,7 @@ def main() -> None:
             show(report)
             reports.append(report)
         if arguments.json:
-            text = json.dumps({"seeds": arguments.seeds, "tasks": reports}, indent=1).encode()
-            plugins.write_atomically(arguments.json, lambda stream: stream.write(text))
+            plugins.write_json(arguments.json, {"seeds": arguments.seeds, "tasks": reports})
     except Any2AnyError as error:
         sys.exit(str(error))
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,11 +24,11 @@ from confidence import Case, Laps, as_map
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from any2any_ros import plugins
 from any2any_ros.data import kitti
 from any2any_ros.data.kitti import KittiDrive
 from any2any_ros.methods.registration import Registration, open3d
 from any2any_ros.observation import ObservationSet
-from any2any_ros.plugins import write_atomically
 from any2any_ros.retrieval import clouds, trust
 from any2any_ros.retrieval.calibration import calibrate
 from any2any_ros.retrieval.checking import Overlaps
@@ -175,7 +174,7 @@ def main(arguments: argparse.Namespace) -> None:
         print(f"\nplaces that the map lacks\n{table(report['outside'], OUTSIDE)}")
     print(f"\n{table(report['cost'], {k: k for k in report['cost'][0]})}")
     if arguments.json:
-        write_atomically(arguments.json, lambda s: s.write(json.dumps(report, indent=1).encode()))
+        plugins.write_json(arguments.json, report)
 
 
 if __name__ == "__main__":

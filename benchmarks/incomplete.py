@@ -11,7 +11,6 @@ split, a loss of vectors, heads and trials.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -111,8 +110,7 @@ def main() -> None:
         runs = [measure(objects, seed, names) for seed in seeds]
         show(runs)
         if given.json:
-            text = json.dumps(runs, indent=1).encode()
-            plugins.write_atomically(given.json, lambda stream: stream.write(text))
+            plugins.write_json(given.json, runs)
     except (Any2AnyError, OSError) as error:
         sys.exit(str(error))
 

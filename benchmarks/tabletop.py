@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros import encoders
+from any2any_ros import encoders, plugins
 from any2any_ros.data import gold, splits
 from any2any_ros.data.examples import Examples, observe
 from any2any_ros.methods import csa
@@ -111,7 +110,7 @@ def main() -> int:
             found[name] += [ground(examples, side, seed) for seed in range(given.splits)]
     _print(near, found)
     if given.json:
-        given.json.write_text(json.dumps({"nearest": near, "grounding": found}, indent=1) + "\n")
+        plugins.write_json(given.json, {"nearest": near, "grounding": found})
     return 0
 
 

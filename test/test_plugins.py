@@ -256,3 +256,26 @@ def test_state_that_json_cannot_hold_leaves_the_old_state(tmp_path):
         plugins.save(broken, tmp_path / "state")
     assert isinstance(plugins.load(tmp_path / "state"), LikelihoodRatio)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+# --- write_json -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, float("nan"), np.float64("nan")])
+def test_a_number_that_is_none_is_null(tmp_path, value):
+    """NaN is no JSON: a browser, jq or another language would refuse the whole file."""
+    plugins.write_json(tmp_path / "f.json", {"a": [1.5, value], "b": ({"c": value},), "d": "text", "e": True})
+    assert "NaN" not in (tmp_path / "f.json").read_text() and "Infinity" not in (tmp_path / "f.json").read_text()
+    assert json.loads((tmp_path / "f.json").read_text()) == {
+        "a": [1.5, None],
+        "b": [{"c": None}],
+        "d": "text",
+        "e": True,
+    }
+
+
+def test_what_json_does_not_know_leaves_the_old_file(tmp_path):
+    plugins.write_json(tmp_path / "f.json", [1])
+    with pytest.raises(TypeError):
+        plugins.write_json(tmp_path / "f.json", {"a": np.zeros(2)})
+    assert json.loads((tmp_path / "f.json").read_text()) == [1] and list(tmp_path.iterdir()) == [tmp_path / "f.json"]

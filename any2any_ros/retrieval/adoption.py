@@ -232,7 +232,7 @@ def save(adopted: Adopted, folder: Path) -> None:
         header = {
             "format": FORMAT, "encoder": vars(adopted.encoder), "heads": list(adopted.heads), "report": adopted.report
         }  # fmt: skip
-        (unfinished / HEADER).write_text(json.dumps(header, indent=1))
+        plugins.write_json(unfinished / HEADER, header)
 
 
 def load(folder: Path) -> dict[str, Adopted]:

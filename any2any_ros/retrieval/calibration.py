@@ -298,7 +298,7 @@ def save(calibration: Calibration, folder: Path) -> None:
         "pairs": calibration.pairs,
         "imputer": calibration.imputer.plug,
     }
-    (unfinished / "calibration.json").write_text(json.dumps(header, indent=1))
+    plugins.write_json(unfinished / "calibration.json", header)
     old = folder / OLD
     if target.exists():
         shutil.rmtree(old, ignore_errors=True)

@@ -246,7 +246,7 @@ def save(model: Model, folder: Path) -> None:
     """Write a model's folder."""
     plugins.save(model.heads, folder / "heads")
     header = {"format": FORMAT, "encoders": {m: asdict(r) for m, r in model.records.items()}}
-    plugins.write_atomically(folder / "model.json", lambda s: s.write(json.dumps(header, indent=1).encode() + b"\n"))
+    plugins.write_json(folder / "model.json", header)
     if model.calibration is None:  # another model's must not stay
         shutil.rmtree(folder / calibration.FOLDER, ignore_errors=True)
         shutil.rmtree(folder / calibration.OLD, ignore_errors=True)

@@ -21,7 +21,7 @@ import numpy as np
 from any2any_ros import encoders
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, ObservationSet
-from any2any_ros.plugins import write_atomically
+from any2any_ros.plugins import write_atomically, write_json
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.similarity import Pair
 
@@ -136,7 +136,7 @@ def save(reference: ReferenceMap, folder: Path) -> None:
     }
     try:
         write_atomically(folder / places, lambda s: s.write(content))
-        write_atomically(folder / "map.json", lambda s: s.write(json.dumps(header, indent=1).encode()))
+        write_json(folder / "map.json", header)
         for old in folder.glob("places-*.npz"):
             if old.name != places:
                 old.unlink()

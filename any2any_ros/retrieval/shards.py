@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Array
-from any2any_ros.plugins import write_atomically
+from any2any_ros.plugins import write_atomically, write_json
 
 FORMAT = 1
 INDEX = "shards.json"
@@ -196,7 +196,7 @@ class Shards:
                 "longest": self.longest.tolist(),
                 "shards": shards,
             }
-            write_atomically(folder / INDEX, lambda s: s.write(json.dumps(header, indent=1).encode()))
+            write_json(folder / INDEX, header)
             kept = {name for shard in shards for name in shard.values()}
             for old in folder.glob("*.npy"):
                 if old.name not in kept:

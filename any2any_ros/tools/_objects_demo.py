@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import random
 import shutil
@@ -122,8 +121,7 @@ def _publish(
     print(f"{s['accepted_right']} of {s['accepted']} answers to act on are right")
     print(f"of {s['commands']} answers {s['good']} help, {s['asks']} cost a question, {s['bad']} mislead")
     print(f"{memory['remembered']} of {memory['things']} objects remembered, {memory['phantoms']} that are not there")
-    text = json.dumps(report, indent=1).encode() + b"\n"
-    plugins.write_atomically(out / "report.json", lambda stream: stream.write(text))
+    plugins.write_json(out / "report.json", report)
     curve = out / "model" / "curves.png"
     _objects_report.write(out / "report.html", report, played, frames, scene.things, curve)
     print(f"\nSimulated objects, synthetic voices. Look at {out / 'report.html'}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -69,5 +68,4 @@ def _has(view: gold.View, modality: str) -> bool:
 
 def tell(folder: Path, story: dict[str, Any]) -> None:
     """Write how a model was made and judged, training.json."""
-    text = json.dumps({"format": FORMAT, **story}, indent=1).encode() + b"\n"
-    plugins.write_atomically(folder / "training.json", lambda stream: stream.write(text))
+    plugins.write_json(folder / "training.json", {"format": FORMAT, **story})

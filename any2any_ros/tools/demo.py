@@ -247,7 +247,6 @@ def _publish(
     slowest = max(d["noticed_after"] for d in told["deaths"])
     print(f"\n{told['answered']} of {told['frames']} frames with a living sensor answered; "
           f"slowest dropout noticed after {slowest:.2f} s (allowed {told['allowed_delay']:.2f} s)")  # fmt: skip
-    text = json.dumps(report, indent=1).encode()
-    plugins.write_atomically(out / "report.json", lambda stream: stream.write(text))
+    plugins.write_json(out / "report.json", report)
     page.write(out / "report.html", report, answers, laps.test, laps.mapped, reference, laps.calibration.poses)
     print(f"\nLook at {out / 'report.html'}")

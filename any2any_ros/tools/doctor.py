@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import importlib.util
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     except Any2AnyError as error:
         print(f"\n{error}")
     if arguments.json:
-        plugins.write_atomically(arguments.json, lambda s: s.write(json.dumps(found, indent=1).encode()))
+        plugins.write_json(arguments.json, found)
     return 1 if any(topic["verdict"] != "ok" for topic in found["topics"]) else 0
 
 

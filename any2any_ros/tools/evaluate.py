@@ -11,7 +11,6 @@ Only queries with a right answer among the candidates count. Chance is a random 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
             "\nwith every sensor there is, before the geometric check and after it\n" + _tables.trust(report["check"])
         )
     if arguments.json:
-        plugins.write_atomically(arguments.json, lambda s: s.write(json.dumps(report, indent=1).encode()))
+        plugins.write_json(arguments.json, report)
     return 0
 
 

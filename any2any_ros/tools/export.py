@@ -12,7 +12,6 @@ map, built with the network as it is, with both, and 8 bits are refused when the
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import shutil
 import warnings
@@ -109,7 +108,7 @@ def export(encoder: NetworkEncoder, folder: Path) -> None:
     for name in KEPT:
         if (encoder.weights.folder / name).is_file():
             shutil.copy(encoder.weights.folder / name, folder)
-    (folder / "config.json").write_text(json.dumps(encoder.weights.config))
+    plugins.write_json(folder / "config.json", encoder.weights.config)
     apart = _apart(encoder, graph)
     if not apart < CLOSE:
         raise Any2AnyError(
@@ -117,7 +116,7 @@ def export(encoder: NetworkEncoder, folder: Path) -> None:
             "Install the versions of constraints.txt",
         )  # fmt: skip
     about = {"weights": encoder.weights.digest, "encoder": encoder.plug, "cosine_distance": apart}
-    (folder / EXPORTED).write_text(json.dumps(about, indent=1))
+    plugins.write_json(folder / EXPORTED, about)
     print(f"largest cosine distance from PyTorch: {apart:.1e}")
 
 

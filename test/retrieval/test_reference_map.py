@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from any2any_ros import plugins
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import reference_map
@@ -88,7 +89,8 @@ def test_a_kill_between_the_writes_leaves_the_old_map(saved, monkeypatch, killed
             raise KeyboardInterrupt
         real(path, write)
 
-    monkeypatch.setattr(reference_map, "write_atomically", killed)
+    for owner in (reference_map, plugins):
+        monkeypatch.setattr(owner, "write_atomically", killed)
     with pytest.raises(KeyboardInterrupt):
         save(example(places=places(3, seed=1), name="new"), saved)
     monkeypatch.undo()

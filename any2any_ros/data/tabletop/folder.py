@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from any2any_ros import plugins
 from any2any_ros.data.simulated import mapper, reusable, story_head, write_picture
 from any2any_ros.data.tabletop import voices
 from any2any_ros.data.tabletop.catalogue import Body, bodies
@@ -68,7 +69,7 @@ def write(
         if spoken:
             _speak(unfinished, config, said, do, progress)
         story = head | {"spoken": spoken, "objects": {b.name: _truth(b) for b in bodies(config)}}
-        (unfinished / f"{KIND}.json").write_text(json.dumps(story, indent=1) + "\n", "utf-8")
+        plugins.write_json(unfinished / f"{KIND}.json", story)
     return folder
 
 

@@ -10,7 +10,6 @@ town.json                    settings; per lap its conditions, per frame its str
 from __future__ import annotations
 
 import functools
-import json
 import wave
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from any2any_ros import plugins
 from any2any_ros.data.simulated import mapper, reusable, story_head, write_picture
 from any2any_ros.data.town.camera import CAMERA_FROM_LIDAR, CAMERAS, Camera, projection
 from any2any_ros.data.town.lidar import Lidar
@@ -67,7 +67,7 @@ def write(
             lines = said[lap * config.places : (lap + 1) * config.places]
             captions = _sequence(unfinished, lap) / "captions.txt"
             captions.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        (unfinished / f"{KIND}.json").write_text(json.dumps(head | _story(config), indent=1) + "\n", "utf-8")
+        plugins.write_json(unfinished / f"{KIND}.json", head | _story(config))
     return folder
 
 
