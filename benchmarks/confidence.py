@@ -245,7 +245,7 @@ def towns(given: list[Path], temporary: Path) -> list[Laps]:
 
 
 INSIDE = {
-    "data": "data", "sensors": "pattern", "n": "queries", "chance": "chance@1", "R@1": "recall@1",
+    "data": "data", "sensors": "pattern", "seeds": "seeds", "n": "queries", "chance": "chance@1", "R@1": "recall@1",
     "ECE": "expected_calibration_error", "accepted": "accepted", "precision": "accepted_precision",
 }  # fmt: skip
 for level in (f"{1 - e:g}" for e in EPSILONS):
@@ -279,9 +279,10 @@ def main() -> int:
     if arguments.mfeat:
         report["inside"] += inside("mfeat", [list(digit_cases(arguments.mfeat, s)) for s in range(arguments.seeds)])
     print(table(report["inside"], INSIDE))
-    several = [row for row in report["inside"] if row["seeds"] > 1]
-    print("\n{} coverages, {} of them outside of {}; by the seeds' spread alone: {:.1f}".format(
-        *by_luck(several)[:2], ALLOWED, by_luck(several)[2]))  # fmt: skip
+    several = [row for row in report["inside"] if row["seeds"] >= SEEDS]
+    count, missed, expected = by_luck(several)
+    print(f"\nof patterns in {SEEDS} seeds or more: {count} coverages, {missed} of them outside of {ALLOWED}; "
+          f"by the seeds' spread alone: {expected:.1f}")  # fmt: skip
     if report["outside"]:
         print("\nplaces that the map lacks\n" + table(report["outside"], OUTSIDE_COLUMNS))
     if arguments.json:
