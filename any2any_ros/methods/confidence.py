@@ -9,9 +9,9 @@ how alike each sensor finds it, which has seen every calibration query also with
 The evidence of a robot that is now and then outside of the map is turned by an isotonic map into the share of answers
 that were right; that of one which is as likely outside as inside must reach a threshold, at which precision inside
 and abstention outside are proven, to be accepted. The place set is conformal among queries of about as much evidence,
-so that ambiguous ones get the large sets. All of it apart for every availability pattern; a pattern with too few
-calibration queries borrows from all patterns of as many sensors, or else from all. Nothing here assumes that the
-posterior itself is true.
+so that ambiguous ones get the large sets (place_sets.py). All of it apart for every availability pattern; a pattern
+with too few calibration queries borrows from all patterns of as many sensors, or else from all. Nothing here assumes
+that the posterior itself is true.
 """
 
 from __future__ import annotations
@@ -22,24 +22,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize_scalar
 
 # scipy.stats.beta.ppf costs every node half a second to import
-from scipy.special import betaincinv, expit, log_expit, logit
+from scipy.special import betaincinv, expit, logit
 
 from any2any_ros.config import Checked, setting
+from any2any_ros.methods import place_sets
 from any2any_ros.methods.any2any import conformal_quantile
+from any2any_ros.methods.evidence import TINY, cross_weighed, learnt_weights, parts, weigh
 
 Float64 = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 POOL = "*"
 SUREST = 30.0  # log odds: a posterior beyond is of no use to anybody
 EVEN = 0.5  # share of the time outside of the map, of which nothing is known
-LEVELS = 3  # of evidence, within which place sets keep their coverage
-PER_LEVEL = 40  # calibration queries in each, at least
-TINY = 1e-12  # 1 - p that still has a logarithm
 FIRST = 0.05  # share of the answers that the first threshold tried accepts
-RIDGE = 1.0  # of the logistic regression, as scikit-learn's default C = 1
 
 
 @dataclass(frozen=True)
@@ -102,8 +100,8 @@ class Confidence:
     at even odds; bias and slopes, and below them 0 and what stands for an unknown feature); isotonic steps (2, n) of
     evidence and probability; the evidence from which an answer is accepted; the bounds (L - 1,) between levels of
     evidence. By pattern/level: the log posterior of each calibration query's best right reference, negated (its
-    nonconformity score). lost: share of the time outside of the map; miss: share of place sets that may lack the true
-    place, unless asked for another."""
+    nonconformity score), and some +inf (place_sets.py). lost: share of the time outside of the map; miss: share of
+    place sets that may lack the true place, unless asked for another."""
 
     temperature: float
     weights: dict[str, Float64]
@@ -126,19 +124,19 @@ class Confidence:
     def place_set(self, candidates: Candidates, modalities: Sequence[str], miss: float | None = None) -> int:
         """Return how many of the candidates, best first, hold a true one with coverage 1 - miss (split conformal)."""
         key = self._known(modalities)
-        level = int(_level(self.evidence(candidates, modalities)[:1], self.levels[key])[0])
+        level = int(place_sets.level(self.evidence(candidates, modalities)[:1], self.levels[key])[0])
         worst = conformal_quantile(self.nonconformity[f"{key}/{level}"], self.miss if miss is None else miss)
         return int((-_log_posterior(candidates, self.temperature) <= worst).sum())
 
     def evidence(self, candidates: Candidates, modalities: Sequence[str], lost: float | None = None) -> Float64:
         """Return what speaks for each of the K matches (K,), in log odds; lost: share of the time outside."""
         features, weights = candidates.features(self.temperature), self.weights[self._known(modalities)]
-        return _weigh(features, weights, self.lost if lost is None else lost)
+        return weigh(features, weights, self.lost if lost is None else lost)
 
     def presence(self, candidates: Candidates, modalities: Sequence[str]) -> float:
         """Return P(what is asked for is among the references at all), by what the first match is by itself."""
         features, weights = candidates.features(self.temperature)[:1], self.weights[self._known(modalities)]
-        return float(expit(_parts(features, weights)[1][0] - logit(max(self.lost, TINY))))
+        return float(expit(parts(features, weights)[1][0] - logit(max(self.lost, TINY))))
 
     def _known(self, modalities: Sequence[str]) -> str:
         return next(key for key in _keys(pattern_name(modalities)) if key in self.weights)
@@ -175,84 +173,18 @@ def _fit_group(
     features = np.stack([e.candidates.features(temperature)[0][:, : None if own else 1] for e in events])
     right = np.array([bool(e.right[0]) for e in events])
     mapped, fold = np.array([e.mapped for e in events]), np.array([e.fold for e in events])
-    evidence, at_even_odds = (_cross_weighed(features, right, mapped, fold, lost) for lost in (config.lost, EVEN))
-    bounds = _bounds(evidence[mapped])
-    level = _level(evidence, bounds)
+    evidence, at_even_odds = (cross_weighed(features, right, mapped, fold, lost) for lost in (config.lost, EVEN))
+    bounds = place_sets.bounds(evidence[mapped])
+    level = place_sets.level(evidence, bounds)
     scores = np.array([_nonconformity(e, temperature) for e in events])
+    conformal = place_sets.calibrated(scores[mapped], level[mapped], fold[mapped], len(bounds) + 1)
     return (
-        {key: _weights(features, right, mapped)},
+        {key: learnt_weights(features, right, mapped)},
         {key: _isotonic(evidence, right, _shares(mapped, config.lost))},
         {key: _accept_above(at_even_odds, right, mapped, config)},
         {key: bounds},
-        {f"{key}/{i}": np.sort(scores[mapped & (level == i)]) for i in range(len(bounds) + 1)},
+        {f"{key}/{i}": of_level for i, of_level in enumerate(conformal)},
     )
-
-
-def _bounds(evidence: Float64) -> Float64:
-    """Return what divides evidence into as many levels, equally full, as there are queries for."""
-    levels = min(LEVELS, max(1, len(evidence) // PER_LEVEL))
-    return np.asarray(np.quantile(evidence, np.arange(1, levels) / levels)) if levels > 1 else np.empty(0)
-
-
-def _level(evidence: Float64, bounds: Float64) -> NDArray[np.intp]:
-    return np.searchsorted(bounds, evidence, side="right")
-
-
-def _weigh(features: Float64, weights: Float64, lost: float) -> Float64:
-    """Return the evidence (K,) of features (K, 2, F), or of the first of them where the weights are shared."""
-    right, mapped = _parts(features, weights)
-    log_both = log_expit(right) + log_expit(mapped - logit(max(lost, TINY)))
-    return np.asarray(log_both - np.log(-np.expm1(np.minimum(log_both, -TINY))))
-
-
-def _parts(features: Float64, weights: Float64) -> tuple[Float64, Float64]:
-    """Return the log odds (K,) of "right, if mapped", and of "mapped" at even odds."""
-    used = features[..., : weights.shape[-1] - 1]
-    known = np.where(np.isnan(used), weights[:, 1, 1:], used)
-    right, mapped = ((known * weights[:, 0, 1:]).sum(axis=-1) + weights[:, 0, 0]).T
-    return right, mapped
-
-
-def _cross_weighed(features: Float64, right: Flags, mapped: Flags, fold: NDArray[np.intp], lost: float) -> Float64:
-    """Return each event's evidence (N,), by weights learnt from the other folds."""
-    evidence = np.empty(len(right))
-    for f in np.unique(fold):
-        here = fold == f
-        others = here if here.all() else ~here
-        evidence[here] = _weigh(features[here], _weights(features[others], right[others], mapped[others]), lost)
-    return evidence
-
-
-def _weights(features: Float64, right: Flags, mapped: Flags) -> Float64:
-    """Return the weights (2, 2, 1 + F) of the evidence."""
-    return np.stack([_logistic(features[mapped, 0], right[mapped]), _logistic(features[:, 1], mapped)])
-
-
-def _logistic(features: Float64, label: Flags) -> Float64:
-    """Return a ridge logistic regression: bias and slopes, and 0 and the features' means (2, 1 + F).
-
-    No slope is negative: more is never less.
-    """
-    unknown = np.isnan(features)
-    middle = np.where(unknown, 0.0, features).sum(axis=0) / np.maximum((~unknown).sum(axis=0), 1)
-    centred = np.where(unknown, 0.0, features - middle)
-    spread = centred.std(axis=0)
-    usable = spread > 1e-9 * np.maximum(np.abs(middle), 1.0)
-    scaled = np.where(usable, centred / np.where(usable, spread, 1.0), 0.0)
-    sign = np.where(label, 1.0, -1.0)
-
-    def loss(w: Float64) -> tuple[float, Float64]:
-        margin = sign * (w[0] + scaled @ w[1:])
-        pull = -sign * expit(-margin)
-        slope = np.concatenate([[pull.sum()], pull @ scaled + RIDGE * w[1:]])
-        return float(np.logaddexp(0.0, -margin).sum() + RIDGE / 2 * (w[1:] ** 2).sum()), slope
-
-    # The bias is bounded because labels that are all alike would send it to infinity.
-    bounds = [(-20.0, 20.0), *[(0.0, None)] * features.shape[1]]
-    start = np.concatenate([[0.0], np.ones(features.shape[1])])
-    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
-    slopes = np.where(usable, found[1:], 0.0) / np.where(usable, spread, 1.0)
-    return np.array([[found[0] - slopes @ middle, *slopes], [0.0, *middle]])
 
 
 def _temperature(events: Sequence[Event]) -> float:
