@@ -1,0 +1,188 @@
+"""The real nodes as processes, and a player beside them: what it sends, what comes back, and when.
+
+Everything stays on 127.0.0.1, in a ROS domain drawn anew.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from any2any_ros import plugins, share
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.observation import Ranking
+from any2any_ros.samples import NS
+from benchmarks.speed import _frames
+from benchmarks.speed._rows import interruptible
+
+PERIOD = 0.1  # s between two moments of all sensors: 10 Hz
+READY = 60.0  # s, at most, until every node is up
+SETTLE = 1.0  # s for the last answers
+FASTDDS_OWN = {  # what our profile sets, and Fast DDS 2.14's own default in its place
+    "<segment_size>16777216<": "<segment_size>524288<",
+    "<port_queue_capacity>2048<": "<port_queue_capacity>512<",
+    "<sendBufferSize>4194304<": "<sendBufferSize>0<",
+    "<receiveBufferSize>4194304<": "<receiveBufferSize>0<",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is driven: the map's folder, its sensors, moments to warm up and to measure, a Fast DDS profile; after the
+    measured moments, whose process is killed ("" = nobody's), and for how many more moments the drive goes on."""
+
+    map: str
+    modalities: tuple[str, ...]
+    moments: int
+    profile: str = "loopback"
+    warm_up: int = 10
+    killed: str = ""
+    after: int = 0
+
+
+@dataclass
+class Outcome:
+    """Stamps of the moments sent (ns), warm-up left out; rankings with the time (ns) at which each came; when a process
+    was killed (ns, 0 = never); seconds from start to ready and memory (PSS, RSS in bytes) and CPU (cores) by process."""
+
+    sent: list[int] = field(default_factory=list)
+    answers: list[tuple[Ranking, int]] = field(default_factory=list)
+    killed_ns: int = 0
+    ready: dict[str, float] = field(default_factory=dict)
+    memory: dict[str, tuple[int, int]] = field(default_factory=dict)
+    cores: dict[str, float] = field(default_factory=dict)
+
+
+def apart(plan: Plan) -> Outcome:
+    """Drive in a process of its own: a process reads its Fast DDS profile once."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(drive, plan).result()
+
+
+def drive(plan: Plan) -> Outcome:
+    """Start the nodes, send them frames at 10 Hz, and note what happens."""
+    from any2any_ros.nodes import messages
+    from benchmarks.speed._player import Player
+
+    interruptible()
+    outcome = Outcome()
+    with nodes(plan) as (system, began):
+        player = Player(plan.modalities, _frames.FRAMES // 2)
+        with player:
+            outcome.ready = ready(system, player.node, plan.modalities, began)
+            player.play(plan.warm_up, PERIOD)
+            before = {n: cpu_seconds(p.pid) for n, p in system.running.items()}
+            outcome.sent = player.play(plan.moments, PERIOD)
+            elapsed = plan.moments * PERIOD
+            outcome.cores = {n: (cpu_seconds(p.pid) - before[n]) / elapsed for n, p in system.running.items()}
+            outcome.memory = {n: memory(p.pid) for n, p in system.running.items()}
+            if plan.killed:
+                outcome.killed_ns = time.time_ns()
+                system.kill(plan.killed)
+                outcome.sent += player.play(plan.after, PERIOD)
+            time.sleep(SETTLE)
+        outcome.answers = [(messages.ranking(message), came) for message, came in player.heard()]
+    return outcome
+
+
+@contextmanager
+def nodes(plan: Plan) -> Iterator[tuple[Any, float]]:
+    """Start the map's nodes and rclpy here; give the Bringup, and the monotonic time before its first process."""
+    from any2any_ros.nodes import runtime, topology
+    from any2any_ros.nodes.bringup import Bringup
+    from any2any_ros.tools import _ros
+
+    _ros.prepare()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="any2any-bench-")))
+        environment = topology.environment(_profile(plan.profile, folder))
+        environment |= {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(random.randint(1, 100))}
+        os.environ.update(environment)
+        runtime.start([])
+        import rclpy
+
+        stack.callback(rclpy.try_shutdown)
+        system = Bringup(topology.place_recognition(plan.map, plan.modalities), environment, log_folder=folder / "logs")
+        stack.callback(system.stop)  # also when interrupted while starting them
+        began = time.monotonic()
+        yield stack.enter_context(system), began
+
+
+def _profile(name: str, folder: Path) -> str:
+    """Return a profile's name or path; "default": ours with Fast DDS's own sizes, still on 127.0.0.1 alone."""
+    if name != "default":
+        return name
+    text = share.find("config", "fastdds_loopback.xml").read_text()
+    for ours, theirs in FASTDDS_OWN.items():
+        if ours not in text:
+            raise Any2AnyError("Cannot make Fast DDS's default profile", f"ours has no {ours}", "Look at _live.py")
+        text = text.replace(ours, theirs)
+    (folder / "default.xml").write_text(text)
+    return str(folder / "default.xml")
+
+
+def ready(system: Any, node: Any, modalities: Sequence[str], began: float) -> dict[str, float]:
+    """Wait until every node listens, as another process sees it; return the seconds that took, by process."""
+    topics = {f"{m}_encoder": f"/{plugins.find('encoders', m).topic}" for m in modalities}
+    topics["retrieval"] = "/embeddings"
+    waiting, found = dict(topics), {}
+    while waiting:
+        for name in [n for n, topic in waiting.items() if node.count_subscribers(topic)]:
+            found[name] = time.monotonic() - began
+            del waiting[name]
+        if system.ended() or time.monotonic() - began > READY:
+            raise Any2AnyError("The nodes do not come up", f"not ready: {', '.join(waiting)}; ended: {system.ended()}",
+                               "Start them with any2any bringup and read what they say")  # fmt: skip
+        time.sleep(0.005)
+    return found
+
+
+def cpu_seconds(process: int) -> float:
+    """Return the processor time that a process has used."""
+    ticks = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(process: int) -> tuple[int, int]:
+    """Return (PSS, RSS) in bytes: memory with shared pages divided among those who share them, and with all of them."""
+    return parse_rollup(Path(f"/proc/{process}/smaps_rollup").read_text())
+
+
+def parse_rollup(text: str) -> tuple[int, int]:
+    kilobytes: Mapping[str, int] = {name: int(n) for name, n in re.findall(r"^(Pss|Rss):\s+(\d+) kB$", text, re.M)}
+    return 1024 * kilobytes["Pss"], 1024 * kilobytes["Rss"]
+
+
+def answered(outcome: Outcome, wanted: Callable[[Ranking, int], bool]) -> dict[int, int]:
+    """Return the ns from a moment's stamp to its first ranking that `wanted` accepts, by stamp; others are absent."""
+    sent, found = set(outcome.sent), {}
+    for ranking, came in outcome.answers:
+        if ranking.stamp_ns in sent and wanted(ranking, ranking.stamp_ns):
+            found.setdefault(ranking.stamp_ns, came - ranking.stamp_ns)
+    return found
+
+
+def complete(modalities: Sequence[str]) -> Callable[[Ranking, int], bool]:
+    """Return what accepts a ranking made from this moment's own message of every one of these sensors."""
+
+    def wanted(ranking: Ranking, stamp: int) -> bool:
+        used = dict(zip(ranking.modalities, ranking.stamps_ns, strict=True))
+        return all(used.get(m) == stamp for m in modalities)
+
+    return wanted
+
+
+def noticed_after(outcome: Outcome, modality: str) -> float:
+    """Return the seconds from the kill to the first moment that is ranked without `modality`; inf when none is."""
+    without = (r.stamp_ns for r, _ in outcome.answers if r.stamp_ns >= outcome.killed_ns and modality not in r.modalities)
+    return (min(without, default=float("inf")) - outcome.killed_ns) / NS

@@ -1,0 +1,107 @@
+"""From a sensor message to a ranking.
+
+Four processes, as on a robot: a player that sends a picture of 1242 × 376 (1.4 MB) and a cloud of 120,000 points (1.9 MB)
+at 10 Hz with the time of now, a camera encoder, a LiDAR encoder, and the retrieval node with a calibrated map of 10,000
+places. Latency is from that stamp, taken before the first byte is sent, to the ranking's arrival back in the player. A
+pair counts as answered when a ranking was made from that very picture and that very cloud. Beside it, the same
+processes over Fast DDS's own default sizes (512 kB of shared memory), as a robot runs that sets up nothing. Then the
+LiDAR's encoder is killed (SIGKILL) and the drive goes on. With a ViT-S/16 of random weights in the camera encoder's
+place, 8 bits in ONNX Runtime: its vectors mean nothing, its time is the real one's.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from any2any_ros.config import AliveConfig
+from any2any_ros.encoders import build
+from any2any_ros.protocols import Encoder
+from benchmarks.speed import _frames, _networks
+from benchmarks.speed._live import PERIOD, Outcome, Plan, answered, apart, complete, noticed_after
+from benchmarks.speed._rows import Row, main, spread, unmeasured
+
+BOTH = ("camera", "lidar")
+OWN = "Fast DDS's own defaults"
+NETWORK = "ViT-S/16 int8 as camera encoder"
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    moments, after = (50, 35) if quick else (150, 50)
+    with tempfile.TemporaryDirectory(prefix="any2any-bench-") as folder:
+        plain = _map(Path(folder) / "plain", camera=build("camera"))
+        ours = apart(Plan(plain, BOTH, moments, killed="lidar_encoder", after=after))
+        theirs = apart(Plan(plain, BOTH, moments, profile="default"))
+        whole = latencies(ours, moments)
+        beside = latencies(theirs, moments)
+        # The latency of the few that get through says nothing where most do not.
+        yield from _latency("weight-free encoders", whole, ("≤ 25", "≤ 50"), beside if len(beside) == moments else None)
+        yield Row("pairs answered", _share(whole, moments), "%", None, OWN, _share(beside, moments), bar="≥ 100",
+                  note=f"of {moments}")  # fmt: skip
+        yield from _cores(ours)
+        yield from _death(ours, moments)
+        yield from _with_network(Path(folder), moments)
+
+
+def _with_network(folder: Path, moments: int) -> Iterator[Row]:
+    lacking = _networks.lacking()
+    if lacking:
+        for which, bar in (("p50", "≤ 50"), ("p99", "≤ 65")):
+            yield unmeasured(f"stamp to ranking, {which}: {NETWORK}", "ms", lacking, bar)
+        return
+    outcome = apart(Plan(_map(folder / "network", camera=_networks.vision("int8")), BOTH, moments))
+    found = latencies(outcome, moments)
+    yield from _latency(NETWORK, found, ("≤ 50", "≤ 65"))
+    yield Row(f"pairs answered: {NETWORK}", _share(found, moments), "%", bar="≥ 100", note=f"of {moments}")
+
+
+def _map(folder: Path, camera: Encoder) -> str:
+    _frames.write_map(folder, {"camera": camera, "lidar": build("lidar")})
+    return str(folder)
+
+
+def latencies(outcome: Outcome, moments: int) -> list[float]:
+    """Return ms of the measured moments that were answered by both sensors' own messages."""
+    found = answered(outcome, complete(BOTH))
+    return [found[stamp] / 1e6 for stamp in outcome.sent[:moments] if stamp in found]
+
+
+def _latency(who: str, found: list[float], bars: tuple[str, str], beside: list[float] | None = None) -> Iterator[Row]:
+    for percent, bar in zip((50, 99), bars, strict=True):
+        rival: dict[str, Any] = {"rival": OWN, "rival_value": _percentile(beside, percent)} if beside else {}
+        value = _percentile(found, percent)
+        note = "" if found else "unmeasured: not one pair was answered"
+        around = spread(found) if found and percent == 50 else None
+        yield Row(f"stamp to ranking, p{percent}: {who}", value, "ms", around, bar=bar, note=note, **rival)
+
+
+def _percentile(values: list[float], percent: int) -> float | None:
+    return float(np.percentile(values, percent)) if values else None
+
+
+def _share(found: list[float], moments: int) -> float:
+    return 100 * len(found) / moments
+
+
+def _cores(outcome: Outcome) -> Iterator[Row]:
+    for name, share in outcome.cores.items():
+        yield Row(f"processor of {name} at 10 Hz", 100 * share, "% of a core")
+
+
+def _death(outcome: Outcome, moments: int) -> Iterator[Row]:
+    """After the LiDAR's end: how soon it is noticed, and whether a moment went without a ranking."""
+    timeout = AliveConfig().source_timeout
+    yield Row("LiDAR encoder killed, to the first moment ranked by the camera alone", noticed_after(outcome, "lidar"), "s",
+              bar=f"≤ {timeout + PERIOD:g}", note=f"source_timeout {timeout:g} s + one cycle")  # fmt: skip
+    found = answered(outcome, complete(["camera"]))
+    skipped = [stamp for stamp in outcome.sent if stamp not in found]
+    yield Row("moments without a ranking, before and after", float(len(skipped)), "", bar="≤ 0",
+              note=f"of {len(outcome.sent)}, {len(outcome.sent) - moments} of them after the kill")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(rows, __file__)
