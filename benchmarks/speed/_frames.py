@@ -17,7 +17,9 @@ from any2any_ros.retrieval.calibration import CalibrationConfig
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 
 KEPT = Path("out/bench")  # what takes long to make and is the same every time
-TOWN = town.TownConfig(places=20, squares=2, speed=20.0, rate=2.0, points=120_000, width=1242, height=376)
+TOWN = town.TownConfig(
+    places=20, squares=2, speed=20.0, rate=2.0, points=120_000, width=1242, height=376, caption_empty=0.0
+)
 POINTS = 120_000  # of a cloud: 1.9 MB
 FRAMES = 20
 PLACES = 10_000

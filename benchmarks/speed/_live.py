@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from any2any_ros import plugins, share
 from any2any_ros.errors import Any2AnyError
@@ -25,6 +25,7 @@ from any2any_ros.samples import NS
 from benchmarks.speed import _frames
 from benchmarks.speed._rows import interruptible
 
+T = TypeVar("T")
 PERIOD = 0.1  # s between two moments of all sensors: 10 Hz
 READY = 60.0  # s, at most, until every node is up
 SETTLE = 1.0  # s for the last answers
@@ -39,15 +40,17 @@ FASTDDS_OWN = {  # what our profile sets, and Fast DDS 2.14's own default in its
 @dataclass(frozen=True)
 class Plan:
     """What is driven: the map's folder, its sensors, moments to warm up and to measure, a Fast DDS profile; after the
-    measured moments, whose process is killed ("" = nobody's), and for how many more moments the drive goes on."""
+    measured moments, whose process is killed ("" = nobody's), and for how many more moments the drive goes on. only:
+    the one process that is started ("" = all)."""
 
     map: str
     modalities: tuple[str, ...]
-    moments: int
+    moments: int = 0
     profile: str = "loopback"
     warm_up: int = 10
     killed: str = ""
     after: int = 0
+    only: str = ""
 
 
 @dataclass
@@ -63,10 +66,10 @@ class Outcome:
     cores: dict[str, float] = field(default_factory=dict)
 
 
-def apart(plan: Plan) -> Outcome:
-    """Drive in a process of its own: a process reads its Fast DDS profile once."""
+def apart(work: Callable[[Plan], T], plan: Plan) -> T:
+    """Do `drive` or `start` in a process of its own: a process reads its Fast DDS profile once."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(drive, plan).result()
+        return pool.submit(work, plan).result()
 
 
 def drive(plan: Plan) -> Outcome:
@@ -95,6 +98,19 @@ def drive(plan: Plan) -> Outcome:
     return outcome
 
 
+def start(plan: Plan) -> dict[str, float]:
+    """Start the nodes, and end them again; return the seconds until each was ready, by process."""
+    interruptible()
+    with nodes(plan) as (system, began):
+        import rclpy
+
+        node = rclpy.create_node("watcher")
+        try:
+            return ready(system, node, plan.modalities, began)
+        finally:
+            node.destroy_node()
+
+
 @contextmanager
 def nodes(plan: Plan) -> Iterator[tuple[Any, float]]:
     """Start the map's nodes and rclpy here; give the Bringup, and the monotonic time before its first process."""
@@ -112,7 +128,9 @@ def nodes(plan: Plan) -> Iterator[tuple[Any, float]]:
         import rclpy
 
         stack.callback(rclpy.try_shutdown)
-        system = Bringup(topology.place_recognition(plan.map, plan.modalities), environment, log_folder=folder / "logs")
+        processes = topology.place_recognition(plan.map, plan.modalities)
+        wanted = [p for p in processes if plan.only in ("", p.name)]
+        system = Bringup(wanted, environment, log_folder=folder / "logs")
         stack.callback(system.stop)  # also when interrupted while starting them
         began = time.monotonic()
         yield stack.enter_context(system), began
@@ -135,7 +153,7 @@ def ready(system: Any, node: Any, modalities: Sequence[str], began: float) -> di
     """Wait until every node listens, as another process sees it; return the seconds that took, by process."""
     topics = {f"{m}_encoder": f"/{plugins.find('encoders', m).topic}" for m in modalities}
     topics["retrieval"] = "/embeddings"
-    waiting, found = dict(topics), {}
+    waiting, found = {n: topic for n, topic in topics.items() if n in system.running}, {}
     while waiting:
         for name in [n for n, topic in waiting.items() if node.count_subscribers(topic)]:
             found[name] = time.monotonic() - began

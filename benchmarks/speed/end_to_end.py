@@ -22,7 +22,7 @@ from any2any_ros.config import AliveConfig
 from any2any_ros.encoders import build
 from any2any_ros.protocols import Encoder
 from benchmarks.speed import _frames, _networks
-from benchmarks.speed._live import PERIOD, Outcome, Plan, answered, apart, complete, noticed_after
+from benchmarks.speed._live import PERIOD, Outcome, Plan, answered, apart, complete, drive, noticed_after
 from benchmarks.speed._rows import Row, main, spread, unmeasured
 
 BOTH = ("camera", "lidar")
@@ -34,8 +34,8 @@ def rows(quick: bool) -> Iterator[Row]:
     moments, after = (50, 35) if quick else (150, 50)
     with tempfile.TemporaryDirectory(prefix="any2any-bench-") as folder:
         plain = _map(Path(folder) / "plain", camera=build("camera"))
-        ours = apart(Plan(plain, BOTH, moments, killed="lidar_encoder", after=after))
-        theirs = apart(Plan(plain, BOTH, moments, profile="default"))
+        ours = apart(drive, Plan(plain, BOTH, moments, killed="lidar_encoder", after=after))
+        theirs = apart(drive, Plan(plain, BOTH, moments, profile="default"))
         whole = latencies(ours, moments)
         beside = latencies(theirs, moments)
         # The latency of the few that get through says nothing where most do not.
@@ -53,7 +53,7 @@ def _with_network(folder: Path, moments: int) -> Iterator[Row]:
         for which, bar in (("p50", "≤ 50"), ("p99", "≤ 65")):
             yield unmeasured(f"stamp to ranking, {which}: {NETWORK}", "ms", lacking, bar)
         return
-    outcome = apart(Plan(_map(folder / "network", camera=_networks.vision("int8")), BOTH, moments))
+    outcome = apart(drive, Plan(_map(folder / "network", camera=_networks.vision("int8")), BOTH, moments))
     found = latencies(outcome, moments)
     yield from _latency(NETWORK, found, ("≤ 50", "≤ 65"))
     yield Row(f"pairs answered: {NETWORK}", _share(found, moments), "%", bar="≥ 100", note=f"of {moments}")

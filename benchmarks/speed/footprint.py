@@ -16,7 +16,7 @@ import numpy as np
 
 from any2any_ros.encoders import build
 from benchmarks.speed import _frames
-from benchmarks.speed._live import Outcome, Plan, apart
+from benchmarks.speed._live import Outcome, Plan, apart, drive, start
 from benchmarks.speed._rows import Row, main, spread
 
 SENSORS = ("audio", "camera", "lidar", "text")
@@ -26,12 +26,13 @@ READY = "≤ 3"
 def rows(quick: bool) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="any2any-bench-") as folder:
         _frames.write_map(Path(folder), {m: build(m) for m in SENSORS})
-        together = [apart(Plan(folder, SENSORS, moments=30 if quick else 80)) for _ in range(1 if quick else 3)]
-        yield from memory(together[-1])
-        yield from start("all at once", together)
-        # The retrieval node comes with each: what is alone is the encoder beside it.
-        alone = [apart(Plan(folder, (m,), moments=1, warm_up=0)) for m in (SENSORS[:2] if quick else SENSORS)]
-        yield from start("two at once", alone)
+        driven = apart(drive, Plan(folder, SENSORS, moments=30 if quick else 80))
+        yield from memory(driven)
+        times = 1 if quick else 3
+        together = [driven.ready] + [apart(start, Plan(folder, SENSORS)) for _ in range(times - 1)]
+        yield from readiness("all five at once", together)
+        names = [*driven.ready] * times
+        yield from readiness("alone", [apart(start, Plan(folder, SENSORS, only=name)) for name in names])
 
 
 def memory(outcome: Outcome) -> Iterator[Row]:
@@ -45,10 +46,10 @@ def memory(outcome: Outcome) -> Iterator[Row]:
     yield Row("processor of the stack at 10 Hz", 100 * sum(outcome.cores.values()), "% of a core")
 
 
-def start(how: str, outcomes: list[Outcome]) -> Iterator[Row]:
-    """Return each node's seconds from start to ready."""
-    for name in dict.fromkeys(name for outcome in outcomes for name in outcome.ready):
-        seconds = [outcome.ready[name] for outcome in outcomes if name in outcome.ready]
+def readiness(how: str, starts: list[dict[str, float]]) -> Iterator[Row]:
+    """Return the rows of each node's seconds from start to ready."""
+    for name in sorted({name for start in starts for name in start}):
+        seconds = [start[name] for start in starts if name in start]
         around = spread(seconds) if len(seconds) > 1 else None
         yield Row(f"{name} ready, {how}", float(np.median(seconds)), "s", around, bar=READY)
 
