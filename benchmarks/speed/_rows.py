@@ -129,6 +129,7 @@ def main(section: Section, name: str) -> None:
     parser.add_argument("--rows", type=Path, help="also append each row to this file, as a line of JSON")
     arguments = parser.parse_args()
     interruptible()
+    one_thread()
     try:
         for row in named(section(arguments.quick), Path(name).stem):
             print(line(row), flush=True)
@@ -144,5 +145,10 @@ def named(rows: Iterable[Row], section: str) -> Iterator[Row]:
 
 
 def one_thread() -> None:
-    """Let numerical libraries that are loaded later use one thread, as the nodes do."""
+    """Let numerical libraries use one thread, as the nodes do: those that are loaded, and those that will be."""
+    import cv2
+    from threadpoolctl import threadpool_limits
+
     os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")})
+    threadpool_limits(1)
+    cv2.setNumThreads(1)

@@ -1,0 +1,112 @@
+"""The encoders without weights, one frame, one thread.
+
+Town frames of KITTI's size: a picture of 1242 × 376, a cloud of 120,000 points, a second of sound, a caption, a thermal
+picture. The laser scan is cut from the cloud; depth, crop and speech take the sample that a node warms up with. Beside
+the LiDAR encoder: Scan Context as published (Kim & Kim 2018, Section III-A), a loop over all points. Reading a
+message's cloud is compared with `sensor_msgs_py.point_cloud2.read_points_numpy`, where a sourced ROS 2 has it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2any_ros import plugins, samples
+from any2any_ros.data import bag_messages, bags
+from any2any_ros.encoders import build
+from any2any_ros.samples import Scan
+from benchmarks.speed import _frames
+from benchmarks.speed._rows import Row, clock, main, timed, unmeasured
+
+FROM_TOWN = ("camera", "lidar", "thermal", "audio", "text")
+WARM_UP = ("depth", "crop", "speech")
+FRAMES = 4  # different frames that take turns
+RINGS, SECTORS, FARTHEST, HEIGHT = 20, 60, 80.0, 2.0  # Scan Context's own defaults
+READER = "sensor_msgs_py"
+CELLS = 720  # beams of the laser scan
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    rounds = 20 if quick else 100
+    for plug in (*FROM_TOWN, "laser_scan", *WARM_UP):
+        encoder = build(plug)
+        encode = _in_turn([lambda s=s: encoder.encode(s) for s in _samples(plug, encoder)])
+        if plug == "lidar":
+            theirs = _in_turn([lambda i=i: scan_context(_frames.sample("lidar", i)) for i in range(1, FRAMES)])
+            yield timed("lidar", clock([encode, theirs], rounds // 5), "Scan Context as published, looped")
+        else:
+            yield timed(plug, clock([encode], rounds), note=f"{encoder.dimension} numbers")
+    yield from _reading(rounds)
+
+
+def _samples(plug: str, encoder: Any) -> list[Any]:
+    """Return what the encoder is given: the town's samples, a scan cut from its clouds, or a node's first one."""
+    if plug in WARM_UP:
+        return [samples.example(plugins.find("encoders", plug).accepts)]
+    if plug == "laser_scan":
+        return [laser_scan(_frames.sample("lidar", i)) for i in range(1, FRAMES)]
+    stamps = _frames.frames().stamps_ns
+    given = [encoder.gather(_frames.sample(plug, i), int(stamps[i])) for i in range(1, 1 + FRAMES)]
+    return given[1:]  # the first half second of sound is no window yet
+
+
+def _in_turn(methods: list[Callable[[], Any]]) -> Callable[[], Any]:
+    turn = iter(range(1_000_000))
+    return lambda: methods[next(turn) % len(methods)]()
+
+
+def laser_scan(points: NDArray[np.float32]) -> Scan:
+    """Return the nearest return of each of 720 beams, of what lies within half a metre of the sensor's height."""
+    level = points[np.abs(points[:, 2]) < 0.5]
+    beam = ((np.arctan2(level[:, 1], level[:, 0]) + np.pi) * (CELLS / (2 * np.pi))).astype(np.intp) % CELLS
+    ranges = np.full(CELLS, np.inf, dtype=np.float32)
+    np.minimum.at(ranges, beam, np.hypot(level[:, 0], level[:, 1]))
+    return Scan(ranges, -np.pi, 2 * np.pi / CELLS, FARTHEST)
+
+
+def scan_context(points: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the highest point (20, 60) of each bin of a polar grid, point by point (Kim & Kim 2018, Eq. 1-4)."""
+    highest = [[0.0] * SECTORS for _ in range(RINGS)]
+    for x, y, z, *_ in points.tolist():
+        distance = math.sqrt(x * x + y * y)
+        if distance < FARTHEST:
+            ring = int(distance * RINGS / FARTHEST)
+            sector = int(math.degrees(math.atan2(y, x)) % 360.0 * SECTORS / 360.0) % SECTORS
+            highest[ring][sector] = max(highest[ring][sector], z + HEIGHT)
+    return np.array(highest)
+
+
+def _reading(rounds: int) -> Iterator[Row]:
+    """A message's bytes to what an encoder takes."""
+    store = bags.typestore()
+    for plug, what in (("camera", "image message to array"), ("lidar", "cloud message to array")):
+        kind = plugins.find("encoders", plug).accepts
+        name, make = bag_messages.MAKERS[kind]
+        message = _as_ros(store, make(store, _frames.sample(plug, 1), bag_messages.header(store, 1, plug)), name)
+        methods, rival = [lambda n=name, m=message, k=kind: samples.decode(n, m, k)], ""
+        if plug == "lidar" and importlib.util.find_spec(READER):
+            from sensor_msgs_py import point_cloud2
+
+            fields, rival = ["x", "y", "z", "intensity"], f"{READER}.read_points_numpy"
+            methods.append(lambda m=message: point_cloud2.read_points_numpy(m, fields, skip_nans=True))
+        yield timed(what, clock(methods, rounds), rival)
+        if plug == "lidar" and not rival:
+            yield unmeasured(f"cloud message by {READER}", "ms", f"no {READER}, which is not on PyPI (source a ROS 2)")
+
+
+def _as_ros(store: Any, message: Any, name: str) -> Any:
+    """Return a message as a node receives it."""
+    from rclpy.serialization import deserialize_message
+
+    from any2any_ros.nodes import messages
+
+    return deserialize_message(bytes(store.serialize_cdr(message, name)), messages.message_class(name))
+
+
+if __name__ == "__main__":
+    main(rows, __file__)
