@@ -92,6 +92,7 @@ def _reading(rounds: int) -> Iterator[Row]:
         if plug == "lidar" and importlib.util.find_spec(READER):
             from sensor_msgs_py import point_cloud2
 
+            message.is_dense = False  # with a promise that no point is NaN it would not look
             fields, rival = ["x", "y", "z", "intensity"], f"{READER}.read_points_numpy"
             methods.append(lambda m=message: point_cloud2.read_points_numpy(m, fields, skip_nans=True))
         yield timed(what, clock(methods, rounds), rival)
