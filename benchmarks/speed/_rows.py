@@ -18,12 +18,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 BAR = re.compile(r"([≤≥]) ([\d.]+)( ×)?")
+NEVER = "never"
 Section = Callable[[bool], Iterable["Row"]]  # told whether to be quick
 
 
 @dataclass(frozen=True)
 class Row:
-    """One figure. value and rival_value: in `unit`, None where not measured (`note` says why). spread: its quartiles.
+    """One figure. value and rival_value: in `unit`; None where not measured (`note` says why), inf for what never came.
+    spread: its quartiles.
 
     ratio: value / rival_value, or the median of paired ratios where they took turns. bar: "≤ 25" or "≥ 100" of the
     value, "≤ 1.15 ×" of the ratio.
@@ -62,12 +64,14 @@ class Row:
         return None if self.reached is None else self.reached <= 1
 
     def plain(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        return asdict(self) | {"met": self.met}
+        """Return it as JSON has it, which knows no infinity."""
+        found = asdict(self) | {"met": self.met}
+        return {name: NEVER if value == float("inf") else value for name, value in found.items()}
 
     @classmethod
     def read(cls, plain: dict[str, Any]) -> Row:
         known = {f.name: plain[f.name] for f in fields(cls) if f.name in plain}
+        known |= {name: float("inf") for name in ("value", "rival_value", "ratio") if known.get(name) == NEVER}
         return cls(**known | {"spread": tuple(plain["spread"]) if plain.get("spread") else None})
 
 
@@ -110,7 +114,7 @@ def timed(what: str, spent: NDArray[np.float64], rival: str = "", **more: Any) -
 
 def line(row: Row) -> str:
     """Return a row as one line of a terminal."""
-    value = row.note if row.value is None else f"{row.value:.4g} {row.unit}"
+    value = row.note if row.value is None else f"{row.value:.4g} {row.unit}".strip()
     beside = f"; {row.rival}: {row.rival_value:.4g} ({row.ratio:.3g} ×)" if row.rival_value and row.ratio else ""
     judged = {True: " - met", False: " - NOT met", None: ""}[row.met]
     return f"{row.section}: {row.what}: {value}{beside}" + (f" [{row.bar}{judged}]" if row.bar else "")

@@ -73,14 +73,12 @@ def latencies(outcome: Outcome, moments: int) -> list[float]:
 def _latency(who: str, found: list[float], bars: tuple[str, str], beside: list[float] | None = None) -> Iterator[Row]:
     for percent, bar in zip((50, 99), bars, strict=True):
         rival: dict[str, Any] = {"rival": OWN, "rival_value": _percentile(beside, percent)} if beside else {}
-        value = _percentile(found, percent)
-        note = "" if found else "unmeasured: not one pair was answered"
         around = spread(found) if found and percent == 50 else None
-        yield Row(f"stamp to ranking, p{percent}: {who}", value, "ms", around, bar=bar, note=note, **rival)
+        yield Row(f"stamp to ranking, p{percent}: {who}", _percentile(found, percent), "ms", around, bar=bar, **rival)
 
 
-def _percentile(values: list[float], percent: int) -> float | None:
-    return float(np.percentile(values, percent)) if values else None
+def _percentile(values: list[float], percent: int) -> float:
+    return float(np.percentile(values, percent)) if values else float("inf")
 
 
 def _share(found: list[float], moments: int) -> float:
