@@ -81,7 +81,7 @@ def _end(process: subprocess.Popen[bytes], mark: str) -> None:
 
 
 def _started_by(mark: str) -> list[int]:
-    """Return the processes that a section has left: nodes have sessions of their own, and outlive one that is killed."""
+    """Return the processes that a section has left: a node has its own session, and outlives one that is killed."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:

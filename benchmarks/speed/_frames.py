@@ -46,7 +46,7 @@ def sample(modality: str, frame: int) -> Any:
 
 
 def write_map(folder: Path, encoders: Mapping[str, Encoder]) -> ReferenceMap:
-    """Write a calibrated map of these sensors: the town's frames, and random unit vectors for the rest of 1e4 places."""
+    """Write a calibrated map of these sensors: the town's frames, and random unit vectors for the rest of 10,000."""
     draw = np.random.default_rng(0)
     columns = {m: _unit(draw.standard_normal((PLACES, e.dimension), dtype=np.float32)) for m, e in encoders.items()}
     for modality, encoder in encoders.items():
@@ -77,4 +77,3 @@ def _calibrated(reference: ReferenceMap, draw: np.random.Generator) -> calibrati
 
 def _unit(vectors: Array) -> Array:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-

@@ -55,8 +55,8 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """Stamps of the moments sent (ns), warm-up left out; rankings with the time (ns) at which each came; when a process
-    was killed (ns, 0 = never); seconds from start to ready and memory (PSS, RSS in bytes) and CPU (cores) by process."""
+    """Stamps of the moments sent (ns), no warm-up; rankings with the time (ns) at which each came; when a process
+    was killed (ns, 0 = never); by process, seconds from start to ready, memory (PSS, RSS in bytes) and CPU (cores)."""
 
     sent: list[int] = field(default_factory=list)
     answers: list[tuple[Ranking, int]] = field(default_factory=list)
@@ -202,5 +202,7 @@ def complete(modalities: Sequence[str]) -> Callable[[Ranking, int], bool]:
 
 def noticed_after(outcome: Outcome, modality: str) -> float:
     """Return the seconds from the kill to the first moment that is ranked without `modality`; inf when none is."""
-    without = (r.stamp_ns for r, _ in outcome.answers if r.stamp_ns >= outcome.killed_ns and modality not in r.modalities)
+    without = (
+        r.stamp_ns for r, _ in outcome.answers if r.stamp_ns >= outcome.killed_ns and modality not in r.modalities
+    )
     return (min(without, default=float("inf")) - outcome.killed_ns) / NS

@@ -16,24 +16,31 @@ MET = {True: "yes", False: "**no**", None: "unmeasured"}
 def write(results: dict[str, Any], picture: str) -> str:
     """Return docs/benchmarks.md for what `make bench` found; picture: its path from there."""
     rows = [Row.read(plain) for plain in results["rows"]]
-    parts = [_head(results), _warning(results["machine"]), f"![Bars and rivals]({picture})", _bars(rows)]
+    parts = [
+        _head(results, rows),
+        _warning(results["machine"]),
+        _short(rows),
+        f"![Bars and rivals]({picture})",
+        _bars(rows),
+    ]
     parts += [_section(name, [row for row in rows if row.section == name]) for name in results["sections"]]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _head(results: dict[str, Any]) -> str:
+def _head(results: dict[str, Any], rows: Sequence[Row]) -> str:
     machine = results["machine"]
+    without = "; ".join(row.what for row in rows if row.note == "unmeasured: no GPU")
     command = "make bench" + (' ARGS="--quick"' if results["quick"] else "")
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
-    gpu = machine["gpu"] or "no GPU (rows that need one read unmeasured)"
+    gpu = machine["gpu"] or "no GPU" + (f" (unmeasured: {without})" if without else "")
     return f"""# What it costs
 
 <!-- Written by `{command}`; edit benchmarks/speed/ instead. -->
 
     {command}
 
-wrote this page on {machine["date"]} in {results["seconds"] / 60:.0f} minutes: {machine["cpu"]}, {machine["cores"]} cores, \
-{machine["ram_gb"]:g} GB, {gpu}, Python {machine["python"]}; {libraries}. Load before the start: \
+wrote this page on {machine["date"]} in {results["seconds"] / 60:.0f} minutes: {machine["cpu"]}, {machine["cores"]} \
+cores, {machine["ram_gb"]:g} GB, {gpu}, Python {machine["python"]}; {libraries}. Load before the start: \
 {machine["load_before"]:.1f}. Times are medians, in brackets their quartiles. They are this machine's: compare ratios, \
 which are of the same run; below 1, ours takes less. One thread each, as on a robot."""
 
@@ -45,6 +52,13 @@ def _warning(machine: dict[str, Any]) -> str:
         f"> **The machine was busy** (load {machine['load_before']:.1f} on {machine['cores']} cores before the start): "
         "times are worse than its own, and what must answer in time may fail. Run it again on a quiet one."
     )
+
+
+def _short(rows: Sequence[Row]) -> str:
+    """Return the lines that somebody in a hurry reads."""
+    said = [row.short.format(f"**{number(row.value)} {row.unit}**".replace(" **", "**")) for row in rows
+            if row.short and row.value is not None]  # fmt: skip
+    return "\n".join(f"- {text}" for text in said)
 
 
 def _bars(rows: Sequence[Row]) -> str:
@@ -73,7 +87,8 @@ def _value(row: Row) -> str:
     if row.value is None:
         return "–"
     around = f" ({number(row.spread[0])}–{number(row.spread[1])})" if row.spread else ""
-    return f"{number(row.value)} {row.unit}{around}".strip()
+    unit = row.unit if row.value != float("inf") else ""
+    return f"{number(row.value)} {unit}{around}".strip()
 
 
 def _bar(row: Row) -> str:

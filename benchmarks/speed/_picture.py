@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from any2any_ros.tools._figures import GREEN, GREY, INK, RED, SENSORS
+from any2any_ros.tools._figures import AMBER, GREEN, GREY, INK, RED, SENSORS
 from benchmarks.speed._rows import Row
 
 WIDTH, LINE, EDGE = 10.0, 0.26, 1.3  # inches
 LONGEST = 62  # letters of a label
+EVEN = 1.05  # ratio that counts as no difference
 BEYOND = 3.0  # share of a bar that is drawn at most
 
 
@@ -21,7 +22,7 @@ def draw(rows: Sequence[Row]) -> bytes:
     from matplotlib.figure import Figure
 
     judged = [row for row in rows if row.bar and row.reached is not None]
-    beside = [row for row in rows if row.ratio]
+    beside = [row for row in rows if row.share]
     panels = [(plot, found) for plot, found in ((_bars, judged), (_ratios, beside)) if found]
     heights = [EDGE + LINE * len(found) for _, found in panels] or [1.0]
     figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
@@ -42,25 +43,27 @@ def _bars(axes: Any, rows: Sequence[Row]) -> None:
     axes.barh(range(len(rows)), np.minimum(share, BEYOND), color=colours, height=0.62)
     for i, row in enumerate(rows):
         text = f" {row.ratio:.2f} ×" if row.bar.endswith("×") and row.ratio else f" {row.value:.3g} {row.unit}"
-        axes.text(min(share[i], BEYOND), i, f"{text}  ({row.bar})", va="center", fontsize=7.5, color=INK)
+        end = min(max(share[i], 1.0), BEYOND)  # never across the line
+        axes.text(end + 0.01, i, f"{text}  ({row.bar})", va="center", fontsize=7.5, color=INK)
     axes.axvline(1, color=INK, linewidth=1, linestyle="--")
-    axes.set_xlim(0, max(1.6, 1.35 * min(BEYOND, float(share.max()))))
+    axes.set_xlim(0, max(1.5, 1.3 * min(BEYOND, float(share.max()))))
     axes.set_title("share of the bar that is used: left of the line it is met", fontsize=10, loc="left", color=INK)
 
 
 def _ratios(axes: Any, rows: Sequence[Row]) -> None:
-    """Draw ours as a share of the rival's, on a log scale; left of 1, ours takes less."""
-    ratio = np.array([row.ratio or 1.0 for row in rows])
+    """Draw ours as a share of the rival's, on a log scale; left of 1, ours is better."""
+    ratio = np.array([row.share or 1.0 for row in rows])
     places = np.arange(len(rows))
     axes.hlines(places, 1, ratio, color=GREY, linewidth=2)
-    axes.scatter(ratio, places, s=34, color=SENSORS[0], zorder=3)
+    axes.scatter(ratio, places, s=34, color=[SENSORS[0] if r <= EVEN else AMBER for r in ratio], zorder=3)
     low, high = min(0.5, float(ratio.min())), max(2.0, float(ratio.max()))
     axes.set_xscale("log")
     axes.set_xlim(low / 2, high * 60)
     for i, row in enumerate(rows):
-        axes.text(max(ratio[i], 1) * 1.25, i, f"{ratio[i]:.3g} × {row.rival}", va="center", fontsize=7.5, color=INK)
+        axes.text(max(ratio[i], 1) * 1.25, i, f"{ratio[i]:.2g} × {row.rival}", va="center", fontsize=7.5, color=INK)
     axes.axvline(1, color=INK, linewidth=1, linestyle="--")
-    axes.set_title("ours / what one would run otherwise, in the same run", fontsize=10, loc="left", color=INK)
+    axes.set_title("beside what one would run otherwise, in the same run: left of the line ours is better", fontsize=10,
+                   loc="left", color=INK)  # fmt: skip
 
 
 def _quiet(axes: Any, labels: Sequence[str]) -> None:

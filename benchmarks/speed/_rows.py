@@ -28,7 +28,7 @@ class Row:
     spread: its quartiles.
 
     ratio: value / rival_value, or the median of paired ratios where they took turns. bar: "≤ 25" or "≥ 100" of the
-    value, "≤ 1.15 ×" of the ratio.
+    value, "≤ 1.15 ×" of the ratio. short: what the page's first lines say of it, {} standing for the figure.
     """
 
     what: str
@@ -40,6 +40,7 @@ class Row:
     ratio: float | None = None
     bar: str = ""
     note: str = ""
+    short: str = ""
     section: str = ""
 
     def __post_init__(self) -> None:
@@ -62,6 +63,12 @@ class Row:
     def met(self) -> bool | None:
         """Return whether the bar is met; None without a bar or a figure."""
         return None if self.reached is None else self.reached <= 1
+
+    @property
+    def share(self) -> float | None:
+        """Return what ours takes of the rival's; below 1, ours is better, also where more is better."""
+        more_is_better = self.bar.startswith("≥") or self.unit.endswith("/s")
+        return 1 / self.ratio if self.ratio and more_is_better else self.ratio
 
     def plain(self) -> dict[str, Any]:
         """Return it as JSON has it, which knows no infinity."""

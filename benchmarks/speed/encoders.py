@@ -8,7 +8,9 @@ message's cloud is compared with `sensor_msgs_py.point_cloud2.read_points_numpy`
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -35,12 +37,13 @@ def rows(quick: bool) -> Iterator[Row]:
     rounds = 20 if quick else 100
     for plug in (*FROM_TOWN, "laser_scan", *WARM_UP):
         encoder = build(plug)
-        encode = _in_turn([lambda s=s: encoder.encode(s) for s in _samples(plug, encoder)])
+        encode = _in_turn(encoder.encode, _samples(plug, encoder))
         if plug == "lidar":
-            theirs = _in_turn([lambda i=i: scan_context(_frames.sample("lidar", i)) for i in range(1, FRAMES)])
-            yield timed("lidar", clock([encode, theirs], rounds // 5), "Scan Context as published, looped")
+            theirs = _in_turn(scan_context, _samples(plug, encoder))
+            spent = clock([encode, theirs], rounds // 5)
+            yield timed("lidar encoder", spent, "Scan Context, looped", note=f"{encoder.dimension} numbers")
         else:
-            yield timed(plug, clock([encode], rounds), note=f"{encoder.dimension} numbers")
+            yield timed(f"{plug} encoder", clock([encode], rounds), note=f"{encoder.dimension} numbers")
     yield from _reading(rounds)
 
 
@@ -55,9 +58,9 @@ def _samples(plug: str, encoder: Any) -> list[Any]:
     return given[1:]  # the first half second of sound is no window yet
 
 
-def _in_turn(methods: list[Callable[[], Any]]) -> Callable[[], Any]:
-    turn = iter(range(1_000_000))
-    return lambda: methods[next(turn) % len(methods)]()
+def _in_turn(work: Callable[[Any], Any], given: list[Any]) -> Callable[[], Any]:
+    turn = itertools.cycle(given)
+    return lambda: work(next(turn))
 
 
 def laser_scan(points: NDArray[np.float32]) -> Scan:
@@ -83,30 +86,35 @@ def scan_context(points: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def _reading(rounds: int) -> Iterator[Row]:
     """A message's bytes to what an encoder takes."""
-    store = bags.typestore()
     for plug, what in (("camera", "image message to array"), ("lidar", "cloud message to array")):
         kind = plugins.find("encoders", plug).accepts
-        name, make = bag_messages.MAKERS[kind]
-        message = _as_ros(store, make(store, _frames.sample(plug, 1), bag_messages.header(store, 1, plug)), name)
-        methods, rival = [lambda n=name, m=message, k=kind: samples.decode(n, m, k)], ""
+        name, message = _message(plug, kind)
+        methods, rival = [functools.partial(samples.decode, name, message, kind)], ""
         if plug == "lidar" and importlib.util.find_spec(READER):
-            from sensor_msgs_py import point_cloud2
-
-            message.is_dense = False  # with a promise that no point is NaN it would not look
-            fields, rival = ["x", "y", "z", "intensity"], f"{READER}.read_points_numpy"
-            methods.append(lambda m=message: point_cloud2.read_points_numpy(m, fields, skip_nans=True))
+            methods.append(_their_reading(message))
+            rival = f"{READER}.read_points_numpy"
         yield timed(what, clock(methods, rounds), rival)
         if plug == "lidar" and not rival:
             yield unmeasured(f"cloud message by {READER}", "ms", f"no {READER}, which is not on PyPI (source a ROS 2)")
 
 
-def _as_ros(store: Any, message: Any, name: str) -> Any:
-    """Return a message as a node receives it."""
+def _their_reading(cloud: Any) -> Callable[[], Any]:
+    from sensor_msgs_py import point_cloud2
+
+    cloud.is_dense = False  # with a promise that no point is NaN it would not look
+    names = ["x", "y", "z", "intensity"]
+    return functools.partial(point_cloud2.read_points_numpy, cloud, names, skip_nans=True)
+
+
+def _message(plug: str, kind: str) -> tuple[str, Any]:
+    """Return a sensor's ROS type, and a message as a node receives it."""
     from rclpy.serialization import deserialize_message
 
     from any2any_ros.nodes import messages
 
-    return deserialize_message(bytes(store.serialize_cdr(message, name)), messages.message_class(name))
+    store, (name, make) = bags.typestore(), bag_messages.MAKERS[kind]
+    made = make(store, _frames.sample(plug, 1), bag_messages.header(store, 1, plug))
+    return name, deserialize_message(bytes(store.serialize_cdr(made, name)), messages.message_class(name))
 
 
 if __name__ == "__main__":

@@ -30,28 +30,34 @@ def rows(quick: bool) -> Iterator[Row]:
         yield from memory(driven)
         times = 1 if quick else 3
         together = [driven.ready] + [apart(start, Plan(folder, SENSORS)) for _ in range(times - 1)]
-        yield from readiness("all five at once", together)
-        names = [*driven.ready] * times
-        yield from readiness("alone", [apart(start, Plan(folder, SENSORS, only=name)) for name in names])
+        alone = [apart(start, Plan(folder, SENSORS, only=name)) for name in [*driven.ready] * times]
+        yield from readiness(together, alone)
 
 
 def memory(outcome: Outcome) -> Iterator[Row]:
     """Return the rows of what five processes take, and each of them."""
     pss, rss = (sum(kind) / 1e6 for kind in zip(*outcome.memory.values(), strict=True))
     processes = f"{len(outcome.memory)} processes"
-    yield Row("memory of the stack, shared pages counted once (PSS)", pss, "MB", bar="≤ 700", note=processes)
+    yield Row("memory of the stack, shared pages counted once (PSS)", pss, "MB", bar="≤ 700", note=processes,
+              short="{} of memory for camera, LiDAR, sound, text and a calibrated map of 10,000 places")  # fmt: skip
     yield Row("memory of the stack, shared pages counted in each (RSS)", rss, "MB", note=processes)
     for name, (own, whole) in outcome.memory.items():
         yield Row(f"memory of {name} (PSS)", own / 1e6, "MB", note=f"RSS {whole / 1e6:.0f} MB")
-    yield Row("processor of the stack at 10 Hz", 100 * sum(outcome.cores.values()), "% of a core")
+    yield Row("processor of the stack at 10 Hz", 100 * sum(outcome.cores.values()), "% of a core",
+              short="{} for all of it, every sensor at 10 Hz")  # fmt: skip
 
 
-def readiness(how: str, starts: list[dict[str, float]]) -> Iterator[Row]:
-    """Return the rows of each node's seconds from start to ready."""
-    for name in sorted({name for start in starts for name in start}):
-        seconds = [start[name] for start in starts if name in start]
-        around = spread(seconds) if len(seconds) > 1 else None
-        yield Row(f"{name} ready, {how}", float(np.median(seconds)), "s", around, bar=READY)
+def readiness(together: list[dict[str, float]], alone: list[dict[str, float]]) -> Iterator[Row]:
+    """Return the rows of the seconds from start to ready: of the last node, and of each."""
+    seconds = {name: ([s[name] for s in together], [s[name] for s in alone if name in s]) for name in together[0]}
+    last = [max(start.values()) for start in together]
+    slowest = max(float(np.median(own)) for _, own in seconds.values())
+    yield Row("all five started at once, the last one ready", float(np.median(last)), "s", spread(last), bar=READY,
+              short="{} from start-up to the last node's being ready, five processes at once")  # fmt: skip
+    yield Row("the slowest node, started alone", slowest, "s", bar=READY)
+    for name, (crowded, own) in sorted(seconds.items()):
+        yield Row(f"{name} ready, all five at once", float(np.median(crowded)), "s", spread(crowded), "alone",
+                  float(np.median(own)))  # fmt: skip
 
 
 if __name__ == "__main__":

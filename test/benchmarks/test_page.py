@@ -54,7 +54,7 @@ def test_a_section_has_its_own_words_and_all_its_rows():
 
 def test_the_machine_is_named_and_a_busy_one_warned_of():
     quiet, busy = _page.write(results(), "b.png"), _page.write(results(load_before=3.4, gpu="H200"), "b.png")
-    for said in ("A processor, 2 cores, 23.6 GB, no GPU (rows that need one read unmeasured)", "numpy 2.4.1", "make bench"):
+    for said in ("A processor, 2 cores, 23.6 GB, no GPU (unmeasured: on a GPU)", "numpy 2.4.1", "make bench"):
         assert said in quiet
     assert "busy" not in quiet
     assert "**The machine was busy** (load 3.4 on 2 cores" in busy and "H200" in busy and "no GPU (" not in busy

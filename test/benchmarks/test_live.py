@@ -1,0 +1,112 @@
+"""What is made of a drive's rankings, and where its traffic may go; no node is started here."""
+
+import copy
+import re
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from any2any_ros.observation import Ranking
+from benchmarks.speed import _live
+from benchmarks.speed._live import Outcome
+from benchmarks.speed.end_to_end import latencies
+
+MS, S = 10**6, 10**9
+
+
+def ranking(stamp, **stamps):
+    names = tuple(sorted(stamps))
+    return Ranking((), names, stamp_ns=stamp, stamps_ns=tuple(stamps[m] for m in names))
+
+
+def test_only_a_ranking_of_the_moments_own_messages_answers_a_pair():
+    outcome = Outcome(sent=[S, 2 * S, 3 * S, 4 * S])
+    outcome.answers = [
+        (ranking(S, camera=S, lidar=S), S + 20 * MS),
+        (ranking(S, camera=S, lidar=S), S + 90 * MS),  # again: the first one counts
+        (ranking(2 * S, camera=2 * S, lidar=S), 2 * S + 60 * MS),  # the LiDAR's message was the one before
+        (ranking(3 * S, camera=3 * S), 3 * S + 9 * MS),
+        (ranking(5 * S, camera=5 * S, lidar=5 * S), 5 * S + 9 * MS),  # nobody sent it: the warm-up
+    ]
+    assert _live.answered(outcome, _live.complete(["camera", "lidar"])) == {S: 20 * MS}
+    assert list(_live.answered(outcome, _live.complete(["camera"]))) == [S, 2 * S, 3 * S]
+    assert latencies(outcome, 4) == [20.0]
+
+
+def test_what_is_sent_after_the_kill_is_not_measured():
+    outcome = Outcome(sent=[S, 2 * S])
+    outcome.answers = [(ranking(s, camera=s, lidar=s), s + 5 * MS) for s in outcome.sent]
+    assert latencies(outcome, 1) == [5.0]
+
+
+def test_a_death_is_noticed_with_the_first_moment_ranked_without_it():
+    outcome = Outcome(killed_ns=10 * S)
+    outcome.answers = [
+        (ranking(9 * S, camera=9 * S), 9 * S),  # before
+        (ranking(11 * S, camera=11 * S, lidar=9 * S), 11 * S),
+        (ranking(12 * S, camera=12 * S), 12 * S),
+        (ranking(13 * S, camera=13 * S), 13 * S),
+    ]
+    assert _live.noticed_after(outcome, "lidar") == 2.0
+    assert _live.noticed_after(outcome, "camera") == float("inf")
+
+
+def test_memory_is_read_in_bytes():
+    text = "55e0-7ffd ---p 0 00:00 0 [rollup]\nRss:     12 kB\nPss:      7 kB\nPss_Dirty:  5 kB\nShared_Clean: 3 kB\n"
+    assert _live.parse_rollup(text) == (7 * 1024, 12 * 1024)
+
+
+def test_memory_and_time_of_this_process():
+    import os
+
+    pss, rss = _live.memory(os.getpid())
+    assert 10**6 < pss <= rss
+    before = _live.cpu_seconds(os.getpid())
+    assert sum(i * i for i in range(2_000_000)) and _live.cpu_seconds(os.getpid()) > before >= 0
+
+
+def test_the_default_profile_has_fast_dds_own_sizes_and_stays_on_loopback(tmp_path):
+    text = Path(_live._profile("default", tmp_path)).read_text()
+    assert "<segment_size>524288<" in text and "16777216" not in text and "4194304" not in text
+    assert re.findall(r"<address>(.*)</address>", text) == ["127.0.0.1"]
+    assert _live._profile("loopback", tmp_path) == "loopback"
+
+
+def test_an_outcome_comes_back_from_another_process():
+    outcome = Outcome(sent=[7], ready={"retrieval": 1.0}, memory={"retrieval": (1, 2)})
+    outcome.answers = [(ranking(7, camera=7), 9)]
+    found = _live.apart(copy.copy, outcome)
+    assert found is not outcome and (found.sent, found.ready, found.memory) == ([7], {"retrieval": 1.0}, outcome.memory)
+    assert found.answers[0][0].modalities == ("camera",) and found.answers[0][1] == 9
+
+
+def test_the_stamp_is_written_where_readers_look():
+    pytest.importorskip("rclpy", reason="no ROS 2")
+    from any2any_ros.nodes import messages
+    from benchmarks.speed._player import write_stamp
+
+    message = bytearray(struct.pack("<4sII6s", b"\0\1\0\0", 0, 0, b"frame\0"))
+    write_stamp(message, 1_763_000_000_123_456_789)
+    assert messages.raw_stamp_ns(bytes(message)) == 1_763_000_000_123_456_789
+    assert message[12:] == b"frame\0" and len(message) == 18
+
+
+def test_a_players_message_is_a_drivers(monkeypatch):
+    pytest.importorskip("rclpy", reason="no ROS 2")
+    from rclpy.serialization import deserialize_message
+
+    from any2any_ros import samples
+    from any2any_ros.data import bag_messages, bags
+    from any2any_ros.nodes import messages
+    from benchmarks.speed._player import write_stamp
+
+    store, name = bags.typestore(), "sensor_msgs/msg/PointCloud2"
+    points = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    made = bag_messages.MAKERS["cloud"][1](store, points, bag_messages.header(store, 0, "lidar"))
+    raw = bytearray(store.serialize_cdr(made, name))
+    write_stamp(raw, 5 * S + 7)
+    read = deserialize_message(bytes(raw), messages.message_class(name))
+    assert samples.stamp_ns(read) == 5 * S + 7 and read.header.frame_id == "lidar"
+    np.testing.assert_array_equal(samples.decode(name, read, "cloud"), points)
