@@ -49,7 +49,8 @@ def run(name: str, quick: bool, folder: Path) -> Iterator[Row]:
     finally:
         _end(process, mark)
     if process.returncode:
-        yield Row("failed", None, "", note=f"failed: {_last_line(log)} (all of it: {log})", section=name)
+        why = f"ended with {process.returncode}: {_last_line(log)} (all of it: {log})"
+        yield Row("failed", None, "", note=why, section=name)
 
 
 def _follow(process: subprocess.Popen[bytes], file: Path) -> Iterator[Row]:

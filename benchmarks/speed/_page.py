@@ -56,8 +56,7 @@ def _warning(machine: dict[str, Any]) -> str:
 
 def _short(rows: Sequence[Row]) -> str:
     """Return the lines that somebody in a hurry reads."""
-    said = [row.short.format(f"**{number(row.value)} {row.unit}**".replace(" **", "**")) for row in rows
-            if row.short and row.value is not None]  # fmt: skip
+    said = (row.short.format(f"**{_figure(row)}**") for row in rows if row.short and row.value is not None)
     return "\n".join(f"- {text}" for text in said)
 
 
@@ -84,11 +83,13 @@ def described(name: str) -> str:
 
 
 def _value(row: Row) -> str:
-    if row.value is None:
-        return "–"
     around = f" ({number(row.spread[0])}–{number(row.spread[1])})" if row.spread else ""
-    unit = row.unit if row.value != float("inf") else ""
-    return f"{number(row.value)} {unit}{around}".strip()
+    return f"{_figure(row)}{around}"
+
+
+def _figure(row: Row) -> str:
+    unit = row.unit if row.value not in (None, float("inf")) else ""
+    return f"{number(row.value)} {unit}".strip()
 
 
 def _bar(row: Row) -> str:

@@ -13,7 +13,17 @@ MACHINE = {
     "libraries": {"numpy": "2.4.1"}, "load_before": 0.2, "load_after": 1.1,
 }  # fmt: skip
 ROWS = [
-    Row("stamp to ranking", 21.0, "ms", (20.0, 22.0), "defaults", 42.0, bar="≤ 25", section="end_to_end"),
+    Row(
+        "stamp to ranking",
+        21.0,
+        "ms",
+        (20.0, 22.0),
+        "defaults",
+        42.0,
+        bar="≤ 25",
+        section="end_to_end",
+        short="{} to a ranking",
+    ),
     Row("pairs answered", 99.0, "%", bar="≥ 100", section="end_to_end"),
     Row("on a GPU", None, "ms", bar="≤ 5", note="unmeasured: no GPU", section="backends"),
     Row("fusion", 58.0, "ms", rival="plain", rival_value=50.0, ratio=1.1, bar="≤ 1.15 ×", section="search"),
@@ -41,6 +51,14 @@ def test_bars_stand_first_and_the_missed_ones_above():
         "| stamp to ranking | 21 ms (20–22) | ≤ 25 ms | yes |",
         "| fusion | 58 ms | ≤ 1.15 ×; here 1.1 | yes |",
     ]
+
+
+def test_the_first_lines_say_it_in_short():
+    page = _page.write(results(), "images/b.png")
+    assert "\n- **21 ms** to a ranking\n" in page.split("## ")[0]
+    never = Row("x", float("inf"), "ms", bar="≤ 25", short="{} to a ranking", section="end_to_end")
+    page = _page.write(results([never]), "b.png")
+    assert "- **never** to a ranking" in page and "| x | never | ≤ 25 ms | **no** |" in page
 
 
 def test_a_section_has_its_own_words_and_all_its_rows():
