@@ -42,13 +42,13 @@ class Player(Peer):
         """Send that many moments; return their stamps in ns of the robot's clock, taken before the first message."""
         stamps, began = [], time.monotonic()
         for moment in range(moments):
-            time.sleep(max(0.0, began + moment * period - time.monotonic()))
             stamps.append(time.time_ns())
             for publisher, stamped, raw in self._parts:
                 message = raw[moment % len(raw)]
                 if stamped:
                     write_stamp(message, stamps[-1])
                 publisher.publish(bytes(message))
+            time.sleep(max(0.0, began + (moment + 1) * period - time.monotonic()))
         return stamps
 
     def _receive(self, raw: bytes) -> None:

@@ -58,6 +58,17 @@ def test_memory_is_read_in_bytes():
     assert _live.parse_rollup(text) == (7 * 1024, 12 * 1024)
 
 
+def test_segments_of_a_process_are_found_and_its_ports_are_not():
+    line = "7f00-7f01 rw-s 00000000 00:1a 34  /dev/shm/{}\n"
+    names = (
+        "fastrtps_2361d97f4680c312",
+        "fastrtps_2361d97f4680c312",
+        "fastrtps_port7911",
+        "sem.fastrtps_port7911_mutex",
+    )
+    assert _live.segments("".join(map(line.format, names))) == {Path("/dev/shm/fastrtps_2361d97f4680c312")}
+
+
 def test_memory_and_time_of_this_process():
     import os
 
