@@ -75,12 +75,13 @@ def apart(work: Callable[[Plan], T], plan: Plan) -> T:
 def drive(plan: Plan) -> Outcome:
     """Start the nodes, send them frames at 10 Hz, and note what happens."""
     from any2any_ros.nodes import messages
-    from benchmarks.speed._player import Player
+    from benchmarks.speed._player import Player, part
 
     interruptible()
     outcome, left = Outcome(), set()
+    parts = [part(m, _frames.FRAMES // 2) for m in plan.modalities]
     with nodes(plan) as (system, began):
-        player = Player(plan.modalities, _frames.FRAMES // 2)
+        player = Player(parts)
         with player:
             outcome.ready = ready(system, player.node, plan.modalities, began)
             player.play(plan.warm_up, PERIOD)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -18,34 +20,47 @@ from benchmarks.speed import _frames
 DEPTH = 5  # of rmw's SensorDataQoS, which drivers use
 
 
-class Player(Peer):
-    """Messages are kept serialised, as a driver's are when they leave it: only the stamp is written into each."""
+@dataclass(frozen=True)
+class Part:
+    """One sensor's: ROS type, topic, whether its messages bear a stamp, and the messages, serialised."""
 
-    def __init__(self, modalities: tuple[str, ...], frames: int) -> None:
+    type_name: str
+    topic: str
+    stamped: bool
+    raw: list[bytearray]
+
+
+def part(modality: str, frames: int) -> Part:
+    """Serialise a sensor's messages: they are kept as a driver's are when they leave it."""
+    store, encoder = bags.typestore(), plugins.find("encoders", modality)
+    name, make = bag_messages.MAKERS[encoder.accepts]
+    header = bag_messages.header(store, 0, modality)
+    made = (make(store, _frames.sample(modality, frame), header) for frame in range(1, 1 + frames))
+    stamped = any(field == "header" for field, _ in store.fielddefs[name][1])
+    return Part(name, encoder.topic, stamped, [bytearray(store.serialize_cdr(message, name)) for message in made])
+
+
+class Player(Peer):
+    """Publishes the parts with the stamp of now, and keeps the rankings that come back as they are."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
         super().__init__("player")
         self._raw: list[tuple[bytes, int]] = []
-        self._parts = [self._part(m, frames) for m in modalities]
+        self._parts = [(self._publisher(part), part) for part in parts]
         self.node.create_subscription(msg.Ranking, "matches", self._receive, 100, raw=True)
 
-    def _part(self, modality: str, frames: int) -> tuple[Any, bool, list[bytearray]]:
-        """Return a sensor's publisher, whether its messages bear a stamp, and the messages."""
-        store, encoder = bags.typestore(), plugins.find("encoders", modality)
-        name, make = bag_messages.MAKERS[encoder.accepts]
+    def _publisher(self, part: Part) -> Any:
         qos = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
-        publisher = self.node.create_publisher(messages.message_class(name), encoder.topic, qos)
-        header = bag_messages.header(store, 0, modality)
-        made = (make(store, _frames.sample(modality, frame), header) for frame in range(1, 1 + frames))
-        stamped = any(field == "header" for field, _ in store.fielddefs[name][1])
-        return publisher, stamped, [bytearray(store.serialize_cdr(message, name)) for message in made]
+        return self.node.create_publisher(messages.message_class(part.type_name), part.topic, qos)
 
     def play(self, moments: int, period: float) -> list[int]:
         """Send that many moments; return their stamps in ns of the robot's clock, taken before the first message."""
         stamps, began = [], time.monotonic()
         for moment in range(moments):
             stamps.append(time.time_ns())
-            for publisher, stamped, raw in self._parts:
-                message = raw[moment % len(raw)]
-                if stamped:
+            for publisher, part in self._parts:
+                message = part.raw[moment % len(part.raw)]
+                if part.stamped:
                     write_stamp(message, stamps[-1])
                 publisher.publish(bytes(message))
             time.sleep(max(0.0, began + (moment + 1) * period - time.monotonic()))

@@ -56,8 +56,8 @@ def readiness(together: list[dict[str, float]], alone: list[dict[str, float]]) -
               short="{} from start-up to the last node's being ready, five processes at once")  # fmt: skip
     yield Row("the slowest node, started alone", slowest, "s", bar=READY)
     for name, (crowded, own) in sorted(seconds.items()):
-        yield Row(f"{name} ready, all five at once", float(np.median(crowded)), "s", spread(crowded), "alone",
-                  float(np.median(own)))  # fmt: skip
+        yield Row(f"{name} ready, all five at once", float(np.median(crowded)), "s", spread(crowded),
+                  note=f"alone {np.median(own):.2f} s")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -104,20 +104,22 @@ def test_the_stamp_is_written_where_readers_look():
     assert message[12:] == b"frame\0" and len(message) == 18
 
 
-def test_a_players_message_is_a_drivers(monkeypatch):
+def test_a_players_messages_are_a_drivers(monkeypatch):
     pytest.importorskip("rclpy", reason="no ROS 2")
     from rclpy.serialization import deserialize_message
 
     from any2any_ros import samples
-    from any2any_ros.data import bag_messages, bags
     from any2any_ros.nodes import messages
-    from benchmarks.speed._player import write_stamp
+    from benchmarks.speed import _frames, _player
 
-    store, name = bags.typestore(), "sensor_msgs/msg/PointCloud2"
-    points = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
-    made = bag_messages.MAKERS["cloud"][1](store, points, bag_messages.header(store, 0, "lidar"))
-    raw = bytearray(store.serialize_cdr(made, name))
-    write_stamp(raw, 5 * S + 7)
-    read = deserialize_message(bytes(raw), messages.message_class(name))
+    points = np.random.default_rng(0).normal(size=(3, 50, 4)).astype(np.float32)
+    seen = {"lidar": points, "text": ["", "a mill", "two mills"]}
+    monkeypatch.setattr(_frames, "sample", lambda modality, frame: seen[modality][frame])
+    cloud, text = _player.part("lidar", 2), _player.part("text", 2)
+    assert (cloud.topic, cloud.stamped, len(cloud.raw)) == ("lidar/points", True, 2)
+    assert (text.topic, text.stamped, len(text.raw)) == ("caption", False, 2)
+    _player.write_stamp(cloud.raw[1], 5 * S + 7)
+    read = deserialize_message(bytes(cloud.raw[1]), messages.message_class(cloud.type_name))
     assert samples.stamp_ns(read) == 5 * S + 7 and read.header.frame_id == "lidar"
-    np.testing.assert_array_equal(samples.decode(name, read, "cloud"), points)
+    np.testing.assert_array_equal(samples.decode(cloud.type_name, read, "cloud"), points[2])
+    assert deserialize_message(bytes(text.raw[0]), messages.message_class(text.type_name)).data == "a mill"

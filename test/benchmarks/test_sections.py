@@ -58,4 +58,5 @@ def test_the_last_node_ready_is_what_counts():
     last, slowest, *each = footprint.readiness(together, [{"a": 0.5}, {"b": 1.0}, {"a": 0.7}, {"b": 2.0}])
     assert last.value == 3.5 and last.met is False  # of 4, 3.5 and 2
     assert slowest.value == 1.5 and slowest.met is True
-    assert [(row.what.split()[0], row.value, row.rival_value) for row in each] == [("a", 1.0, 0.6), ("b", 2.0, 1.5)]
+    found = [(row.what.split()[0], row.value, row.note) for row in each]
+    assert found == [("a", 1.0, "alone 0.60 s"), ("b", 2.0, "alone 1.50 s")]
