@@ -24,7 +24,8 @@ from tqdm import tqdm
 
 from any2any_ros.plugins import write_atomically
 from benchmarks.speed import _machine, _page, _picture
-from benchmarks.speed._rows import Row, interruptible, line
+from benchmarks.speed._rows import Row, line
+from benchmarks.speed._section import interruptible
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "out/bench"

@@ -38,7 +38,7 @@ def frames() -> kitti.KittiDrive:
 @functools.cache
 def sample(modality: str, frame: int) -> Any:
     """Return one sensor's sample: an image of 1242 x 376, a cloud of 120,000 points, half a second of sound ..."""
-    found = frames().sample(modality, frame)
+    found: Any = frames().sample(modality, frame)
     if modality == "lidar":
         kept = np.random.default_rng(frame).choice(len(found), POINTS, replace=False)
         return np.ascontiguousarray(found[np.sort(kept)])

@@ -5,27 +5,23 @@ Everything stays on 127.0.0.1, in a ROS domain drawn anew.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
-import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from any2any_ros import plugins, share
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Ranking
-from any2any_ros.samples import NS
 from benchmarks.speed import _frames
-from benchmarks.speed._rows import interruptible
+from benchmarks.speed._outcome import Outcome
+from benchmarks.speed._process import cpu_seconds, memory, segments
+from benchmarks.speed._section import interruptible
 
-T = TypeVar("T")
 PERIOD = 0.1  # s between two moments of all sensors: 10 Hz
 READY = 60.0  # s, at most, until every node is up
 SETTLE = 1.0  # s for the last answers
@@ -51,25 +47,6 @@ class Plan:
     killed: str = ""
     after: int = 0
     only: str = ""
-
-
-@dataclass
-class Outcome:
-    """Stamps of the moments sent (ns), no warm-up; rankings with the time (ns) at which each came; when a process
-    was killed (ns, 0 = never); by process, seconds from start to ready, memory (PSS, RSS in bytes) and CPU (cores)."""
-
-    sent: list[int] = field(default_factory=list)
-    answers: list[tuple[Ranking, int]] = field(default_factory=list)
-    killed_ns: int = 0
-    ready: dict[str, float] = field(default_factory=dict)
-    memory: dict[str, tuple[int, int]] = field(default_factory=dict)
-    cores: dict[str, float] = field(default_factory=dict)
-
-
-def apart(work: Callable[[Plan], T], plan: Plan) -> T:
-    """Do `drive` or `start` in a process of its own: a process reads its Fast DDS profile once."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(work, plan).result()
 
 
 def drive(plan: Plan) -> Outcome:
@@ -100,11 +77,6 @@ def drive(plan: Plan) -> Outcome:
     for segment in left:  # 17 MB that nobody else frees; those of the others are gone with them
         segment.unlink(missing_ok=True)
     return outcome
-
-
-def segments(maps: str) -> set[Path]:
-    """Return Fast DDS's shared-memory segments in a process's /proc/PID/maps."""
-    return {Path(found) for found in re.findall(r"/dev/shm/fastrtps_[0-9a-f]{16}\b", maps)}
 
 
 def start(plan: Plan) -> dict[str, float]:
@@ -172,46 +144,3 @@ def ready(system: Any, node: Any, modalities: Sequence[str], began: float) -> di
                                "Start them with any2any bringup and read what they say")  # fmt: skip
         time.sleep(0.005)
     return found
-
-
-def cpu_seconds(process: int) -> float:
-    """Return the processor time that a process has used."""
-    ticks = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
-
-
-def memory(process: int) -> tuple[int, int]:
-    """Return (PSS, RSS) in bytes: memory with shared pages divided among those who share them, and with all of them."""
-    return parse_rollup(Path(f"/proc/{process}/smaps_rollup").read_text())
-
-
-def parse_rollup(text: str) -> tuple[int, int]:
-    kilobytes: Mapping[str, int] = {name: int(n) for name, n in re.findall(r"^(Pss|Rss):\s+(\d+) kB$", text, re.M)}
-    return 1024 * kilobytes["Pss"], 1024 * kilobytes["Rss"]
-
-
-def answered(outcome: Outcome, wanted: Callable[[Ranking, int], bool]) -> dict[int, int]:
-    """Return the ns from a moment's stamp to its first ranking that `wanted` accepts, by stamp; others are absent."""
-    sent, found = set(outcome.sent), {}
-    for ranking, came in outcome.answers:
-        if ranking.stamp_ns in sent and wanted(ranking, ranking.stamp_ns):
-            found.setdefault(ranking.stamp_ns, came - ranking.stamp_ns)
-    return found
-
-
-def complete(modalities: Sequence[str]) -> Callable[[Ranking, int], bool]:
-    """Return what accepts a ranking made from this moment's own message of every one of these sensors."""
-
-    def wanted(ranking: Ranking, stamp: int) -> bool:
-        used = dict(zip(ranking.modalities, ranking.stamps_ns, strict=True))
-        return all(used.get(m) == stamp for m in modalities)
-
-    return wanted
-
-
-def noticed_after(outcome: Outcome, modality: str) -> float:
-    """Return the seconds from the kill to the first moment that is ranked without `modality`; inf when none is."""
-    without = (
-        r.stamp_ns for r, _ in outcome.answers if r.stamp_ns >= outcome.killed_ns and modality not in r.modalities
-    )
-    return (min(without, default=float("inf")) - outcome.killed_ns) / NS

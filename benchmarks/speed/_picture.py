@@ -60,7 +60,9 @@ def _ratios(axes: Any, rows: Sequence[Row]) -> None:
     axes.set_xscale("log")
     axes.set_xlim(low / 2, high * 60)
     for i, row in enumerate(rows):
-        axes.text(max(ratio[i], 1) * 1.25, i, f"{ratio[i]:.2g} × {row.rival}", va="center", fontsize=7.5, color=INK)
+        more = " as much as" if row.more_is_better else ""
+        text = f"{row.ratio:.3g} ×{more} {row.rival}"
+        axes.text(max(ratio[i], 1) * 1.25, i, text, va="center", fontsize=7.5, color=INK)
     axes.axvline(1, color=INK, linewidth=1, linestyle="--")
     axes.set_title("beside what one would run otherwise, in the same run: left of the line ours is better", fontsize=10,
                    loc="left", color=INK)  # fmt: skip

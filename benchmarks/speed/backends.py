@@ -16,7 +16,9 @@ import numpy as np
 
 from any2any_ros.encoders import build
 from benchmarks.speed import _frames, _networks
-from benchmarks.speed._rows import Row, clock, main, spread, timed, unmeasured
+from benchmarks.speed._clock import clock, spread, timed
+from benchmarks.speed._rows import Row, unmeasured
+from benchmarks.speed._section import main
 
 KINDS = {"torch": "PyTorch fp32", "onnx": "ONNX Runtime fp32", "int8": "ONNX Runtime int8"}
 FRAMES = 8

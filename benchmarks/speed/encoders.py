@@ -23,7 +23,9 @@ from any2any_ros.data import bag_messages, bags
 from any2any_ros.encoders import build
 from any2any_ros.samples import Scan
 from benchmarks.speed import _frames
-from benchmarks.speed._rows import Row, clock, main, timed, unmeasured
+from benchmarks.speed._clock import clock, timed
+from benchmarks.speed._rows import Row, unmeasured
+from benchmarks.speed._section import main
 
 FROM_TOWN = ("camera", "lidar", "thermal", "audio", "text")
 WARM_UP = ("depth", "crop", "speech")
@@ -89,7 +91,8 @@ def _reading(rounds: int) -> Iterator[Row]:
     for plug, what in (("camera", "image message to array"), ("lidar", "cloud message to array")):
         kind = plugins.find("encoders", plug).accepts
         name, message = _message(plug, kind)
-        methods, rival = [functools.partial(samples.decode, name, message, kind)], ""
+        methods: list[Callable[[], Any]] = [functools.partial(samples.decode, name, message, kind)]
+        rival = ""
         if plug == "lidar" and importlib.util.find_spec(READER):
             methods.append(_their_reading(message))
             rival = f"{READER}.read_points_numpy"

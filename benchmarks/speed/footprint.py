@@ -16,8 +16,12 @@ import numpy as np
 
 from any2any_ros.encoders import build
 from benchmarks.speed import _frames
-from benchmarks.speed._live import Outcome, Plan, apart, drive, start
-from benchmarks.speed._rows import Row, main, spread
+from benchmarks.speed._clock import spread
+from benchmarks.speed._live import Plan, drive, start
+from benchmarks.speed._outcome import Outcome
+from benchmarks.speed._process import apart
+from benchmarks.speed._rows import Row
+from benchmarks.speed._section import main
 
 SENSORS = ("audio", "camera", "lidar", "text")
 READY = "≤ 3"

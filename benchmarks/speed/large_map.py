@@ -9,13 +9,12 @@ as much.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +27,10 @@ from any2any_ros.retrieval import calibration, reference_map, shards
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.retrieval.search import Search
 from benchmarks import fusion_at_scale
-from benchmarks.speed._live import memory
-from benchmarks.speed._rows import Row, clock, interruptible, main, one_thread, spread, timed, unmeasured
+from benchmarks.speed._clock import clock, one_thread, spread, timed
+from benchmarks.speed._process import apart, memory
+from benchmarks.speed._rows import Row, unmeasured
+from benchmarks.speed._section import interruptible, main
 
 PLACES, NODE_PLACES = 1_000_000, 100_000
 QUERIES, K = 3, 5
@@ -64,8 +65,8 @@ def rows(quick: bool) -> Iterator[Row]:
 
 
 def _store(folder: Path, queries: list[Any]) -> Iterator[Row]:
-    seconds = [_apart(_opening, folder) for _ in range(3)]
-    found: Opened = _apart(_ranking, folder, queries)
+    seconds = [apart(_opening, folder) for _ in range(3)]
+    found: Opened = apart(_ranking, folder, queries)
     what, unit, bar = BARS["opens"]
     yield Row(what, float(np.median(seconds)), unit, spread(seconds), bar=bar)
     what, unit, bar = BARS["memory"]
@@ -73,12 +74,6 @@ def _store(folder: Path, queries: list[Any]) -> Iterator[Row]:
     for i, name in enumerate(("any2any", "likelihood_ratio"), start=1):
         what, _, bar = BARS[name]
         yield timed(what, found.spent[:, [i, 0]], "plain similarity + top-k", bar=bar)
-
-
-def _apart(work: Any, *given: Any) -> Any:
-    """Do it in a new process, whose memory is its own."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(work, *given).result()
 
 
 def _opening(folder: Path) -> float:
@@ -99,16 +94,16 @@ def _ranking(folder: Path, queries: list[Any]) -> Opened:
     searches = [Search(store, cls.fit(*pairs), SHAPE) for cls in (Any2Any, LikelihoodRatio)]
     plain = fusion_at_scale.plain(searches[0], K)
     spent = [
-        clock([lambda q=q: plain(q), *(lambda q=q, s=s: s.top_k(q, K) for s in searches)], rounds=2) for q in queries
+        clock([partial(plain, q), *(partial(search.top_k, q, K) for search in searches)], rounds=2) for q in queries
     ]
     return Opened(seconds, memory(os.getpid())[0], np.concatenate(spent))
 
 
 def _node(folder: Path) -> Iterator[Row]:
     """What the retrieval node does with a map's folder, on a tenth of the places."""
-    _apart(_write_map, folder)
+    apart(_write_map, folder)
     for _ in range(2):  # the second time the files have been read before
-        found: Opened = _apart(_opened_as_node, folder)
+        found: Opened = apart(_opened_as_node, folder)
     yield Row("map of 1e5 places opened as the retrieval node does", found.seconds, "s", note="three modalities of 256")
     yield Row("memory of that process (PSS)", found.pss / 1e9, "GB")
     yield Row("one answer with it, any2any", float(np.median(found.spent)), "ms", spread(found.spent))

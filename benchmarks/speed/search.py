@@ -20,7 +20,9 @@ from any2any_ros.methods.fusion import LikelihoodRatio
 from any2any_ros.protocols import Fusion
 from any2any_ros.retrieval.index import ExactIndex
 from benchmarks import fusion_at_scale
-from benchmarks.speed._rows import Row, clock, main, timed
+from benchmarks.speed._clock import clock, timed
+from benchmarks.speed._rows import Row
+from benchmarks.speed._section import main
 
 PLACES, DIMENSION, K = 100_000, 256, 5
 PLAIN = "plain similarity + top-k"

@@ -14,11 +14,13 @@ from benchmarks.speed._rows import Row
 
 ROOT = bench.ROOT
 WORKS = """
-from benchmarks.speed._rows import Row, main
+from benchmarks.speed._rows import Row
+from benchmarks.speed._section import main
 main(lambda quick: [Row("quick" if quick else "whole", 1.0, "ms", bar="≤ 2")], __file__)
 """
 FAILS = """
-from benchmarks.speed._rows import Row, main
+from benchmarks.speed._rows import Row
+from benchmarks.speed._section import main
 def rows(quick):
     yield Row("first", 1.0, "ms")
     raise RuntimeError("the second is broken")
@@ -28,7 +30,8 @@ main(rows, __file__)
 LINGERS = """
 import subprocess, sys, time
 from pathlib import Path
-from benchmarks.speed._rows import Row, main
+from benchmarks.speed._rows import Row
+from benchmarks.speed._section import main
 def rows(quick):
     code = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
     child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from any2any_ros.observation import Ranking
-from benchmarks.speed import _live
-from benchmarks.speed._live import Outcome
+from benchmarks.speed import _live, _outcome, _process
+from benchmarks.speed._outcome import Outcome
 from benchmarks.speed.end_to_end import latencies
 
 MS, S = 10**6, 10**9
@@ -30,9 +30,9 @@ def test_only_a_ranking_of_the_moments_own_messages_answers_a_pair():
         (ranking(3 * S, camera=3 * S), 3 * S + 9 * MS),
         (ranking(5 * S, camera=5 * S, lidar=5 * S), 5 * S + 9 * MS),  # nobody sent it: the warm-up
     ]
-    assert _live.answered(outcome, _live.complete(["camera", "lidar"])) == {S: 20 * MS}
-    assert list(_live.answered(outcome, _live.complete(["camera"]))) == [S, 2 * S, 3 * S]
-    assert latencies(outcome, 4) == [20.0]
+    assert _outcome.answered(outcome, _outcome.complete(["camera", "lidar"])) == {S: 20 * MS}
+    assert list(_outcome.answered(outcome, _outcome.complete(["camera"]))) == [S, 2 * S, 3 * S]
+    assert latencies(outcome, 4) == [20.0, float("inf"), float("inf"), float("inf")]
 
 
 def test_what_is_sent_after_the_kill_is_not_measured():
@@ -46,16 +46,16 @@ def test_a_death_is_noticed_with_the_first_moment_ranked_without_it():
     outcome.answers = [
         (ranking(9 * S, camera=9 * S), 9 * S),  # before
         (ranking(11 * S, camera=11 * S, lidar=9 * S), 11 * S),
-        (ranking(12 * S, camera=12 * S), 12 * S),
+        (ranking(12 * S, camera=12 * S), 12 * S + 40 * MS),
         (ranking(13 * S, camera=13 * S), 13 * S),
     ]
-    assert _live.noticed_after(outcome, "lidar") == 2.0
-    assert _live.noticed_after(outcome, "camera") == float("inf")
+    assert _outcome.noticed_after(outcome, "lidar") == 2.04
+    assert _outcome.noticed_after(outcome, "camera") == float("inf")
 
 
 def test_memory_is_read_in_bytes():
     text = "55e0-7ffd ---p 0 00:00 0 [rollup]\nRss:     12 kB\nPss:      7 kB\nPss_Dirty:  5 kB\nShared_Clean: 3 kB\n"
-    assert _live.parse_rollup(text) == (7 * 1024, 12 * 1024)
+    assert _process.parse_rollup(text) == (7 * 1024, 12 * 1024)
 
 
 def test_segments_of_a_process_are_found_and_its_ports_are_not():
@@ -66,16 +66,16 @@ def test_segments_of_a_process_are_found_and_its_ports_are_not():
         "fastrtps_port7911",
         "sem.fastrtps_port7911_mutex",
     )
-    assert _live.segments("".join(map(line.format, names))) == {Path("/dev/shm/fastrtps_2361d97f4680c312")}
+    assert _process.segments("".join(map(line.format, names))) == {Path("/dev/shm/fastrtps_2361d97f4680c312")}
 
 
 def test_memory_and_time_of_this_process():
     import os
 
-    pss, rss = _live.memory(os.getpid())
+    pss, rss = _process.memory(os.getpid())
     assert 10**6 < pss <= rss
-    before = _live.cpu_seconds(os.getpid())
-    assert sum(i * i for i in range(2_000_000)) and _live.cpu_seconds(os.getpid()) > before >= 0
+    before = _process.cpu_seconds(os.getpid())
+    assert sum(i * i for i in range(2_000_000)) and _process.cpu_seconds(os.getpid()) > before >= 0
 
 
 def test_the_default_profile_has_fast_dds_own_sizes_and_stays_on_loopback(tmp_path):
@@ -88,7 +88,7 @@ def test_the_default_profile_has_fast_dds_own_sizes_and_stays_on_loopback(tmp_pa
 def test_an_outcome_comes_back_from_another_process():
     outcome = Outcome(sent=[7], ready={"retrieval": 1.0}, memory={"retrieval": (1, 2)})
     outcome.answers = [(ranking(7, camera=7), 9)]
-    found = _live.apart(copy.copy, outcome)
+    found = _process.apart(copy.copy, outcome)
     assert found is not outcome and (found.sent, found.ready, found.memory) == ([7], {"retrieval": 1.0}, outcome.memory)
     assert found.answers[0][0].modalities == ("camera",) and found.answers[0][1] == 9
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.speed import encoders, footprint, search
-from benchmarks.speed._live import Outcome
+from benchmarks.speed._outcome import Outcome
 
 
 def test_scan_context_holds_the_highest_point_of_every_bin():
