@@ -50,7 +50,7 @@ def run(name: str, quick: bool, folder: Path) -> Iterator[Row]:
     finally:
         _end(process, mark)
     if process.returncode:
-        why = f"ended with {process.returncode}: {_last_line(log)} (all of it: {log})"
+        why = f"ended with {process.returncode}: {_last_line(log)} (all of it: {os.path.relpath(log)})"
         yield Row("failed", None, "", note=why, section=name)
 
 

@@ -57,7 +57,7 @@ def _warning(machine: dict[str, Any]) -> str:
 def _short(rows: Sequence[Row]) -> str:
     """Return the lines that somebody in a hurry reads."""
     said = (
-        row.short.format(f"**{_measured(row.value, row.unit)}**") for row in rows if row.short and row.value is not None
+        row.short.format(f"**{measured(row.value, row.unit)}**") for row in rows if row.short and row.value is not None
     )
     return "\n".join(f"- {text}" for text in said)
 
@@ -86,10 +86,11 @@ def described(name: str) -> str:
 
 def _value(row: Row) -> str:
     around = f" ({number(row.spread[0])}–{number(row.spread[1])})" if row.spread else ""
-    return f"{_measured(row.value, row.unit)}{around}"
+    return f"{measured(row.value, row.unit)}{around}"
 
 
-def _measured(value: float | None, unit: str) -> str:
+def measured(value: float | None, unit: str) -> str:
+    """Return a figure with its unit; "never" has none."""
     return f"{number(value)} {unit if value not in (None, float('inf')) else ''}".strip()
 
 
@@ -100,7 +101,7 @@ def _bar(row: Row) -> str:
 
 
 def _rival(row: Row) -> str:
-    return f"{row.rival}: {_measured(row.rival_value, row.unit)}" if row.rival_value is not None else row.rival
+    return f"{row.rival}: {measured(row.rival_value, row.unit)}" if row.rival_value is not None else row.rival
 
 
 def _ratio(row: Row) -> str:

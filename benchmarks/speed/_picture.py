@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from any2any_ros.tools._figures import AMBER, GREEN, GREY, INK, RED, SENSORS
+from benchmarks.speed._page import measured
 from benchmarks.speed._rows import Row
 
 WIDTH, LINE, EDGE = 10.0, 0.26, 1.3  # inches
@@ -42,7 +43,7 @@ def _bars(axes: Any, rows: Sequence[Row]) -> None:
     colours = [GREEN if row.met else RED for row in rows]
     axes.barh(range(len(rows)), np.minimum(share, BEYOND), color=colours, height=0.62)
     for i, row in enumerate(rows):
-        text = f" {row.ratio:.2f} ×" if row.bar.endswith("×") and row.ratio else f" {row.value:.3g} {row.unit}"
+        text = f" {row.ratio:.2f} ×" if row.bar.endswith("×") else f" {measured(row.value, row.unit)}"
         end = min(max(share[i], 1.0), BEYOND)  # never across the line
         axes.text(end + 0.01, i, f"{text}  ({row.bar})", va="center", fontsize=7.5, color=INK)
     axes.axvline(1, color=INK, linewidth=1, linestyle="--")

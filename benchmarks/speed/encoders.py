@@ -3,7 +3,7 @@
 Town frames of KITTI's size: a picture of 1242 × 376, a cloud of 120,000 points, a second of sound, a caption, a thermal
 picture. The laser scan is cut from the cloud; depth, crop and speech take the sample that a node warms up with. Beside
 the LiDAR encoder: Scan Context as published (Kim & Kim 2018, Section III-A), a loop over all points. Reading a
-message's cloud is compared with `sensor_msgs_py.point_cloud2.read_points_numpy`, where a sourced ROS 2 has it.
+message's cloud is compared with `sensor_msgs_py`'s reader where a sourced ROS 2 has it, and else with the same steps.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.lib.recfunctions import structured_to_unstructured
 from numpy.typing import NDArray
 
 from any2any_ros import plugins, samples
@@ -24,14 +25,14 @@ from any2any_ros.encoders import build
 from any2any_ros.samples import Scan
 from benchmarks.speed import _frames
 from benchmarks.speed._clock import clock, timed
-from benchmarks.speed._rows import Row, unmeasured
+from benchmarks.speed._rows import Row
 from benchmarks.speed._section import main
 
 FROM_TOWN = ("camera", "lidar", "thermal", "audio", "text")
 WARM_UP = ("depth", "crop", "speech")
 FRAMES = 4  # different frames that take turns
 RINGS, SECTORS, FARTHEST, HEIGHT = 20, 60, 80.0, 2.0  # Scan Context's own defaults
-READER = "sensor_msgs_py"
+FIELDS = ["x", "y", "z", "intensity"]
 CELLS = 720  # beams of the laser scan
 
 
@@ -88,34 +89,40 @@ def scan_context(points: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def _reading(rounds: int) -> Iterator[Row]:
     """A message's bytes to what an encoder takes."""
-    for plug, what in (("camera", "image message to array"), ("lidar", "cloud message to array")):
-        kind = plugins.find("encoders", plug).accepts
-        name, message = _message(plug, kind)
-        methods: list[Callable[[], Any]] = [functools.partial(samples.decode, name, message, kind)]
-        rival = ""
-        if plug == "lidar" and importlib.util.find_spec(READER):
-            methods.append(_their_reading(message))
-            rival = f"{READER}.read_points_numpy"
-        yield timed(what, clock(methods, rounds), rival)
-        if plug == "lidar" and not rival:
-            yield unmeasured(f"cloud message by {READER}", "ms", f"no {READER}, which is not on PyPI (source a ROS 2)")
+    name, image = _message("camera")
+    yield timed("image message to array", clock([functools.partial(samples.decode, name, image, "image")], rounds))
+    name, cloud = _message("lidar")
+    cloud.is_dense = False  # with a promise that no point is NaN, the rival would not look
+    ours = functools.partial(samples.decode, name, cloud, "cloud")
+    rival, theirs = _their_reader()
+    yield timed("cloud message to array", clock([ours, lambda: theirs(cloud)], rounds), rival)
 
 
-def _their_reading(cloud: Any) -> Callable[[], Any]:
+def _their_reader() -> tuple[str, Callable[[Any], NDArray[Any]]]:
+    """Return sensor_msgs_py's reader, from a ROS 2 that is sourced, or what does the same."""
+    if importlib.util.find_spec("sensor_msgs_py") is None:  # it is not on PyPI
+        return "structured array, as sensor_msgs_py", structured_points
     from sensor_msgs_py import point_cloud2
 
-    cloud.is_dense = False  # with a promise that no point is NaN it would not look
-    names = ["x", "y", "z", "intensity"]
-    return functools.partial(point_cloud2.read_points_numpy, cloud, names, skip_nans=True)
+    read = functools.partial(point_cloud2.read_points_numpy, field_names=FIELDS, skip_nans=True)
+    return "sensor_msgs_py.read_points_numpy", read
 
 
-def _message(plug: str, kind: str) -> tuple[str, Any]:
+def structured_points(cloud: Any) -> NDArray[np.float32]:
+    """Return points (N, 4) by way of a structured array: drop NaN a field at a time, then make it a plain one."""
+    layout = {"names": FIELDS, "formats": ["<f4"] * 4, "offsets": [0, 4, 8, 12], "itemsize": cloud.point_step}
+    points = np.frombuffer(cloud.data, dtype=np.dtype(layout))
+    known = np.logical_and.reduce([~np.isnan(points[name]) for name in FIELDS])
+    return np.asarray(structured_to_unstructured(points[known]))
+
+
+def _message(plug: str) -> tuple[str, Any]:
     """Return a sensor's ROS type, and a message as a node receives it."""
     from rclpy.serialization import deserialize_message
 
     from any2any_ros.nodes import messages
 
-    store, (name, make) = bags.typestore(), bag_messages.MAKERS[kind]
+    store, (name, make) = bags.typestore(), bag_messages.MAKERS[plugins.find("encoders", plug).accepts]
     made = make(store, _frames.sample(plug, 1), bag_messages.header(store, 1, plug))
     return name, deserialize_message(bytes(store.serialize_cdr(made, name)), messages.message_class(name))
 

@@ -79,7 +79,7 @@ def _latency(who: str, found: list[float], bars: tuple[str, str], beside: list[f
     for percent, bar in zip((50, 99), bars, strict=True):
         more: dict[str, Any] = {"rival": OWN, "rival_value": _percentile(beside, percent)} if beside else {}
         around = spread(found) if percent == 50 and np.isfinite(found).all() else None
-        more["short"] = f"{{}} from a camera's and a LiDAR's stamp to a ranking of 10,000 places (p{percent}), {who}"
+        more["short"] = f"camera's and LiDAR's stamp to a ranking of 10,000 places, p{percent}: {{}} ({who})"
         yield Row(f"stamp to ranking, p{percent}: {who}", _percentile(found, percent), "ms", around, bar=bar, **more)
 
 

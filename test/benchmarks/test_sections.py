@@ -1,5 +1,7 @@
 """What the sections compare with, and the rows they make of what they find."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,15 @@ def test_a_laser_scan_is_the_nearest_return_of_each_beam():
     angles = scan.angle_min + seen * scan.angle_increment
     np.testing.assert_allclose(angles, [0, np.pi / 2], atol=scan.angle_increment)
     np.testing.assert_allclose(scan.ranges[seen], [3, 7])  # what stands higher is not seen
+
+
+def test_the_rival_reads_the_same_points():
+    points = np.random.default_rng(0).normal(size=(20, 4)).astype("<f4")
+    points[3, 1] = points[7, 3] = np.nan
+    padded = np.zeros((20, 6), dtype="<f4")
+    padded[:, :4] = points
+    cloud = SimpleNamespace(data=padded.tobytes(), point_step=24)
+    np.testing.assert_array_equal(encoders.structured_points(cloud), np.delete(points, [3, 7], axis=0))
 
 
 def test_fusion_rows_keep_the_ratio_of_the_turns_and_the_recall():
