@@ -22,6 +22,7 @@ TOWN = town.TownConfig(
 )
 POINTS = 120_000  # of a cloud: 1.9 MB
 FRAMES = 20
+SENT = 10  # of them are sent again and again, from the second on: the first has no sound before it
 PLACES = 10_000
 SPACING = 10.0  # m between two places
 LESSONS, LEARNT = 150, 500  # queries and places that calibrate
@@ -55,12 +56,17 @@ def write_map(folder: Path, encoders: Mapping[str, Encoder]) -> ReferenceMap:
             columns[modality][frame] = encoder.encode(gathered)
     poses = np.tile(np.eye(4), (PLACES, 1, 1))
     poses[:, :2, 3] = SPACING * np.stack(np.divmod(np.arange(PLACES), 100), axis=1)
-    places = ObservationSet(columns, poses, tuple(f"place/{i:05d}" for i in range(PLACES)))
+    places = ObservationSet(columns, poses, tuple(map(place, range(PLACES))))
     records = {m: EncoderRecord.of(e) for m, e in encoders.items()}
     reference = ReferenceMap(places, records, "bench")
     reference_map.save(reference, folder)
     calibration.save(_calibrated(reference, draw), folder)
     return reference
+
+
+def place(row: int) -> str:
+    """Return the id of a place; the first FRAMES are the town's."""
+    return f"place/{row:05d}"
 
 
 def _calibrated(reference: ReferenceMap, draw: np.random.Generator) -> calibration.Calibration:

@@ -56,7 +56,7 @@ def drive(plan: Plan) -> Outcome:
 
     interruptible()
     outcome, left = Outcome(), set()
-    parts = [part(m, _frames.FRAMES // 2) for m in plan.modalities]
+    parts = [part(m, _frames.SENT) for m in plan.modalities]
     with nodes(plan) as (system, began):
         player = Player(parts)
         with player:

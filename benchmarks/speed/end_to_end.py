@@ -45,7 +45,7 @@ def rows(quick: bool) -> Iterator[Row]:
         whole = latencies(ours, moments)
         beside = latencies(theirs, moments)
         yield from _latency("weight-free encoders", whole, ("≤ 25", "≤ 50"), beside)
-        yield _pairs("pairs answered", whole, rival=OWN, rival_value=_share(beside),
+        yield _pairs("pairs answered", ours, whole, rival=OWN, rival_value=_share(beside),
                      short="{} of the pairs answered, with the Fast DDS profile that we ship")  # fmt: skip
         yield from _cores(ours)
         yield from _death(ours, moments)
@@ -61,7 +61,7 @@ def _with_network(folder: Path, moments: int) -> Iterator[Row]:
     outcome = apart(drive, Plan(_map(folder / "network", camera=_networks.vision("int8")), BOTH, moments))
     found = latencies(outcome, moments)
     yield from _latency(NETWORK, found, ("≤ 50", "≤ 65"))
-    yield _pairs(f"pairs answered: {NETWORK}", found)
+    yield _pairs(f"pairs answered: {NETWORK}", outcome, found)
 
 
 def _map(folder: Path, camera: Encoder) -> str:
@@ -87,8 +87,16 @@ def _percentile(values: list[float], percent: int) -> float:
     return float(np.percentile(values, percent, method="higher"))  # nothing lies between a time and never
 
 
-def _pairs(what: str, found: list[float], **more: Any) -> Row:
-    return Row(what, _share(found), "%", bar="≥ 100", note=f"of {len(found)}", **more)
+def _pairs(what: str, outcome: Outcome, found: list[float], **more: Any) -> Row:
+    note = f"of {len(found)}; {right(outcome, len(found))} with the frame's own place first"
+    return Row(what, _share(found), "%", bar="≥ 100", note=note, **more)
+
+
+def right(outcome: Outcome, moments: int) -> int:
+    """Return how many of the measured moments were answered with the place of the frame that was sent."""
+    first = {ranking.stamp_ns: ranking.matches[0].id for ranking, _ in outcome.answers if ranking.matches}
+    expected = (_frames.place(1 + moment % _frames.SENT) for moment in range(moments))
+    return sum(first.get(stamp) == name for stamp, name in zip(outcome.sent, expected, strict=False))
 
 
 def _share(found: list[float]) -> float:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from any2any_ros.observation import Ranking
+from any2any_ros.observation import Match, Ranking
 from benchmarks.speed import _live, _outcome, _process
 from benchmarks.speed._outcome import Outcome
-from benchmarks.speed.end_to_end import latencies
+from benchmarks.speed.end_to_end import latencies, right
 
 MS, S = 10**6, 10**9
 
@@ -33,6 +33,22 @@ def test_only_a_ranking_of_the_moments_own_messages_answers_a_pair():
     assert _outcome.answered(outcome, _outcome.complete(["camera", "lidar"])) == {S: 20 * MS}
     assert list(_outcome.answered(outcome, _outcome.complete(["camera"]))) == [S, 2 * S, 3 * S]
     assert latencies(outcome, 4) == [20.0, float("inf"), float("inf"), float("inf")]
+
+
+def test_an_answer_is_right_when_it_names_the_place_of_the_frame_sent():
+    def answer(stamp, place):
+        match = Match(f"place/{place:05d}", 0.9, 1.0, np.eye(4), np.zeros((1, 1)))
+        return Ranking((match,), ("camera",), stamp_ns=stamp), stamp + 1
+
+    outcome = Outcome(sent=list(range(100, 112)))  # after ten frames comes the first again
+    outcome.answers = [
+        answer(100, 1),
+        answer(101, 7),
+        answer(109, 10),
+        answer(110, 1),
+        (Ranking((), (), stamp_ns=111), 9),
+    ]
+    assert right(outcome, 12) == 3 and right(outcome, 2) == 1
 
 
 def test_what_is_sent_after_the_kill_is_not_measured():
