@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.speed import encoders, footprint, search
+from benchmarks.speed import _networks, backends, encoders, end_to_end, footprint, search
 from benchmarks.speed._outcome import Outcome
 
 
@@ -55,6 +55,15 @@ def test_fusion_rows_keep_the_ratio_of_the_turns_and_the_recall():
     assert [row.rival for row in rows[2:]] == ["α·k, α = 1", "α·k, α = 4", "α·k, α = 16", "reciprocal-rank fusion"]
     assert rows[3].ratio == pytest.approx(60 / 74) and "0.25" in rows[3].note
     assert len(list(search.fusion_rows("9 pairs, 30 % of the vectors missing", table))) == 2
+
+
+def test_without_pytorch_the_rows_of_networks_say_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(_networks, "NEEDED", ("torch_that_is_not_here", "onnxscript_neither"))
+    alone, driven = list(backends.rows(True)), list(end_to_end._with_network(tmp_path, 10))
+    assert len(alone) == 5 and [row.bar for row in driven] == ["≤ 50", "≤ 65"]
+    for row in alone + driven:
+        assert row.value is None and row.met is None
+        assert row.note == "unmeasured: no torch_that_is_not_here, onnxscript_neither (`make torch`)"
 
 
 def test_memory_is_summed_over_the_processes():
