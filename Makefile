@@ -13,7 +13,7 @@ PIP  := $(call pip,$(VENV))
 PACKAGED := setup.py package.xml $(shell find any2any_ros launch config rviz msg srv action scripts \
                                        -type f -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: help demo demo-objects test lint torch colcon docs constraints clean
+.PHONY: help demo demo-objects test bench lint torch colcon docs constraints clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -27,6 +27,9 @@ demo-objects: $(VENV)/.torch ## learn objects, look at a table, ask for things: 
 
 test: $(VENV)/.package ## run the tests, e.g. make test ARGS="-k fusion"
 	@$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/.package ## measure this machine, write docs/benchmarks.md; ARGS="--quick" or "--only encoders"
+	@$(BIN)/python -m benchmarks.bench $(ARGS)
 
 lint: $(VENV)/.dependencies ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -1,0 +1,85 @@
+"""Frames of KITTI's size from a simulated town, and a calibrated map of 1e4 places in which a few are theirs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from any2any_ros.data import kitti, town
+from any2any_ros.observation import Array, ObservationSet
+from any2any_ros.protocols import Encoder
+from any2any_ros.retrieval import calibration, reference_map
+from any2any_ros.retrieval.calibration import CalibrationConfig
+from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+
+KEPT = Path("out/bench")  # what takes long to make and is the same every time
+TOWN = town.TownConfig(
+    places=20, squares=2, speed=20.0, rate=2.0, points=120_000, width=1242, height=376, caption_empty=0.0
+)
+POINTS = 120_000  # of a cloud: 1.9 MB
+FRAMES = 20
+SENT = 10  # of them are sent again and again, from the second on: the first has no sound before it
+PLACES = 10_000
+SPACING = 10.0  # m between two places
+LESSONS, LEARNT = 150, 500  # queries and places that calibrate
+NOISE = 0.7  # of a query, in lengths of its place's vector
+
+
+@functools.cache
+def frames() -> kitti.KittiDrive:
+    """Return a drive of 20 frames with camera, LiDAR, thermal camera, sound and captions; simulated once."""
+    town.write(KEPT / "town", TOWN, thermal=True, overwrite=True)
+    return kitti.read(KEPT / "town", "00")
+
+
+@functools.cache
+def sample(modality: str, frame: int) -> Any:
+    """Return one sensor's sample: an image of 1242 x 376, a cloud of 120,000 points, half a second of sound ..."""
+    found: Any = frames().sample(modality, frame)
+    if modality == "lidar":
+        kept = np.random.default_rng(frame).choice(len(found), POINTS, replace=False)
+        return np.ascontiguousarray(found[np.sort(kept)])
+    return found
+
+
+def write_map(folder: Path, encoders: Mapping[str, Encoder]) -> ReferenceMap:
+    """Write a calibrated map of these sensors: the town's frames, and random unit vectors for the rest of 10,000."""
+    draw = np.random.default_rng(0)
+    columns = {m: _unit(draw.standard_normal((PLACES, e.dimension), dtype=np.float32)) for m, e in encoders.items()}
+    for modality, encoder in encoders.items():
+        for frame in range(1, FRAMES):  # what the first frame heard lies before it
+            gathered = encoder.gather(sample(modality, frame), int(frames().stamps_ns[frame]))
+            columns[modality][frame] = encoder.encode(gathered)
+    poses = np.tile(np.eye(4), (PLACES, 1, 1))
+    poses[:, :2, 3] = SPACING * np.stack(np.divmod(np.arange(PLACES), 100), axis=1)
+    places = ObservationSet(columns, poses, tuple(map(place, range(PLACES))))
+    records = {m: EncoderRecord.of(e) for m, e in encoders.items()}
+    reference = ReferenceMap(places, records, "bench")
+    reference_map.save(reference, folder)
+    calibration.save(_calibrated(reference, draw), folder)
+    return reference
+
+
+def place(row: int) -> str:
+    """Return the id of a place; the first FRAMES are the town's."""
+    return f"place/{row:05d}"
+
+
+def _calibrated(reference: ReferenceMap, draw: np.random.Generator) -> calibration.Calibration:
+    """Fit the default fusion, and how far to trust it, on some of the places seen through noise."""
+    some = ReferenceMap(reference.places.take(range(LEARNT)), reference.encoders, reference.name)
+    asked = some.places.take(range(LESSONS))
+    seen = {m: _unit(v + NOISE * _unit(draw.standard_normal(v.shape, dtype=np.float32)))
+            for m, v in asked.embeddings.items()}  # fmt: skip
+    queries = ObservationSet(seen, asked.poses, asked.ids)
+    right = np.arange(LEARNT) == np.arange(LESSONS)[:, None]
+    folds = np.arange(LESSONS) * 5 // LESSONS
+    return calibration.calibrate(some, queries, right, folds, 5.0, CalibrationConfig(fusion="mixture"))
+
+
+def _unit(vectors: Array) -> Array:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))

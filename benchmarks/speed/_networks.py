@@ -1,0 +1,63 @@
+"""A ViT-S/16 of random weights, saved as the hub gives one, exported and quantised as `any2any export` does."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+from typing import Any
+
+from any2any_ros import plugins
+from any2any_ros.encoders import build
+from benchmarks.speed._frames import KEPT
+
+NEEDED = ("torch", "transformers", "onnxscript")
+SMALL: dict[str, Any] = {  # ViT-S/16: Touvron et al. 2021, table 1
+    "hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 12, "num_attention_heads": 6,
+    "image_size": 224, "patch_size": 16,
+}  # fmt: skip
+FOLDER = KEPT / "vit-s16"
+
+
+def lacking() -> str:
+    """Return what is missing here to make the network, and how to get it; "" when nothing is."""
+    absent = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    return f"no {', '.join(absent)} (`make torch`)" if absent else ""
+
+
+def vision(kind: str) -> Any:
+    """Return the encoder "vision" with the network as "torch", "onnx" or "int8", on the CPU with one thread."""
+    runtime = "torch" if kind == "torch" else "onnx"
+    return build("vision", {"model": str(folder(kind).absolute()), "runtime": runtime, "device": "cpu"})
+
+
+def folder(kind: str) -> Path:
+    """Return the network's folder, made when it is not there."""
+    home = FOLDER / kind
+    if not home.exists():
+        with plugins.replacing(home) as unfinished:
+            {"torch": _save, "onnx": _export, "int8": _quantise}[kind](unfinished)
+    return home
+
+
+def _save(folder: Path) -> None:
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    transformers.ViTModel(transformers.ViTConfig(**SMALL), add_pooling_layer=False).save_pretrained(folder)
+    transformers.ViTImageProcessor(size={"height": 224, "width": 224}).save_pretrained(folder)
+
+
+def _export(folder: Path) -> None:
+    from any2any_ros.tools import export
+
+    export.export(vision("torch"), folder)
+
+
+def _quantise(target: Path) -> None:
+    from any2any_ros.encoders._weights import ONNX
+    from any2any_ros.tools import export
+
+    shutil.copytree(folder("onnx"), target, dirs_exist_ok=True)
+    export._quantise(target / ONNX)

@@ -1,0 +1,78 @@
+"""One picture: how much of each bar is used, and what ours takes beside what one would run otherwise."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from any2any_ros.tools._figures import AMBER, GREEN, GREY, INK, RED, SENSORS
+from benchmarks.speed._page import measured
+from benchmarks.speed._rows import Row
+
+WIDTH, LINE, EDGE = 10.0, 0.26, 1.3  # inches
+LONGEST = 62  # letters of a label
+EVEN = 1.05  # ratio that counts as no difference
+BEYOND = 3.0  # share of a bar that is drawn at most
+
+
+def draw(rows: Sequence[Row]) -> bytes:
+    """Return a PNG; a panel without rows is left out."""
+    from matplotlib.figure import Figure
+
+    judged = [row for row in rows if row.bar and row.reached is not None]
+    beside = [row for row in rows if row.share]
+    panels = [(plot, found) for plot, found in ((_bars, judged), (_ratios, beside)) if found]
+    heights = [EDGE + LINE * len(found) for _, found in panels] or [1.0]
+    figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
+    ratios = {"height_ratios": heights} if panels else {}
+    axes = figure.subplots(max(1, len(panels)), 1, squeeze=False, gridspec_kw=ratios)[:, 0]
+    for (plot, found), panel in zip(panels, axes, strict=False):
+        plot(panel, found)
+        _quiet(panel, [row.what for row in found])
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
+    return stream.getvalue()
+
+
+def _bars(axes: Any, rows: Sequence[Row]) -> None:
+    """Draw the share of each bar that is used: green up to the line at 1, red beyond."""
+    share = np.array([row.reached or 0.0 for row in rows])
+    colours = [GREEN if row.met else RED for row in rows]
+    axes.barh(range(len(rows)), np.minimum(share, BEYOND), color=colours, height=0.62)
+    for i, row in enumerate(rows):
+        text = f" {row.ratio:.2f} ×" if row.bar.endswith("×") else f" {measured(row.value, row.unit)}"
+        end = min(max(share[i], 1.0), BEYOND)  # never across the line
+        axes.text(end + 0.01, i, f"{text}  ({row.bar})", va="center", fontsize=7.5, color=INK)
+    axes.axvline(1, color=INK, linewidth=1, linestyle="--")
+    axes.set_xlim(0, max(1.5, 1.3 * min(BEYOND, float(share.max()))))
+    axes.set_title("share of the bar that is used: left of the line it is met", fontsize=10, loc="left", color=INK)
+
+
+def _ratios(axes: Any, rows: Sequence[Row]) -> None:
+    """Draw ours as a share of the rival's, on a log scale; left of 1, ours is better."""
+    ratio = np.array([row.share or 1.0 for row in rows])
+    places = np.arange(len(rows))
+    axes.hlines(places, 1, ratio, color=GREY, linewidth=2)
+    axes.scatter(ratio, places, s=34, color=[SENSORS[0] if r <= EVEN else AMBER for r in ratio], zorder=3)
+    low, high = min(0.5, float(ratio.min())), max(2.0, float(ratio.max()))
+    axes.set_xscale("log")
+    axes.set_xlim(low / 2, high * 60)
+    for i, row in enumerate(rows):
+        more = " as much as" if row.more_is_better else ""
+        text = f"{row.ratio:.3g} ×{more} {row.rival}"
+        axes.text(max(ratio[i], 1) * 1.25, i, text, va="center", fontsize=7.5, color=INK)
+    axes.axvline(1, color=INK, linewidth=1, linestyle="--")
+    axes.set_title("beside what one would run otherwise, in the same run: left of the line ours is better", fontsize=10,
+                   loc="left", color=INK)  # fmt: skip
+
+
+def _quiet(axes: Any, labels: Sequence[str]) -> None:
+    short = [label if len(label) <= LONGEST else label[: LONGEST - 1] + "…" for label in labels]
+    axes.set_yticks(range(len(labels)), short)
+    axes.invert_yaxis()
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(labelsize=8, colors=INK, left=False)
+    axes.grid(axis="x", alpha=0.15)

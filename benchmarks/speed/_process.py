@@ -1,0 +1,40 @@
+"""What the kernel says of a process, and work done in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def apart(work: Callable[..., T], *given: Any) -> T:
+    """Do it in a new process: its memory is its own, and it reads its Fast DDS profile afresh."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(work, *given).result()
+
+
+def cpu_seconds(process: int) -> float:
+    """Return the processor time that a process has used."""
+    ticks = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(process: int) -> tuple[int, int]:
+    """Return (PSS, RSS) in bytes: memory with shared pages divided among those who share them, and with all of them."""
+    return parse_rollup(Path(f"/proc/{process}/smaps_rollup").read_text())
+
+
+def parse_rollup(text: str) -> tuple[int, int]:
+    kilobytes: Mapping[str, int] = {name: int(n) for name, n in re.findall(r"^(Pss|Rss):\s+(\d+) kB$", text, re.M)}
+    return 1024 * kilobytes["Pss"], 1024 * kilobytes["Rss"]
+
+
+def segments(maps: str) -> set[Path]:
+    """Return Fast DDS's shared-memory segments in a process's /proc/PID/maps."""
+    return {Path(found) for found in re.findall(r"/dev/shm/fastrtps_[0-9a-f]{16}\b", maps)}

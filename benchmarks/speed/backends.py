@@ -1,0 +1,80 @@
+"""A pretrained network by runtime.
+
+The vision encoder with a ViT-S/16 (224 × 224, 22 million weights, random) on town frames: PyTorch as the weights are,
+ONNX Runtime with the exported graph, and that graph with 8-bit weights, each with one thread of the CPU. What a runtime
+changes is the largest 1 - cosine between its vectors and PyTorch's in single precision, over the frames; random weights
+say nothing of what 8 bits cost a trained network in recall (`any2any export --int8 --judge` does). On a GPU: PyTorch in
+half precision, with CUDA graphs, beside the same without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from any2any_ros.encoders import build
+from benchmarks.speed import _frames, _networks
+from benchmarks.speed._clock import clock, spread, timed
+from benchmarks.speed._rows import Row, unmeasured
+from benchmarks.speed._section import main
+
+KINDS = {"torch": "PyTorch fp32", "onnx": "ONNX Runtime fp32", "int8": "ONNX Runtime int8"}
+FRAMES = 8
+MANY = 64  # of a batch on the GPU
+GPU_ROWS = (("GPU, fp16, CUDA graph, one picture", "ms"), (f"GPU, fp16, CUDA graph, batches of {MANY}", "pictures/s"))
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    lacking = _networks.lacking()
+    if lacking:
+        yield from (unmeasured(name, "ms", lacking) for name in KINDS.values())
+        yield from (unmeasured(name, unit, lacking) for name, unit in GPU_ROWS)
+        return
+    pictures = [_frames.sample("camera", i) for i in range(FRAMES)]
+    networks = {kind: _networks.vision(kind) for kind in KINDS}
+    exact = networks["torch"].encode_batch(pictures)
+    for batch in (1, FRAMES):
+        spent = _clocked(networks, pictures[:batch], 4 if quick else 12)
+        for i, kind in enumerate(KINDS):
+            yield _row(kind, batch, spent[:, [i, 0]], "" if batch > 1 else _apart(exact, networks[kind], pictures))
+    yield from _on_gpu(exact, pictures)
+
+
+def _clocked(networks: dict[str, Any], pictures: list[Any], rounds: int) -> Any:
+    """Return ms a picture (rounds, kinds): what the network takes, its pictures prepared beforehand."""
+    inputs = networks["torch"].inputs(pictures)
+    runs = [lambda n=network: n.network(**inputs) for network in networks.values()]
+    return clock(runs, rounds) / len(pictures)
+
+
+def _row(kind: str, batch: int, spent: Any, note: str) -> Row:
+    what = f"{KINDS[kind]}, {'one picture' if batch == 1 else f'a picture of {batch}'}"
+    return timed(what, spent, "" if kind == "torch" else KINDS["torch"], note=note)
+
+
+def _apart(exact: Any, encoder: Any, pictures: list[Any]) -> str:
+    worst = float(np.max(1 - np.sum(exact * encoder.encode_batch(pictures), axis=1)))
+    return f"1 - cosine at most {max(worst, 0.0):.1e}"
+
+
+def _on_gpu(exact: Any, pictures: list[Any]) -> Iterator[Row]:
+    import torch
+
+    if not torch.cuda.is_available():
+        yield from (unmeasured(name, unit, "no GPU") for name, unit in GPU_ROWS)
+        return
+    model = str(_networks.folder("torch").absolute())
+    graphed, plain = (build("vision", {"model": model, "device": "cuda", "graphs": graphs}) for graphs in (True, False))
+    both = {"torch": graphed, "plain": plain}
+    rival = "the same without CUDA graphs"
+    yield timed(GPU_ROWS[0][0], _clocked(both, pictures[:1], 100), rival, note=_apart(exact, graphed, pictures))
+    speed = 1e3 / _clocked(both, (pictures * MANY)[:MANY], 30)  # pictures a second
+    middle = np.median(speed, axis=0)
+    yield Row(GPU_ROWS[1][0], float(middle[0]), "pictures/s", spread(speed[:, 0]), rival, float(middle[1]),
+              note="uploading included")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(rows, __file__)
