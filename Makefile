@@ -35,6 +35,7 @@ lint: $(VENV)/.dependencies ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy --explicit-package-bases benchmarks/bench.py benchmarks/speed/*.py
 
 torch: $(VENV)/.torch ## add PyTorch and the pretrained encoders and speech to .venv (tests that need them skip otherwise)
 

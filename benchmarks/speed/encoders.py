@@ -110,7 +110,7 @@ def _their_reader() -> tuple[str, Callable[[Any], NDArray[Any]]]:
 
 def structured_points(cloud: Any) -> NDArray[np.float32]:
     """Return points (N, 4) by way of a structured array: drop NaN a field at a time, then make it a plain one."""
-    layout = {"names": FIELDS, "formats": ["<f4"] * 4, "offsets": [0, 4, 8, 12], "itemsize": cloud.point_step}
+    layout: Any = {"names": FIELDS, "formats": ["<f4"] * 4, "offsets": [0, 4, 8, 12], "itemsize": cloud.point_step}
     points = np.frombuffer(cloud.data, dtype=np.dtype(layout))
     known = np.logical_and.reduce([~np.isnan(points[name]) for name in FIELDS])
     return np.asarray(structured_to_unstructured(points[known]))
