@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
 
 from any2any_ros.config import Checked, setting
 from any2any_ros.errors import Any2AnyError
@@ -158,6 +158,8 @@ class BayesFilter:
         """Lay out the map: positions (R, 2)."""
         self._ground, self._known = ground, np.asarray(np.isfinite(ground).all(axis=1))
         self._known_rows = np.flatnonzero(self._known)
+        from scipy.spatial import cKDTree  # only where there is a filter
+
         self._tree = cKDTree(ground[self._known])
         spacing, c = _spacing(self._tree), self.config
         self._step = max(c.step * self.same_place, spacing)
@@ -264,7 +266,7 @@ def _normalised(mass: Float64) -> Float64:
     return np.asarray(mass / mass.sum())
 
 
-def _spacing(tree: cKDTree) -> float:
+def _spacing(tree: Any) -> float:
     """Return the median distance of a place from the nearest other, in metres; 0 for fewer than two."""
     if tree.n < 2:
         return 0.0

@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 # scipy.stats.beta.ppf costs every node half a second to import
 from scipy.special import betaincinv, expit, logit
@@ -201,6 +200,8 @@ def _temperature(events: Sequence[Event]) -> float:
         tempered = np.exp(log_temperature) / widest * scores
         at_right = np.where(right, tempered, -np.inf)
         return float(np.mean(_log_sum_exp(tempered) - _log_sum_exp(at_right)))
+
+    from scipy.optimize import minimize_scalar  # only where something is fitted
 
     found = minimize_scalar(loss, bounds=(-3.0, 9.0), method="bounded", options={"xatol": 1e-2})
     return float(np.exp(found.x) / widest)

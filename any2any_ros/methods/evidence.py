@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
 
 Float64 = NDArray[np.float64]
@@ -69,6 +68,8 @@ def _logistic(features: Float64, label: Flags) -> Float64:
     # The bias is bounded because labels that are all alike would send it to infinity.
     bounds = [(-20.0, 20.0), *[(0.0, None)] * features.shape[1]]
     start = np.concatenate([[0.0], np.ones(features.shape[1])])
+    from scipy.optimize import minimize  # only where something is fitted
+
     found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
     slopes = np.where(usable, found[1:], 0.0) / np.where(usable, spread, 1.0)
     return np.array([[found[0] - slopes @ middle, *slopes], [0.0, *middle]])

@@ -20,7 +20,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
 
 Floats = NDArray[np.floating[Any]]
@@ -116,6 +115,8 @@ def _fit_pair(theta: Floats, positive: Labels) -> tuple[float, float, float]:
     # A simplex of our own: the default one hardly moves a coordinate that starts at 0.
     simplex = start + np.vstack([np.zeros(3), np.diag([0.5, 1.0, 0.5])])
     options = {"initial_simplex": simplex, "xatol": 1e-2, "fatol": 1e-4, "maxiter": 600}
+    from scipy.optimize import minimize  # only where something is fitted: it costs a node 0.1 s
+
     found = minimize(loss, start, method="Nelder-Mead", options=options)
     if found.fun >= 0:  # no better than not listening
         return NEVER
