@@ -23,11 +23,13 @@ import numpy as np
 from any2any_ros.methods.any2any import Any2Any
 from any2any_ros.methods.fusion import LikelihoodRatio
 from any2any_ros.observation import ObservationSet
+from any2any_ros.protocols import Fusion
 from any2any_ros.retrieval import calibration, reference_map, shards
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.retrieval.search import Search
 from benchmarks import fusion_at_scale
 from benchmarks.speed._clock import clock, one_thread, spread, timed
+from benchmarks.speed._machine import gpu
 from benchmarks.speed._process import apart, memory
 from benchmarks.speed._rows import Row, unmeasured
 from benchmarks.speed._section import interruptible, main
@@ -74,6 +76,19 @@ def _store(folder: Path, queries: list[Any]) -> Iterator[Row]:
     for i, name in enumerate(("any2any", "likelihood_ratio"), start=1):
         what, _, bar = BARS[name]
         yield timed(what, found.spent[:, [i, 0]], "plain similarity + top-k", bar=bar)
+    yield from _on_gpu(folder, queries)
+
+
+def _on_gpu(folder: Path, queries: list[Any]) -> Iterator[Row]:
+    """The same rankings with the first pass on a GPU (retrieval/accelerator.py), beside the same on the CPU."""
+    names = ("any2any", "likelihood_ratio")
+    whats = [f"{BARS[name][0]}, first pass on a GPU" for name in names]
+    if not gpu():
+        yield from (unmeasured(what, "ms", "no GPU") for what in whats)
+        return
+    found: Opened = apart(_ranking, folder, queries, "cuda")
+    for i, what in enumerate(whats, start=1):
+        yield timed(what, found.spent[:, [i, i + 2]], "its first pass on the CPU")
 
 
 def _opening(folder: Path) -> float:
@@ -83,16 +98,17 @@ def _opening(folder: Path) -> float:
     return time.perf_counter() - began
 
 
-def _ranking(folder: Path, queries: list[Any]) -> Opened:
-    """Open the shards, rank with both exact fusions and without any, in turn."""
+def _ranking(folder: Path, queries: list[Any], *devices: str) -> Opened:
+    """Open the shards, rank without a fusion and with both exact ones, in turn: on `devices`, at last on the CPU."""
     interruptible()
     one_thread()
     pairs = fusion_at_scale.calibration(1)
     began = time.perf_counter()
     store = shards.load(folder)
     seconds = time.perf_counter() - began
-    searches = [Search(store, cls.fit(*pairs), SHAPE) for cls in (Any2Any, LikelihoodRatio)]
-    plain = fusion_at_scale.plain(searches[0], K)
+    fusions: list[Fusion] = [cls.fit(*pairs) for cls in (Any2Any, LikelihoodRatio)]
+    searches = [Search(store, fusion, SHAPE, device) for device in (*devices, "cpu") for fusion in fusions]
+    plain = fusion_at_scale.plain(searches[-2], K)
     spent = [
         clock([partial(plain, q), *(partial(search.top_k, q, K) for search in searches)], rounds=2) for q in queries
     ]
