@@ -109,7 +109,7 @@ def export(encoder: NetworkEncoder, folder: Path) -> None:
     for name in KEPT:
         if (encoder.weights.folder / name).is_file():
             shutil.copy(encoder.weights.folder / name, folder)
-    (folder / "config.json").write_text(json.dumps(encoder.weights.config))
+    (folder / "config.json").write_text(json.dumps(encoder.described()))
     apart = _apart(encoder, graph)
     if not apart < CLOSE:
         raise Any2AnyError(
