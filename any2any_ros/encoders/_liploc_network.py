@@ -1,4 +1,4 @@
-"""LIP-Loc's two towers: read off a checkpoint, made anew for a training, and named as LIP-Loc's own training names them.
+"""LIP-Loc's two towers: read off a checkpoint, made anew for a training, named as LIP-Loc's own training names them.
 
 A half ("lidar" or "camera") is a vision transformer, a linear layer and a projection head. How many pixels it takes is
 read off its patches and positions, which stand in a square grid: 14 x 14 patches of 16 x 16 are LIP-Loc's 224 x 224.
@@ -7,9 +7,9 @@ read off its patches and positions, which stand in a square grid: 14 x 14 patche
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +39,15 @@ class View:
 
 @dataclass(frozen=True)
 class NetworkSize(Checked):
-    """How large the two networks are: a ViT-S is --grid 14 --patch-width 16 --width 384 --depth 12 --hidden 1536."""
+    """How large the two networks are: a ViT-S is --grid 14 --patch-height 16 --patch-width 16 --width 384 --depth 12
+    --hidden 1536 --dims 256."""
 
-    grid: int = setting(5, "patches along each side of the picture", minimum=1, maximum=64)
-    patch_height: int = setting(16, "of a patch", unit="px", minimum=1, maximum=64)
-    patch_width: int = setting(32, "of a patch; pictures are wider than high", unit="px", minimum=1, maximum=64)
+    grid: int = setting(4, "patches along each side of the picture", minimum=1, maximum=64)
+    patch_height: int = setting(20, "of a patch", unit="px", minimum=1, maximum=64)
+    patch_width: int = setting(40, "of a patch; pictures are wider than high", unit="px", minimum=1, maximum=64)
     width: int = setting(128, f"numbers a patch; a multiple of {HEAD}", minimum=HEAD, maximum=4096)
-    depth: int = setting(4, "blocks", minimum=1, maximum=64)
-    hidden: int = setting(384, "width of a block's inner layer", minimum=1, maximum=16384)
+    depth: int = setting(3, "blocks", minimum=1, maximum=64)
+    hidden: int = setting(256, "width of a block's inner layer", minimum=1, maximum=16384)
     dims: int = setting(128, "of the common space", minimum=2, maximum=4096)
     rows: int = setting(AHEAD[0], "of the range image's 64, from the top (+3 degrees)", minimum=1, maximum=64)
     columns: int = setting(225, "of the range image's 900, straight ahead", minimum=1, maximum=900)
@@ -83,7 +84,7 @@ def half_of(every: Mapping[str, Any], half: str, name: object) -> Parameters:
 
 
 def whole_of(halves: Mapping[str, Mapping[str, Any]], size: NetworkSize) -> Parameters:
-    """Return what a checkpoint holds: the halves' parameters under LIP-Loc's names, in half precision, and the window."""
+    """Return what a checkpoint holds: the halves' parameters by LIP-Loc's names, in half precision; and the window."""
     import torch
 
     every = {_name(half, key): value.half() for half, state in halves.items() for key, value in state.items()}
@@ -106,7 +107,7 @@ def view(every: Mapping[str, Any], half: str, name: object) -> View:
     """Return what one half sees."""
     state = half_of(every, half, name)
     height, width = state["model.patch_embed.proj.weight"].shape[2:]
-    grid = isqrt(state["model.pos_embed"].shape[1] - 1)
+    grid = math.isqrt(state["model.pos_embed"].shape[1] - 1)
     if grid * grid != state["model.pos_embed"].shape[1] - 1:
         raise Any2AnyError(
             f"{name} is no LIP-Loc checkpoint with a ViT", "its patches stand in no square grid", "Give another"
@@ -160,8 +161,7 @@ def _untrained(size: NetworkSize, draw: Any) -> Parameters:
 
     def linear(name: str, out: int, *into: int) -> Parameters:
         """Glorot and Bengio 2010, normal."""
-        fan = int(torch.tensor(into).prod())
-        weight = torch.randn(out, *into, generator=draw) * (2 / (fan + out)) ** 0.5
+        weight = torch.randn(out, *into, generator=draw) * (2 / (math.prod(into) + out)) ** 0.5
         return {f"{name}.weight": weight, f"{name}.bias": torch.zeros(out)}
 
     def norm(name: str, width: int) -> Parameters:

@@ -69,7 +69,7 @@ class LipLocEncoder(NetworkEncoder):
         return super().described() | {"view": asdict(self.view)}
 
     def inputs(self, given: Sequence[NDArray[Any]]) -> dict[str, Any]:
-        """Return pixels (N, 3, H, W) uint8 for clouds (P, >= 3) in the LiDAR's frame, metres; LIP-Loc's are 224 x 224."""
+        """Return pixels (N, 3, H, W) uint8, 224 x 224 in LIP-Loc, for clouds (P, >= 3) in the LiDAR's frame, metres."""
         return {"pixels": np.stack([squeezed(self._picture(sample), self.view) for sample in given])}
 
     def _picture(self, points: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from any2any_ros.config import Checked, setting
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.methods.emma import threads
 from any2any_ros.methods.liploc_pairs import (
     Pairs,
     VariationConfig,
@@ -45,9 +45,9 @@ class TrainingConfig(Checked):
     learning_rate: float = setting(1e-3, "AdamW's, at its highest", minimum=1e-8, maximum=1)
     weight_decay: float = setting(0.05, "AdamW's", minimum=0, maximum=10)
     batch: int = setting(64, "pairs a step", minimum=2, maximum=65536)
-    steps: int = setting(1500, "at most", minimum=1)
+    steps: int = setting(3500, "at most", minimum=1)
     warm_up: int = setting(100, "steps in which the learning rate rises; then it falls, a cosine", minimum=0)
-    interval: int = setting(100, "steps from one look at the validation data to the next", minimum=1)
+    interval: int = setting(250, "steps from one look at the validation data to the next", minimum=1)
     patience: int = setting(10, "looks without a better one, and training ends", minimum=1)
     threads: int = setting(1, "of PyTorch; more is slower beside busy neighbours", minimum=1, maximum=64)
     device: str = setting("auto", "auto: the GPU if there is one", choices=("auto", "cpu", "cuda"))
@@ -99,9 +99,9 @@ def training(
 ) -> Iterator[Look]:
     """Train the towers "camera" and "lidar" on pairs; yield at every look.
 
-    Frames nearer than `hit_radius` metres show one place; another pass is `path_gap` metres of driving away. validation:
-    how good towers are on other places, higher is better; training ends when it has not risen `patience` times. The same
-    seed gives the same towers on one machine's CPU.
+    Frames nearer than `hit_radius` metres show one place; another pass is `path_gap` metres of driving away.
+    validation: how good towers are on other places, higher is better; training ends when it has not risen `patience`
+    times. The same seed gives the same towers on one machine's CPU.
     """
     if len(pairs) < 2:
         raise Any2AnyError("The towers cannot be trained", f"there are {len(pairs)} pairs", "Give a longer drive")
@@ -128,7 +128,7 @@ def encoder(towers: Mapping[str, Module], config: TrainingConfig = TrainingConfi
     def encode(half: str, pictures: NDArray[np.uint8]) -> Array:
         torch, device = available(config)
         out = []
-        with torch.no_grad(), _threads(torch, config.threads):
+        with torch.no_grad(), threads(torch, config.threads):
             for part in np.array_split(pictures, max(1, -(-len(pictures) // config.batch))):
                 x = _three(torch.from_numpy(part).to(device).float())
                 out.append(torch.nn.functional.normalize(towers[half](x), dim=1).cpu().numpy())
@@ -153,7 +153,7 @@ def _descent(
         rows = next(rows_of)
         lidars = np.where(draw.random(len(rows)) < variation.passes, partner[rows], rows)
         like, counts = likeness(pairs, rows, lidars, hit_radius)
-        with _threads(torch, config.threads):
+        with threads(torch, config.threads):
             pictures = varied_pictures(torch.from_numpy(pairs.pictures[rows]).to(device), variation, noise)
             ranges = varied_ranges(torch.from_numpy(pairs.ranges[lidars]).to(device), pairs.empty, variation, noise)
             with torch.autocast(device, dtype=half_precision, enabled=device == "cuda"):
@@ -185,16 +185,6 @@ def _three(pictures: Tensor) -> Tensor:
 def _frozen(towers: Mapping[str, Module]) -> Parameters:
     """Return the towers' trained parameters, as arrays of their own."""
     return {half: {name: p.detach().cpu().clone() for name, p in t.named_parameters()} for half, t in towers.items()}
-
-
-@contextmanager
-def _threads(torch: Any, count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def available(config: TrainingConfig) -> tuple[Any, str]:

@@ -1,4 +1,4 @@
-"""What LIP-Loc learns from: pictures and range images of the same moments, where they were taken, and how they may vary.
+"""What LIP-Loc learns from: pictures and range images of the same moments, where they were, and how they may vary.
 
 Poses say which frames show one place. Another pass of the same street, in another season, is as good a partner as the
 moment's own; frames of one place in one batch are no negatives of each other.
@@ -6,8 +6,8 @@ moment's own; frames of one place in one batch are no negatives of each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ Float64 = NDArray[np.float64]
 
 ALIKE = np.cos(np.radians(45.0))  # of the headings, and two forward views are of one place
 TOGETHER = 0.5  # hit radii between two passes, and either's scan may stand for the other's
+COLUMNS = ("pictures", "ranges", "poses", "maps", "drives", "path")
 LUMA = (0.299, 0.587, 0.114)
 
 
@@ -33,7 +34,7 @@ class VariationConfig(Checked):
     light: float = setting(0.4, "pictures: brightness, contrast and colour change by up to", minimum=0, maximum=1)
     grey: float = setting(0.3, "pictures: share shown without their colours", minimum=0, maximum=1)
     grain: float = setting(0.05, "pictures: noise, one sigma of full scale, at most", minimum=0, maximum=1)
-    lost: float = setting(0.3, "scans: share of points lost, at most", minimum=0, maximum=0.9)
+    lost: float = setting(0.6, "scans: share of points lost, at most", minimum=0, maximum=0.9)
     blur: float = setting(0.02, "scans: noise of the range, one sigma of the farthest, at most", minimum=0, maximum=1)
     turn: float = setting(0.03, "both: shifted by up to this share of the width, each by itself", minimum=0, maximum=1)
     passes: float = setting(
@@ -44,7 +45,7 @@ class VariationConfig(Checked):
 @dataclass(frozen=True, eq=False)
 class Pairs:
     """N synchronised frames: pictures (N, 3, H, W) and range images (N, 1, H, W) uint8, `empty` where nothing is; poses
-    (N, 4, 4); maps (N,): poses of one number share a frame; drives (N,): which drive; path (N,): metres driven in it."""
+    (N, 4, 4); maps (N,): poses of one number share a frame; drives (N,): which drive; path (N,): metres driven."""
 
     pictures: Pixels
     ranges: Pixels
@@ -59,8 +60,16 @@ class Pairs:
 
     def take(self, rows: ArrayLike) -> Pairs:
         index = np.arange(len(self))[np.asarray(rows)]
-        arrays = (self.pictures, self.ranges, self.poses, self.maps, self.drives, self.path)
-        return Pairs(*(a[index] for a in arrays), self.empty)
+        return Pairs(
+            self.pictures[index], self.ranges[index], self.poses[index], self.maps[index], self.drives[index],
+            self.path[index], self.empty,
+        )  # fmt: skip
+
+    @classmethod
+    def joined(cls, parts: Sequence[Pairs]) -> Pairs:
+        """Return all frames of some parts with the same `empty`."""
+        columns: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in COLUMNS}
+        return replace(parts[0], **columns)
 
 
 def partners(pairs: Pairs, hit_radius: float, path_gap: float) -> Rows:
@@ -68,7 +77,7 @@ def partners(pairs: Pairs, hit_radius: float, path_gap: float) -> Rows:
     found = np.arange(len(pairs))
     for one in np.unique(pairs.maps):
         rows = np.flatnonzero(pairs.maps == one)
-        for i in rows:
+        for i in rows.tolist():
             distance, facing = _from(pairs, i, rows)
             same = (pairs.drives[rows] == pairs.drives[i]) & (np.abs(pairs.path[rows] - pairs.path[i]) <= path_gap)
             distance[same | ~facing] = np.inf
@@ -99,7 +108,7 @@ def likeness(pairs: Pairs, cameras: Rows, lidars: Rows, hit_radius: float) -> tu
 
 
 def batches(maps: Rows, size: int, draw: np.random.Generator) -> Iterator[Rows]:
-    """Yield, without end, the rows (B,) of a batch, all of one map: streets of one town are to be told apart, not towns.
+    """Yield, without end, the rows (B,) of a batch, all of one map: streets are to be told apart, not towns.
 
     A map's turn comes as often as it has frames for; within a round every frame comes at most once.
     """

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--one-map", action="store_true",
-        help="the sequences of a folder share a map's frame, as a simulated town's laps do and KITTI's sequences do not",
+        help="a folder's sequences share one map's frame, as a simulated town's laps do and KITTI's do not",
     )  # fmt: skip
     _sources.add_place_arguments(parser)
     for settings in (TrainingConfig, VariationConfig, NetworkSize, HeldOutConfig):
@@ -63,12 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     # Data: N moments with picture and scan, squeezed as the encoders do; some places are for stopping alone.
     place = _place(arguments)
-    towers = {half: _liploc_network.tower(state) for half, state in _liploc_network.fresh(size, config.seed).items()}
-    view = size.view
-    pairs = _pairs(arguments, view, place)
+    pairs = _pairs(arguments, size.view, place)
     held = _held_out(pairs, _arguments.settings(arguments, HeldOutConfig), config.seed)
     train, held_out = pairs.take(~held & _far(pairs, held, APART * place.hit_radius)), pairs.take(held)
     judge, chance = validation(held_out, place.hit_radius)
+
+    # Towers: two vision transformers that know nothing.
+    towers = {half: _liploc_network.tower(state) for half, state in _liploc_network.fresh(size, config.seed).items()}
 
     # Training: a look at the held-out places every `interval` steps, until they are no longer told apart better.
     curve: list[tuple[int, float, float]] = []  # steps, loss, MRR on what is held out
@@ -132,10 +133,7 @@ def _pairs(arguments: argparse.Namespace, view: View, place: PlaceConfig) -> Pai
             drive = drive.take(keyframes(drive.poses, place.keyframe))
             which = number if arguments.one_map else len(read)
             read.append(_squeezed(drive, view, which, len(read)))
-    pairs = Pairs(
-        *(np.concatenate([getattr(p, name) for p in read]) for name in
-          ("pictures", "ranges", "poses", "maps", "drives", "path")), liploc.EMPTY,
-    )  # fmt: skip
+    pairs = Pairs.joined(read)
     if len(pairs) < 2:
         raise Any2AnyError(
             "The towers cannot be trained", f"{len(pairs)} frames have a picture, a scan and a pose",
@@ -147,7 +145,7 @@ def _pairs(arguments: argparse.Namespace, view: View, place: PlaceConfig) -> Pai
 def _squeezed(drive: kitti.KittiDrive, view: View, which_map: int, which_drive: int) -> Pairs:
     rows, pictures, ranges = [], [], []
     known = np.isfinite(drive.poses).all(axis=(1, 2))
-    for i in _arguments.bar(np.flatnonzero(known), f"reading {drive.name}"):
+    for i in _arguments.bar(np.flatnonzero(known).tolist(), f"reading {drive.name}"):
         picture, points = drive.sample("camera", i), drive.sample("lidar", i)
         if picture is None or points is None:
             continue

@@ -10,8 +10,9 @@ GOLD is a GoLD folder: the recorded one, or one of `any2any simulate-tabletop` (
 Whole objects, of every class, are set aside: some to stop in time by and to calibrate with, some for the test, whose
 tables are printed with chance beside them. Of emma and calmrl, MODEL becomes a folder for the grounding node: heads,
 encoders, calibration; settings and figures in training.json, and the learning curves as a picture. Ctrl-C keeps the
-best so far. liploc reads KITTI folders instead (docs/liploc.md). cox, which is experimental, writes cox.npz, cox.json and training.json. The same --seed gives the
-same split and the same result. Settings of each: any2any train METHOD --help
+best heads so far. cox, which is experimental, writes cox.npz, cox.json and training.json. liploc reads KITTI folders,
+and writes best.pth for the encoders liploc and liploc_camera, training.json and the learning curve (docs/liploc.md).
+The same --seed gives the same split and the same result. Settings of each: any2any train METHOD --help
 """
 
 from __future__ import annotations

@@ -1,0 +1,152 @@
+"""What a camera and LiDAR pair trained from scratch finds in towns that it has never seen.
+
+    for seed in 1 2 101 102 103 11 12 13 14 15; do any2any simulate town$seed --seed $seed; done
+    python benchmarks/liploc.py --weights WEIGHTS/best.pth --train town1 --train town2 --train town101 \\
+      --train town102 --train town103 --test town11 --test town12 --test town13 --test town14 --test town15
+
+Lap 01 of each test town asks its lap 00, another season and in part the other way round, within the usual hit radius.
+Beside the trained pair (docs/liploc.md says how: `any2any train liploc`): the encoders without weights, `camera` and
+`lidar`, and, from one sensor to the other, what these can do: CSA taught on both laps of the --train towns. Of both
+sensors together, what a map would say that is calibrated on half of the streets and asked on the other half.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from confidence import by_place
+from tqdm import tqdm
+
+from any2any_ros import encoders
+from any2any_ros.data import kitti, splits
+from any2any_ros.data.drive import encode
+from any2any_ros.data.sources import ON_ROADS
+from any2any_ros.methods import csa
+from any2any_ros.methods.fusion import RawMean
+from any2any_ros.observation import ObservationSet
+from any2any_ros.protocols import Alignment, Encoder
+from any2any_ros.retrieval import evaluation
+from any2any_ros.retrieval.calibration import calibrate
+from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.similarity import Pair, one_space
+from any2any_ros.tools._tables import table
+
+SENSORS = ("camera", "lidar")
+FREE, TRAINED = "without weights", "trained pair"
+PLUGS = {FREE: {m: m for m in SENSORS}, TRAINED: {"camera": "liploc_camera", "lidar": "liploc"}}
+PAIRS: tuple[Pair, ...] = tuple((q, r) for q in SENSORS for r in SENSORS)
+RIDGE = 0.1  # of CSA; its number of directions is chosen by validation
+COLUMNS = {
+    "asks": "asks", "of": "of", "by": "by", "towns": "towns", "queries": "queries", "chance@1": "chance@1",
+    "R@1": "recall@1", "sd": "recall@1 sd", "chance@5": "chance@5", "R@5": "recall@5", "sd of R@5": "recall@5 sd",
+}  # fmt: skip
+
+
+class Kinds:
+    """The encoders of both kinds."""
+
+    def __init__(self, weights: Path) -> None:
+        self.built: dict[str, dict[str, Encoder]] = {FREE: {m: encoders.build(p) for m, p in PLUGS[FREE].items()}}
+        given = {"model": str(weights)}
+        self.built[TRAINED] = {m: encoders.build(p, given) for m, p in PLUGS[TRAINED].items()}
+
+    def lap(self, folder: Path, lap: str, kind: str) -> ObservationSet:
+        """Return a lap encoded, from the file beside the town where these encoders have made it before."""
+        built, file = self.built[kind], folder / f"liploc-{kind.replace(' ', '-')}-{lap}.npz"
+        prints = json.dumps({m: e.fingerprint for m, e in built.items()})
+        if file.exists():
+            with np.load(file) as kept:
+                if str(kept["encoders"]) == prints:
+                    return ObservationSet({m: kept[m] for m in built}, kept["poses"], tuple(kept["ids"].tolist()))
+        found = encode(kitti.read(folder, lap), built, lambda loop, what: tqdm(loop, what, leave=False))
+        np.savez(file, encoders=prints, poses=found.poses, ids=np.array(found.ids), **found.embeddings)
+        return found
+
+    def as_map(self, places: ObservationSet, kind: str) -> ReferenceMap:
+        return ReferenceMap(places, {m: EncoderRecord.of(e) for m, e in self.built[kind].items()}, "town")
+
+
+def taught(kinds: Kinds, towns: list[Path]) -> dict[Pair, Alignment]:
+    """Return CSA between the sensors' vectors without weights, by both laps of some towns."""
+    laps = [kinds.lap(town, lap, FREE) for town in towns for lap in ("00", "01")]
+    camera, lidar = (np.concatenate([lap.embeddings[m] for lap in laps]) for m in SENSORS)
+    return {
+        ("camera", "lidar"): csa.fit_by_validation(camera, lidar, ridge=RIDGE),
+        ("lidar", "camera"): csa.fit_by_validation(lidar, camera, ridge=RIDGE),
+    }
+
+
+def trial(kinds: Kinds, town: Path, rival: Mapping[Pair, Alignment]) -> list[dict[str, Any]]:
+    """Return a row for each question and kind of encoder, on one town."""
+    rows = []
+    square = np.array(json.loads((town / "town.json").read_text())["laps"]["01"]["square"])
+    for kind in (FREE, TRAINED):
+        mapped, driven = (kinds.lap(town, lap, kind) for lap in ("00", "01"))
+        for pair, alignment in ({**one_space(PAIRS), **rival} if kind == FREE else one_space(PAIRS)).items():
+            name = f"{kind}, CSA" if kind == FREE and pair in rival else kind
+            group = asked(Retriever(mapped, {pair: alignment}, RawMean()), driven.only([pair[0]]), mapped)
+            rows.append({"asks": pair[0], "of": pair[1], "by": name} | group)
+        halves = list(calibrated(kinds, kind, mapped, driven, square))
+        mean = {k: float(np.mean([h[k] for h in halves])) for k in halves[0] if k.startswith(("recall", "chance"))}
+        rows.append({"asks": "both", "of": "both", "by": kind, "queries": sum(h["queries"] for h in halves)} | mean)
+    return [{"town": town.name} | row for row in rows]
+
+
+def asked(retriever: Retriever, queries: ObservationSet, mapped: ObservationSet) -> dict[str, Any]:
+    """Return the figures of the queries' largest pattern."""
+    right = splits.positives(queries.poses, mapped.poses, ON_ROADS.hit_radius)
+    return evaluation.evaluate(retriever, queries, right)[-1]
+
+
+def calibrated(
+    kinds: Kinds, kind: str, mapped: ObservationSet, driven: ObservationSet, square: Any
+) -> Iterator[dict[str, Any]]:
+    """Yield the figures of both sensors together, calibrated on each half of the streets, asked on the other."""
+    reference = kinds.as_map(mapped, kind)
+    for half in (0, 1):
+        first = square % 2 == half
+        case = by_place(mapped, driven.take(first), driven.take(~first), ON_ROADS)
+        fitted = calibrate(
+            reference, case.calibration, case.positive, case.folds, case.same_place, hidden=case.hidden
+        )  # fmt: skip
+        yield asked(fitted.retriever(reference), case.test, mapped)
+
+
+def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the mean over towns of each question, and the spread of the recalls."""
+    out = []
+    for key in dict.fromkeys((r["asks"], r["of"], r["by"]) for r in rows):
+        these = [r for r in rows if (r["asks"], r["of"], r["by"]) == key]
+        row: dict[str, Any] = dict(zip(("asks", "of", "by"), key, strict=True)) | {"towns": len(these)}
+        row["queries"] = sum(r["queries"] for r in these)
+        for k in ("chance@1", "recall@1", "chance@5", "recall@5"):
+            row |= {k: float(np.mean([r[k] for r in these])), f"{k} sd": float(np.std([r[k] for r in these], ddof=1))}
+        out.append(row)
+    return sorted(out, key=lambda row: (row["asks"], row["of"]))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, required=True, help="best.pth of `any2any train liploc`")
+    parser.add_argument("--train", type=Path, action="append", required=True, help="a town that CSA learns from")
+    parser.add_argument("--test", type=Path, action="append", required=True, help="a town that nothing has learnt from")
+    parser.add_argument("--json", type=Path, help="also write the figures there")
+    arguments = parser.parse_args()
+    kinds = Kinds(arguments.weights)
+    rival = taught(kinds, arguments.train)
+    rows = [row for town in tqdm(arguments.test, desc="towns") for row in trial(kinds, town, rival)]
+    print(table(summary(rows), COLUMNS))
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"rows": rows, "summary": summary(rows)}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
