@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from confidence import by_place
+from confidence import Laps, by_place
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from any2any_ros import encoders
@@ -49,33 +50,37 @@ COLUMNS = {
 }  # fmt: skip
 
 
-class Kinds:
-    """The encoders of both kinds."""
-
-    def __init__(self, weights: Path) -> None:
-        self.built: dict[str, dict[str, Encoder]] = {FREE: {m: encoders.build(p) for m, p in PLUGS[FREE].items()}}
-        given = {"model": str(weights)}
-        self.built[TRAINED] = {m: encoders.build(p, given) for m, p in PLUGS[TRAINED].items()}
-
-    def lap(self, folder: Path, lap: str, kind: str) -> ObservationSet:
-        """Return a lap encoded, from the file beside the town where these encoders have made it before."""
-        built, file = self.built[kind], folder / f"liploc-{kind.replace(' ', '-')}-{lap}.npz"
-        prints = json.dumps({m: e.fingerprint for m, e in built.items()})
-        if file.exists():
-            with np.load(file) as kept:
-                if str(kept["encoders"]) == prints:
-                    return ObservationSet({m: kept[m] for m in built}, kept["poses"], tuple(kept["ids"].tolist()))
-        found = encode(kitti.read(folder, lap), built, lambda loop, what: tqdm(loop, what, leave=False))
-        np.savez(file, encoders=prints, poses=found.poses, ids=np.array(found.ids), **found.embeddings)
-        return found
-
-    def as_map(self, places: ObservationSet, kind: str) -> ReferenceMap:
-        return ReferenceMap(places, {m: EncoderRecord.of(e) for m, e in self.built[kind].items()}, "town")
+Row = dict[str, Any]
 
 
-def taught(kinds: Kinds, towns: list[Path]) -> dict[Pair, Alignment]:
+class Town:
+    """The two laps of a town, encoded both ways, and the block of houses each frame of lap 01 goes round."""
+
+    def __init__(self, folder: Path, trained: dict[str, Encoder]) -> None:
+        free = Laps.of(folder)
+        self.name, self.square = folder.name, free.square
+        self.laps = {
+            FREE: (free.mapped.only(SENSORS), free.driven.only(SENSORS)),
+            TRAINED: (encoded(folder, "00", trained), encoded(folder, "01", trained)),
+        }
+
+
+def encoded(folder: Path, lap: str, built: dict[str, Encoder]) -> ObservationSet:
+    """Return a lap encoded, from the file beside the town where these encoders have made it before."""
+    file = folder / f"liploc-{lap}.npz"
+    prints = json.dumps({m: e.fingerprint for m, e in built.items()})
+    if file.exists():
+        with np.load(file) as kept:
+            if str(kept["encoders"]) == prints:
+                return ObservationSet({m: kept[m] for m in built}, kept["poses"], tuple(kept["ids"].tolist()))
+    found = encode(kitti.read(folder, lap), built, lambda loop, what: tqdm(loop, what, leave=False))
+    np.savez(file, encoders=prints, poses=found.poses, ids=np.array(found.ids), **found.embeddings)
+    return found
+
+
+def taught(towns: list[Path]) -> dict[Pair, Alignment]:
     """Return CSA between the sensors' vectors without weights, by both laps of some towns."""
-    laps = [kinds.lap(town, lap, FREE) for town in towns for lap in ("00", "01")]
+    laps = [lap.only(SENSORS) for town in map(Laps.of, towns) for lap in (town.mapped, town.driven)]
     camera, lidar = (np.concatenate([lap.embeddings[m] for lap in laps]) for m in SENSORS)
     return {
         ("camera", "lidar"): csa.fit_by_validation(camera, lidar, ridge=RIDGE),
@@ -83,48 +88,44 @@ def taught(kinds: Kinds, towns: list[Path]) -> dict[Pair, Alignment]:
     }
 
 
-def trial(kinds: Kinds, town: Path, rival: Mapping[Pair, Alignment]) -> list[dict[str, Any]]:
+def trial(town: Town, records: Mapping[str, dict[str, EncoderRecord]], rival: Mapping[Pair, Alignment]) -> list[Row]:
     """Return a row for each question and kind of encoder, on one town."""
-    rows = []
-    square = np.array(json.loads((town / "town.json").read_text())["laps"]["01"]["square"])
-    for kind in (FREE, TRAINED):
-        mapped, driven = (kinds.lap(town, lap, kind) for lap in ("00", "01"))
-        for pair, alignment in ({**one_space(PAIRS), **rival} if kind == FREE else one_space(PAIRS)).items():
-            name = f"{kind}, CSA" if kind == FREE and pair in rival else kind
+    rows: list[Row] = []
+    for kind, (mapped, driven) in town.laps.items():
+        alignments = {**one_space(PAIRS), **rival} if kind == FREE else one_space(PAIRS)
+        for pair, alignment in alignments.items():
+            by = f"{kind}, CSA" if kind == FREE and pair in rival else kind
             group = asked(Retriever(mapped, {pair: alignment}, RawMean()), driven.only([pair[0]]), mapped)
-            rows.append({"asks": pair[0], "of": pair[1], "by": name} | group)
-        halves = list(calibrated(kinds, kind, mapped, driven, square))
+            rows.append({"asks": pair[0], "of": pair[1], "by": by} | group)
+        halves = list(calibrated(ReferenceMap(mapped, records[kind], town.name), driven, town.square))
         mean = {k: float(np.mean([h[k] for h in halves])) for k in halves[0] if k.startswith(("recall", "chance"))}
         rows.append({"asks": "both", "of": "both", "by": kind, "queries": sum(h["queries"] for h in halves)} | mean)
     return [{"town": town.name} | row for row in rows]
 
 
-def asked(retriever: Retriever, queries: ObservationSet, mapped: ObservationSet) -> dict[str, Any]:
+def asked(retriever: Retriever, queries: ObservationSet, mapped: ObservationSet) -> Row:
     """Return the figures of the queries' largest pattern."""
     right = splits.positives(queries.poses, mapped.poses, ON_ROADS.hit_radius)
     return evaluation.evaluate(retriever, queries, right)[-1]
 
 
-def calibrated(
-    kinds: Kinds, kind: str, mapped: ObservationSet, driven: ObservationSet, square: Any
-) -> Iterator[dict[str, Any]]:
+def calibrated(reference: ReferenceMap, driven: ObservationSet, square: NDArray[np.intp]) -> Iterator[Row]:
     """Yield the figures of both sensors together, calibrated on each half of the streets, asked on the other."""
-    reference = kinds.as_map(mapped, kind)
     for half in (0, 1):
         first = square % 2 == half
-        case = by_place(mapped, driven.take(first), driven.take(~first), ON_ROADS)
+        case = by_place(reference.places, driven.take(first), driven.take(~first), ON_ROADS)
         fitted = calibrate(
             reference, case.calibration, case.positive, case.folds, case.same_place, hidden=case.hidden
         )  # fmt: skip
-        yield asked(fitted.retriever(reference), case.test, mapped)
+        yield asked(fitted.retriever(reference), case.test, reference.places)
 
 
-def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def summary(rows: list[Row]) -> list[Row]:
     """Return the mean over towns of each question, and the spread of the recalls."""
     out = []
     for key in dict.fromkeys((r["asks"], r["of"], r["by"]) for r in rows):
         these = [r for r in rows if (r["asks"], r["of"], r["by"]) == key]
-        row: dict[str, Any] = dict(zip(("asks", "of", "by"), key, strict=True)) | {"towns": len(these)}
+        row: Row = dict(zip(("asks", "of", "by"), key, strict=True)) | {"towns": len(these)}
         row["queries"] = sum(r["queries"] for r in these)
         for k in ("chance@1", "recall@1", "chance@5", "recall@5"):
             row |= {k: float(np.mean([r[k] for r in these])), f"{k} sd": float(np.std([r[k] for r in these], ddof=1))}
@@ -139,9 +140,15 @@ def main() -> int:
     parser.add_argument("--test", type=Path, action="append", required=True, help="a town that nothing has learnt from")
     parser.add_argument("--json", type=Path, help="also write the figures there")
     arguments = parser.parse_args()
-    kinds = Kinds(arguments.weights)
-    rival = taught(kinds, arguments.train)
-    rows = [row for town in tqdm(arguments.test, desc="towns") for row in trial(kinds, town, rival)]
+    built = {
+        FREE: {m: encoders.build(plug) for m, plug in PLUGS[FREE].items()},
+        TRAINED: {m: encoders.build(plug, {"model": str(arguments.weights)}) for m, plug in PLUGS[TRAINED].items()},
+    }
+    records = {kind: {m: EncoderRecord.of(e) for m, e in both.items()} for kind, both in built.items()}
+    rival = taught(arguments.train)
+    rows: list[Row] = []
+    for folder in tqdm(arguments.test, desc="towns"):
+        rows += trial(Town(folder, built[TRAINED]), records, rival)
     print(table(summary(rows), COLUMNS))
     if arguments.json:
         arguments.json.write_text(json.dumps({"rows": rows, "summary": summary(rows)}, indent=1))

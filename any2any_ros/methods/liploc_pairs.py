@@ -34,7 +34,7 @@ class VariationConfig(Checked):
     light: float = setting(0.4, "pictures: brightness, contrast and colour change by up to", minimum=0, maximum=1)
     grey: float = setting(0.3, "pictures: share shown without their colours", minimum=0, maximum=1)
     grain: float = setting(0.05, "pictures: noise, one sigma of full scale, at most", minimum=0, maximum=1)
-    lost: float = setting(0.6, "scans: share of points lost, at most", minimum=0, maximum=0.9)
+    lost: float = setting(0.3, "scans: share of points lost, at most", minimum=0, maximum=0.9)
     blur: float = setting(0.02, "scans: noise of the range, one sigma of the farthest, at most", minimum=0, maximum=1)
     turn: float = setting(0.03, "both: shifted by up to this share of the width, each by itself", minimum=0, maximum=1)
     passes: float = setting(

@@ -197,3 +197,13 @@ def test_a_half_of_another_shape_is_read_off_its_checkpoint(done):
     image = np.arange(64 * 900).reshape(64, 900)
     assert (encoder.ahead(image, view) == image[:20, 350:550]).all()
     assert encoder.squeezed(np.zeros((5, 9, 3), np.uint8), view).shape == (3, 24, 48)
+
+
+def test_an_export_keeps_what_the_network_sees(done, laps, any2any, tmp_path):
+    pytest.importorskip("onnxscript", reason="no onnxscript: make torch")
+    exported = any2any("export", "liploc", tmp_path / "onnx", "--set", f"model={done / 'best.pth'}")
+    assert exported.code == 0, exported.err
+    whole, graph = (encoders.build("liploc", {"model": str(m)}) for m in (done / "best.pth", tmp_path / "onnx"))
+    assert graph.view == whole.view == network.View(32, 64, 32, 300) and graph.space == whole.space
+    scan = kitti.read(laps, "00").sample("lidar", 3)
+    np.testing.assert_allclose(graph.encode(scan), whole.encode(scan), atol=1e-4)
