@@ -83,12 +83,12 @@ def half_of(every: Mapping[str, Any], half: str, name: object) -> Parameters:
     return state
 
 
-def whole_of(halves: Mapping[str, Mapping[str, Any]], size: NetworkSize) -> Parameters:
+def whole_of(halves: Mapping[str, Mapping[str, Any]], seen: View) -> Parameters:
     """Return what a checkpoint holds: the halves' parameters by LIP-Loc's names, in half precision; and the window."""
     import torch
 
     every = {_name(half, key): value.half() for half, state in halves.items() for key, value in state.items()}
-    return every | {WINDOW: torch.tensor([size.rows, size.columns])}
+    return every | {WINDOW: torch.tensor([seen.rows, seen.columns])}
 
 
 def write(every: Mapping[str, Any], checkpoint: Path) -> None:

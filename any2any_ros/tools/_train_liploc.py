@@ -50,6 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--one-map", action="store_true",
         help="a folder's sequences share one map's frame, as a simulated town's laps do and KITTI's do not",
     )  # fmt: skip
+    parser.add_argument(
+        "--start", metavar="FILE", type=Path,
+        help="begin with this checkpoint, LIP-Loc's own or one of an earlier training, and with its sizes",
+    )  # fmt: skip
     _sources.add_place_arguments(parser)
     for settings in (TrainingConfig, VariationConfig, NetworkSize, HeldOutConfig):
         _arguments.add_settings(parser, settings)
@@ -63,15 +67,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     # Data: N moments with picture and scan, squeezed as the encoders do; some places are for stopping alone.
     place = _place(arguments)
-    pairs = _pairs(arguments, size.view, place)
+    states, view = _begun(arguments.start, size, config.seed)
+    pairs = _pairs(arguments, view, place)
     held = _held_out(pairs, _arguments.settings(arguments, HeldOutConfig), config.seed)
     train, held_out = pairs.take(~held & _far(pairs, held, APART * place.hit_radius)), pairs.take(held)
     judge, chance = validation(held_out, place.hit_radius)
 
-    # Towers: two vision transformers that know nothing.
-    towers = {half: _liploc_network.tower(state) for half, state in _liploc_network.fresh(size, config.seed).items()}
-
     # Training: a look at the held-out places every `interval` steps, until they are no longer told apart better.
+    towers = {half: _liploc_network.tower(state) for half, state in states.items()}
     curve: list[tuple[int, float, float]] = []  # steps, loss, MRR on what is held out
     looks = method.training(towers, train, place.hit_radius, place.path_gap, judge, config, variation)
     with tqdm(total=config.steps, desc="training", leave=False, dynamic_ncols=True, disable=None) as bar:
@@ -87,11 +90,12 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"stopped after {curve[-1][0]} steps; the best towers so far are kept", file=sys.stderr)
 
     # What is kept: the checkpoint, and how it was made and judged.
-    weights = arguments.model / BEST
-    _liploc_network.write(_liploc_network.whole_of(best, size), weights)
+    weights, sizes = arguments.model / BEST, [] if arguments.start else [size]
+    _liploc_network.write(_liploc_network.whole_of(best, view), weights)
     highest = max(score for _, _, score in curve)
     _train_data.tell(arguments.model, {
-        "config": {k: v for part in (config, variation, size) for k, v in dataclasses.asdict(part).items()},
+        "config": {k: v for part in (config, variation, *sizes) for k, v in dataclasses.asdict(part).items()},
+        "start": arguments.start and arguments.start.name, "view": vars(view),
         "drives": [p.name for p in arguments.drives], "sequences": arguments.sequence, "one_map": arguments.one_map,
         "place": vars(place), "pairs": {"train": len(train), "held out": len(held_out)},
         "curve": [{"step": step, "loss": loss, "validation": score} for step, loss, score in curve],
@@ -103,6 +107,15 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"MRR there {highest:.3f}, chance {chance:.3f}")
     print(f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, for the encoders liploc and liploc_camera")
     return 0
+
+
+def _begun(start: Path | None, size: NetworkSize, seed: int) -> tuple[dict[str, _liploc_network.Parameters], View]:
+    """Return both halves' parameters before training, and what they see."""
+    if start is None:
+        return _liploc_network.fresh(size, seed), size.view
+    every = _liploc_network.read(start)
+    halves = {half: _liploc_network.half_of(every, half, start) for half in _liploc_network.HALVES}
+    return halves, _liploc_network.view(every, "lidar", start)
 
 
 def _place(arguments: argparse.Namespace) -> PlaceConfig:

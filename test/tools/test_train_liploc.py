@@ -100,6 +100,13 @@ def test_the_same_seed_gives_the_same_weights(done, laps, any2any, tmp_path):
     assert (done / "training.json").read_bytes() == (tmp_path / "training.json").read_bytes()
 
 
+def test_a_training_begins_with_another_s_weights_and_sizes(done, laps, any2any, tmp_path):
+    given = ("--start", done / "best.pth", *LAPS, "--square", 20, "--batch", 16, "--steps", 1, "--learning-rate", 1e-8)
+    assert any2any("train", "liploc", laps, tmp_path, *given).code == 0
+    one, two = (torch.load(folder / "best.pth", weights_only=True) for folder in (done, tmp_path))
+    assert all(torch.allclose(one[name].float(), two[name].float(), atol=1e-6) for name in one)
+
+
 def test_no_place_is_both_learnt_from_and_held_out(laps, any2any, tmp_path, monkeypatch):
     parts, whole, judge = {}, liploc.training, _train_liploc.validation
 
@@ -191,7 +198,7 @@ def test_without_pytorch_it_says_what_to_install(refused, laps, tmp_path, monkey
 
 def test_a_half_of_another_shape_is_read_off_its_checkpoint(done):
     size = network.NetworkSize(grid=3, patch_height=8, patch_width=16, columns=200, rows=20)
-    state = network.whole_of(network.fresh(size, 0), size)
+    state = network.whole_of(network.fresh(size, 0), size.view)
     view = network.view(state, "camera", "")
     assert view == size.view == network.View(24, 48, 20, 200)
     image = np.arange(64 * 900).reshape(64, 900)
