@@ -90,11 +90,11 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"stopped after {curve[-1][0]} steps; the best towers so far are kept", file=sys.stderr)
 
     # What is kept: the checkpoint, and how it was made and judged.
-    weights, sizes = arguments.model / BEST, [] if arguments.start else [size]
+    weights = arguments.model / BEST
     _liploc_network.write(_liploc_network.whole_of(best, view), weights)
     highest = max(score for _, _, score in curve)
     _train_data.tell(arguments.model, {
-        "config": {k: v for part in (config, variation, *sizes) for k, v in dataclasses.asdict(part).items()},
+        "config": dataclasses.asdict(config) | dataclasses.asdict(variation) | ({} if arguments.start else vars(size)),
         "start": arguments.start and arguments.start.name, "view": vars(view),
         "drives": [p.name for p in arguments.drives], "sequences": arguments.sequence, "one_map": arguments.one_map,
         "place": vars(place), "pairs": {"train": len(train), "held out": len(held_out)},
