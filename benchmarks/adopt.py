@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from confidence import encoded
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from any2any_ros import encoders, plugins
-from any2any_ros.data import kitti, splits
-from any2any_ros.data.drive import encode
+from any2any_ros.data import splits
 from any2any_ros.data.sources import ON_ROADS
 from any2any_ros.methods.head import RECIPES, Recipe
 from any2any_ros.observation import ObservationSet
@@ -68,17 +68,7 @@ class Town:
 
 def _lap(folder: Path, lap: str) -> ObservationSet:
     """Return a lap encoded, from the file beside the town where it was encoded before."""
-    file = folder / f"adopt-{lap}.npz"
-    built = {m: encoders.build(m, VIEW if m == NEW else {}) for m in (*KNOWN, NEW)}
-    prints = json.dumps({m: e.fingerprint for m, e in built.items()})
-    if file.exists():
-        with np.load(file) as kept:
-            if str(kept["encoders"]) == prints:
-                columns = {m: kept[m] for m in built}
-                return ObservationSet(columns, kept["poses"], tuple(kept["ids"].tolist()))
-    found = encode(kitti.read(folder, lap), built, lambda loop, what: tqdm(loop, what, leave=False))
-    np.savez(file, encoders=prints, poses=found.poses, ids=np.array(found.ids), **dict[str, Any](found.embeddings))
-    return found
+    return encoded(folder, lap, {m: encoders.build(m, VIEW if m == NEW else {}) for m in (*KNOWN, NEW)}, "adopt")
 
 
 def paired(town: Town, recipes: Sequence[Recipe]) -> adoption.Adopted:

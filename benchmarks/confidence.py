@@ -96,7 +96,7 @@ class Laps:
     @classmethod
     def of(cls, folder: Path) -> Laps:
         built = {m: encoders.build(m) for m in ("audio", "camera", "lidar", "text")}
-        laps = [_encoded(folder, s, built) for s in ("00", "01")]
+        laps = [encoded(folder, s, built) for s in ("00", "01")]
         square = json.loads((folder / "town.json").read_text())["laps"]["01"]["square"]
         return cls(laps[0], laps[1], np.array(square))
 
@@ -121,9 +121,9 @@ class Laps:
         return [self.driven.take(np.flatnonzero(f)) for f in flags]
 
 
-def _encoded(folder: Path, sequence: str, built: dict[str, Encoder]) -> ObservationSet:
+def encoded(folder: Path, sequence: str, built: dict[str, Encoder], name: str = "embeddings") -> ObservationSet:
     """Return a lap's embeddings, kept beside the town for the next run, as long as the encoders are the same."""
-    kept = folder / f"embeddings-{sequence}"
+    kept = folder / f"{name}-{sequence}"
     if (kept / "map.json").exists():
         found = reference_map.load(kept)
         if {m: r.fingerprint for m, r in found.encoders.items()} == {m: e.fingerprint for m, e in built.items()}:

@@ -4,16 +4,20 @@ from pathlib import Path
 from typing import Any
 
 from any2any_ros import config, plugins
+from any2any_ros.encoders._liploc_network import NetworkSize
 from any2any_ros.hearing.endpoint import EndpointConfig
 from any2any_ros.methods.confidence import ConfidenceConfig
 from any2any_ros.methods.cox import CoxConfig
 from any2any_ros.methods.emma import EmmaConfig
+from any2any_ros.methods.liploc import TrainingConfig
+from any2any_ros.methods.liploc_pairs import VariationConfig
 from any2any_ros.retrieval.adoption import AdoptionConfig
 from any2any_ros.retrieval.calibration import CalibrationConfig
 from any2any_ros.retrieval.geometry import GeometryConfig
 from any2any_ros.retrieval.object_memory import MemoryConfig
 from any2any_ros.retrieval.proposals import ProposalConfig
 from any2any_ros.tools._train_cox import PairsConfig
+from any2any_ros.tools._train_liploc import HeldOutConfig
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 HEAD = """\
@@ -50,6 +54,10 @@ def tables() -> str:
         ("`train emma`, `train calmrl`", EmmaConfig),
         ("`train cox`", PairsConfig),
         ("`train cox`, the method", CoxConfig),
+        ("`train liploc`", TrainingConfig),
+        ("`train liploc`, the networks", NetworkSize),
+        ("`train liploc`, how pictures and scans vary", VariationConfig),
+        ("`train liploc`, what stops it", HeldOutConfig),
         ("`replay`", config.ReplayConfig),
     ):
         parts += [f"### {title}\n", _table(cls)]

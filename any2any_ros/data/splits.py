@@ -44,6 +44,12 @@ def blocks(poses: Poses, length: float, parts: int = 2) -> NDArray[np.intp]:
     return np.asarray((travelled(poses) // length).astype(np.intp) % parts)
 
 
+def squares(poses: Poses, length: float) -> NDArray[np.intp]:
+    """Return (N,): which square of the ground, `length` metres wide, each frame lies in, numbered from 0."""
+    corner = np.floor(poses[:, :2, 3] / length)
+    return np.asarray(np.unique(corner, axis=0, return_inverse=True)[1].ravel(), dtype=np.intp)
+
+
 def by_instance(
     labels: NDArray[np.str_], instances: NDArray[np.str_], shares: Sequence[float], seed: int = 0
 ) -> NDArray[np.intp]:

@@ -67,6 +67,10 @@ class NetworkEncoder:
         """Encoders of one space may be compared with each other; empty: with themselves only."""
         return f"{self.weights.family}-{self.weights.digest}" if self.weights.family in self.joint else ""
 
+    def described(self) -> dict[str, Any]:
+        """Return what an export says of the network in its config.json."""
+        return self.weights.config
+
     def gather(self, sample: Any, stamp_ns: int) -> Any:
         return sample
 

@@ -71,7 +71,8 @@ def vit(state: Mapping[str, Any]) -> Any:
 
         def forward(self, pictures: Any) -> Any:
             x = self.patch_embed(pictures)
-            x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1) + self.pos_embed
+            # shape[0], not len(): an export would take the number of pictures for a constant
+            x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1) + self.pos_embed
             return self.norm(self.blocks(x))[:, 0]
 
     try:

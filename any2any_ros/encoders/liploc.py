@@ -3,24 +3,25 @@
     any2any build-map DRIVE MAP --encoder lidar=liploc --set lidar.model=best.pth
     any2any build-map DRIVE MAP --encoder camera=liploc_camera --set camera.model=best.pth
 
-The checkpoint is one that LIP-Loc's own training wrote with a ViT backbone. A cloud becomes a range image of 64 x 900,
-+3 to -25 degrees; as there, the network sees its upper half, straight ahead, where the camera looks, too.
+The checkpoint is one that LIP-Loc's own training wrote with a ViT backbone, or `any2any train liploc` (docs/liploc.md).
+A cloud becomes a range image of 64 x 900, +3 to -25 degrees; as there, the network sees its upper half, straight ahead,
+where the camera looks, too. How large its pictures are, and what else it sees, is read off the checkpoint.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.config import setting
+from any2any_ros.encoders import _liploc_network
+from any2any_ros.encoders._liploc_network import View
 from any2any_ros.encoders._network import NetworkConfig, NetworkEncoder
-from any2any_ros.encoders._pictures import standardiser
-from any2any_ros.encoders._vit import vit
 from any2any_ros.errors import Any2AnyError
 
 ROWS, COLUMNS = 64, 900
@@ -28,7 +29,6 @@ UP, DOWN = np.radians(3.0), np.radians(-25.0)
 FARTHEST = 50.0  # m
 LEVELS = 5.1  # grey levels a metre
 EMPTY = 251  # what LIP-Loc's -1 becomes as a byte; its networks have learnt it
-MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's colours
 FEWEST = 100  # points in range that make a picture
 
 
@@ -54,17 +54,27 @@ class LipLocEncoder(NetworkEncoder):
     config: LipLocConfig
 
     def module(self) -> Any:
-        return tower(self.weights.checkpoint, self.half)
+        every = _liploc_network.read(self.weights.checkpoint)
+        return _liploc_network.tower(_liploc_network.half_of(every, self.half, self.weights.checkpoint))
+
+    @cached_property
+    def view(self) -> View:
+        """What the network sees: an export says it, a checkpoint shows it."""
+        if self.weights.onnx is not None:
+            return View(**self.weights.config.get("view", {}))
+        checkpoint = self.weights.checkpoint
+        return _liploc_network.view(_liploc_network.read(checkpoint), self.half, checkpoint)
+
+    def described(self) -> dict[str, Any]:
+        return super().described() | {"view": asdict(self.view)}
 
     def inputs(self, given: Sequence[NDArray[Any]]) -> dict[str, Any]:
-        """Return pixels (N, 3, 224, 224) uint8 for clouds (P, >= 3) in the LiDAR's frame, metres."""
-        return {"pixels": np.stack([_square(self._picture(points)) for points in given])}
+        """Return pixels (N, 3, H, W) uint8, 224 x 224 in LIP-Loc, for clouds (P, >= 3) in the LiDAR's frame, metres."""
+        return {"pixels": np.stack([squeezed(self._picture(sample), self.view) for sample in given])}
 
     def _picture(self, points: NDArray[np.float32]) -> NDArray[np.uint8]:
         image = range_image(points)
-        third = COLUMNS // 3
-        image = image[: ROWS // 2, third : 2 * third] if self.config.ahead else image
-        return np.repeat(image[..., None], 3, axis=2)
+        return shown(ahead(image, self.view) if self.config.ahead else image)
 
 
 class LipLocCameraEncoder(LipLocEncoder):
@@ -100,62 +110,20 @@ def range_image(points: NDArray[np.float32]) -> NDArray[np.uint8]:
     return image
 
 
-def _square(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return (3, 224, 224) for a picture (H, W, 3) of any shape: LIP-Loc squeezes."""
+def ahead(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+    """Return the upper rows and the middle columns of a range image (64, 900) that a network sees."""
+    left = (COLUMNS - view.columns) // 2
+    return image[: view.rows, left : left + view.columns]
+
+
+def shown(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a range image as a grey picture (H, W, 3)."""
+    return np.repeat(image[..., None], 3, axis=2)
+
+
+def squeezed(picture: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+    """Return (3, H, W) for a picture (H', W', 3) of any shape: LIP-Loc squeezes."""
     import cv2
 
-    return np.asarray(cv2.resize(picture, (224, 224), interpolation=cv2.INTER_LINEAR).transpose(2, 0, 1))
-
-
-def tower(checkpoint: Path, half: str) -> Any:
-    """Return one half of a LIP-Loc checkpoint, "lidar" or "camera": pixels (N, 3, 224, 224) uint8 -> (N, 256)."""
-    from torch import nn
-
-    state = _read(checkpoint, half)
-
-    class Projection(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            size, width = state["projection.projection.weight"].shape
-            self.projection, self.fc = nn.Linear(width, size), nn.Linear(size, size)
-            self.layer_norm = nn.LayerNorm(size)
-
-        def forward(self, x: Any) -> Any:
-            projected = self.projection(x)
-            return self.layer_norm(self.fc(nn.functional.gelu(projected)) + projected)
-
-    class Tower(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = vit({k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")})
-            self.fc = nn.Linear(*reversed(state["fc.weight"].shape))
-            self.projection = Projection()
-            self.load_state_dict({k: v for k, v in state.items() if not k.startswith("model.")}, strict=False)
-            self.standardise = standardiser(MEAN, SPREAD)
-
-        def forward(self, pixels: Any) -> Any:
-            return self.projection(self.fc(self.model(self.standardise(pixels))))
-
-    return Tower()
-
-
-def _read(checkpoint: Path, half: str) -> dict[str, Any]:
-    """Return the parameters of one half, without the prefixes that say which."""
-    try:
-        import torch
-
-        every = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as error:  # ImportError, and torch's, pickle's and zipfile's own kinds
-        raise Any2AnyError(
-            f"Cannot read {checkpoint}", str(error), "Give the .pth that LIP-Loc's training wrote"
-        ) from error
-    encoder, projection = f"encoder_{half}.", f"projection_{half}."
-    state = {k.removeprefix(encoder): v for k, v in every.items() if k.startswith(encoder)}
-    state |= {f"projection.{k.removeprefix(projection)}": v for k, v in every.items() if k.startswith(projection)}
-    absent = [k for k in ("fc.weight", "projection.projection.weight", "model.pos_embed") if k not in state]
-    if absent:
-        raise Any2AnyError(
-            f"{checkpoint} is no LIP-Loc checkpoint with a ViT", f"it lacks {encoder}{absent[0]}",
-            "Train LIP-Loc with exp_largest_vit, or give its .pth",
-        )  # fmt: skip
-    return state
+    small = cv2.resize(picture, (view.width, view.height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(small.transpose(2, 0, 1))

@@ -237,7 +237,7 @@ def _descent(
     others_matter = config.loss in ("emma", "geometric")
     complete = np.all(observed, axis=1)
     for rows, others in schedule(classes, complete, config.warm_up, config.batch, config.steps, config.seed):
-        with _threads(torch, config.threads):
+        with threads(torch, config.threads):
             z = _forward(torch, heads, inputs, rows)  # (B, M, dims), NaN = missing
             negative = _forward(torch, heads, inputs, others) if others_matter else z
             labels, recorded = torch.from_numpy(classes[rows]), torch.from_numpy(observed[rows])
@@ -249,7 +249,8 @@ def _descent(
 
 
 @contextmanager
-def _threads(torch: Any, count: int) -> Iterator[None]:
+def threads(torch: Any, count: int) -> Iterator[None]:
+    """Let PyTorch use so many threads of the CPU for a while."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -100,7 +100,7 @@ def precision_by_share(points: Sequence[Sequence[float]], promised: float) -> st
     return _svg(figure)
 
 
-def learning_curve(curve: NDArray[np.float64], chance: float) -> bytes:
+def learning_curve(curve: NDArray[np.float64], chance: float, score_name: str = "MRR on objects held out") -> bytes:
     """Draw (L, 3) steps, loss and validation MRR, the best look marked, chance beside it; return a PNG."""
     steps, loss, score = curve.T
     figure, (upper, lower) = _canvas(6.4, 4.6, rows=2, ratios=(1, 1.4))
@@ -110,7 +110,7 @@ def learning_curve(curve: NDArray[np.float64], chance: float) -> bytes:
     best = int(np.nanargmax(score)) if np.isfinite(score).any() else 0
     lower.scatter(steps[best], score[best], s=24, color=GREEN, zorder=2, label=f"kept: {score[best]:.3f}")
     lower.axhline(chance, color=GREY, linewidth=1, linestyle="--", label=f"chance: {chance:.3f}")
-    lower.set_ylabel("MRR on objects held out")
+    lower.set_ylabel(score_name)
     lower.set_xlabel("steps")
     lower.legend(loc="center right", frameon=False, fontsize=8)
     upper.sharex(lower)

@@ -108,7 +108,7 @@ def export(encoder: NetworkEncoder, folder: Path) -> None:
     for name in KEPT:
         if (encoder.weights.folder / name).is_file():
             shutil.copy(encoder.weights.folder / name, folder)
-    plugins.write_json(folder / "config.json", encoder.weights.config)
+    plugins.write_json(folder / "config.json", encoder.described())
     apart = _apart(encoder, graph)
     if not apart < CLOSE:
         raise Any2AnyError(

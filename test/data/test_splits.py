@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from any2any_ros.data.splits import apart, blocks, by_instance, ground_distance, positives, same_drive
+from any2any_ros.data.splits import apart, blocks, by_instance, ground_distance, positives, same_drive, squares
 from any2any_ros.errors import Any2AnyError
 
 
@@ -117,3 +117,12 @@ def test_a_split_hangs_on_its_seed_and_on_the_objects_alone():
 def test_shares_that_share_nothing_out_are_refused(shares):
     with pytest.raises(Any2AnyError, match="Give positive shares"):
         by_instance(np.array(["mug"]), np.array(["mug_1"]), shares)
+
+
+def test_squares_of_the_ground_are_numbered():
+    poses = np.tile(np.eye(4), (5, 1, 1))
+    poses[:, :2, 3] = [[1, 1], [59, 59], [61, 1], [-1, 1], [1, 2]]
+    found = squares(poses, 60.0)
+    assert (
+        found[0] == found[1] == found[4] and len(set(found.tolist())) == 3 and sorted(set(found.tolist())) == [0, 1, 2]
+    )
