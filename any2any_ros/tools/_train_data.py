@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from any2any_ros import plugins
 from any2any_ros.data import gold, splits
@@ -64,6 +66,25 @@ def _has(view: gold.View, modality: str) -> bool:
     if modality == "speech":
         return any(path is not None for _, path in view.utterances)
     return bool(view.descriptions if modality == "text" else getattr(view, modality))
+
+
+def followed(looks: Iterable[Any], steps: int, what: str) -> tuple[Any, list[tuple[int, float, float]]]:
+    """Train with a progress bar until the end or Ctrl-C; return the best `what` and the curve: steps, loss, MRR on what
+    is held out. Ctrl-C before the first look is passed on."""
+    curve: list[tuple[int, float, float]] = []
+    best = None
+    with tqdm(total=steps, desc="training", leave=False, dynamic_ncols=True, disable=None) as bar:
+        try:
+            for look in looks:
+                curve.append((look.number, look.loss, look.score))
+                best = look.best
+                bar.update(look.number - bar.n)
+                bar.set_postfix(loss=f"{look.loss:.3f}", mrr=f"{look.score:.3f}")
+        except KeyboardInterrupt:
+            if not curve:
+                raise
+            print(f"stopped after {curve[-1][0]} steps; the best {what} so far are kept", file=sys.stderr)
+    return best, curve
 
 
 def tell(folder: Path, story: dict[str, Any]) -> None:

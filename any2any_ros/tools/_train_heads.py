@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from any2any_ros import plugins
 from any2any_ros.data import regimes
@@ -50,22 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
     imputed = imputer.impute(train.observations) if imputer else None
 
     # Training: a look at the held-out objects every `interval` steps, until they are no longer told apart better.
-    curve: list[tuple[int, float, float]] = []  # steps, loss, MRR on what is held out
     by_class = arguments.label == "class"
     labels, candidates = (train.classes, CANDIDATES) if by_class else (train.instances, LIKE)
     judge = grounding_evaluation.validation(held_out, config.seed, arguments.label, candidates)
     looks = emma.training(train.observations, labels, config, judge, imputed)
-    with tqdm(total=config.steps, desc="training", leave=False, dynamic_ncols=True, disable=None) as bar:
-        try:
-            for look in looks:
-                curve.append((look.number, look.loss, look.score))
-                best = look.best
-                bar.update(look.number - bar.n)
-                bar.set_postfix(loss=f"{look.loss:.3f}", mrr=f"{look.score:.3f}")
-        except KeyboardInterrupt:
-            if not curve:
-                raise
-            print(f"stopped after {curve[-1][0]} steps; the best heads so far are kept", file=sys.stderr)
+    best, curve = _train_data.followed(looks, config.steps, "heads")
 
     # Test: five candidates of five classes, for every choice of what is said and what is seen.
     trials = grounding_evaluation.trials_of(test, config.seed)

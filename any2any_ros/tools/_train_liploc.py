@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from any2any_ros import plugins
 from any2any_ros.config import Checked, PlaceConfig, setting
@@ -75,19 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     # Training: a look at the held-out places every `interval` steps, until they are no longer told apart better.
     towers = {half: _liploc_network.tower(state) for half, state in states.items()}
-    curve: list[tuple[int, float, float]] = []  # steps, loss, MRR on what is held out
     looks = method.training(towers, train, place.hit_radius, place.path_gap, judge, config, variation)
-    with tqdm(total=config.steps, desc="training", leave=False, dynamic_ncols=True, disable=None) as bar:
-        try:
-            for look in looks:
-                curve.append((look.number, look.loss, look.score))
-                best = look.best
-                bar.update(look.number - bar.n)
-                bar.set_postfix(loss=f"{look.loss:.3f}", mrr=f"{look.score:.3f}")
-        except KeyboardInterrupt:
-            if not curve:
-                raise
-            print(f"stopped after {curve[-1][0]} steps; the best towers so far are kept", file=sys.stderr)
+    best, curve = _train_data.followed(looks, config.steps, "towers")
 
     # What is kept: the checkpoint, and how it was made and judged.
     weights = arguments.model / BEST
