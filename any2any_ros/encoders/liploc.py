@@ -55,6 +55,7 @@ class LipLocEncoder(NetworkEncoder):
 
     def module(self) -> Any:
         every = _liploc_network.read(self.weights.checkpoint)
+        self.view = _liploc_network.view(every, self.half, self.weights.checkpoint)  # not read again for it
         return _liploc_network.tower(_liploc_network.half_of(every, self.half, self.weights.checkpoint))
 
     @cached_property

@@ -141,6 +141,7 @@ class GpuKeys(_OnDevice):
     def _leave(self) -> None:
         self._columns: list[list[Any]] = []  # by shard, by column: (rows, S) float16
         self._filled: list[int] = []  # rows of each shard that are there
+        self._pattern: list[Any] = []  # each one's rows of the shards' patterns (rows,)
 
     def __call__(self, bound: Bound) -> Array:
         """Return the key (N,) of every reference; -inf where nothing is observed."""
@@ -148,29 +149,31 @@ class GpuKeys(_OnDevice):
 
     def _keys(self, bound: Bound) -> Array:
         self._follow()
-        first, keys = 0, [np.empty(0, dtype=np.float32)]
-        for columns, size in zip(self._columns, self._filled, strict=True):
-            pattern = self._shards.pattern[first : first + size]
+        keys = [np.empty(0, dtype=np.float32)]
+        for columns, size, pattern in zip(self._columns, self._filled, self._pattern, strict=True):
             keys.append(self._of_shard(bound, [stored[:size] for stored in columns], pattern))
-            first += size
         return np.concatenate(keys)
 
     def _follow(self) -> None:
         """Copy what was added since."""
+        first = 0
         for i, (stored, size) in enumerate(self._shards.stored()):
             if i == len(self._columns):
                 made = (self._torch.empty(half.shape, dtype=self._torch.float16, device=self.device) for half in stored)
                 self._columns.append(list(made))
                 self._filled.append(0)
+                self._pattern.append(None)
             new = slice(self._filled[i], size)
-            for here, half in zip(self._columns[i], stored, strict=True):
-                # A copy, because a map that was opened from disk can only be read.
-                here[new] = self._torch.from_numpy(np.array(half[new])).to(self.device)
-            self._filled[i] = size
+            if new.start < size:
+                for here, half in zip(self._columns[i], stored, strict=True):
+                    # A copy, because a map that was opened from disk can only be read.
+                    here[new] = self._torch.from_numpy(np.array(half[new])).to(self.device)
+                self._pattern[i] = self._tensor(self._shards.pattern[first : first + size])
+                self._filled[i] = size
+            first += size
 
-    def _of_shard(self, bound: Bound, columns: list[Any], pattern: NDArray[np.intp]) -> Array:
-        torch, which = self._torch, self._torch.from_numpy(pattern).to(self.device)
-        total = torch.zeros(len(pattern), device=self.device)
+    def _of_shard(self, bound: Bound, columns: list[Any], which: Any) -> Array:
+        torch, total = self._torch, self._torch.zeros(len(which), device=self.device)
         for part in bound.parts:
             values = self._values(part, columns[part.column])
             if bound.combine == "sum":
