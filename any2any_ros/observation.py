@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -151,6 +152,17 @@ class ObservationSet:
         wanted = set(modalities)
         columns = {m: v for m, v in self.embeddings.items() if m in wanted}
         return ObservationSet(columns, self.poses, self.ids, self.stamps_ns)
+
+    def without(self, off: NDArray[np.bool_]) -> ObservationSet:
+        """Return the same observations with sensors off (N, M), in the order of `modalities`."""
+        gone = np.float32(np.nan)
+        columns = {m: np.where(off[:, [i]], gone, self.embeddings[m]) for i, m in enumerate(self.modalities)}
+        return replace(self, embeddings=columns)
+
+    def filled(self, values: Mapping[str, NDArray[np.floating[Any]]]) -> ObservationSet:
+        """Return the same observations with `values`, (D,) or (N, D), where one of these modalities is missing."""
+        columns = {m: np.where(np.isnan(x), values[m], x) for m, x in self.embeddings.items() if m in values}
+        return replace(self, embeddings={**self.embeddings, **columns})
 
     def observation(self, i: int) -> Observation:
         """Return row `i` with its missing modalities left out."""

@@ -53,19 +53,13 @@ RIDGE = 0.1  # of the features' mean variance
 # --- rivals ---------------------------------------------------------------------------------------------------
 
 
-def filled(data: ObservationSet, values: Mapping[str, Float64]) -> ObservationSet:
-    """Return the set with `values` (D,) or (N, D) where a modality is missing."""
-    columns = {m: np.where(np.isnan(v), values[m], v) for m, v in data.embeddings.items()}
-    return ObservationSet(columns, data.poses, data.ids)
-
-
 def mean_of(train: ObservationSet) -> Completer:
     means = {m: np.asarray(np.nanmean(v, axis=0, dtype=np.float64)) for m, v in train.embeddings.items()}
-    return lambda data: filled(data, means)
+    return lambda data: data.filled(means)
 
 
 def zero(data: ObservationSet) -> ObservationSet:
-    return filled(data, {m: np.zeros(v.shape[1]) for m, v in data.embeddings.items()})
+    return data.filled({m: np.zeros(v.shape[1]) for m, v in data.embeddings.items()})
 
 
 def ridge_of(train: ObservationSet) -> Completer:
@@ -85,7 +79,7 @@ def ridge_of(train: ObservationSet) -> Completer:
             weight = np.linalg.solve(kernel, x @ new.T).T
             for m in set(data.modalities) - set(pattern):
                 found[m][rows] += weight @ (whole.embeddings[m] - means[m])
-        return filled(data, found)
+        return data.filled(found)
 
     return complete
 
@@ -153,8 +147,7 @@ def synthetic(seed: int, world: World = World()) -> dict[str, Row]:
 
     def lossy(data: ObservationSet) -> ObservationSet:
         off = regimes.lost(len(data), len(names), world.missing, draw)
-        columns = {m: np.where(off[:, [i]], np.nan, data.embeddings[m]) for i, m in enumerate(names)}
-        return ObservationSet(columns, data.poses, data.ids)
+        return data.without(off)
 
     train = lossy(seen(draw.normal(size=(world.rows, world.latent)), "train"))
     things = draw.normal(size=(world.things, world.latent))

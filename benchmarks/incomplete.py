@@ -35,8 +35,7 @@ Row = dict[str, Any]
 
 
 def by_means(observations: ObservationSet) -> ObservationSet:
-    columns = {m: np.where(np.isnan(x), np.nanmean(x, axis=0), x) for m, x in observations.embeddings.items()}
-    return ObservationSet(columns, observations.poses, observations.ids)
+    return observations.filled({m: np.nanmean(x, axis=0) for m, x in observations.embeddings.items()})
 
 
 IMPUTERS = {"calmrl": lambda views: calmrl.fit(views).impute(views), "means": by_means}

@@ -170,3 +170,33 @@ def test_a_ranking_of_nothing_is_improbable():
     assert Ranking((), ()).probability == 0
     match = Match("a", 0.7, 1.0, np.eye(4), np.empty((0, 0)))
     assert Ranking((match,), ("lidar",)).probability == 0.7
+
+
+# --- sensors off, and filled in -------------------------------------------------------------------------------
+
+
+def two_sensors():
+    columns = {"lidar": np.array([[1.0], [np.nan], [3.0]]), "camera": np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])}
+    return ObservationSet(columns, np.tile(np.eye(4), (3, 1, 1)), ("a", "b", "c"), np.array([1, 2, 3]))
+
+
+def test_sensors_are_off_in_the_order_of_their_names():
+    seen = two_sensors()
+    left = seen.without(np.array([[True, False], [False, False], [False, True]]))
+    assert left.present("camera").tolist() == [False, True, True]
+    assert left.present("lidar").tolist() == [True, False, False]
+    assert left.ids == seen.ids and left.stamps_ns.tolist() == [1, 2, 3]
+    assert seen.present("camera").all()  # untouched
+
+
+def test_what_is_missing_is_filled_and_nothing_else():
+    left = two_sensors().without(np.array([[True, False], [False, False], [False, True]]))
+    filled = left.filled({"camera": np.array([7.0, 8.0]), "lidar": np.arange(3.0)[:, None], "audio": np.zeros(4)})
+    np.testing.assert_array_equal(filled.embeddings["camera"], [[7, 8], [3, 4], [5, 6]])
+    np.testing.assert_array_equal(filled.embeddings["lidar"], [[1], [1], [2]])
+    assert set(filled.embeddings) == {"camera", "lidar"} and filled.embeddings["camera"].dtype == np.float32
+
+
+def test_a_sensor_without_values_stays_missing():
+    left = two_sensors().filled({})
+    assert left.present("lidar").tolist() == [True, False, True]

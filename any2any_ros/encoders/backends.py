@@ -18,6 +18,7 @@ import numpy as np
 from any2any_ros.config import Checked, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Array
+from any2any_ros.threads import threads
 
 Module = Any  # a torch.nn.Module; torch is imported by who runs one
 GRAPHS = 4  # input shapes of which a CUDA graph is kept
@@ -118,16 +119,11 @@ class TorchNetwork:
 
     def _run(self, inputs: dict[str, Array]) -> Array:
         torch = self._torch
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.config.threads)
-        try:
-            with torch.inference_mode():
-                given = {name: self._tensor(values) for name, values in inputs.items()}
-                graphed = self._device == "cuda" and self.config.graphs and not self.config.compiled
-                out = self._replayed(given) if graphed else self._module(**given)
-                return np.asarray(out.float().cpu().numpy())
-        finally:
-            torch.set_num_threads(before)
+        with threads(self.config.threads), torch.inference_mode():
+            given = {name: self._tensor(values) for name, values in inputs.items()}
+            graphed = self._device == "cuda" and self.config.graphs and not self.config.compiled
+            out = self._replayed(given) if graphed else self._module(**given)
+            return np.asarray(out.float().cpu().numpy())
 
     def _tensor(self, values: Array) -> Any:
         tensor = self._torch.from_numpy(np.ascontiguousarray(values))

@@ -17,6 +17,7 @@ from any2any_ros.config import Checked, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.hearing._recording import RATE, Float64, prepared
 from any2any_ros.samples import Sound, Transcript
+from any2any_ros.threads import threads
 
 NOTHING = ("<|nospeech|>", "<|nocaptions|>")  # the token that says so, in newer and in older vocabularies
 
@@ -49,13 +50,8 @@ class WhisperTranscriber:
         import torch
 
         x, remark = prepared(sound, self.config.longest)
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.config.threads)
-        try:
-            with torch.inference_mode():
-                text, confidence = self._heard(x)
-        finally:
-            torch.set_num_threads(before)
+        with threads(self.config.threads), torch.inference_mode():
+            text, confidence = self._heard(x)
         return Transcript(text if confidence >= self.config.accept else "", confidence, len(x) / RATE, remark)
 
     def _heard(self, x: Float64) -> tuple[str, float]:

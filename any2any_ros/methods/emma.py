@@ -9,7 +9,6 @@ pairs of modalities that are there (Eq. 9). Fitting takes PyTorch, applying take
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -28,6 +27,7 @@ from any2any_ros.methods.emma_losses import (
 )
 from any2any_ros.observation import Array, ObservationSet
 from any2any_ros.protocols import Alignment, Floats
+from any2any_ros.threads import threads
 
 __all__ = [
     "EMMA", "EmmaConfig", "Step", "contrastive_loss", "emma_loss", "fit", "geometric_alignment_loss",
@@ -237,7 +237,7 @@ def _descent(
     others_matter = config.loss in ("emma", "geometric")
     complete = np.all(observed, axis=1)
     for rows, others in schedule(classes, complete, config.warm_up, config.batch, config.steps, config.seed):
-        with threads(torch, config.threads):
+        with threads(config.threads):
             z = _forward(torch, heads, inputs, rows)  # (B, M, dims), NaN = missing
             negative = _forward(torch, heads, inputs, others) if others_matter else z
             labels, recorded = torch.from_numpy(classes[rows]), torch.from_numpy(observed[rows])
@@ -246,17 +246,6 @@ def _descent(
             loss.backward()
             optimiser.step()
         yield float(loss.detach())
-
-
-@contextmanager
-def threads(torch: Any, count: int) -> Iterator[None]:
-    """Let PyTorch use so many threads of the CPU for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _forward(torch: Any, heads: dict[str, Any], inputs: dict[str, Tensor], rows: Rows) -> Tensor:
@@ -317,8 +306,7 @@ def _completed(train: ObservationSet, imputed: ObservationSet, some: Flags) -> O
     if len(imputed) != len(some) or any(widths.get(m) != x.shape[1] for m, x in train.embeddings.items()):
         why = f"what is imputed has {len(imputed)} rows of {widths}, and does not stand beside {len(some)} observations"
         raise Any2AnyError("The heads cannot be trained", why, "Impute the observations that are given")
-    columns = {m: np.where(np.isnan(x), imputed.embeddings[m][some], x) for m, x in train.embeddings.items()}
-    return ObservationSet(columns, train.poses, train.ids)
+    return train.filled({m: x[some] for m, x in imputed.embeddings.items()})
 
 
 def _torch() -> Any:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from any2any_ros.config import Checked, setting
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.methods.emma import threads
 from any2any_ros.methods.liploc_pairs import (
     Pairs,
     VariationConfig,
@@ -28,6 +27,7 @@ from any2any_ros.methods.liploc_pairs import (
     varied_ranges,
 )
 from any2any_ros.observation import Array
+from any2any_ros.threads import threads
 
 Tensor = Any  # a torch.Tensor; torch is imported by who trains
 Module = Any  # a torch.nn.Module
@@ -128,7 +128,7 @@ def encoder(towers: Mapping[str, Module], config: TrainingConfig = TrainingConfi
     def encode(half: str, pictures: NDArray[np.uint8]) -> Array:
         torch, device = available(config)
         out = []
-        with torch.no_grad(), threads(torch, config.threads):
+        with torch.no_grad(), threads(config.threads):
             for part in np.array_split(pictures, max(1, -(-len(pictures) // config.batch))):
                 x = _three(torch.from_numpy(part).to(device).float())
                 out.append(torch.nn.functional.normalize(towers[half](x), dim=1).cpu().numpy())
@@ -153,7 +153,7 @@ def _descent(
         rows = next(rows_of)
         lidars = np.where(draw.random(len(rows)) < variation.passes, partner[rows], rows)
         like, counts = likeness(pairs, rows, lidars, hit_radius)
-        with threads(torch, config.threads):
+        with threads(config.threads):
             pictures = varied_pictures(torch.from_numpy(pairs.pictures[rows]).to(device), variation, noise)
             ranges = varied_ranges(torch.from_numpy(pairs.ranges[lidars]).to(device), pairs.empty, variation, noise)
             with torch.autocast(device, dtype=half_precision, enabled=device == "cuda"):

@@ -8,7 +8,7 @@ On the towns this costs less than filling in the missing sensors' vectors, and m
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -69,9 +69,7 @@ class JointLatent:
         """Return the queries (N) as a fusion is to learn from them, (2N) with LATENT: as they are, and once more with
         some of the sensors dead at random, because LATENT means less then."""
         off = np.random.default_rng(seed).random((len(queries), len(queries.modalities))) < DEAD
-        left = {m: np.where(off[:, [i]], np.float32(np.nan), queries.embeddings[m])
-                for i, m in enumerate(queries.modalities)}  # fmt: skip
-        again = ObservationSet(left, queries.poses, tuple(f"{i} again" for i in queries.ids))
+        again = replace(queries.without(off), ids=tuple(f"{i} again" for i in queries.ids))
         return self.impute(ObservationSet.concatenate([queries, again]))
 
     def save(self, path: Path) -> None:

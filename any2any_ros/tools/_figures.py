@@ -100,7 +100,7 @@ def precision_by_share(points: Sequence[Sequence[float]], promised: float) -> st
     return _svg(figure)
 
 
-def learning_curve(curve: NDArray[np.float64], chance: float, score_name: str = "MRR on objects held out") -> bytes:
+def learning_curve(curve: NDArray[np.float64], chance: float, score_name: str) -> bytes:
     """Draw (L, 3) steps, loss and validation MRR, the best look marked, chance beside it; return a PNG."""
     steps, loss, score = curve.T
     figure, (upper, lower) = _canvas(6.4, 4.6, rows=2, ratios=(1, 1.4))

@@ -70,10 +70,7 @@ def without(queries: ObservationSet, off: Flags) -> ObservationSet:
     """Return the queries (N) with sensors off (N, M); one that would have nothing left keeps what it has."""
     seen = np.stack([queries.present(m) for m in queries.modalities], axis=1)
     off = off & (seen & ~off).any(axis=1, keepdims=True)
-    columns = {
-        m: np.where(off[:, [i]], np.float32(np.nan), queries.embeddings[m]) for i, m in enumerate(queries.modalities)
-    }
-    return ObservationSet(columns, queries.poses, queries.ids, queries.stamps_ns)
+    return queries.without(off)
 
 
 def imputed(model: CalMRL, whole: ObservationSet, left: ObservationSet) -> dict[str, float]:
@@ -83,7 +80,7 @@ def imputed(model: CalMRL, whole: ObservationSet, left: ObservationSet) -> dict[
     vector moves because of it, 1 = as far as from one query to another.
     """
     known = [m for m in model.modalities if m in whole.embeddings]
-    filled = {"": model.impute(left), "_means": _filled(model, left)}
+    filled = {"": model.impute(left), "_means": left.filled(model.means)}
     off = {m: whole.present(m) & ~left.present(m) for m in known}
     square = {
         name: sum(float(np.square(data.embeddings[m] - whole.embeddings[m])[off[m]].sum()) for m in known)
@@ -96,8 +93,3 @@ def imputed(model: CalMRL, whole: ObservationSet, left: ObservationSet) -> dict[
     moved = {f"shift{name}": np.sqrt(np.square(z - true).sum(axis=1).mean()) / apart for name, z in latents.items()}
     error = np.sqrt(square[""] / square["_means"]) if square["_means"] else np.nan
     return {"error": float(error), **{key: float(value) for key, value in moved.items()}}
-
-
-def _filled(model: CalMRL, left: ObservationSet) -> ObservationSet:
-    columns = {m: np.where(np.isnan(x), model.means[m], x) for m, x in left.embeddings.items() if m in model.means}
-    return ObservationSet(columns, left.poses, left.ids, left.stamps_ns)

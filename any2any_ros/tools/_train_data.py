@@ -17,11 +17,12 @@ from any2any_ros.data import gold, splits
 from any2any_ros.data.examples import observe
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.retrieval.objects import Objects
-from any2any_ros.tools import _arguments
+from any2any_ros.tools import _arguments, _figures
 
 SHARES = (0.6, 0.2, 0.2)  # of every class's objects: to learn from, to stop and calibrate by, to test on
 FORMAT = 1
 PLUGS = {"camera": "crop", "depth": "depth", "speech": "speech", "text": "text"}
+Curve = list[tuple[int, float, float]]  # steps, loss, MRR on what is held out
 DESCRIPTIONS = 5  # of a view; more say little that is new
 
 
@@ -68,10 +69,11 @@ def _has(view: gold.View, modality: str) -> bool:
     return bool(view.descriptions if modality == "text" else getattr(view, modality))
 
 
-def followed(looks: Iterable[Any], steps: int, what: str) -> tuple[Any, list[tuple[int, float, float]]]:
-    """Train with a progress bar until the end or Ctrl-C; return the best `what` and the curve: steps, loss, MRR on what
-    is held out. Ctrl-C before the first look is passed on."""
-    curve: list[tuple[int, float, float]] = []
+def followed(looks: Iterable[Any], steps: int, what: str) -> tuple[Any, Curve]:
+    """Train with a progress bar until the end or Ctrl-C; return the best `what` and the learning curve.
+
+    Ctrl-C before the first look is passed on."""
+    curve: Curve = []
     best = None
     with tqdm(total=steps, desc="training", leave=False, dynamic_ncols=True, disable=None) as bar:
         try:
@@ -90,3 +92,14 @@ def followed(looks: Iterable[Any], steps: int, what: str) -> tuple[Any, list[tup
 def tell(folder: Path, story: dict[str, Any]) -> None:
     """Write how a model was made and judged, training.json."""
     plugins.write_json(folder / "training.json", {"format": FORMAT, **story})
+
+
+def looks_of(curve: Curve) -> list[dict[str, Any]]:
+    """Return a training's looks for its story."""
+    return [{"step": step, "loss": loss, "validation": score} for step, loss, score in curve]
+
+
+def draw(folder: Path, curve: Curve, chance: float, score: str) -> None:
+    """Write the learning curve, curves.png."""
+    picture = _figures.learning_curve(np.array(curve), chance, score)
+    plugins.write_atomically(folder / "curves.png", lambda stream: stream.write(picture))

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from any2any_ros import plugins
 from any2any_ros.data import regimes
 from any2any_ros.methods import calmrl, emma
 from any2any_ros.methods.calmrl import CalMRL
@@ -18,7 +17,7 @@ from any2any_ros.retrieval import grounding, grounding_evaluation
 from any2any_ros.retrieval.grounding import Model
 from any2any_ros.retrieval.grounding_evaluation import CANDIDATES
 from any2any_ros.retrieval.reference_map import EncoderRecord
-from any2any_ros.tools import _arguments, _figures, _tables, _train_data
+from any2any_ros.tools import _arguments, _tables, _train_data
 
 LIKE = 20  # candidates of a validation trial where single objects are told apart
 WARM_UP = 100  # CalMRL's steps with complete objects, before incomplete ones join
@@ -75,15 +74,15 @@ def run(arguments: argparse.Namespace) -> int:
         "config": dataclasses.asdict(config),
         "encoders": objects.encoders,
         "views": {"train": len(train), "held out": len(held_out), "test": len(test)},
-        "curve": [{"step": step, "loss": loss, "validation": score} for step, loss, score in curve],
+        "curve": _train_data.looks_of(curve),
         "test": found,
         "chance": grounding_evaluation.chance(),
         "label": arguments.label,
         "trust": trust,
     }
     _train_data.tell(arguments.model, story | ({"imputation": guessed} if imputer else {}))
-    picture = _figures.learning_curve(np.array(curve), grounding_evaluation.chance(candidates)["mrr"])
-    plugins.write_atomically(arguments.model / "curves.png", lambda stream: stream.write(picture))
+    chance = grounding_evaluation.chance(candidates)["mrr"]
+    _train_data.draw(arguments.model, curve, chance, "MRR on objects held out")
     print(_tables.grounding(found, grounding_evaluation.chance()))
     return 0
 
@@ -102,19 +101,14 @@ def imputation(heads: EMMA, imputer: CalMRL, test: ObservationSet, seed: int) ->
     if not some.any():
         return []
     whole, off = whole.take(some), off[some]
-    seen = _with(whole, {m: np.where(off[:, i, None], np.nan, whole.embeddings[m]) for i, m in enumerate(known)})
-    means = _with(whole, {m: np.where(np.isnan(x), heads.mean[m], x) for m, x in seen.embeddings.items()})
+    seen = whole.without(off)
     right = _anchors(heads, whole)
-    rivals = {"nothing": seen, "means": means, "CalMRL": imputer.impute(seen)}
+    rivals = {"nothing": seen, "means": seen.filled(heads.mean), "CalMRL": imputer.impute(seen)}
     return [
         {"imputed by": name, "error": _error(heads, data, whole, seen), "views": len(whole),
          "shift": float(np.linalg.norm(_anchors(heads, data) - right, axis=1).mean())}
         for name, data in rivals.items()
     ]  # fmt: skip
-
-
-def _with(data: ObservationSet, columns: dict[str, Array]) -> ObservationSet:
-    return ObservationSet(columns, data.poses, data.ids)
 
 
 def _anchors(heads: EMMA, data: ObservationSet) -> Array:

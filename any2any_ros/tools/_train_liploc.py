@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros import plugins
 from any2any_ros.config import Checked, PlaceConfig, setting
 from any2any_ros.data import kitti, splits
 from any2any_ros.data.drive import keyframes, travelled
@@ -23,7 +22,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods import liploc as method
 from any2any_ros.methods.liploc import Encode, TrainingConfig
 from any2any_ros.methods.liploc_pairs import Pairs, VariationConfig
-from any2any_ros.tools import _arguments, _figures, _sources, _train_data
+from any2any_ros.tools import _arguments, _sources, _train_data
 
 BEST = "best.pth"  # as LIP-Loc's own training names it
 APART = 2.0  # hit radii between a place to learn from and one to stop by
@@ -64,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     _refuse_unwritable(arguments.model)
 
     # Data: N moments with picture and scan, squeezed as the encoders do; some places are for stopping alone.
-    place = _place(arguments)
+    place = _sources.place_of(arguments, PlaceConfig())
     states, view = _begun(arguments.start, size, config.seed)
     pairs = _pairs(arguments, view, place)
     held = _held_out(pairs, _arguments.settings(arguments, HeldOutConfig), config.seed)
@@ -85,11 +84,10 @@ def run(arguments: argparse.Namespace) -> int:
         "start": arguments.start and arguments.start.name, "view": vars(view),
         "drives": [p.name for p in arguments.drives], "sequences": arguments.sequence, "one_map": arguments.one_map,
         "place": vars(place), "pairs": {"train": len(train), "held out": len(held_out)},
-        "curve": [{"step": step, "loss": loss, "validation": score} for step, loss, score in curve],
+        "curve": _train_data.looks_of(curve),
         "validation": highest, "chance": chance,
     })  # fmt: skip
-    picture = _figures.learning_curve(np.array(curve), chance, "MRR on places held out")
-    plugins.write_atomically(arguments.model / "curves.png", lambda stream: stream.write(picture))
+    _train_data.draw(arguments.model, curve, chance, "MRR on places held out")
     print(f"{len(train)} pairs to learn from, {len(held_out)} of other places to stop by")
     print(f"MRR there {highest:.3f}, chance {chance:.3f}")
     print(f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, for the encoders liploc and liploc_camera")
@@ -103,11 +101,6 @@ def _begun(start: Path | None, size: NetworkSize, seed: int) -> tuple[dict[str, 
     every = _liploc_network.read(start)
     halves = {half: _liploc_network.half_of(every, half, start) for half in _liploc_network.HALVES}
     return halves, _liploc_network.view(every, "lidar", start)
-
-
-def _place(arguments: argparse.Namespace) -> PlaceConfig:
-    given = {n: getattr(arguments, n) for n in ("hit_radius", "keyframe") if getattr(arguments, n) is not None}
-    return dataclasses.replace(PlaceConfig(), **given)
 
 
 def _refuse_unwritable(folder: Path) -> None:
