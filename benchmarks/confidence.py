@@ -139,7 +139,7 @@ def laser_cases(path: Path, seed: int) -> Iterator[Case]:
     frames = source.observe({"laser_scan": encoders.build("laser_scan")}, source.place.keyframe)
     allowed = splits.same_drive(frames.poses, source.place.path_gap)
     # Squares of the ground, so that all passes of a place are on one side.
-    square = np.unique(np.floor(frames.poses[:, :2, 3] / LASER_SQUARE), axis=0, return_inverse=True)[1].ravel()
+    square = splits.squares(frames.poses, LASER_SQUARE)
     coin = np.random.default_rng(seed).permutation(square.max() + 1) % 2
     for half in (0, 1):
         first = coin[square] == half

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from any2any_ros.config import Checked, setting
 from any2any_ros.errors import Any2AnyError
@@ -129,8 +130,6 @@ class Scan:
         cell = (np.arange(len(x))[:, None] * n + row) * n + column
         count = np.bincount(cell.ravel(), minlength=len(x) * n * n).reshape(len(x), n, n)
         # Logarithms: a tall wall is worth more than a kerb, but not as much as its area says.
-        from scipy import fft
-
         return np.asarray(fft.rfft2(np.log1p(count).astype(np.float32)))
 
 
@@ -203,8 +202,6 @@ def above_ground(points: Float64, height: float) -> Flags:
 def first_guesses(query: Scan, reference: Scan) -> list[Float64]:
     """Return poses (4, 4), the likeliest first: turned and shifted on the ground only."""
     n, most = _side(query.config), int(query.config.shift / CELL)
-    from scipy import fft
-
     match = fft.irfft2(np.conj(query.spectra) * reference.spectrum, s=(n, n))
     shifts = np.arange(-most, most + 1)
     match = match[:, shifts[:, None], shifts[None, :]].reshape(HEADINGS, -1)
@@ -221,8 +218,6 @@ def first_guesses(query: Scan, reference: Scan) -> list[Float64]:
 
 def _side(config: RegistrationConfig) -> int:
     """Return how many cells a side of the grid has: so many that nothing meets its neighbour round the edge."""
-    from scipy import fft
-
     return int(fft.next_fast_len(int((2 * config.reach + config.shift) / CELL) + 2, real=True))
 
 

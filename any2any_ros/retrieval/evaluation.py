@@ -49,7 +49,7 @@ def scored(
     asked (Q,): which queries to rank at all. allowed (Q, R): which references may answer; NaN elsewhere.
     """
     for pattern, rows in _occasions(retriever, queries, asked):
-        for chunk in np.array_split(rows, max(1, -(-len(rows) // CHUNK))):
+        for chunk in _chunks(rows):
             may = None if allowed is None else allowed[chunk]
             found = retriever.scores(queries.take(chunk).only(pattern), may)
             for row, similarity, scores in zip(chunk, *found, strict=True):
@@ -85,12 +85,9 @@ def hits(
     """Rank every query that has a right reference under every pattern; positive (Q, R): the right ones."""
     found: dict[tuple[str, ...], tuple[list[int], list[Flags]]] = {}
     for query in scored(retriever, queries, answerable(positive, allowed), allowed):
-        relevant = np.zeros(DEEPEST, dtype=bool)
-        best = top_k(query.scores, DEEPEST)
-        relevant[: len(best)] = positive[query.row, best]
         rows, flags = found.setdefault(query.pattern, ([], []))
         rows.append(query.row)
-        flags.append(relevant)
+        flags.append(_relevant(query.scores, positive[query.row]))
     return {p: Hits(np.array(rows, dtype=np.intp), np.array(flags)) for p, (rows, flags) in found.items()}
 
 
@@ -99,14 +96,24 @@ def as_they_are(
 ) -> dict[str, Any]:
     """Return the summary of the queries `asked` (Q,), each ranked once by whatever it has."""
     may = np.ones_like(positive) if allowed is None else allowed
-    rows = np.flatnonzero(asked)
-    relevant = np.zeros((len(rows), DEEPEST), dtype=bool)
-    for chunk in np.array_split(np.arange(len(rows)), max(1, -(-len(rows) // CHUNK))):
-        here = rows[chunk]
-        for i, row, scores in zip(chunk, here, retriever.scores(queries.take(here), may[here])[1], strict=True):
-            best = top_k(scores, DEEPEST)
-            relevant[i, : len(best)] = positive[row, best]
-    return summary(relevant, (positive & may)[rows].sum(axis=1), may[rows].sum(axis=1))
+    rows, relevant = np.flatnonzero(asked), []
+    for chunk in _chunks(rows):
+        scores = retriever.scores(queries.take(chunk), None if allowed is None else allowed[chunk])[1]
+        relevant += [_relevant(found, right) for found, right in zip(scores, positive[chunk], strict=True)]
+    flags = np.array(relevant, dtype=bool).reshape(-1, DEEPEST)
+    return summary(flags, (positive & may)[rows].sum(axis=1), may[rows].sum(axis=1))
+
+
+def _chunks(rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    return np.array_split(rows, max(1, -(-len(rows) // CHUNK)))
+
+
+def _relevant(scores: NDArray[np.float64], positive: Flags) -> Flags:
+    """Return which of the first matches are right (DEEPEST,), by one query's scores (R,) and right references (R,)."""
+    relevant = np.zeros(DEEPEST, dtype=bool)
+    best = top_k(scores, DEEPEST)
+    relevant[: len(best)] = positive[best]
+    return relevant
 
 
 def answerable(positive: Flags, allowed: Flags | None = None) -> Flags:

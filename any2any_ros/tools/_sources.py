@@ -43,7 +43,7 @@ def add_place_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def place_of(arguments: argparse.Namespace, source: Source) -> PlaceConfig:
-    """Return what counts as a place in this source, with what the flags (--hit-radius, --keyframe ...) change."""
-    given = {n: getattr(arguments, n, None) for n in vars(source.place)}
-    return replace(source.place, **{n: value for n, value in given.items() if value is not None})
+def place_of(arguments: argparse.Namespace, usual: PlaceConfig) -> PlaceConfig:
+    """Return what counts as a place: what is usual, with what the flags (--hit-radius, --keyframe ...) change."""
+    given = {n: getattr(arguments, n, None) for n in vars(usual)}
+    return replace(usual, **{n: value for n, value in given.items() if value is not None})

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     source = _sources.open_from(arguments)
-    place = _sources.place_of(arguments, source)
+    place = _sources.place_of(arguments, source.place)
     reference, retriever, _ = open_map(arguments.map, place.hit_radius)
     modality = arguments.modality
     refuse(reference, retriever, source, modality)

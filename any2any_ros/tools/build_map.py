@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.modality += arguments.ask if arguments.modality else []
     encoders = _arguments.build_encoders(arguments, dict.fromkeys([*source.modalities, *arguments.ask]))
     asking = {m: encoders.pop(m) for m in arguments.ask}
-    places = source.observe(encoders, _sources.place_of(arguments, source).keyframe, _arguments.bar)
+    places = source.observe(encoders, _sources.place_of(arguments, source.place).keyframe, _arguments.bar)
     reference = as_map(places, encoders, arguments.name or arguments.map.resolve().name)
     reference = replace(reference, encoders={**reference.encoders, **_askers(reference, asking)})
     scans = _scans.scans(source, reference.places, arguments) if arguments.clouds else ()

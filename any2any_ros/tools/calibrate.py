@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     reference = reference_map.load(arguments.map)
     source = _sources.open_from(arguments)
     encoders = map_encoders(reference, source.modalities)
-    place = _sources.place_of(arguments, source)
+    place = _sources.place_of(arguments, source.place)
     queries = source.observe(encoders, place.keyframe, _arguments.bar)
     fitted = fit(
         reference, queries, place,

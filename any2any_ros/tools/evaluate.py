@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     source = _sources.open_from(arguments)
-    place = _sources.place_of(arguments, source)
+    place = _sources.place_of(arguments, source.place)
     report: dict[str, Any] = {"source": source.name, "place": vars(place)}
     report |= _against_map(arguments, source, place) if arguments.map else _against_itself(arguments, source, place)
     if report.get("imputer", NO_IMPUTER.plug) != NO_IMPUTER.plug:
