@@ -52,6 +52,9 @@ class Transcript:
 
 # sensor_msgs/PointField.datatype -> NumPy
 POINT_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
+PLAIN_POINT = np.dtype(
+    [(name, "<f4") for name in ("x", "y", "z", "intensity")]
+)  # what KITTI's bags and many drivers send: one copy
 
 
 def cloud(message: Any) -> NDArray[np.float32]:
@@ -78,12 +81,17 @@ def cloud(message: Any) -> NDArray[np.float32]:
     dtype = _point_type(message, [fields[n] for n in ("x", "y", "z", "intensity") if n in fields])
     rows = data[: height * row].reshape(height, row)[:, : width * message.point_step]
     points = np.ascontiguousarray(rows).reshape(-1).view(dtype)
-    out = np.zeros((points.size, 4), dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is left out, too
-        for column, name in enumerate(dtype.names or ()):
-            out[:, column] = points[name]
+        out = points.view("<f4").reshape(-1, 4).copy() if dtype == PLAIN_POINT else _columns(points)
         # One sum tells whether a slower look at every point is needed at all.
         return out if np.isfinite(out.sum()) else out[np.isfinite(out).all(axis=1)]
+
+
+def _columns(points: NDArray[Any]) -> NDArray[np.float32]:
+    out = np.zeros((points.size, 4), dtype=np.float32)
+    for column, name in enumerate(points.dtype.names or ()):
+        out[:, column] = points[name]
+    return out
 
 
 def _point_type(message: Any, wanted: list[Any]) -> np.dtype[Any]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from any2any_ros import samples
+from any2any_ros import cdr, samples
 from any2any_ros.errors import Any2AnyError
 
 # --- point clouds ---------------------------------------------------------------------------------------------
@@ -489,9 +489,9 @@ def test_a_message_without_a_header_has_no_stamp():
 
 def real_messages():
     """ROS's own messages of each type and kind that is read, as rosbags writes and reads them, and what is in them."""
-    from any2any_ros.data import bag_messages, bags
+    from any2any_ros.data import bag_messages
 
-    store = bags.typestore()
+    store = cdr.typestore()
     make = store.types
     header = bag_messages.header(store, 12_000_000_034, "sensor")
     png = cv2.imencode(".png", RGB[..., ::-1])[1].ravel()
@@ -524,9 +524,8 @@ def plain(sample):
 
 
 def test_every_type_is_read_from_ros_own_messages():
-    from any2any_ros.data import bags
 
-    store, tried = bags.typestore(), set()
+    store, tried = cdr.typestore(), set()
     for type_name, kind, message, expected in real_messages():
         tried.add((type_name, kind))
         again = store.deserialize_cdr(store.serialize_cdr(message, type_name), type_name)

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from rosbags.typesys.store import Typestore
 from scipy.spatial.transform import Rotation, Slerp
 
-from any2any_ros import plugins, samples, share
+from any2any_ros import plugins, samples
+from any2any_ros.cdr import typestore
 from any2any_ros.config import AliveConfig
 from any2any_ros.data import bag_messages
 from any2any_ros.data.drive import Drive, Progress, silent
@@ -28,15 +27,6 @@ from any2any_ros.retrieval.assembler import Assembler
 TRUTH = "ground_truth/pose"  # topic of the poses that a bag made here carries
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 POSE_TYPES = (bag_messages.POSE, "geometry_msgs/msg/PoseWithCovarianceStamped", "nav_msgs/msg/Odometry")
-
-
-def typestore() -> Typestore:
-    """Return ROS 2's message types and our own."""
-    store = get_typestore(Stores.ROS2_JAZZY)
-    for name in ("AudioStamped",):
-        text = share.find("msg", f"{name}.msg").read_text()
-        store.register(get_types_from_msg(text, f"any2any_ros/msg/{name}"))
-    return store
 
 
 # --- drive -> bag ---------------------------------------------------------------------------------------------

@@ -15,7 +15,6 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.serialization import deserialize_message
 
 from any2any_ros import msg, plugins, samples
 from any2any_ros.config import EncoderNodeConfig
@@ -47,7 +46,7 @@ class EncoderNode(runtime.ManagedNode):
             raise Any2AnyError(
                 f"Encoder '{cls.plug}' cannot read {self._type}", f"it reads {', '.join(types)}", "Choose one"
             )
-        self._class = messages.message_class(self._type)
+        self._class, self._read = messages.message_class(self._type), messages.reader(self._type)
         runtime.limit_threads(self.config.threads)
         self._encoder.encode(samples.example(cls.accepts))
         self._publisher = self.create_lifecycle_publisher(msg.Embedding, "embeddings", 10)
@@ -85,7 +84,7 @@ class EncoderNode(runtime.ManagedNode):
         try:
             sample, stamp, frame = None, 0, ""
             for raw, received in waiting:
-                message = deserialize_message(raw, self._class)
+                message = self._read(raw)
                 stamp = samples.stamp_ns(message) or received
                 frame = message.header.frame_id if hasattr(message, "header") else ""
                 sample = self._encoder.gather(samples.decode(self._type, message, self._encoder.accepts), stamp)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import array
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, Quaternion
 from numpy.typing import NDArray
+from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 
-from any2any_ros import msg, observation
+from any2any_ros import cdr, msg, observation
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS
 
@@ -132,6 +134,15 @@ def ranking(message: msg.Ranking) -> observation.Ranking:
         tuple(message.reference_modalities),
         tuple(time_ns(stamp) for stamp in message.stamps),
     )
+
+
+def reader(type_name: str) -> Callable[[bytes], Any]:
+    """Return what reads serialised messages of a type, at best without copying their data; raises Any2AnyError when
+    the type's package is not installed."""
+    cls = message_class(type_name)
+    if type_name in cdr.typestore().fielddefs:
+        return lambda raw: cdr.read(raw, type_name)
+    return lambda raw: deserialize_message(raw, cls)
 
 
 def message_class(type_name: str) -> Any:

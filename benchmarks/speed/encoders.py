@@ -19,8 +19,8 @@ import numpy as np
 from numpy.lib.recfunctions import structured_to_unstructured
 from numpy.typing import NDArray
 
-from any2any_ros import plugins, samples
-from any2any_ros.data import bag_messages, bags
+from any2any_ros import cdr, plugins, samples
+from any2any_ros.data import bag_messages
 from any2any_ros.encoders import build
 from any2any_ros.samples import Scan
 from benchmarks.speed import _frames
@@ -122,7 +122,7 @@ def _message(plug: str) -> tuple[str, Any]:
 
     from any2any_ros.nodes import messages
 
-    store, (name, make) = bags.typestore(), bag_messages.MAKERS[plugins.find("encoders", plug).accepts]
+    store, (name, make) = cdr.typestore(), bag_messages.MAKERS[plugins.find("encoders", plug).accepts]
     made = make(store, _frames.sample(plug, 1), bag_messages.header(store, 1, plug))
     return name, deserialize_message(bytes(store.serialize_cdr(made, name)), messages.message_class(name))
 

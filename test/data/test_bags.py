@@ -11,14 +11,14 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 from scipy.spatial.transform import Rotation, Slerp
 
-from any2any_ros import encoders, samples
+from any2any_ros import cdr, encoders, samples
 from any2any_ros.config import AliveConfig
 from any2any_ros.data import bag_messages, bags, carmen, kitti
 from any2any_ros.data.drive import encode
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS
 
-STORE = bags.typestore()
+STORE = cdr.typestore()
 MODALITIES = ("audio", "camera", "lidar", "text")
 
 

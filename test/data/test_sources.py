@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from any2any_ros import encoders
+from any2any_ros import cdr, encoders
 from any2any_ros.data import bags, kitti
 from any2any_ros.data.sources import IN_BUILDINGS, ON_ROADS, BagSource, DriveSource, open_source
 from any2any_ros.errors import Any2AnyError
@@ -98,7 +98,7 @@ def test_a_path_that_does_not_exist_is_refused(tmp_path):
 def test_a_bag_without_a_default_topic_says_how_to_name_them(tmp_path):
     from rosbags.rosbag2 import StoragePlugin, Writer
 
-    store = bags.typestore()
+    store = cdr.typestore()
     with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         topic = writer.add_connection("/chatter", "std_msgs/msg/String", typestore=store)
         writer.write(topic, 1, store.serialize_cdr(store.types["std_msgs/msg/String"](data="x"), "std_msgs/msg/String"))

@@ -1,13 +1,18 @@
 """The nouns survive the wire."""
 
+import array
+
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
 from hypothesis import given
 from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
 from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 
-from any2any_ros import msg
+from any2any_ros import msg, samples
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages
 from any2any_ros.observation import Embedding, Match, Ranking
@@ -67,3 +72,21 @@ def test_message_class():
     assert messages.message_class("any2any_ros/msg/Embedding") is msg.Embedding
     with pytest.raises(Any2AnyError, match="Install the ROS package radar_msgs"):
         messages.message_class("radar_msgs/msg/Scan")
+
+
+def test_a_message_is_read_as_rclpy_reads_it():
+    header = Header(stamp=Time(sec=3, nanosec=4), frame_id="eye")
+    sent = Image(header=header, height=2, width=3, encoding="rgb8", step=9, data=array.array("B", range(18)))
+    read = messages.reader("sensor_msgs/msg/Image")(serialize_message(sent))
+    assert (read.header.stamp.sec, read.header.stamp.nanosec, read.header.frame_id) == (3, 4, "eye")
+    np.testing.assert_array_equal(samples.image(read), samples.image(sent))
+
+
+def test_a_type_unknown_to_rosbags_is_read_by_rclpy():
+    sent = msg.Embedding(modality="camera", vector=array.array("f", [1.0, 2.0]))
+    assert messages.reader("any2any_ros/msg/Embedding")(serialize_message(sent)) == sent
+
+
+def test_a_type_that_is_not_installed_is_refused_with_what_to_do():
+    with pytest.raises(Any2AnyError):
+        messages.reader("no_such_msgs/msg/Nothing")
