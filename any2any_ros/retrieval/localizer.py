@@ -75,7 +75,10 @@ class Localizer:
     def add(self, embedding: Embedding, now_ns: int) -> list[Ranking]:
         """Take one embedding; return the rankings of the moments that it completes."""
         self._map().check(embedding)
-        return [self._streamed(o) for o in self.assembler.add(embedding, now_ns)]
+        complete = self.assembler.add(embedding, now_ns)
+        if not complete and self.retriever is not None:  # it waits for others: time to compare what is there
+            self.retriever.hear(embedding.modality, embedding.vector)
+        return [self._streamed(o) for o in complete]
 
     def flush(self, now_ns: int) -> list[Ranking]:
         """Return the ranking of the moment that still waits for somebody, if there is one."""

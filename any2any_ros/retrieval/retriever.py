@@ -106,6 +106,11 @@ class Retriever:
             if index is not None:
                 index.add(places)
 
+    def hear(self, modality: str, vector: Array) -> None:
+        """Compare a vector (D,) with the map already, while others of its moment are awaited."""
+        if self._matrix is not None:
+            self._matrix.hear(modality, vector)
+
     def scores(
         self, queries: ObservationSet, allowed: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

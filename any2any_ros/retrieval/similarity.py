@@ -57,6 +57,7 @@ class SimilarityMatrix:
         self.reference_modalities = tuple(sorted({r for _, r in self.alignments}))
         self._present = {r: np.empty(0, dtype=bool) for r in self.reference_modalities}
         self._device, self._indexes = device, dict[Pair, ExactIndex | GpuIndex]()
+        self._heard: dict[Pair, tuple[Array, Array]] = {}  # the last single query (1, S) and its similarities (1, R)
         self._count = 0
         self.add(reference)
 
@@ -66,6 +67,7 @@ class SimilarityMatrix:
     def add(self, places: ObservationSet) -> None:
         """Append references; a modality that they lack is missing in these rows."""
         self._count += len(places)
+        self._heard.clear()
         for r in self.reference_modalities:
             self._present[r] = np.concatenate([self._present[r], places.present(r)])
         for pair, alignment in self.alignments.items():
@@ -94,11 +96,30 @@ class SimilarityMatrix:
             if not seen.any():
                 continue
             try:
-                values = self._indexes[q, r].similarity(alignment.query(queries.embeddings[q][seen]))
+                values = self._similarity((q, r), alignment.query(queries.embeddings[q][seen]))
             except ValueError as error:
                 raise Any2AnyError(
                     f"The '{q}' embedding does not fit the map", str(error), "Use the map's own encoder"
                 ) from error
-            values[:, ~self._present[r]] = np.nan
             matrix[seen, :, self.query_modalities.index(q), self.reference_modalities.index(r)] = values
         return matrix
+
+    def hear(self, modality: str, vector: Array) -> None:
+        """Compare a vector (D,) now with every reference; the next call that asks with it finds that done.
+
+        So what came first is compared while the slower sensors encode, and what is asked again, once.
+        """
+        for (q, r), alignment in self.alignments.items():
+            if q == modality:
+                self._similarity((q, r), alignment.query(vector[None]))
+
+    def _similarity(self, pair: Pair, queries: Array) -> Array:
+        """Return the similarities (Q, R) of aligned queries (Q, S), NaN where the reference is missing."""
+        heard = self._heard.get(pair)
+        if heard is not None and np.array_equal(heard[0], queries):
+            return heard[1]
+        values = self._indexes[pair].similarity(queries)
+        values[:, ~self._present[pair[1]]] = np.nan
+        if len(queries) == 1:
+            self._heard[pair] = queries, values
+        return values
