@@ -17,7 +17,7 @@ that the posterior itself is true.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,7 @@ class Candidates:
     near: Flags
     alike: Float64 | None = None
     lead: Float64 | None = None
+    _features: dict[float, Float64] = field(default_factory=dict, init=False, repr=False)
 
     def log_odds(self, temperature: float) -> Float64:
         """Return the log odds (K,) of the posterior mass at the place of each match, against all other places."""
@@ -72,11 +73,13 @@ class Candidates:
     def features(self, temperature: float) -> Float64:
         """Return what speaks for each match (K, 2, 1 + M): against the other places, log odds and lead; by itself,
         score and similarity."""
-        odds = self.log_odds(temperature)
-        nothing = np.empty((len(odds), 0))
-        compared = np.column_stack([odds, nothing if self.lead is None else self.lead])
-        alone = np.column_stack([self.scores[: len(odds)], nothing if self.alike is None else self.alike])
-        return np.stack([compared, alone], axis=1)
+        if temperature not in self._features:  # an answer asks four times
+            odds = self.log_odds(temperature)
+            nothing = np.empty((len(odds), 0))
+            compared = np.column_stack([odds, nothing if self.lead is None else self.lead])
+            alone = np.column_stack([self.scores[: len(odds)], nothing if self.alike is None else self.alike])
+            self._features[temperature] = np.stack([compared, alone], axis=1)
+        return self._features[temperature]
 
 
 @dataclass(frozen=True, eq=False)

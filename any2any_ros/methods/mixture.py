@@ -15,6 +15,7 @@ a uniform prior and independent lapses; a missing pair adds exactly nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -54,13 +55,19 @@ class Mixture:
 
     def evidence(self, similarity: Floats) -> Float64:
         """Return each pair's evidence (..., R, Mq, Mr); NaN stays NaN."""
-        theta = np.asarray(similarity, dtype=np.float64)
-        seen = ~np.isnan(theta)
-        found = np.full(theta.shape, np.nan)
-        # Most pairs of sensors are never compared: only those that are cost anything.
-        for q, r in np.argwhere(seen.any(axis=tuple(range(theta.ndim - 2)))):
-            found[..., q, r] = self._evidence(theta[..., q, r], seen[..., q, r], q, r)
+        found = np.full(similarity.shape, np.nan)
+        for (q, r), evidence, _ in self._observed(similarity):
+            found[..., q, r] = evidence
         return found
+
+    def _observed(self, similarity: Floats) -> Iterator[tuple[tuple[int, int], Float64, Labels]]:
+        """Yield each pair that was compared at all, its evidence (..., R), and where it was seen (..., R)."""
+        # Most pairs of sensors are never compared: only those that are cost anything.
+        for q, r in np.ndindex(similarity.shape[PAIRS[0] :]):
+            theta = np.asarray(similarity[..., q, r], dtype=np.float64)
+            seen = ~np.isnan(theta)
+            if seen.any():
+                yield (q, r), self._evidence(theta, seen, q, r), seen
 
     def _evidence(self, theta: Float64, seen: Labels, q: int, r: int) -> Float64:
         """Return one pair's evidence (..., R)."""
@@ -72,9 +79,11 @@ class Mixture:
         return np.where(seen, np.log(lapse + (1.0 - lapse) * count * share), np.nan)
 
     def score(self, similarity: Floats) -> Float64:
-        evidence = self.evidence(similarity)
-        seen = ~np.isnan(evidence)
-        return np.where(seen.any(axis=PAIRS), np.where(seen, evidence, 0.0).sum(axis=PAIRS), np.nan)
+        total, known = np.zeros(similarity.shape[:-2]), np.zeros(similarity.shape[:-2], dtype=bool)
+        for _, evidence, seen in self._observed(similarity):
+            total += np.where(seen, evidence, 0.0)
+            known |= seen
+        return np.where(known, total, np.nan)
 
     def pair_probability(self, similarity: Floats) -> Float64:
         """Return each pair's P(match) (..., Mq, Mr) at even prior odds; NaN stays NaN."""
