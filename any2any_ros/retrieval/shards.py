@@ -30,7 +30,7 @@ FORMAT = 1
 INDEX = "shards.json"
 SHARD_ROWS = 1 << 17
 BLOCK_ROWS = 1 << 13  # places whose products are looked at together
-CACHED = 1 << 18  # float32 values that are multiplied at a time: 1 MB, which stays in a core's own cache
+CACHED = 1 << 17  # float32 values that are multiplied at a time: 0.5 MB, which stays in a core's own cache
 Halves = NDArray[np.float16]
 Flags = NDArray[np.bool_]
 Rows = NDArray[np.intp]
@@ -240,13 +240,16 @@ def _multiplier(block: list[Halves], scratch: Array) -> Multiply:
     def multiply(column: int, queries: Array, out: Array) -> None:
         bits = block[column].view(np.int16)
         rows = len(scratch) // bits.shape[1]
+        # Laid out so, BLAS takes half of what it takes for one query after the other; of one query it is the reverse.
+        columns = np.ascontiguousarray(queries.T)
         for at in range(0, len(bits), rows):
             part = bits[at : at + rows]
             single = scratch[: part.size].reshape(part.shape)
             cv2.convertFp16(part, single)
-            for query, products in zip(queries, out, strict=True):
-                # One by one: faster than a matrix product with few columns.
-                np.matmul(single, query, out=products[at : at + rows])
+            if len(queries) == 1:
+                np.matmul(single, queries[0], out=out[0, at : at + rows])
+            else:
+                out[:, at : at + rows] = np.matmul(single, columns).T
 
     return multiply
 
