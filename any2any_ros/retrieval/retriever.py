@@ -20,6 +20,7 @@ from any2any_ros.retrieval.accelerator import LARGE, chosen
 from any2any_ros.retrieval.bounds import can_be_bounded
 from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, Laid, refined_pose
 from any2any_ros.retrieval.imputing import NO_IMPUTER, sensors
+from any2any_ros.retrieval.kept_shards import IN_MEMORY, Kept
 from any2any_ros.retrieval.large_map import LargeMap
 from any2any_ros.retrieval.search import top_k
 from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix
@@ -65,12 +66,15 @@ class Retriever:
         same_place: float = 5.0,
         check: GeometricCheck = NO_CHECK,
         device: str = "auto",
+        kept: Kept = IN_MEMORY,
     ) -> None:
         """imputer: what is added to references and queries before they are compared. same_place: references of a place
         set farther apart than this, in metres, are distinct places. check: what lays scans for `checked`, and knows
         what `rank` makes of them. device: where vectors are compared, "cpu", "cuda" or "auto"; raises Any2AnyError when
-        it is not to be had."""
-        self.reference = reference = imputer.impute(reference)
+        it is not to be had. kept: where a large map's vectors are kept; not where the imputer makes others of them."""
+        self.reference = imputer.impute(reference)
+        kept = kept if self.reference is reference else IN_MEMORY
+        reference = self.reference
         self._alignments = alignments
         self.fusion, self.imputer, self.confidence = fusion, imputer, confidence
         self.same_place, self.check = same_place, check
@@ -78,7 +82,7 @@ class Retriever:
         self._alone = can_be_bounded(fusion)
         large = self._alone and len(reference) >= LARGE
         self._device = chosen(device, len(reference))
-        self._large = LargeMap(reference, alignments, fusion, self._device) if large else None
+        self._large = LargeMap(reference, alignments, fusion, self._device, kept) if large else None
         self._matrix = None if large else SimilarityMatrix(reference, alignments, self._device)
         searched = self.similarity if self._large is None else self._large
         self.modalities = sensors(searched.query_modalities)  # what can be asked for
@@ -101,7 +105,7 @@ class Retriever:
     def add(self, places: ObservationSet) -> None:
         """Append references; they are found from the next ranking on."""
         places = self.imputer.impute(places)
-        self.reference = ObservationSet.concatenate([self.reference, places])
+        self.reference = self.reference.appended(places)
         for index in (self._large, self._matrix):
             if index is not None:
                 index.add(places)
@@ -166,6 +170,7 @@ class Retriever:
             tuple(observation.stamps_ns.get(m, observation.stamp_ns) for m in seen),
             found.differences,
             presence,
+            self.reference.poses[inside, :3, 3],
         )
 
     def checked(self, observation: Observation, points: Floats, k: int = 5) -> Ranking:
