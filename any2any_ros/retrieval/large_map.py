@@ -71,8 +71,9 @@ class LargeMap:
             shards.add(given, len(portion))
 
     def _aligned(self, places: ObservationSet, pair: Pair) -> Array:
-        rows = self.alignments[pair].reference(np.nan_to_num(places.embeddings[pair[1]], nan=0.0))
-        return np.where(places.present(pair[1])[:, None], rows, np.float32(np.nan))
+        here, values = places.present(pair[1])[:, None], places.embeddings[pair[1]]
+        rows = self.alignments[pair].reference(np.where(here, values, np.float32(0)))
+        return np.where(here, rows, np.float32(np.nan))
 
     def top_k(self, observation: Observation, k: int) -> tuple[Rows, NDArray[np.float64]]:
         """Return rows and scores (at most k,), best first, ties by row; raises as SimilarityMatrix does."""
