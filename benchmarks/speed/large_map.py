@@ -14,17 +14,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from any2any_ros.config import AliveConfig, RetrievalConfig
 from any2any_ros.methods.any2any import Any2Any
 from any2any_ros.methods.fusion import LikelihoodRatio
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.protocols import Fusion
 from any2any_ros.retrieval import calibration, kept_shards, reference_map, shards
 from any2any_ros.retrieval.bounds import PairQuery
+from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.retrieval.search import Search
 from benchmarks import fusion_at_scale
@@ -79,6 +82,7 @@ def _node(folder: Path, queries: Queries, quick: bool) -> Iterator[Row]:
             yield _judged("opens", [f.seconds for f in found], quick)
             yield _judged("memory", [f.pss / 1e9 for f in found], quick)
         yield timed(f"one answer of the node, {name}", np.concatenate([f.spent for f in found]))
+    yield timed("a place added while it runs", apart(_adding, folder, queries[0]))
 
 
 def _judged(name: str, values: list[float], quick: bool) -> Row:
@@ -157,6 +161,17 @@ def _opened(folder: Path, queries: Queries) -> Opened:
     observed = [Observation({NAMES[p.cell[0]]: p.vector for p in pairs}) for pairs in queries]
     spent = [clock([partial(retriever.rank, observation, K)], rounds=3) for observation in observed]
     return Opened(seconds, memory(os.getpid())[0], np.concatenate(spent))
+
+
+def _adding(folder: Path, pairs: list[PairQuery]) -> Any:
+    """Add places to the map in memory, one by one; return ms (rounds, 1)."""
+    interruptible()
+    one_thread()
+    localizer = Localizer(AliveConfig(), RetrievalConfig(device="cpu"), 5.0)
+    localizer.open(folder, lambda modalities: {})
+    columns = {NAMES[p.cell[0]]: p.vector[None] for p in pairs}
+    names = map(str, count())
+    return clock([lambda: localizer.add_place(ObservationSet(columns, np.eye(4)[None], (next(names),)))], rounds=20)
 
 
 if __name__ == "__main__":
