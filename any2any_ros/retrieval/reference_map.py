@@ -56,14 +56,14 @@ class EncoderRecord:
 class ReferenceMap:
     """Reference places, the encoder of each modality, and the frame of the poses; a modality that no place has may ask,
     too, where its encoder shares a space. adopted: the encoders of sensors that have learnt to ask. kept: where
-    shards of exactly these places are."""
+    shards of exactly these places are, for a map that was read from a folder and is as it was."""
 
     places: ObservationSet
     encoders: Mapping[str, EncoderRecord]
     name: str = "map"
     frame_id: str = "map"
     adopted: Mapping[str, EncoderRecord] = field(default_factory=dict)
-    kept: Kept = IN_MEMORY
+    kept: Kept = field(default=IN_MEMORY, init=False)  # so that replace() leaves it behind
 
     @property
     def sensors(self) -> dict[str, EncoderRecord]:
@@ -116,7 +116,7 @@ class ReferenceMap:
 
     def with_places(self, more: ObservationSet) -> ReferenceMap:
         """Return the map with `more` places appended."""
-        return replace(self, places=self.places.appended(more), kept=IN_MEMORY)
+        return replace(self, places=self.places.appended(more))
 
 
 def map_encoders(reference: ReferenceMap, modalities: Iterable[str]) -> dict[str, Encoder]:
@@ -207,8 +207,9 @@ def load(folder: Path) -> ReferenceMap:
     try:
         places = _read_places(folder / header["places"])
         encoders = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}
-        kept = ShardFolder(folder, header["places"])
-        return ReferenceMap(places, encoders, header["name"], header["frame_id"], adopted, kept)
+        found = ReferenceMap(places, encoders, header["name"], header["frame_id"], adopted)
+        object.__setattr__(found, "kept", ShardFolder(folder, header["places"]))
+        return found
     except Any2AnyError as error:
         raise Any2AnyError(what, f"{error.what}: {error.why}", "Build the map again") from error
     except Exception as error:  # any damage reads the same to a user

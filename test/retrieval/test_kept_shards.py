@@ -235,6 +235,16 @@ def test_an_alignment_that_is_no_fitted_state_keeps_nothing(one):
     assert not (one / "shards").exists()
 
 
+def test_other_places_never_meet_the_shards_of_the_file(one):
+    opened(one)
+    reference = reference_map.load(one)
+    assert reference.kept == ShardFolder(one, reference.kept.source)
+    backwards = replace(reference, places=reference.places.take(range(N - 1, -1, -1)))
+    assert backwards.kept is IN_MEMORY and reference.with_places(places(3, 1)).kept is IN_MEMORY
+    query = places(0, missing=0.3).observation(7)
+    assert {calibration.load(one).retriever(r).rank(query, 1).matches[0].id for r in (reference, backwards)} == {"0/7"}
+
+
 # --- what is stale ----------------------------------------------------------------------------------------------
 
 
