@@ -55,8 +55,7 @@ class LargeMap:
     def _made(self, reference: ObservationSet) -> Shards:
         widths = {f"{r} for {q}": self._aligned(reference.take([]), (q, r)).shape[1] for q, r in self._columns.values()}
         self._fill(made := Shards(widths), reference)
-        for column in reference.embeddings.values():
-            npz.forget(column)  # all of it has been read
+        npz.forget(reference)  # all of it has been read
         return made
 
     def add(self, places: ObservationSet) -> None:

@@ -13,6 +13,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros.observation import ObservationSet
+
 LOCAL_HEADER = 30  # bytes, before the member's name and extra field, whose lengths are its last four
 
 
@@ -27,9 +29,14 @@ def mapped(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
         return {name: _member(path, archive, file, archive.getinfo(f"{name}.npy")) for name in names}
 
 
-def forget(array: NDArray[Any]) -> None:
-    """Let go of what was read of a mapped array: it is on disk, and read again when it is looked at."""
-    base: Any = array
+def forget(places: ObservationSet) -> None:
+    """Let go of what was read of poses and vectors on disk: they are read again when they are looked at."""
+    for rows in (places.poses, *places.embeddings.values()):
+        for part in getattr(rows, "parts", (rows,)):  # of stacked rows
+            _forget(part)
+
+
+def _forget(base: Any) -> None:
     while isinstance(base, np.ndarray):
         base = base.base
     if isinstance(base, mmap.mmap):

@@ -16,6 +16,7 @@ from any2any_ros.methods.confidence import Candidates, Confidence
 from any2any_ros.methods.registration import NOWHERE
 from any2any_ros.observation import Array, Match, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Alignment, Fusion, Imputer
+from any2any_ros.retrieval import npz
 from any2any_ros.retrieval.accelerator import LARGE, chosen
 from any2any_ros.retrieval.bounds import can_be_bounded
 from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, Laid, refined_pose
@@ -158,7 +159,7 @@ class Retriever:
             followed = belief.update(rows, log_posterior, motion, float(probability[0]) if len(best) else np.nan)
             best, probability, agrees = self._followed(followed, rows, candidates, k)
             accepted = accepted and agrees
-        return Ranking(
+        ranking = Ranking(
             self._matches(best, probability, found, seen, laid),
             seen,
             missing,
@@ -172,6 +173,9 @@ class Retriever:
             presence,
             self.reference.poses[inside, :3, 3],
         )
+        # A robot that drives for long looks at every place: what lies on disk is not to gather in memory.
+        npz.forget(self.reference)
+        return ranking
 
     def checked(self, observation: Observation, points: Floats, k: int = 5) -> Ranking:
         """Rank, lay the robot's scan over those of the best references, and rank again by what is seen there.

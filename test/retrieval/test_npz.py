@@ -1,12 +1,15 @@
 """Arrays of an .npz file are mapped where they lie, and damage that a quick look can see is told."""
 
 import mmap
+import re
 import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import npz
 
 ARRAYS = {
@@ -54,13 +57,30 @@ def test_names_and_extra_fields_of_any_length_are_passed(tmp_path):
         assert npz.mapped(tmp_path / "odd.npz", ["n" * (i + 1)])["n" * (i + 1)].tolist() == list(range(i + 3))
 
 
-def test_what_was_let_go_of_is_read_again(file):
-    found = npz.mapped(file, ["long"])["long"]
-    part = found[10:]
-    for array in (found, part, np.zeros(3)):
-        before = array.copy()
-        npz.forget(array)
-        np.testing.assert_array_equal(array, before)
+def in_memory(file):
+    """Return how many bytes of the file this process has mapped and looked at."""
+    smaps = Path("/proc/self/smaps").read_text()
+    return 1024 * sum(int(size) for size in re.findall(rf"{re.escape(str(file))}\n.*?\nRss: +(\d+)", smaps, re.S))
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the kernel tells what is in memory on Linux alone")
+@pytest.mark.parametrize("grown", [False, True])
+def test_what_was_let_go_of_is_not_in_memory_and_read_again(tmp_path, grown):
+    file, n = tmp_path / "arrays.npz", 10_000
+    vectors = np.random.default_rng(0).normal(size=(n, 16)).astype(np.float32)
+    np.savez(file, poses=np.full((n, 4, 4), 2.0), vectors=vectors)
+    found = npz.mapped(file, ["poses", "vectors"])
+    places = ObservationSet.checked({"m": found["vectors"]}, found["poses"], tuple(map(str, range(n))))
+    if grown:
+        places = places.appended(ObservationSet({"m": vectors[:1]}, np.zeros((1, 4, 4)), ("new",)))
+    assert in_memory(file) == 0
+    for _ in range(2):
+        np.testing.assert_array_equal(np.asarray(places.embeddings["m"])[:n], vectors)
+        assert np.asarray(places.poses)[:n].min() == 2
+        assert in_memory(file) >= vectors.nbytes
+        npz.forget(places)
+        assert in_memory(file) == 0
+    npz.forget(places.take([1, 2]))  # which are in memory as they are
 
 
 def patched(file, old, new):
