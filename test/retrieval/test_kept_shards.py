@@ -2,6 +2,7 @@
 otherwise: what is stale, damaged, half-written or cannot be written."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -145,6 +146,23 @@ def test_a_map_answers_from_disk_as_from_memory_the_first_time_and_after(folder,
     assert not again._large.shards._shards[0][0].flags.writeable and held._large.shards._shards[0][0].flags.writeable
     same_answers(first, held)
     same_answers(again, held)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the kernel tells what is in memory on Linux alone")
+def test_neither_opening_nor_ranking_leaves_vectors_or_poses_in_memory(one):
+    """Not the first time either, when all of them are read."""
+
+    def looked_at():
+        found = re.findall(r"places-\w+\.npz\n.*?\nRss: +(\d+) kB", Path("/proc/self/smaps").read_text(), re.S)
+        return sorted(set(map(int, found)))
+
+    for _ in range(2):
+        found = opened(one)
+        assert looked_at() == [0]
+        found.reference.observation(5)
+        assert looked_at() != [0]
+        assert found.rank(queries()[0]).differences
+        assert looked_at() == [0]
 
 
 def test_it_still_does_when_places_are_added_one_by_one(folder):
