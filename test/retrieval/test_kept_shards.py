@@ -153,16 +153,17 @@ def test_neither_opening_nor_ranking_leaves_vectors_or_poses_in_memory(one):
     """Not the first time either, when all of them are read."""
 
     def looked_at():
-        found = re.findall(r"places-\w+\.npz\n.*?\nRss: +(\d+) kB", Path("/proc/self/smaps").read_text(), re.S)
-        return sorted(set(map(int, found)))
+        file = re.escape(str(one)) + r"/places-\w+\.npz"
+        found = re.findall(file + r"\n.*?\nRss: +(\d+) kB", Path("/proc/self/smaps").read_text(), re.S)
+        return sum(map(int, found))
 
     for _ in range(2):
         found = opened(one)
-        assert looked_at() == [0]
+        assert looked_at() == 0
         found.reference.observation(5)
-        assert looked_at() != [0]
+        assert looked_at() > 0
         assert found.rank(queries()[0]).differences
-        assert looked_at() == [0]
+        assert looked_at() == 0
 
 
 def test_it_still_does_when_places_are_added_one_by_one(folder):
