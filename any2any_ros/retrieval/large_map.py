@@ -55,7 +55,6 @@ class LargeMap:
     def _made(self, reference: ObservationSet) -> Shards:
         widths = {f"{r} for {q}": self._aligned(reference.take([]), (q, r)).shape[1] for q, r in self._columns.values()}
         self._fill(made := Shards(widths), reference)
-        npz.forget(reference)  # all of it has been read
         return made
 
     def add(self, places: ObservationSet) -> None:
@@ -68,6 +67,7 @@ class LargeMap:
             given = {f"{r} for {q}": self._aligned(portion, (q, r)) for q, r in self._columns.values()
                      if r in portion.embeddings}  # fmt: skip
             shards.add(given, len(portion))
+            npz.forget(places)  # a map on disk is read portion by portion, and never in memory as a whole
 
     def _aligned(self, places: ObservationSet, pair: Pair) -> Array:
         here, values = places.present(pair[1])[:, None], places.embeddings[pair[1]]
