@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.stacked import stacked
 
 Array = NDArray[np.float32]
+UNKNOWN: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
 
 def finite_vector(values: ArrayLike, owner: str) -> Array:
@@ -86,39 +88,60 @@ class ObservationSet:
     embeddings: Mapping[str, Array]
     poses: NDArray[np.float64]
     ids: tuple[str, ...]
-    stamps_ns: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    stamps_ns: NDArray[np.int64] = field(default_factory=lambda: UNKNOWN)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "poses", np.asarray(self.poses, dtype=np.float64))
-        object.__setattr__(self, "ids", tuple(self.ids))
-        stamps = self.stamps_ns if len(self.stamps_ns) else np.zeros(len(self.ids))
-        object.__setattr__(self, "stamps_ns", np.asarray(stamps, dtype=np.int64))
-        object.__setattr__(self, "embeddings", {m: self._column(m, v) for m, v in self.embeddings.items()})
-        if self.poses.shape != (len(self.ids), 4, 4) or self.stamps_ns.shape != (len(self.ids),):
+        self._hold(
+            {m: np.ascontiguousarray(v, dtype=np.float32) for m, v in self.embeddings.items()},
+            np.asarray(self.poses, dtype=np.float64),
+            tuple(self.ids),
+            np.asarray(self.stamps_ns, dtype=np.int64),
+        )
+        for modality, column in self.embeddings.items():
+            _check_values(modality, column)
+        self._check_ids()
+
+    @classmethod
+    def checked(
+        cls, embeddings: Mapping[str, Array], poses: NDArray[np.float64], ids: tuple[str, ...],
+        stamps_ns: NDArray[np.int64] = UNKNOWN,
+    ) -> ObservationSet:  # fmt: skip
+        """Return a set of vectors that were checked when they first came into one: rows of other sets, or a map's file.
+
+        Their values are not looked at, so that gigabytes may stay on disk; shapes, dtypes and ids are.
+        """
+        found: ObservationSet = object.__new__(cls)
+        found._hold(embeddings, poses, ids, stamps_ns)
+        found._check_ids()
+        return found
+
+    def _hold(
+        self, embeddings: Mapping[str, Array], poses: NDArray[np.float64], ids: tuple[str, ...],
+        stamps_ns: NDArray[np.int64],
+    ) -> None:  # fmt: skip
+        """Take the fields, in their final types; raise when their shapes do not fit together."""
+        stamps = stamps_ns if len(stamps_ns) else np.zeros(len(ids), dtype=np.int64)
+        for name, value in {"embeddings": embeddings, "poses": poses, "ids": ids, "stamps_ns": stamps}.items():
+            object.__setattr__(self, name, value)
+        if poses.shape != (len(ids), 4, 4) or poses.dtype != np.float64 or stamps.shape != (len(ids),):
             raise Any2AnyError(
                 "The observation set does not fit together",
-                f"{len(self.ids)} ids but poses of shape {self.poses.shape} and stamps of {self.stamps_ns.shape}",
+                f"{len(ids)} ids but poses of shape {poses.shape}, {poses.dtype}, and stamps of {stamps.shape}",
                 "Give one 4x4 pose for every id, and one stamp or none at all",
             )
-        if len(set(self.ids)) != len(self.ids):
-            raise Any2AnyError("The observation set does not fit together", "an id stands twice", "Make the ids unique")
+        for modality, column in embeddings.items():
+            if len(column.shape) != 2 or len(column) != len(ids) or column.dtype != np.float32:
+                raise Any2AnyError(
+                    f"Embeddings '{modality}' do not fit",
+                    f"their shape is {column.shape} for {len(ids)} ids, their type {column.dtype}",
+                    "Give an (N, D) array of float32 with a NaN row where the modality is missing",
+                )
 
-    def _column(self, modality: str, values: ArrayLike) -> Array:
-        column = np.ascontiguousarray(values, dtype=np.float32)
-        if column.ndim != 2 or len(column) != len(self.ids):
-            raise Any2AnyError(
-                f"Embeddings '{modality}' do not fit",
-                f"their shape is {column.shape} for {len(self.ids)} ids",
-                "Give an (N, D) array with a NaN row where the modality is missing",
-            )
-        finite = np.isfinite(column)
-        if not (finite.all(axis=1) | np.isnan(column).all(axis=1)).all():
-            raise Any2AnyError(
-                f"Embeddings '{modality}' are not usable",
-                "a row is finite in part only",
-                "A row is either all finite or all NaN (missing)",
-            )
-        return column
+    def _check_ids(self) -> None:
+        # A set of a million ids takes four times as long, and 60 MB.
+        hashes = np.sort(np.fromiter(map(hash, self.ids), dtype=np.int64, count=len(self.ids)))
+        if (hashes[1:] == hashes[:-1]).any() and len(set(self.ids)) != len(self.ids):
+            raise _twice()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -145,13 +168,23 @@ class ObservationSet:
             )
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp)
         columns = {m: v[rows] for m, v in self.embeddings.items()}
-        return ObservationSet(columns, self.poses[rows], tuple(self.ids[i] for i in rows), self.stamps_ns[rows])
+        return ObservationSet.checked(columns, self.poses[rows], tuple(self.ids[i] for i in rows), self.stamps_ns[rows])
 
     def only(self, modalities: Iterable[str]) -> ObservationSet:
         """Return the same observations with no other sensors than `modalities`."""
         wanted = set(modalities)
         columns = {m: v for m, v in self.embeddings.items() if m in wanted}
-        return ObservationSet(columns, self.poses, self.ids, self.stamps_ns)
+        return ObservationSet.checked(columns, self.poses, self.ids, self.stamps_ns)
+
+    def appended(self, more: ObservationSet) -> ObservationSet:
+        """Return this set with `more` below it, as `concatenate` does; nothing that stands is copied (stacked.py)."""
+        if not set(more.ids).isdisjoint(self.ids):
+            raise _twice()
+        columns = {m: stacked(self._column(m, d), more._column(m, d)) for m, d in _widths([self, more]).items()}
+        poses, stamps = stacked(self.poses, more.poses), stacked(self.stamps_ns, more.stamps_ns)
+        found: ObservationSet = object.__new__(ObservationSet)
+        found._hold(columns, poses, self.ids + more.ids, stamps)
+        return found
 
     def without(self, off: NDArray[np.bool_]) -> ObservationSet:
         """Return the same observations with sensors off (N, M), in the order of `modalities`."""
@@ -169,24 +202,45 @@ class ObservationSet:
         seen = {m: v[i] for m, v in self.embeddings.items() if not np.isnan(v[i, 0])}
         return Observation(seen, int(self.stamps_ns[i]))
 
+    def _column(self, modality: str, width: int) -> Array:
+        """Return the column (N, width) of a modality, one of NaN where the set has never heard of it."""
+        missing = np.broadcast_to(np.float32(np.nan), (len(self), width))  # which takes no memory
+        return self.embeddings.get(modality, missing)
+
     @staticmethod
     def concatenate(parts: Sequence[ObservationSet]) -> ObservationSet:
         """Stack sets; a modality that a part lacks becomes NaN rows there."""
-        width: dict[str, int] = {}
-        for m, v in ((m, v) for part in parts for m, v in part.embeddings.items()):
-            if width.setdefault(m, v.shape[1]) != v.shape[1]:
-                raise Any2AnyError(
-                    f"Embeddings '{m}' cannot be stacked",
-                    f"they have {width[m]} and {v.shape[1]} dimensions",
-                    "Make both with one encoder and the same settings",
-                )
-        columns = {
-            m: np.concatenate([p.embeddings.get(m, np.full((len(p), d), np.nan, dtype=np.float32)) for p in parts])
-            for m, d in width.items()
-        }
+        columns = {m: np.concatenate([p._column(m, d) for p in parts]) for m, d in _widths(parts).items()}
         poses = np.concatenate([p.poses for p in parts]) if parts else np.empty((0, 4, 4))
         stamps = np.concatenate([p.stamps_ns for p in parts]) if parts else np.empty(0, dtype=np.int64)
         return ObservationSet(columns, poses, tuple(i for p in parts for i in p.ids), stamps)
+
+
+def _check_values(modality: str, column: Array) -> None:
+    finite = np.isfinite(column)
+    if not (finite.all(axis=1) | np.isnan(column).all(axis=1)).all():
+        raise Any2AnyError(
+            f"Embeddings '{modality}' are not usable",
+            "a row is finite in part only",
+            "A row is either all finite or all NaN (missing)",
+        )
+
+
+def _twice() -> Any2AnyError:
+    return Any2AnyError("The observation set does not fit together", "an id stands twice", "Make the ids unique")
+
+
+def _widths(parts: Sequence[ObservationSet]) -> dict[str, int]:
+    """Return the dimension of each modality; raise where two parts have different ones."""
+    width: dict[str, int] = {}
+    for m, v in ((m, v) for part in parts for m, v in part.embeddings.items()):
+        if width.setdefault(m, v.shape[1]) != v.shape[1]:
+            raise Any2AnyError(
+                f"Embeddings '{m}' cannot be stacked",
+                f"they have {width[m]} and {v.shape[1]} dimensions",
+                "Make both with one encoder and the same settings",
+            )
+    return width
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,10 +267,11 @@ class Match:
 class Ranking:
     """The answer: matches best first, the modalities used and missing, whether to act on it, and the place set.
 
-    place_set: ids among which the true place is with the stated coverage. `reference_modalities` names the
-    columns of every match's `pair_probability`. stamps_ns: when each modality used was sensed. differences: by
-    modality, its embedding minus that of the reference it finds most alike (D,), where the map has the same sensor.
-    presence: P(what was seen or said is in the map at all); NaN before calibration.
+    place_set: ids among which the true place is with the stated coverage; place_positions (n, 3): where they are, in
+    metres, NaN where unknown. `reference_modalities` names the columns of every match's `pair_probability`. stamps_ns:
+    when each modality used was sensed. differences: by modality, its embedding minus that of the reference it finds
+    most alike (D,), where the map has the same sensor. presence: P(what was seen or said is in the map at all); NaN
+    before calibration.
     """
 
     matches: tuple[Match, ...]
@@ -230,6 +285,7 @@ class Ranking:
     stamps_ns: tuple[int, ...] = ()
     differences: Mapping[str, Array] = field(default_factory=dict)
     presence: float = float("nan")
+    place_positions: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
 
     @property
     def probability(self) -> float:

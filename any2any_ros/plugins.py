@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import importlib
 import json
 import math
@@ -145,6 +146,33 @@ def save(state: Any, path: Path) -> None:
     text = json.dumps(header, indent=1).encode() + b"\n"  # with Infinity, which is a value of a fitted state
     write_atomically(path.with_suffix(".npz"), lambda stream: np.savez(stream, **arrays))
     write_atomically(path.with_suffix(".json"), lambda stream: stream.write(text))
+
+
+def fingerprint(state: Any) -> str:
+    """Return what tells fitted state from all other, its class and all it holds; raise TypeError when it is none."""
+    return hashlib.blake2b("".join(_spelt(state)).encode(), digest_size=8).hexdigest()
+
+
+def _spelt(value: Any) -> Iterator[str]:
+    if isinstance(value, np.ndarray):
+        content = hashlib.blake2b(np.ascontiguousarray(value).data, digest_size=16).hexdigest()
+        yield f"{value.dtype.str}{value.shape}{content};"
+    elif dataclasses.is_dataclass(value):
+        yield f"{type(value).__module__}:{type(value).__qualname__}("
+        for f in dataclasses.fields(value):
+            yield f"{f.name}="
+            yield from _spelt(getattr(value, f.name))
+        yield ");"
+    elif isinstance(value, dict):
+        yield from _spelt([part for item in value.items() for part in item])
+    elif isinstance(value, list | tuple):
+        yield f"{len(value)}["
+        for item in value:
+            yield from _spelt(item)
+    elif value is None or isinstance(value, str | int | float | np.generic):
+        yield f"{type(value).__name__} {value!r};"
+    else:
+        raise TypeError(f"{type(value).__name__} is no fitted state")
 
 
 def load(path: Path) -> Any:

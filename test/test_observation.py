@@ -134,6 +134,63 @@ def test_stacked_sets_fill_what_a_part_lacks_with_nan():
     assert stacked.embeddings["audio"].dtype == np.float32
 
 
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["camera", "audio", ""])), min_size=1, max_size=8))
+def test_what_is_appended_is_what_is_stacked(parts):
+    """Also where a part lacks a modality, and where additions pile up."""
+    sets = []
+    for i, (n, modality) in enumerate(parts):
+        values = {modality: np.random.default_rng(i).normal(size=(n, 3))} if modality else {}
+        sets.append(ObservationSet(values, np.full((n, 4, 4), i), tuple(f"{i}/{j}" for j in range(n)), np.arange(n)))
+    whole = sets[0]
+    for part in sets[1:]:
+        whole = whole.appended(part)
+    expected = ObservationSet.concatenate(sets)
+    assert whole.ids == expected.ids and whole.modalities == expected.modalities and len(whole) == len(expected)
+    for one, other in ((whole.poses, expected.poses), (whole.stamps_ns, expected.stamps_ns)):
+        np.testing.assert_array_equal(np.asarray(one), other)
+    for m in expected.modalities:
+        np.testing.assert_array_equal(np.asarray(whole.embeddings[m]), expected.embeddings[m])
+        np.testing.assert_array_equal(whole.present(m), expected.present(m))
+    some = whole.take(range(len(whole) - 1, -1, -2))
+    np.testing.assert_array_equal(some.poses, expected.poses[::-2])
+    if len(whole):
+        assert whole.observation(len(whole) - 1).modalities == expected.observation(len(whole) - 1).modalities
+
+
+def test_an_appended_set_copies_nothing_and_refuses_what_does_not_fit():
+    whole = sample(100)
+    more = whole.appended(ObservationSet({"lidar": np.ones((1, 3))}, np.eye(4)[None], ("new",)))
+    assert np.shares_memory(more.embeddings["lidar"].parts[0], whole.embeddings["lidar"])
+    assert np.shares_memory(more.poses.parts[0], whole.poses)
+    with pytest.raises(Any2AnyError, match="stands twice"):
+        more.appended(sample(2))
+    with pytest.raises(Any2AnyError, match=r"3 and 4 dimensions"):
+        whole.appended(ObservationSet({"lidar": np.ones((1, 4))}, np.eye(4)[None], ("new",)))
+
+
+def test_what_was_checked_before_is_taken_as_it_is():
+    values = np.array([[1, NAN]], dtype=np.float32)  # which no set would take that looks
+    taken = ObservationSet.checked({"m": values}, np.zeros((1, 4, 4)), ("a",))
+    assert taken.embeddings["m"] is values and taken.stamps_ns.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("values", "poses", "ids", "why"),
+    [
+        (np.zeros((2, 2)), np.zeros((2, 4, 4)), ("a", "b"), "their type float64"),
+        (np.zeros((3, 2), np.float32), np.zeros((2, 4, 4)), ("a", "b"), "(3, 2) for 2 ids"),
+        (np.zeros(2, np.float32), np.zeros((2, 4, 4)), ("a", "b"), "(2,) for 2 ids"),
+        (np.zeros((2, 2), np.float32), np.zeros((2, 4, 4), np.float32), ("a", "b"), "float32"),
+        (np.zeros((2, 2), np.float32), np.zeros((1, 4, 4)), ("a", "b"), "poses of shape (1, 4, 4)"),
+        (np.zeros((2, 2), np.float32), np.zeros((2, 4, 4)), ("a", "a"), "stands twice"),
+    ],
+)
+def test_what_was_checked_before_must_still_fit_together(values, poses, ids, why):
+    with pytest.raises(Any2AnyError) as error:
+        ObservationSet.checked({"m": values}, poses, ids)
+    assert why in error.value.why
+
+
 def test_a_set_knows_when_its_rows_were_sensed_if_it_was_told():
     told = ObservationSet({"m": np.ones((3, 2))}, np.zeros((3, 4, 4)), ("a", "b", "c"), np.array([10, 20, 30]))
     untold = ObservationSet({"m": np.ones((1, 2))}, np.zeros((1, 4, 4)), ("x",))

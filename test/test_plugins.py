@@ -180,6 +180,42 @@ def test_a_flipped_byte_among_the_numbers_is_noticed(saved):
         plugins.load(saved)
 
 
+def test_a_fingerprint_tells_state_by_its_content_alone():
+    seen = {plugins.fingerprint(state) for state in STATES.values()}
+    assert len(seen) == len(STATES) > 3
+    assert {plugins.fingerprint(state) for _, state in fitted_states()} == seen
+
+
+@dataclass(frozen=True)
+class Held:
+    value: object
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (np.zeros(3), np.zeros(3, np.float32)),
+        (np.zeros((2, 3)), np.zeros((3, 2))),
+        (np.zeros(2), np.array([0.0, 1e-300])),
+        ({"a": np.zeros(2)}, {"b": np.zeros(2)}),
+        (("a", "bc"), ("ab", "c")),
+        (1, 1.0),
+        ("1", 1),
+        (None, "None"),
+        (Held(1), 1),
+        ([[], 1], [[1]]),
+    ],
+)
+def test_other_state_has_another_fingerprint(one, other):
+    assert plugins.fingerprint(Held(one)) != plugins.fingerprint(Held(other))
+    assert plugins.fingerprint(Held(one)) == plugins.fingerprint(Held(one))
+
+
+def test_what_is_no_state_has_no_fingerprint():
+    with pytest.raises(TypeError, match="object is no fitted state"):
+        plugins.fingerprint(Held(object()))
+
+
 def rewrite(path, **changes):
     header = json.loads(path.with_suffix(".json").read_text()) | changes
     path.with_suffix(".json").write_text(json.dumps(header))

@@ -15,21 +15,19 @@ alike. Who was kidnapped just now has no past, and its first evidence counts ful
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from any2any_ros.config import Checked, setting
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.methods.ground import Ground
 
 Float64 = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 PAIRS = 20_000  # moves looked at in one update; the places with least mass go without, and spread over the map
 CUT = 3.0  # standard deviations; a move farther off is none
-SAMPLE = 1000  # places whose nearest neighbour tells how densely the map is set
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,8 @@ class BayesFilter:
 
     def __init__(self, poses: ArrayLike, same_place: float, config: FilterConfig = FilterConfig()) -> None:
         self.config, self.same_place = config, same_place
-        self._place(_grounds(poses))
+        self._ground = Ground(_grounds(poses))
+        self._lay_out()
         self.reset()
 
     def __len__(self) -> int:
@@ -122,7 +121,8 @@ class BayesFilter:
     def add(self, poses: ArrayLike) -> None:
         """Append places (N, 4, 4) to the map; they have no mass until the robot may have come there."""
         more = _grounds(poses)
-        self._place(np.concatenate([self._ground, more]))
+        self._ground.add(more)
+        self._lay_out()
         self._moved, self._jumped, self._posterior = (
             np.concatenate([mass[:-1], np.zeros(len(more)), mass[-1:]])
             for mass in (self._moved, self._jumped, self._posterior)
@@ -154,14 +154,9 @@ class BayesFilter:
         self._posterior = _normalised((self._moved + self._jumped) * evidence.weights(len(self), 1.0))
         return self._answer(self._posterior, evidence.rows)
 
-    def _place(self, ground: Float64) -> None:
-        """Lay out the map: positions (R, 2)."""
-        self._ground, self._known = ground, np.asarray(np.isfinite(ground).all(axis=1))
-        self._known_rows = np.flatnonzero(self._known)
-        from scipy.spatial import cKDTree  # only where there is a filter
-
-        self._tree = cKDTree(ground[self._known])
-        spacing, c = _spacing(self._tree), self.config
+    def _lay_out(self) -> None:
+        """Take the measures of the map as it is now."""
+        spacing, c = self._ground.spacing, self.config
         self._step = max(c.step * self.same_place, spacing)
         self._blur = max(c.blur * self.same_place, spacing / 2)
         outside = c.outside if len(self) else 1.0
@@ -188,7 +183,7 @@ class BayesFilter:
         total = p.sum() + (len(self) - len(rows)) * other
         p, other = p / total, float(other / total)
         best = int(p.argmax())
-        apart = np.linalg.norm(self._ground[rows] - self._ground[rows[best]], axis=1)
+        apart = self._apart(rows, rows[best])
         mass = float(p[(apart < self.same_place) | (np.arange(len(rows)) == best)].sum())
         right = mass if np.isnan(probability) else min(probability, mass)
         # So much of the evidence speaks that the mass at its best place is what was found to be right.
@@ -225,23 +220,25 @@ class BayesFilter:
 
     def _followed(self, places: Float64, radius: float) -> Rows:
         """Return the places worth following, most mass first; an even rest stays even wherever it moves."""
-        known = places[self._known_rows]
-        rows = self._known_rows[known > 2 * known.min(initial=1.0)]
+        known = self._ground.known
+        rows = np.flatnonzero(known & (places > 2 * places.min(where=known, initial=1.0)))
         if len(rows) > self.config.support:
             rows = rows[np.argpartition(-places[rows], self.config.support)[: self.config.support]]
         rows = rows[np.argsort(-places[rows], kind="stable")]
-        moves = self._tree.query_ball_point(self._ground[rows], radius, return_length=True)
+        moves = self._ground.counts(self._ground.positions[rows], radius)
         return np.asarray(rows[np.cumsum(moves) <= PAIRS])
 
     def _moves(self, followed: Rows, near: float, far: float, blur: float) -> tuple[Rows, Rows, Float64]:
         """Return the moves that are possible: index into followed, row of the map, how well it fits (P,)."""
-        found: list[list[int]] = self._tree.query_ball_point(self._ground[followed], far + CUT * blur)
-        origin = np.repeat(np.arange(len(followed)), [len(f) for f in found])
-        target = self._known_rows[np.fromiter(chain.from_iterable(found), dtype=np.intp)]
-        apart = np.linalg.norm(self._ground[target] - self._ground[followed[origin]], axis=1)
+        origin, target = self._ground.within(self._ground.positions[followed], far + CUT * blur)
+        apart = self._apart(target, followed[origin])
         off = np.maximum(np.maximum(near - apart, apart - far), 0.0) / blur
         possible = np.flatnonzero(off <= CUT)
         return origin[possible], target[possible], np.exp(-(off[possible] ** 2) / 2)
+
+    def _apart(self, rows: Rows, others: Rows | np.intp) -> Float64:
+        """Return the distance of each place from another, or from one, in metres; NaN where unknown."""
+        return np.asarray(np.linalg.norm(self._ground.positions[rows] - self._ground.positions[others], axis=1))
 
     def _ring(self) -> tuple[float, float, float]:
         """Return between which distances the robot now is from where it was, and their standard deviation."""
@@ -257,21 +254,13 @@ class BayesFilter:
             return Filtered(log_posterior, -1, 0.0, 1.0)
         best = int(posterior[:-1].argmax())
         near = np.array([best])
-        if self._known[best]:
-            near = self._known_rows[self._tree.query_ball_point(self._ground[best], self.same_place)]
+        if self._ground.known[best]:
+            near = self._ground.within(self._ground.positions[[best]], self.same_place)[1]
         return Filtered(log_posterior, best, min(float(posterior[near].sum()), 1.0), float(posterior[-1]))
 
 
 def _normalised(mass: Float64) -> Float64:
     return np.asarray(mass / mass.sum())
-
-
-def _spacing(tree: Any) -> float:
-    """Return the median distance of a place from the nearest other, in metres; 0 for fewer than two."""
-    if tree.n < 2:
-        return 0.0
-    some = tree.data[:: -(-tree.n // SAMPLE)]
-    return float(np.median(tree.query(some, k=2)[0][:, 1]))
 
 
 def _grounds(poses: ArrayLike) -> Float64:

@@ -141,7 +141,7 @@ class Checker:
             latency = max(0.0, (self._node.now_ns() - ranking.stamp_ns) / NS)
             self._matches.publish(messages.ranking_message(ranking, reference.frame_id, latency))
             if ranking.accepted and ranking.matches[0].refined:
-                self._place.publish(outputs.place(ranking, reference.places, reference.frame_id, self._hit_radius))
+                self._place.publish(outputs.place(ranking, reference.frame_id, self._hit_radius))
             self.checks += 1
         self._begin()
 

@@ -11,7 +11,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from any2any_ros import msg
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.runtime import ManagedNode
-from any2any_ros.observation import ObservationSet, Ranking
+from any2any_ros.observation import Ranking
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.samples import NS
 
@@ -33,7 +33,7 @@ class Outputs:
     def publish(self, ranking: Ranking, reference: ReferenceMap) -> None:
         latency = max(0.0, (self._node.now_ns() - ranking.stamp_ns) / NS)
         self._matches.publish(messages.ranking_message(ranking, reference.frame_id, latency))
-        drawn = (ranking, reference.places, reference.frame_id, self._hit_radius)
+        drawn = (ranking, reference.frame_id, self._hit_radius)
         if ranking.accepted and np.isfinite(ranking.matches[0].pose).all():
             self._place.publish(place(*drawn))
         if self._markers.get_subscription_count():
@@ -44,11 +44,11 @@ class Outputs:
             self._node.destroy_lifecycle_publisher(publisher)
 
 
-def place(ranking: Ranking, places: ObservationSet, frame_id: str, hit_radius: float) -> PoseWithCovarianceStamped:
+def place(ranking: Ranking, frame_id: str, hit_radius: float) -> PoseWithCovarianceStamped:
     """Return the first match's pose; its covariance is how the place set spreads, and never below what a match, or a
     refined pose, is good for."""
     best = ranking.matches[0]
-    spread = _positions(ranking, places) - best.pose[:3, 3]
+    spread = _positions(ranking) - best.pose[:3, 3]
     # A hit may lie anywhere within hit_radius: half of it is about one standard deviation.
     metres, radians = REFINED if best.refined else (hit_radius / 2, ROUGHLY)
     if best.refined:  # the reference that it was refined from, and its neighbours, say nothing against it
@@ -64,13 +64,13 @@ def place(ranking: Ranking, places: ObservationSet, frame_id: str, hit_radius: f
     )
 
 
-def markers(ranking: Ranking, places: ObservationSet, frame_id: str, hit_radius: float) -> MarkerArray:
+def markers(ranking: Ranking, frame_id: str, hit_radius: float) -> MarkerArray:
     """Return the place set as dots and the matches as discs: green when accepted, amber when not, the best largest."""
     header = _header(ranking, frame_id)
     colour = GREEN if ranking.accepted else AMBER
     found = [Marker(header=header, action=Marker.DELETEALL)]
     dots = Marker(header=header, ns="place_set", type=Marker.POINTS, scale=Vector3(x=0.5, y=0.5, z=0.5))
-    dots.color, dots.points = _colour(GREY, 0.8), [_point(p) for p in _positions(ranking, places)[:FEW]]
+    dots.color, dots.points = _colour(GREY, 0.8), [_point(p) for p in _positions(ranking)[:FEW]]
     dots.pose.orientation.w = 1.0
     found.append(dots)
     for rank, match in enumerate(ranking.matches):
@@ -83,11 +83,10 @@ def markers(ranking: Ranking, places: ObservationSet, frame_id: str, hit_radius:
     return MarkerArray(markers=found)
 
 
-def _positions(ranking: Ranking, places: ObservationSet) -> NDArray[np.float64]:
-    wanted = set(ranking.place_set)
-    rows = [i for i, name in enumerate(places.ids) if name in wanted] if wanted else []
-    positions = places.poses[rows, :3, 3]
-    return np.asarray(positions[np.isfinite(positions).all(axis=1)])
+def _positions(ranking: Ranking) -> NDArray[np.float64]:
+    """Return where the place set is (n, 3), as far as that is known."""
+    known = np.isfinite(ranking.place_positions).all(axis=1)
+    return np.asarray(ranking.place_positions[known])
 
 
 def _header(ranking: Ranking, frame_id: str) -> Header:

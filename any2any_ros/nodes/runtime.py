@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -146,6 +148,32 @@ def spin(node: Node, stop: Stop) -> None:
         executor.shutdown()
 
 
+class _Passed(logging.Handler):
+    """What the library logs, in a node's log."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__()
+        self._logger = node.get_logger()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING:
+            self._logger.warning(record.getMessage())
+        else:
+            self._logger.info(record.getMessage())
+
+
+@contextmanager
+def passing(node: Node) -> Iterator[None]:
+    """Let a node log what the library does meanwhile: what takes long says so there."""
+    library, handler = logging.getLogger("any2any_ros"), _Passed(node)
+    library.setLevel(logging.INFO)
+    library.addHandler(handler)
+    try:
+        yield
+    finally:
+        library.removeHandler(handler)
+
+
 def main(make_node: Callable[[], ManagedNode], arguments: list[str] | None = None) -> int:
     """Be the main() of a node's process; returns its exit code."""
     stop = Stop()
@@ -157,8 +185,9 @@ def main(make_node: Callable[[], ManagedNode], arguments: list[str] | None = Non
         rclpy.try_shutdown()
         return 2
     try:
-        node.autostart()
-        spin(node, stop)
+        with passing(node):
+            node.autostart()
+            spin(node, stop)
     finally:
         # Threads that encode would keep the process alive: end them before ROS goes.
         node.trigger_shutdown()

@@ -73,9 +73,9 @@ class Adopted:
                 f"it was made for {self.calibration.encoders}, here are {expected}",
                 "Adopt it again: any2any adopt MAP DRIVE",
             )
-        c = self.calibration
+        c, kept = self.calibration, reference.kept.of(f"{ADOPTED}/{self.modality}")
         alignments = {(self.modality, known): learnt for known, learnt in self.heads.items()}
-        return Retriever(reference.places, alignments, c.fusion, NO_IMPUTER, c.confidence, c.same_place)
+        return Retriever(reference.places, alignments, c.fusion, NO_IMPUTER, c.confidence, c.same_place, kept=kept)
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,10 +83,10 @@ class Calibration:
                 "Calibrate again: any2any calibrate MAP DRIVE",
             )
         alignments = {**one_space(self.pairs or reference.pairs), **self.imputer.alignments}
-        places = reference.places
+        fitted = self.fusion, self.imputer, self.confidence, self.same_place
         if self.confidence is not None:
             check = NO_CHECK if self.check is None else self.check.of(check, self.confidence.temperature)
-        return Retriever(places, alignments, self.fusion, self.imputer, self.confidence, self.same_place, check, device)
+        return Retriever(reference.places, alignments, *fitted, check, device, reference.kept)
 
 
 def uncalibrated(reference: ReferenceMap, same_place: float, pairs: tuple[Pair, ...] = ()) -> Calibration:

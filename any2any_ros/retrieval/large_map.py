@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Array, Observation, ObservationSet
 from any2any_ros.protocols import Alignment, Fusion
-from any2any_ros.retrieval.bounds import PairQuery
+from any2any_ros.retrieval import npz
+from any2any_ros.retrieval.bounds import PairQuery, bounder
+from any2any_ros.retrieval.kept_shards import IN_MEMORY, Kept
 from any2any_ros.retrieval.search import Search
 from any2any_ros.retrieval.shards import Rows, Shards
 from any2any_ros.retrieval.similarity import Pair
@@ -26,36 +28,51 @@ class LargeMap:
     """
 
     def __init__(
-        self, reference: ObservationSet, alignments: Mapping[Pair, Alignment], fusion: Fusion, device: str = "cpu"
+        self,
+        reference: ObservationSet,
+        alignments: Mapping[Pair, Alignment],
+        fusion: Fusion,
+        device: str = "cpu",
+        kept: Kept = IN_MEMORY,
     ) -> None:
-        """device: as Search's. Raises Any2AnyError for a fusion that has no exact search, and for vectors that half
-        precision cannot hold."""
+        """device: as Search's. kept: where shards of just this reference set are kept. Raises Any2AnyError for a fusion
+        that has no exact search, and for vectors that half precision cannot hold."""
         self.alignments = {p: a for p, a in alignments.items() if p[1] in reference.embeddings}
         self.query_modalities = tuple(sorted({q for q, _ in self.alignments}))
         self.reference_modalities = tuple(sorted({r for _, r in self.alignments}))
         self._columns: dict[tuple[str, int], Pair] = {}  # (reference modality, alignment) -> the first pair that has it
         for pair, alignment in self.alignments.items():
             self._columns.setdefault((pair[1], id(alignment)), pair)
-        widths = {f"{r} for {q}": self._aligned(reference.take([]), (q, r)).shape[1] for q, r in self._columns.values()}
-        self.shards = Shards(widths)
+        aligned_by = {f"{r} for {q}": self.alignments[q, r] for q, r in self._columns.values()}
+        bounder(fusion)  # before the shards, which take long: raises for one that has no exact search
+        self.shards = kept.shards(aligned_by, lambda: self._made(reference))
         shape = len(self.query_modalities), len(self.reference_modalities)
         self._search = Search(self.shards, fusion, shape, device)
-        self.add(reference)
 
     def __len__(self) -> int:
         return len(self.shards)
 
+    def _made(self, reference: ObservationSet) -> Shards:
+        widths = {f"{r} for {q}": self._aligned(reference.take([]), (q, r)).shape[1] for q, r in self._columns.values()}
+        self._fill(made := Shards(widths), reference)
+        return made
+
     def add(self, places: ObservationSet) -> None:
         """Append references; a modality that they lack is missing in these rows."""
+        self._fill(self.shards, places)
+
+    def _fill(self, shards: Shards, places: ObservationSet) -> None:
         for start in range(0, len(places), PORTION):
             portion = places.take(range(start, min(start + PORTION, len(places))))
             given = {f"{r} for {q}": self._aligned(portion, (q, r)) for q, r in self._columns.values()
                      if r in portion.embeddings}  # fmt: skip
-            self.shards.add(given, len(portion))
+            shards.add(given, len(portion))
+            npz.forget(places)  # a map on disk is read portion by portion, and never in memory as a whole
 
     def _aligned(self, places: ObservationSet, pair: Pair) -> Array:
-        rows = self.alignments[pair].reference(np.nan_to_num(places.embeddings[pair[1]], nan=0.0))
-        return np.where(places.present(pair[1])[:, None], rows, np.float32(np.nan))
+        here, values = places.present(pair[1])[:, None], places.embeddings[pair[1]]
+        rows = self.alignments[pair].reference(np.where(here, values, np.float32(0)))
+        return np.where(here, rows, np.float32(np.nan))
 
     def top_k(self, observation: Observation, k: int) -> tuple[Rows, NDArray[np.float64]]:
         """Return rows and scores (at most k,), best first, ties by row; raises as SimilarityMatrix does."""

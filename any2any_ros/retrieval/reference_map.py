@@ -2,6 +2,7 @@
 
 MAP/map.json            format, name, frame, places file, encoders: written last, so it is the commit
 MAP/places-<hash>.npz   ids, poses, one (N, D) column a modality
+MAP/shards/             of a large map: its vectors as a search reads them (retrieval/kept_shards.py)
 MAP/calibration/        what `any2any calibrate` fitted for this map (retrieval/calibration.py)
 MAP/adopted/            sensors that ask it and are not in it, by `any2any adopt` (retrieval/adoption.py)
 """
@@ -9,8 +10,8 @@ MAP/adopted/            sensors that ask it and are not in it, by `any2any adopt
 from __future__ import annotations
 
 import hashlib
-import io
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,9 +24,13 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.plugins import write_atomically, write_json
 from any2any_ros.protocols import Encoder
+from any2any_ros.retrieval import npz
+from any2any_ros.retrieval.accelerator import LARGE
+from any2any_ros.retrieval.kept_shards import IN_MEMORY, Kept, ShardFolder
 from any2any_ros.retrieval.similarity import Pair
 
 FORMAT = 1
+COLUMN = "embedding/"
 ADOPTED = "adopted"
 
 
@@ -50,13 +55,15 @@ class EncoderRecord:
 @dataclass(frozen=True, eq=False)
 class ReferenceMap:
     """Reference places, the encoder of each modality, and the frame of the poses; a modality that no place has may ask,
-    too, where its encoder shares a space. adopted: the encoders of sensors that have learnt to ask."""
+    too, where its encoder shares a space. adopted: the encoders of sensors that have learnt to ask. kept: where
+    shards of exactly these places are, for a map that was read from a folder and is as it was."""
 
     places: ObservationSet
     encoders: Mapping[str, EncoderRecord]
     name: str = "map"
     frame_id: str = "map"
     adopted: Mapping[str, EncoderRecord] = field(default_factory=dict)
+    kept: Kept = field(default=IN_MEMORY, init=False)  # so that replace() leaves it behind
 
     @property
     def sensors(self) -> dict[str, EncoderRecord]:
@@ -109,8 +116,7 @@ class ReferenceMap:
 
     def with_places(self, more: ObservationSet) -> ReferenceMap:
         """Return the map with `more` places appended."""
-        places = ObservationSet.concatenate([self.places, more])
-        return replace(self, places=places)
+        return replace(self, places=self.places.appended(more))
 
 
 def map_encoders(reference: ReferenceMap, modalities: Iterable[str]) -> dict[str, Encoder]:
@@ -121,22 +127,16 @@ def map_encoders(reference: ReferenceMap, modalities: Iterable[str]) -> dict[str
 
 def save(reference: ReferenceMap, folder: Path) -> None:
     """Write the map to `folder`; until the very last rename a reader sees the old one."""
-    columns: dict[str, Any] = {f"embedding/{m}": v for m, v in reference.places.embeddings.items()}
-    stream = io.BytesIO()
-    np.savez(stream, ids=np.array(reference.places.ids, dtype=np.str_), poses=reference.places.poses, **columns)
-    content = stream.getvalue()
-    places = f"places-{hashlib.sha256(content).hexdigest()[:16]}.npz"
     header = {
         "format": FORMAT,
         "name": reference.name,
         "frame_id": reference.frame_id,
-        "places": places,
         "count": len(reference),
         "encoders": {m: vars(record) for m, record in reference.encoders.items()},
     }
     try:
-        write_atomically(folder / places, lambda s: s.write(content))
-        write_json(folder / "map.json", header)
+        places = _write_places(reference.places, folder)
+        write_json(folder / "map.json", header | {"places": places})
         for old in folder.glob("places-*.npz"):
             if old.name != places:
                 old.unlink()
@@ -144,6 +144,39 @@ def save(reference: ReferenceMap, folder: Path) -> None:
         raise Any2AnyError(
             f"Cannot write the map {folder}", str(error), "Choose a folder that can be written to"
         ) from error
+
+
+def _write_places(places: ObservationSet, folder: Path) -> str:
+    """Write the places under a name that tells their content; return it."""
+    columns: dict[str, Any] = {f"{COLUMN}{m}": v for m, v in places.embeddings.items()}
+    ids, unnamed = np.array(places.ids, dtype=np.str_), folder / f".places.npz.{os.getpid()}"
+    try:
+        write_atomically(unnamed, lambda s: np.savez(s, ids=ids, poses=places.poses, **columns))
+        name = f"places-{_digest(unnamed)[:16]}.npz"
+        unnamed.replace(folder / name)
+    finally:
+        unnamed.unlink(missing_ok=True)
+    return name
+
+
+def _digest(file: Path) -> str:
+    digest = hashlib.sha256()
+    with open(file, "rb") as stream:
+        for chunk in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _read_places(file: Path) -> ObservationSet:
+    """Read the places; of a large map only the ids: vectors and poses, which were checked when they were saved, stay on
+    disk, memory-mapped."""
+    with np.load(file, allow_pickle=False) as stored:
+        ids = tuple(stored["ids"].tolist())
+        names = [name for name in stored.files if name != "ids"]
+        arrays = npz.mapped(file, names) if len(ids) >= LARGE else {name: stored[name] for name in names}
+    columns = {n.removeprefix(COLUMN): values for n, values in arrays.items() if n.startswith(COLUMN)}
+    made = ObservationSet.checked if len(ids) >= LARGE else ObservationSet
+    return made(columns, arrays["poses"], ids)
 
 
 def _adopted(home: Path) -> EncoderRecord:
@@ -172,11 +205,11 @@ def load(folder: Path) -> ReferenceMap:
         )
     adopted = {p.name: _adopted(p) for p in sorted((folder / ADOPTED).glob("[!.]*")) if p.is_dir()}
     try:
-        with np.load(folder / header["places"], allow_pickle=False) as stored:
-            columns = {n.removeprefix("embedding/"): stored[n] for n in stored.files if n.startswith("embedding/")}
-            places = ObservationSet(columns, stored["poses"], tuple(stored["ids"].tolist()))
+        places = _read_places(folder / header["places"])
         encoders = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}
-        return ReferenceMap(places, encoders, header["name"], header["frame_id"], adopted)
+        found = ReferenceMap(places, encoders, header["name"], header["frame_id"], adopted)
+        object.__setattr__(found, "kept", ShardFolder(folder, header["places"]))
+        return found
     except Any2AnyError as error:
         raise Any2AnyError(what, f"{error.what}: {error.why}", "Build the map again") from error
     except Exception as error:  # any damage reads the same to a user

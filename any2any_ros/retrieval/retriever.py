@@ -16,10 +16,12 @@ from any2any_ros.methods.confidence import Candidates, Confidence
 from any2any_ros.methods.registration import NOWHERE
 from any2any_ros.observation import Array, Match, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Alignment, Fusion, Imputer
+from any2any_ros.retrieval import npz
 from any2any_ros.retrieval.accelerator import LARGE, chosen
 from any2any_ros.retrieval.bounds import can_be_bounded
 from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, Laid, refined_pose
 from any2any_ros.retrieval.imputing import NO_IMPUTER, sensors
+from any2any_ros.retrieval.kept_shards import IN_MEMORY, Kept
 from any2any_ros.retrieval.large_map import LargeMap
 from any2any_ros.retrieval.search import top_k
 from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix
@@ -65,12 +67,15 @@ class Retriever:
         same_place: float = 5.0,
         check: GeometricCheck = NO_CHECK,
         device: str = "auto",
+        kept: Kept = IN_MEMORY,
     ) -> None:
         """imputer: what is added to references and queries before they are compared. same_place: references of a place
         set farther apart than this, in metres, are distinct places. check: what lays scans for `checked`, and knows
         what `rank` makes of them. device: where vectors are compared, "cpu", "cuda" or "auto"; raises Any2AnyError when
-        it is not to be had."""
-        self.reference = reference = imputer.impute(reference)
+        it is not to be had. kept: where a large map's vectors are kept; not where the imputer makes others of them."""
+        self.reference = imputer.impute(reference)
+        kept = kept if self.reference is reference else IN_MEMORY
+        reference = self.reference
         self._alignments = alignments
         self.fusion, self.imputer, self.confidence = fusion, imputer, confidence
         self.same_place, self.check = same_place, check
@@ -78,7 +83,7 @@ class Retriever:
         self._alone = can_be_bounded(fusion)
         large = self._alone and len(reference) >= LARGE
         self._device = chosen(device, len(reference))
-        self._large = LargeMap(reference, alignments, fusion, self._device) if large else None
+        self._large = LargeMap(reference, alignments, fusion, self._device, kept) if large else None
         self._matrix = None if large else SimilarityMatrix(reference, alignments, self._device)
         searched = self.similarity if self._large is None else self._large
         self.modalities = sensors(searched.query_modalities)  # what can be asked for
@@ -101,7 +106,7 @@ class Retriever:
     def add(self, places: ObservationSet) -> None:
         """Append references; they are found from the next ranking on."""
         places = self.imputer.impute(places)
-        self.reference = ObservationSet.concatenate([self.reference, places])
+        self.reference = self.reference.appended(places)
         for index in (self._large, self._matrix):
             if index is not None:
                 index.add(places)
@@ -159,7 +164,7 @@ class Retriever:
             followed = belief.update(rows, log_posterior, motion, float(probability[0]) if len(best) else np.nan)
             best, probability, agrees = self._followed(followed, rows, candidates, k)
             accepted = accepted and agrees
-        return Ranking(
+        ranking = Ranking(
             self._matches(best, probability, found, seen, laid),
             seen,
             missing,
@@ -171,7 +176,11 @@ class Retriever:
             tuple(observation.stamps_ns.get(m, observation.stamp_ns) for m in seen),
             found.differences,
             presence,
+            self.reference.poses[inside, :3, 3],
         )
+        # A robot that drives for long looks at every place: what lies on disk is not to gather in memory.
+        npz.forget(self.reference)
+        return ranking
 
     def checked(self, observation: Observation, points: Floats, k: int = 5) -> Ranking:
         """Rank, lay the robot's scan over those of the best references, and rank again by what is seen there.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from any2any_ros.retrieval.index import ExactIndex
 Pair = tuple[str, str]
 
 
+@dataclass(frozen=True)
 class SameSpace:
     """The alignment of a modality with itself: both sides come from one encoder, similarity is the cosine."""
 
@@ -41,7 +43,7 @@ def same_modality(modalities: tuple[str, ...]) -> dict[Pair, Alignment]:
 
 def one_space(pairs: Iterable[Pair]) -> dict[Pair, Alignment]:
     """Return the alignments of (query, reference) modalities whose vectors were brought into one space before."""
-    return {pair: SameSpace() for pair in pairs}
+    return dict.fromkeys(pairs, SameSpace())  # one alignment, so that a large map holds each modality once
 
 
 class SimilarityMatrix:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import sys
 
 from any2any_ros.errors import Any2AnyError
@@ -55,6 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     chosen, rest = parser().parse_args(given[:1]), given[1:]
+    logging.basicConfig(format="%(message)s")  # what takes long says so
+    logging.getLogger("any2any_ros").setLevel(logging.INFO)
     module = importlib.import_module(f"any2any_ros.tools.{chosen.verb.replace('-', '_')}")
     verb = argparse.ArgumentParser(
         prog=f"any2any {chosen.verb}",

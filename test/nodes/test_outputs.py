@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 
 from any2any_ros.nodes import outputs
-from any2any_ros.observation import Match, ObservationSet, Ranking
+from any2any_ros.observation import Match, Ranking
 
 POSES = np.tile(np.eye(4), (4, 1, 1))
 POSES[:, 0, 3] = 0, 3, 6, 100
-PLACES = ObservationSet({}, POSES, tuple("abcd"))
+WHERE = dict(zip("abcd", POSES[:, :3, 3], strict=True))
 
 
 def covariance(place_set, **match):
     best = replace(Match("a", 0.9, 1.0, POSES[0], np.empty((0, 0))), **match)
-    found = outputs.place(Ranking((best,), (), place_set=tuple(place_set)), PLACES, "map", 5.0)
+    where = np.array([WHERE[name] for name in place_set])
+    found = outputs.place(Ranking((best,), (), place_set=tuple(place_set), place_positions=where), "map", 5.0)
     return np.array(found.pose.covariance).reshape(6, 6), found.pose.pose.position.x
 
 

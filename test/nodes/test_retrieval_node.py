@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Point, Pose, PoseWithCovarianceStamped, Quaternion
+from rcl_interfaces.msg import Log
 from rosgraph_msgs.msg import Clock
 from visualization_msgs.msg import MarkerArray
 
 from any2any_ros import msg, srv
 from any2any_ros.methods import head
 from any2any_ros.methods.drift import Difference, DriftTest
-from any2any_ros.methods.fusion import RawMean
-from any2any_ros.nodes import messages
+from any2any_ros.methods.fusion import LikelihoodRatio, RawMean
+from any2any_ros.nodes import messages, runtime
 from any2any_ros.nodes.retrieval_node import RetrievalNode
 from any2any_ros.observation import Embedding, Observation
-from any2any_ros.retrieval import adoption, calibration, reference_map
+from any2any_ros.retrieval import adoption, calibration, reference_map, retriever
 from any2any_ros.retrieval.reference_map import EncoderRecord
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
@@ -402,3 +403,28 @@ def test_a_drifted_sensor_is_a_warning(robot):
     for name in ("retrieval: answers", "retrieval: camera"):
         assert lines[name].level == DiagnosticStatus.WARN and "unlike its calibration" in lines[name].message
     assert robot.node.health.newly_drifted(robot.node.localizer) == []  # said once in the log
+
+
+def test_a_large_map_is_opened_from_disk_and_the_first_time_is_told(bench, small_map, monkeypatch):
+    """The node logs what the library says; the second opening has nothing to say."""
+    folder, reference = small_map
+    for module in (retriever, reference_map):
+        monkeypatch.setattr(module, "LARGE", 3)
+    known = {m: r.fingerprint for m, r in reference.encoders.items()}
+    fusion = LikelihoodRatio(np.eye(2) * 20, np.zeros((2, 2)))
+    calibration.save(calibration.Calibration(fusion, None, known, 5.0), folder)
+    node = bench.node(RetrievalNode, start=False, map=str(folder), **FAST)
+    logged = bench.listen(Log, "/rosout")
+    with runtime.passing(node):
+        node.autostart()
+        bench.until(lambda: any("the first opening of a large map" in line.msg for line in logged))
+        bench.until(lambda: any("ready after" in line.msg for line in logged))
+        node.use_map(folder)
+    robot = Robot(bench, reference)
+    for place in (3, 5):
+        robot.see("camera", place, place * NS)
+        robot.see("lidar", place, place * NS)
+        assert ids(robot.answer())[0] == f"place/{place:02d}"
+    assert sum("the first opening" in line.msg for line in logged) == 1
+    assert not [line.msg for line in logged if line.level > Log.WARN]
+    assert node.localizer.retriever._matrix is None

@@ -9,10 +9,13 @@ import pytest
 from any2any_ros import plugins
 from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.methods.fusion import LikelihoodRatio
 from any2any_ros.methods.head import RECIPES
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import adoption, calibration, reference_map
+from any2any_ros.retrieval import retriever as retriever_module
 from any2any_ros.retrieval.adoption import Adopted, AdoptionConfig, by_cell
+from any2any_ros.retrieval.large_map import LargeMap
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.tools import calibrate
@@ -284,6 +287,23 @@ def test_a_place_added_later_is_found_by_the_new_sensor(localizer, world):
     assert len(ranking.matches) == COUNT + 1
     with pytest.raises(Any2AnyError, match="Cannot add a place"):
         localizer.add_place(replace(place.only(["thermal"]), ids=("barn",)))
+
+
+def test_a_large_maps_vectors_are_kept_for_the_new_sensor_too(own_folder, world, monkeypatch):
+    for module in (retriever_module, reference_map):
+        monkeypatch.setattr(module, "LARGE", COUNT)
+    reference, adopted = reference_map.load(own_folder), adoption.load(own_folder)["thermal"]
+    shape = 1, len(adopted.heads)
+    ratio = replace(adopted.calibration, fusion=LikelihoodRatio(np.full(shape, 9.0), np.zeros(shape)))
+    first = replace(adopted, calibration=ratio).retriever(reference)
+    assert list((own_folder / "adopted/thermal/shards").glob("*/shards.json")) and not (own_folder / "shards").exists()
+    assert reference_map.load(own_folder).adopted and adoption.load(own_folder)  # both pass them by
+    monkeypatch.setattr(LargeMap, "_made", lambda self, reference: pytest.fail("made again"))
+    again = replace(adoption.load(own_folder)["thermal"], calibration=ratio).retriever(reference)
+    query = world[1].only(["thermal"]).observation(240)
+    one, other = first.rank(query, 20), again.rank(query, 20)
+    assert [(m.id, m.score) for m in one.matches] == [(m.id, m.score) for m in other.matches]
+    assert len(one.matches) == 20
 
 
 def test_what_is_asked_for_in_sequence_goes_through_the_filter(own_folder, world):

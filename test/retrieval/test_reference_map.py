@@ -1,6 +1,8 @@
 """The map on disk: it comes back as it was, an interrupted write changes nothing, and damage is told."""
 
+import hashlib
 import json
+import mmap
 
 import numpy as np
 import pytest
@@ -119,6 +121,12 @@ def cut(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
 
 
+@pytest.fixture(params=[50_000, 3], ids=["read", "mapped"])
+def either_way(request, monkeypatch):
+    """Read as a small map is, and left on disk as a large one is."""
+    monkeypatch.setattr(reference_map, "LARGE", request.param)
+
+
 DAMAGE = {
     "no map.json": (lambda f: (f / "map.json").unlink(), "it has no map.json"),
     "map.json cut short": (lambda f: cut(f / "map.json"), "delimiter|Unterminated|Expecting"),
@@ -137,11 +145,73 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize(("damage", "why"), DAMAGE.values(), ids=DAMAGE.keys())
+@pytest.mark.usefixtures("either_way")
 def test_damage_is_told_and_nothing_else_is_raised(saved, damage, why):
     damage(saved)
     with pytest.raises(Any2AnyError, match=f"Cannot read the map .*{why}") as error:
         load(saved)
     assert "uild the map again" in error.value.remedy or "build-map" in error.value.remedy
+
+
+# what a mapped file tells without being read; ids are read, and so are their headers
+LARGE_DAMAGE = {
+    "compressed": (lambda f, c: np.savez_compressed(f, **c), "is compressed"),
+    "another type": (lambda f, c: np.savez(f, **c | {"embedding/text": c["embedding/text"].astype(float)}), "float64"),
+    "another type of poses": (lambda f, c: np.savez(f, **c | {"poses": c["poses"].astype("f4")}), "float32"),
+    "another shape": (lambda f, c: np.savez(f, **c | {"embedding/text": c["embedding/text"][1:]}), "5, 16. for 6 ids"),
+    "another width": (lambda f, c: np.savez(f, **c | {"embedding/text": c["embedding/text"][:, 1:]}), "15 dimensions"),
+    "an id twice": (lambda f, c: np.savez(f, **c | {"ids": np.array(["a"] * 6)}), "stands twice"),
+    "a wrong header": (
+        lambda f, c: f.write_bytes(f.read_bytes().replace(b"(6, 16)", b"(9, 16)")),
+        "holds 384 bytes|CRC",
+    ),
+    "no poses": (lambda f, c: np.savez(f, **{n: v for n, v in c.items() if n != "poses"}), "poses"),
+}
+
+
+@pytest.mark.parametrize(("damage", "why"), LARGE_DAMAGE.values(), ids=LARGE_DAMAGE.keys())
+def test_damage_of_a_large_map_is_told_without_reading_it(saved, monkeypatch, damage, why):
+    monkeypatch.setattr(reference_map, "LARGE", 3)
+    with np.load(places_file(saved)) as stored:
+        content = dict(stored)
+    damage(places_file(saved), content)
+    with pytest.raises(Any2AnyError, match=f"Cannot read the map .*{why}") as error:
+        load(saved)
+    assert error.value.remedy == "Build the map again"
+
+
+def on_disk(array):
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return isinstance(array, mmap.mmap)
+
+
+def test_a_large_map_stays_on_disk(saved, monkeypatch):
+    assert not on_disk(load(saved).places.embeddings["text"])
+    monkeypatch.setattr(reference_map, "LARGE", 6)
+    found = load(saved)
+    same_places(found.places, places())
+    assert on_disk(found.places.poses) and all(on_disk(v) for v in found.places.embeddings.values())
+    monkeypatch.setattr(reference_map, "LARGE", 7)
+    assert not on_disk(load(saved).places.poses)
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_large_map_is_saved_over_the_file_that_it_lies_in(saved, monkeypatch, changed):
+    monkeypatch.setattr(reference_map, "LARGE", 3)
+    found, before = load(saved), places_file(saved)
+    if changed:
+        found = found.with_places(ObservationSet({"text": np.ones((1, 16))}, np.eye(4)[None], ("added",)))
+    save(found, saved)
+    assert (places_file(saved) != before) == changed and len(list(saved.iterdir())) == 2
+    for one in (found, load(saved)):  # the old one's file has another name, or none
+        same_places(one.places.take(range(6)), places())
+        assert len(one) == 6 + changed
+
+
+def test_the_file_of_places_has_the_name_of_its_content(saved):
+    digest = hashlib.sha256(places_file(saved).read_bytes()).hexdigest()
+    assert places_file(saved).name == f"places-{digest[:16]}.npz"
 
 
 def test_there_is_no_map_where_there_is_none(tmp_path):
