@@ -9,6 +9,7 @@ whoever's key cannot reach the k-th score found so far is out, and only the othe
   bins of its range (docs/scale.md). Stage 2 is a monotone function of F for each pattern of pairs.
 - LikelihoodRatio: the key is the score. It is affine in each similarity, so all pairs of one column are one query
   vector, the sum of slope * query vector; intercepts depend on the pattern alone.
+- RawMean: likewise, with slopes of 1 over the number of pairs, which the pattern tells, too.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods.any2any import Any2Any, Calibrator
-from any2any_ros.methods.fusion import LikelihoodRatio
+from any2any_ros.methods.fusion import LikelihoodRatio, RawMean
 from any2any_ros.observation import Array
 from any2any_ros.protocols import Fusion
 
@@ -68,12 +69,17 @@ class Bound:
     combine: str = "sum"
 
 
+Coefficient = Callable[[tuple[int, int]], float]
 Bounder = Callable[[Sequence[PairQuery], Flags, Float64], Bound]
+
+
+BOUNDED = (Any2Any, LikelihoodRatio, RawMean)
+SEARCHED = tuple(cls.plug for cls in BOUNDED)
 
 
 def can_be_bounded(fusion: Fusion) -> bool:
     """Whether `bounder` knows this fusion."""
-    return isinstance(fusion, Any2Any | LikelihoodRatio)
+    return isinstance(fusion, BOUNDED)
 
 
 def bounder(fusion: Fusion) -> Bounder:
@@ -84,30 +90,32 @@ def bounder(fusion: Fusion) -> Bounder:
     if isinstance(fusion, Any2Any):
         return ConformalBounder(fusion)
     if isinstance(fusion, LikelihoodRatio):
-        return FoldedBounder(fusion)
+        return FoldedBounder(fusion.slope.__getitem__, fusion.intercept.__getitem__)
+    if isinstance(fusion, RawMean):
+        return FoldedBounder(lambda cell: 1.0, lambda cell: 0.0, mean=True)
     raise Any2AnyError(
         f"Fusion '{fusion.plug}' has no exact search at scale",
-        "any2any and likelihood_ratio have",
+        f"{', '.join(SEARCHED)} have",
         "Score all references (SimilarityMatrix), or calibrate with one of these",
     )
 
 
 class FoldedBounder:
-    """Folds a likelihood ratio into one query vector a column."""
+    """Folds what is affine in each similarity into one query vector a column."""
 
-    def __init__(self, fusion: LikelihoodRatio) -> None:
-        self._fusion = fusion
+    def __init__(self, slope: Coefficient, intercept: Coefficient, mean: bool = False) -> None:
+        """slope, intercept: of each cell. mean: the score is not their sum, but their mean."""
+        self._slope, self._intercept, self._mean = slope, intercept, mean
 
     def __call__(self, pairs: Sequence[PairQuery], patterns: Flags, longest: Float64) -> Bound:
-        slope, intercept = self._fusion.slope, self._fusion.intercept
         folded: dict[int, Float64] = {}
-        constant, observed, size = np.zeros(len(patterns)), np.zeros(len(patterns), dtype=bool), 0.0
+        constant, count, size = np.zeros(len(patterns)), np.zeros(len(patterns)), 0.0
         for pair in pairs:
-            weighted = slope[pair.cell] * pair.vector.astype(np.float64)
+            weighted = self._slope(pair.cell) * pair.vector.astype(np.float64)
             folded[pair.column] = folded.get(pair.column, 0.0) + weighted
-            constant += np.where(patterns[:, pair.column], intercept[pair.cell], 0.0)
-            observed |= patterns[:, pair.column]
-            size += abs(float(intercept[pair.cell])) + float(np.linalg.norm(weighted)) * longest[pair.column]
+            constant += np.where(patterns[:, pair.column], self._intercept(pair.cell), 0.0)
+            count += patterns[:, pair.column]
+            size += abs(float(self._intercept(pair.cell))) + float(np.linalg.norm(weighted)) * longest[pair.column]
         if not size < 1e30:
             raise Any2AnyError(
                 "Cannot search with this calibration",
@@ -118,8 +126,8 @@ class FoldedBounder:
         terms = max((len(pair.vector) for pair in pairs), default=0) + 2 * len(parts) + 8
         return Bound(
             parts,
-            np.where(observed, constant, -np.inf).astype(np.float32),
-            np.ones(len(patterns), dtype=np.float32),
+            np.where(count > 0, constant, -np.inf).astype(np.float32),
+            (1.0 / np.maximum(count, 1) if self._mean else np.ones(len(count))).astype(np.float32),
             terms * UNIT * size + 1e-30,
             lambda pattern, score: score,
         )

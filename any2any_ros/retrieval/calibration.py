@@ -25,9 +25,10 @@ from any2any_ros.methods.drift import Difference
 from any2any_ros.methods.fusion import RawMean
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Fusion
-from any2any_ros.retrieval import checking, evaluation, imputing, reference_map
+from any2any_ros.retrieval import checking, comparison, evaluation, imputing, reference_map
 from any2any_ros.retrieval.checking import Examination, FittedCheck, Fold, Lay
 from any2any_ros.retrieval.clouds import Clouds
+from any2any_ros.retrieval.comparison import Judgement
 from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, GeometryConfig
 from any2any_ros.retrieval.imputing import IMPUTERS, NO_IMPUTER, JointImputer
 from any2any_ros.retrieval.reference_map import ReferenceMap
@@ -37,9 +38,6 @@ from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix, one_space
 FORMAT = 3
 IMPUTING_FORMAT = 4  # has an imputer, too, which a reader of format 3 would leave out
 FOLDER = "calibration"
-# Their scores are log likelihoods, from which true probabilities come easily; of one sensor all fusions rank alike.
-PREFERRED = ("mixture", "likelihood_ratio")
-LUCK = 0.005  # a lead in recall@1 that is worth nothing
 OLD = f".{FOLDER}.old"  # what stands when a save was killed between its two renames
 Flags = NDArray[np.bool_]
 
@@ -48,7 +46,9 @@ Flags = NDArray[np.bool_]
 class CalibrationConfig(Checked):
     """How a calibration is made."""
 
-    fusion: str = setting("auto", "the fusion's plug; auto = the best on held-out calibration places")
+    fusion: str = setting(
+        "auto", "the fusion's plug; auto = the best on held-out places (docs/scale.md: of a large map)"
+    )
     imputer: str = setting("none", "what is compared beside the sensors (docs/calmrl.md)", choices=IMPUTERS)
     max_pairs: int = setting(200_000, "calibration pairs kept; wrong ones beyond are drawn at random", minimum=100)
     seed: int = setting(0, "of what is drawn at random", minimum=0)
@@ -151,8 +151,8 @@ def calibrate(
             f"the drive has {', '.join(queries.modalities) or 'no sensor'}, the map {', '.join(reference.encoders)}",
             "Give a drive with a sensor that the map knows",
         )
-    table = [_row(cls.plug, judgements) for cls, _, judgements in trials]
-    best = _chosen(table)
+    table = [comparison.row(cls.plug, judgements) for cls, _, judgements in trials]
+    best = comparison.chosen(table, len(reference))
     table[best]["chosen"] = True
     cls, judges, judgements = trials[best]
     seen = may & ~(positive if hidden is None else hidden | positive)
@@ -194,16 +194,6 @@ def usual(found: dict[str, NDArray[np.float32]]) -> dict[str, Difference]:
     return {m: difference for m, difference in fitted.items() if difference is not None}
 
 
-def _chosen(table: list[dict[str, Any]]) -> int:
-    """Return the row of the fusion to keep: the best, or a preferred one that the best hardly beats."""
-    best = max(range(len(table)), key=lambda i: (table[i]["recall@1"], table[i]["recall@5"]))
-    for name in PREFERRED:
-        for i, row in enumerate(table):
-            if row["fusion"] == name and row["recall@1"] >= table[best]["recall@1"] - LUCK:
-                return i
-    return best
-
-
 def _fusions(choice: str) -> list[type[Any]]:
     if choice != "auto":
         return [plugins.find("methods", choice)]
@@ -222,15 +212,6 @@ def _matrices(
     similarity = np.concatenate([matrix(queries.take([i]))[:, kept] for i in range(len(queries))])
     similarity[~allowed[:, kept]] = np.nan
     return similarity, positive[:, kept]
-
-
-@dataclass(frozen=True, eq=False)
-class Judgement:
-    """One query under one availability pattern, and how many of how many references were right."""
-
-    event: Event
-    positives: int
-    candidates: int
 
 
 def _judge(
@@ -252,24 +233,6 @@ def _judge(
             event = Event(pattern_name(query.pattern), candidates, right[found], fold, mapped)
             judged.append(Judgement(event, int(right.sum()), int(allowed[query.row].sum())))
     return judged
-
-
-def _row(plug: str, judgements: list[Judgement]) -> dict[str, Any]:
-    """Return one fusion's line of the table: over all queries under all their patterns, and by pattern."""
-    patterns = {}
-    for name in sorted({j.event.pattern for j in judgements}):
-        patterns[name] = _summary([j for j in judgements if j.event.pattern == name])
-    overall = _summary(judgements)
-    return {"fusion": plug, **{k: overall[k] for k in ("recall@1", "recall@5", "chance@1")}} | {
-        "chosen": False,
-        "patterns": patterns,
-    }
-
-
-def _summary(judgements: list[Judgement]) -> dict[str, Any]:
-    relevant = [np.pad(j.event.right[:5], (0, max(0, 5 - len(j.event.right)))) for j in judgements]
-    positives, candidates = [j.positives for j in judgements], [j.candidates for j in judgements]
-    return evaluation.summary(np.array(relevant), positives, candidates)
 
 
 def save(calibration: Calibration, folder: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods import any2any
-from any2any_ros.methods.fusion import LikelihoodRatio, RawMean
+from any2any_ros.methods.fusion import LikelihoodRatio, RawMean, ZScore
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.protocols import Index
 from any2any_ros.retrieval import accelerator
@@ -108,7 +108,7 @@ def fused(draw, kind):
     return any2any.calibrate(similarity, draw.random(200) < 0.5, combine=kind)
 
 
-@pytest.mark.parametrize("fusion", [RawMean(), LikelihoodRatio(np.full((2, 2), 2.0), np.zeros((2, 2)))])
+@pytest.mark.parametrize("fusion", [ZScore(), RawMean(), LikelihoodRatio(np.full((2, 2), 2.0), np.zeros((2, 2)))])
 def test_a_map_ranks_the_same(torch, monkeypatch, fusion):
     """The whole road, scored whole and searched by bounds."""
     draw = np.random.default_rng(0)

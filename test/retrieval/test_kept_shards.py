@@ -19,7 +19,7 @@ import pytest
 from any2any_ros.config import AliveConfig, RetrievalConfig
 from any2any_ros.methods import any2any, csa
 from any2any_ros.methods.confidence import Confidence
-from any2any_ros.methods.fusion import LikelihoodRatio
+from any2any_ros.methods.fusion import LikelihoodRatio, ZScore
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval import calibration, kept_shards, reference_map, retriever, shards
 from any2any_ros.retrieval.calibration import Calibration, open_map
@@ -223,11 +223,17 @@ def test_alignments_are_known_again_by_their_content(one, fusion, monkeypatch):
     same_answers(other, in_memory(other))
 
 
-def test_a_map_that_is_not_calibrated_is_compared_whole_and_keeps_nothing(one):
+def test_a_map_that_is_not_calibrated_yet_keeps_its_shards_too(one):
     shutil.rmtree(one / "calibration")
     found = opened(one)
-    assert found._large is None and not (one / "shards").exists()
+    assert len(list((one / "shards").glob("*/shards.json"))) == 1
     same_answers(found, in_memory(found))
+
+
+def test_a_map_of_a_fusion_without_a_bound_is_compared_whole_and_keeps_nothing(one):
+    reference = reference_map.load(one)
+    found = Retriever(reference.places, across(), ZScore(), kept=reference.kept)
+    assert found._large is None and not (one / "shards").exists()
 
 
 def test_an_imputer_that_makes_other_references_keeps_nothing(one):

@@ -11,7 +11,7 @@ from any2any_ros import plugins
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods import confidence
 from any2any_ros.methods.confidence import Confidence, ConfidenceConfig, Event
-from any2any_ros.methods.fusion import LikelihoodRatio, RawMean
+from any2any_ros.methods.fusion import LikelihoodRatio, RawMean, ZScore
 from any2any_ros.methods.registration import NOWHERE, Registration
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval import retriever as retriever_module
@@ -323,7 +323,8 @@ def test_a_large_map_grows_and_can_still_be_judged_whole(both_ways):
 
 def test_a_fusion_without_a_bound_is_scored_whole(monkeypatch):
     monkeypatch.setattr(retriever_module, "LARGE", 1)
-    assert make(random_places(0, 5))._large is None
+    assert make(random_places(0, 5), ZScore())._large is None
+    assert make(random_places(0, 5), RawMean())._large is not None
 
 
 # --- the geometric check --------------------------------------------------------------------------------------

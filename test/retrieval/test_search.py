@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.methods import any2any
-from any2any_ros.methods.fusion import LikelihoodRatio, RawMean
+from any2any_ros.methods.fusion import LikelihoodRatio, RawMean, ZScore
 from any2any_ros.retrieval import shards
 from any2any_ros.retrieval.bounds import BINS, PairQuery
 from any2any_ros.retrieval.search import Search, largest
@@ -96,7 +96,7 @@ def conformal(draw):
     )
 
 
-FUSIONS = {"any2any": conformal, "likelihood_ratio": likelihood_ratio}
+FUSIONS = {"any2any": conformal, "likelihood_ratio": likelihood_ratio, "raw_mean": lambda draw: RawMean()}
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
@@ -127,7 +127,7 @@ def test_only_a_few_references_are_scored_exactly(fusion, monkeypatch):
     """On a map that one would search so: most of it is ruled out by the first pass."""
     draw = np.random.default_rng(0)
     store = store_of(draw, 20_000, smooth_vectors, 1 << 13)
-    fitted = any2any.calibrate(*calibration(draw, 3000)) if fusion == "any2any" else likelihood_ratio(draw)
+    fitted = any2any.calibrate(*calibration(draw, 3000)) if fusion == "any2any" else FUSIONS[fusion](draw)
     search = Search(store, fitted, (QUERY, REFERENCE))
     scored, exact = [], search.exact
     monkeypatch.setattr(search, "exact", lambda pairs, rows: scored.extend(rows) or exact(pairs, rows))
@@ -171,7 +171,7 @@ def test_what_single_precision_cannot_tell_apart_is_ranked_all_the_same(fusion):
         similarity = Search(store, RAW, (1, 1)).similarity(pairs, np.arange(2000))
         fitted = any2any.calibrate(similarity, np.arange(2000) % 2 == 0)
     else:
-        fitted = RAW
+        fitted = RAW if fusion == "likelihood_ratio" else RawMean()
     search = Search(store, fitted, (1, 1))
     everyone = search.exact(pairs, np.arange(2000))
     assert len(np.unique(everyone)) > 500
@@ -225,8 +225,8 @@ def test_a_map_opened_from_disk_is_searched_as_it_lies(tmp_path):
 def test_what_does_not_fit_is_refused():
     draw = np.random.default_rng(4)
     store = store_of(draw, 5, smooth_vectors, 16)
-    with pytest.raises(Any2AnyError, match="raw_mean"):
-        Search(store, RawMean(), (QUERY, REFERENCE))
+    with pytest.raises(Any2AnyError, match="z_score"):
+        Search(store, ZScore(), (QUERY, REFERENCE))
     search = Search(store, likelihood_ratio(draw), (QUERY, REFERENCE))
     good = PairQuery((0, 0), 0, np.ones(5, dtype=np.float32))
     bad = [
