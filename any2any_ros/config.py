@@ -128,6 +128,10 @@ class RetrievalConfig(Checked):
         "auto", "where vectors are compared; auto: a GPU if there is one and the map is large",
         choices=("auto", "cpu", "cuda"),
     )  # fmt: skip
+    threads: int = setting(
+        1, "of the CPU, that a map of 50,000 places and more is searched by; the others are left to the robot",
+        minimum=1, maximum=64,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,9 @@ class Calibration:
     pairs: tuple[Pair, ...] = ()  # of modalities that are compared, in one space; none: the map's own
     imputer: JointImputer = NO_IMPUTER
 
-    def retriever(self, reference: ReferenceMap, check: GeometricCheck = NO_CHECK, device: str = "auto") -> Retriever:
+    def retriever(
+        self, reference: ReferenceMap, check: GeometricCheck = NO_CHECK, device: str = "auto", threads: int = 1
+    ) -> Retriever:
         """Return the retriever of this map as calibrated; raises Any2AnyError when it was another map's encoders.
 
         check: what lays the map's scans. A calibration that has not learnt to judge its findings checks nothing.
@@ -86,7 +88,7 @@ class Calibration:
         fitted = self.fusion, self.imputer, self.confidence, self.same_place
         if self.confidence is not None:
             check = NO_CHECK if self.check is None else self.check.of(check, self.confidence.temperature)
-        return Retriever(reference.places, alignments, *fitted, check, device, reference.kept)
+        return Retriever(reference.places, alignments, *fitted, check, device, reference.kept, threads)
 
 
 def uncalibrated(reference: ReferenceMap, same_place: float, pairs: tuple[Pair, ...] = ()) -> Calibration:
@@ -305,9 +307,9 @@ def _load_check(home: Path, summary: dict[str, Any] | None) -> FittedCheck | Non
 
 
 def open_map(
-    folder: Path, same_place: float, device: str = "auto"
+    folder: Path, same_place: float, device: str = "auto", threads: int = 1
 ) -> tuple[ReferenceMap, Retriever, Calibration | None]:
-    """Return the map in `folder`, its retriever (device: as there), and its calibration, if it has one."""
+    """Return the map in `folder`, its retriever (device, threads: as there), and its calibration, if it has one."""
     reference = reference_map.load(folder)
     chosen = (calibration := load(folder)) or uncalibrated(reference, same_place)
-    return reference, chosen.retriever(reference, GeometricCheck(Clouds(folder)), device), calibration
+    return reference, chosen.retriever(reference, GeometricCheck(Clouds(folder)), device, threads), calibration

@@ -34,9 +34,10 @@ class LargeMap:
         fusion: Fusion,
         device: str = "cpu",
         kept: Kept = IN_MEMORY,
+        threads: int = 1,
     ) -> None:
-        """device: as Search's. kept: where shards of just this reference set are kept. Raises Any2AnyError for a fusion
-        that has no exact search, and for vectors that half precision cannot hold."""
+        """device, threads: as Search's. kept: where shards of just this reference set are kept. Raises Any2AnyError for
+        a fusion that has no exact search, and for vectors that half precision cannot hold."""
         self.alignments = {p: a for p, a in alignments.items() if p[1] in reference.embeddings}
         self.query_modalities = tuple(sorted({q for q, _ in self.alignments}))
         self.reference_modalities = tuple(sorted({r for _, r in self.alignments}))
@@ -47,7 +48,7 @@ class LargeMap:
         bounder(fusion)  # before the shards, which take long: raises for one that has no exact search
         self.shards = kept.shards(aligned_by, lambda: self._made(reference))
         shape = len(self.query_modalities), len(self.reference_modalities)
-        self._search = Search(self.shards, fusion, shape, device)
+        self._search = Search(self.shards, fusion, shape, device, threads)
 
     def __len__(self) -> int:
         return len(self.shards)

@@ -59,7 +59,8 @@ class Localizer:
 
     def open(self, folder: Path, timeouts: Timeouts) -> ReferenceMap:
         """Use the map in `folder` from now on; on an error the old one stays."""
-        reference, retriever, calibration = open_map(folder, self._same_place, self._ranking.device)
+        where = self._ranking.device, self._ranking.threads
+        reference, retriever, calibration = open_map(folder, self._same_place, *where)
         self._adopted = {m: adopted.retriever(reference) for m, adopted in adoption.load(folder).items()}
         self.reference, self.retriever = reference, retriever
         self.calibrated = calibration is not None

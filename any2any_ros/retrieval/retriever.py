@@ -68,11 +68,13 @@ class Retriever:
         check: GeometricCheck = NO_CHECK,
         device: str = "auto",
         kept: Kept = IN_MEMORY,
+        threads: int = 1,
     ) -> None:
         """imputer: what is added to references and queries before they are compared. same_place: references of a place
         set farther apart than this, in metres, are distinct places. check: what lays scans for `checked`, and knows
         what `rank` makes of them. device: where vectors are compared, "cpu", "cuda" or "auto"; raises Any2AnyError when
-        it is not to be had. kept: where a large map's vectors are kept; not where the imputer makes others of them."""
+        it is not to be had. kept: where a large map's vectors are kept; not where the imputer makes others of them.
+        threads: of the CPU, that a large map is searched by."""
         self.reference = imputer.impute(reference)
         kept = kept if self.reference is reference else IN_MEMORY
         reference = self.reference
@@ -83,7 +85,7 @@ class Retriever:
         self._alone = can_be_bounded(fusion)
         large = self._alone and len(reference) >= LARGE
         self._device = chosen(device, len(reference))
-        self._large = LargeMap(reference, alignments, fusion, self._device, kept) if large else None
+        self._large = LargeMap(reference, alignments, fusion, self._device, kept, threads) if large else None
         self._matrix = None if large else SimilarityMatrix(reference, alignments, self._device)
         searched = self.similarity if self._large is None else self._large
         self.modalities = sensors(searched.query_modalities)  # what can be asked for

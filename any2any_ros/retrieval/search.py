@@ -12,7 +12,8 @@ stored vectors with the query's, ties by row. docs/scale.md says why and what it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +33,13 @@ Float64 = NDArray[np.float64]
 class Search:
     """Finds the k best references for a fusion whose scores can be bounded."""
 
-    def __init__(self, shards: Shards, fusion: Fusion, shape: tuple[int, int], device: str = "cpu") -> None:
-        """shape: (Mq, Mr) of the fusion's similarities. device: where the first pass is made, "cpu" or "cuda"; the
-        answers are the same. Raises Any2AnyError for a fusion without a bound."""
+    def __init__(
+        self, shards: Shards, fusion: Fusion, shape: tuple[int, int], device: str = "cpu", threads: int = 1
+    ) -> None:
+        """shape: (Mq, Mr) of the fusion's similarities. device: where the first pass is made, "cpu" or "cuda", and by
+        how many of the CPU's threads; the answers are the same. Raises Any2AnyError for a fusion without a bound."""
         self.shards, self.fusion, self.shape = shards, fusion, shape
-        self._bound = bounder(fusion)
+        self._bound, self._threads = bounder(fusion), threads
         self.keys: Callable[[Bound], Array] = self._keys if device == "cpu" else GpuKeys(shards, device)
 
     def top_k(self, pairs: Sequence[PairQuery], k: int) -> tuple[Rows, Float64]:
@@ -74,9 +77,18 @@ class Search:
     def _keys(self, bound: Bound) -> Array:
         """Return the key (N,) of every reference; -inf where nothing is observed."""
         keys = np.zeros(len(self.shards), dtype=np.float32)
-        add = _add if bound.combine == "sum" else _raise
-        scratch = _Scratch()
-        for block in self.shards.blocks():
+        shares = [self.shards.blocks(i, self._threads) for i in range(self._threads)]
+        if len(shares) == 1:
+            self._fill(keys, bound, shares[0])
+            return keys
+        with ThreadPoolExecutor(len(shares)) as pool:  # NumPy and OpenCV work without Python's lock
+            list(pool.map(lambda blocks: self._fill(keys, bound, blocks), shares))
+        return keys
+
+    def _fill(self, keys: Array, bound: Bound, blocks: Iterable[Block]) -> None:
+        """Write the keys of the places of these blocks."""
+        add, scratch = _add if bound.combine == "sum" else _raise, _Scratch()
+        for block in blocks:
             here = keys[block.start : block.stop]
             pattern = self.shards.pattern[block.start : block.stop]
             for part in bound.parts:
@@ -84,7 +96,6 @@ class Search:
                 add(here, values, self.shards.patterns[:, part.column], pattern)
             here += bound.constant.take(pattern, mode="clip")
             here *= bound.weight.take(pattern, mode="clip")
-        return keys
 
     def _candidates(self, bound: Bound, keys: Array, reach: float) -> Rows:
         """Return the rows whose key allows the score `reach`, ascending."""

@@ -16,6 +16,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from any2any_ros.plugins import write_atomically, write_json
 FORMAT = 1
 INDEX = "shards.json"
 SHARD_ROWS = 1 << 17
-BLOCK_ROWS = 1 << 13  # places whose products are looked at together
+BLOCK_ROWS = 1 << 15  # places whose products are looked at together
 CACHED = 1 << 17  # float32 values that are multiplied at a time: 0.5 MB, which stays in a core's own cache
 Halves = NDArray[np.float16]
 Flags = NDArray[np.bool_]
@@ -153,13 +154,22 @@ class Shards:
         self._pattern[self._count : end] = rank[which]
         self._count = end
 
-    def blocks(self) -> Iterator[Block]:
-        """Yield all places, block by block, without leaving a shard; a missing vector is one of zeros."""
-        first, scratch = 0, np.empty(max((CACHED, *self.dimensions)), dtype=np.float32)
+    def blocks(self, first: int = 0, step: int = 1) -> Iterator[Block]:
+        """Yield all places, block by block, without leaving a shard; a missing vector is one of zeros.
+
+        first, step: every step-th block only. Two iterators share nothing that is written to.
+        """
+        scratch = np.empty(max((CACHED, *self.dimensions)), dtype=np.float32)
+        for start, stop, columns in islice(self._spans(), first, None, step):
+            yield Block(start, stop, _multiplier(columns, scratch))
+
+    def _spans(self) -> Iterator[tuple[int, int, list[Halves]]]:
+        """Yield the first and the last place of each block, and its columns (n, S)."""
+        first = 0
         for shard, size in zip(self._shards, self._sizes, strict=True):
             for at in range(0, size, BLOCK_ROWS):
                 end = min(at + BLOCK_ROWS, size)
-                yield Block(first + at, first + end, _multiplier([stored[at:end] for stored in shard], scratch))
+                yield first + at, first + end, [stored[at:end] for stored in shard]
             first += size
 
     def stored(self) -> Iterator[tuple[tuple[Halves, ...], int]]:

@@ -92,11 +92,12 @@ def _judged(name: str, values: list[float], quick: bool) -> Row:
 
 
 def _store(folder: Path, queries: Queries) -> Iterator[Row]:
-    """The search alone, in the map's own shards."""
-    found: Opened = apart(_ranking, folder, queries)
+    """The search alone, in the map's own shards, by one thread and by two (the parameter `threads`)."""
+    found: Opened = apart(_ranking, folder, queries, ("cpu", 2))
     for i, name in enumerate(FUSIONS, start=1):
         what, _, bar = BARS[name]
-        yield timed(what, found.spent[:, [i, 0]], "plain similarity + top-k", bar=bar)
+        yield timed(what, found.spent[:, [i + 2, 0]], "plain similarity + top-k", bar=bar)
+        yield timed(f"{what}, two threads", found.spent[:, [i, i + 2]], "one thread", bar=bar)
     yield from _on_gpu(folder, queries)
 
 
@@ -106,13 +107,14 @@ def _on_gpu(folder: Path, queries: Queries) -> Iterator[Row]:
     if not gpu():
         yield from (unmeasured(what, "ms", "no GPU") for what in whats)
         return
-    found: Opened = apart(_ranking, folder, queries, "cuda")
+    found: Opened = apart(_ranking, folder, queries, ("cuda", 1))
     for i, what in enumerate(whats, start=1):
         yield timed(what, found.spent[:, [i, i + 2]], "its first pass on the CPU")
 
 
-def _ranking(folder: Path, queries: Queries, *devices: str) -> Opened:
-    """Open the shards, rank without a fusion and with both exact ones, in turn: on `devices`, at last on the CPU."""
+def _ranking(folder: Path, queries: Queries, *hardware: tuple[str, int]) -> Opened:
+    """Open the shards, rank without a fusion and with both exact ones, in turn: on `hardware`, a device and threads,
+    at last by one thread of the CPU."""
     interruptible()
     one_thread()
     pairs = fusion_at_scale.calibration(1)
@@ -120,7 +122,7 @@ def _ranking(folder: Path, queries: Queries, *devices: str) -> Opened:
     store = shards.load(folder)
     seconds = time.perf_counter() - began
     fusions: list[Fusion] = [cls.fit(*pairs) for cls in FUSIONS.values()]
-    searches = [Search(store, fusion, SHAPE, device) for device in (*devices, "cpu") for fusion in fusions]
+    searches = [Search(store, fusion, SHAPE, *where) for where in (*hardware, ("cpu", 1)) for fusion in fusions]
     plain = fusion_at_scale.plain(searches[-2], K)
     spent = [
         clock([partial(plain, q), *(partial(search.top_k, q, K) for search in searches)], rounds=2) for q in queries

@@ -21,7 +21,7 @@ from any2any_ros.methods import any2any, csa
 from any2any_ros.methods.confidence import Confidence
 from any2any_ros.methods.fusion import LikelihoodRatio, ZScore
 from any2any_ros.observation import Observation, ObservationSet
-from any2any_ros.retrieval import calibration, kept_shards, reference_map, retriever, shards
+from any2any_ros.retrieval import calibration, kept_shards, reference_map, retriever, search, shards
 from any2any_ros.retrieval.calibration import Calibration, open_map
 from any2any_ros.retrieval.kept_shards import IN_MEMORY, ShardFolder
 from any2any_ros.retrieval.large_map import LargeMap
@@ -221,6 +221,23 @@ def test_alignments_are_known_again_by_their_content(one, fusion, monkeypatch):
     monkeypatch.setattr(LargeMap, "_made", made)
     other = aligned(1)
     same_answers(other, in_memory(other))
+
+
+def test_a_localizer_searches_by_as_many_threads_as_it_was_told(one, monkeypatch):
+    pools = []
+
+    class Pool(search.ThreadPoolExecutor):
+        def __init__(self, threads):
+            pools.append(threads)
+            super().__init__(threads)
+
+    monkeypatch.setattr(search, "ThreadPoolExecutor", Pool)
+    found = []
+    for threads in (1, 3):
+        localizer = Localizer(AliveConfig(), RetrievalConfig(threads=threads), 5.0)
+        localizer.open(one, lambda modalities: dict.fromkeys(modalities, 1.0))
+        found.append([m.id for m in localizer.rank(localizer.reference.places.observation(3)).matches])
+    assert found[0] == found[1] and pools == [3]
 
 
 def test_a_map_that_is_not_calibrated_yet_keeps_its_shards_too(one):

@@ -114,7 +114,7 @@ def test_the_ranking_is_that_of_brute_force(fusion, kind, seed, n, k, shard_rows
     store = store_of(draw, n, kind, shard_rows, missing)
     pairs = pairs_of(draw, kind, min(missing, 0.9))
     fitted = FUSIONS[fusion](draw)
-    rows, scores = Search(store, fitted, (QUERY, REFERENCE)).top_k(pairs, k)
+    rows, scores = Search(store, fitted, (QUERY, REFERENCE), threads=1 + seed % 3).top_k(pairs, k)
     expected_rows, expected_scores = brute_force(store, pairs, fitted, k)
     np.testing.assert_array_equal(rows, expected_rows)
     if kind is grid_vectors:  # similarities are exact: so is the score, to the last bit

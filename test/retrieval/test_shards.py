@@ -66,6 +66,15 @@ def test_blocks_multiply_all_rows_once(monkeypatch):
         np.testing.assert_allclose(np.concatenate(products[column], axis=1), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("step", [1, 2, 3, 100])
+def test_every_step_th_block_is_a_share_of_all(monkeypatch, step):
+    monkeypatch.setattr(shards, "BLOCK_ROWS", 4)
+    store = Shards(DIMENSION, 17)
+    store.add(vectors(np.random.default_rng(0), 40))
+    shares = [[(b.start, b.stop) for b in store.blocks(i, step)] for i in range(step)]
+    assert sorted(span for share in shares for span in share) == [(b.start, b.stop) for b in store.blocks()]
+
+
 def test_a_column_left_out_is_missing():
     store = Shards(DIMENSION, 4)
     store.add({"lidar": np.ones((3, 4))})
