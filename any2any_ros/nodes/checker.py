@@ -16,10 +16,9 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import PointCloud2
 
-from any2any_ros import msg, samples
+from any2any_ros import cdr, msg, samples
 from any2any_ros.config import RetrievalNodeConfig
 from any2any_ros.errors import told
 from any2any_ros.nodes import messages, outputs, runtime
@@ -120,7 +119,7 @@ class Checker:
         job, began = jobs[-1], time.perf_counter()
         laid: Laid = {}
         try:
-            points = samples.cloud(deserialize_message(job.raw, PointCloud2))
+            points = samples.cloud(cdr.read(job.raw, "sensor_msgs/msg/PointCloud2"))
             check = replace(job.retriever.check, complain=self._complain)
             laid = check.lay(clouds.moved(points, self._mounting), job.ids)
         except Exception as error:  # one bad cloud must not end the checks

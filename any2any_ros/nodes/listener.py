@@ -7,9 +7,8 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.serialization import deserialize_message
 
-from any2any_ros import msg, samples
+from any2any_ros import cdr, msg, samples
 from any2any_ros.errors import Any2AnyError, told
 from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.protocols import Endpointer, Transcriber
@@ -46,7 +45,7 @@ class Listener:
     def _listen(self, waiting: list[tuple[bytes, int]]) -> None:
         for raw, received in waiting:
             try:
-                message = deserialize_message(raw, msg.AudioStamped)
+                message = cdr.read(raw, TYPE)
                 stamp = samples.stamp_ns(message) or received
                 utterance = self._endpointer.hear(samples.decode(TYPE, message, "sound"), stamp)
                 if utterance is not None and self.wanted:
