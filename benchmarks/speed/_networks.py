@@ -17,6 +17,7 @@ SMALL: dict[str, Any] = {  # ViT-S/16: Touvron et al. 2021, table 1
     "image_size": 224, "patch_size": 16,
 }  # fmt: skip
 FOLDER = KEPT / "vit-s16"
+CHECKPOINT = "best.pth"
 
 
 def lacking() -> str:
@@ -25,10 +26,29 @@ def lacking() -> str:
     return f"no {', '.join(absent)} (`make torch`)" if absent else ""
 
 
-def vision(kind: str) -> Any:
-    """Return the encoder "vision" with the network as "torch", "onnx" or "int8", on the CPU with one thread."""
+def vision(kind: str, device: str = "cpu", **more: Any) -> Any:
+    """Return the encoder "vision" with the network as "torch", "onnx" or "int8"; on the CPU with one thread. more: of
+    its settings."""
     runtime = "torch" if kind == "torch" else "onnx"
-    return build("vision", {"model": str(folder(kind).absolute()), "runtime": runtime, "device": "cpu"})
+    return build("vision", {"model": str(folder(kind).absolute()), "runtime": runtime, "device": device, **more})
+
+
+def range_image(device: str) -> Any:
+    """Return LIP-Loc's range-image encoder with a ViT-S/16 of random weights, by PyTorch."""
+    home = FOLDER / "liploc"
+    if not home.exists():
+        with plugins.replacing(home) as unfinished:
+            _write_liploc(unfinished / CHECKPOINT)
+    return build("liploc", {"model": str((home / CHECKPOINT).absolute()), "runtime": "torch", "device": device})
+
+
+def _write_liploc(checkpoint: Path) -> None:
+    from any2any_ros.encoders import _liploc_network
+
+    size = _liploc_network.NetworkSize(
+        grid=14, patch_height=16, patch_width=16, width=384, depth=12, hidden=1536, dims=256
+    )
+    _liploc_network.write(_liploc_network.whole_of(_liploc_network.fresh(size, 0), size.view), checkpoint)
 
 
 def folder(kind: str) -> Path:

@@ -4,7 +4,7 @@ The vision encoder with a ViT-S/16 (224 × 224, 22 million weights, random) on t
 ONNX Runtime with the exported graph, and that graph with 8-bit weights, each with one thread of the CPU. What a runtime
 changes is the largest 1 - cosine between its vectors and PyTorch's in single precision, over the frames; random weights
 say nothing of what 8 bits cost a trained network in recall (`any2any export --int8 --judge` does). On a GPU: PyTorch in
-half precision, with CUDA graphs, beside the same without.
+half precision, with CUDA graphs, and ONNX Runtime, beside PyTorch without CUDA graphs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from any2any_ros.encoders import build
 from benchmarks.speed import _frames, _networks
 from benchmarks.speed._clock import clock, spread, timed
 from benchmarks.speed._rows import Row, unmeasured
@@ -23,7 +22,13 @@ from benchmarks.speed._section import main
 KINDS = {"torch": "PyTorch fp32", "onnx": "ONNX Runtime fp32", "int8": "ONNX Runtime int8"}
 FRAMES = 8
 MANY = 64  # of a batch on the GPU
-GPU_ROWS = (("GPU, fp16, CUDA graph, one picture", "ms"), (f"GPU, fp16, CUDA graph, batches of {MANY}", "pictures/s"))
+PLAIN = "PyTorch fp16 without CUDA graphs"
+GPU_ROWS = (
+    ("GPU, PyTorch fp16, CUDA graph, one picture", "ms"),
+    ("GPU, ONNX Runtime fp32, one picture", "ms"),
+    (f"GPU, PyTorch fp16, CUDA graph, batches of {MANY}", "pictures/s"),
+    (f"GPU, ONNX Runtime fp32, batches of {MANY}", "pictures/s"),
+)
 
 
 def rows(quick: bool) -> Iterator[Row]:
@@ -44,7 +49,7 @@ def rows(quick: bool) -> Iterator[Row]:
 
 def _clocked(networks: dict[str, Any], pictures: list[Any], rounds: int) -> Any:
     """Return ms a picture (rounds, kinds): what the network takes, its pictures prepared beforehand."""
-    inputs = networks["torch"].inputs(pictures)
+    inputs = next(iter(networks.values())).inputs(pictures)
     runs = [lambda n=network: n.network(**inputs) for network in networks.values()]
     return clock(runs, rounds) / len(pictures)
 
@@ -59,21 +64,33 @@ def _apart(exact: Any, encoder: Any, pictures: list[Any]) -> str:
     return f"1 - cosine at most {max(worst, 0.0):.1e}"
 
 
-def _on_gpu(exact: Any, pictures: list[Any]) -> Iterator[Row]:
+def _on_gpu(exact: Any, pictures: list[Any], device: str = "cuda") -> Iterator[Row]:
+    """The same network on a GPU, one picture and many: PyTorch with CUDA graphs and without, and ONNX Runtime."""
+    why = _no_gpu() if device == "cuda" else ""
+    if why:
+        yield from (unmeasured(name, unit, why) for name, unit in GPU_ROWS)
+        return
+    networks = {"graphs": _networks.vision("torch", device), "plain": _networks.vision("torch", device, graphs=False),
+                "onnx": _networks.vision("onnx", device)}  # fmt: skip
+    one = _clocked(networks, pictures[:1], 100 if device == "cuda" else 1)
+    many = _clocked(networks, (pictures * MANY)[:MANY], 30 if device == "cuda" else 1)
+    for i, (kind, (name, _)) in enumerate(zip(("graphs", "onnx"), GPU_ROWS[:2], strict=True)):
+        yield timed(name, one[:, [2 * i, 1]], PLAIN, note=_apart(exact, networks[kind], pictures))
+    for i, (name, unit) in enumerate(GPU_ROWS[2:]):
+        speed, plain = 1e3 / many[:, 2 * i], 1e3 / many[:, 1]  # pictures a second
+        middle, rival = float(np.median(speed)), float(np.median(plain))
+        yield Row(name, middle, unit, spread(speed), PLAIN, rival, note="uploading included")
+
+
+def _no_gpu() -> str:
+    """Return why these rows cannot be measured here; "" where they can."""
+    import onnxruntime
     import torch
 
     if not torch.cuda.is_available():
-        yield from (unmeasured(name, unit, "no GPU") for name, unit in GPU_ROWS)
-        return
-    model = str(_networks.folder("torch").absolute())
-    graphed, plain = (build("vision", {"model": model, "device": "cuda", "graphs": graphs}) for graphs in (True, False))
-    both = {"torch": graphed, "plain": plain}
-    rival = "the same without CUDA graphs"
-    yield timed(GPU_ROWS[0][0], _clocked(both, pictures[:1], 100), rival, note=_apart(exact, graphed, pictures))
-    speed = 1e3 / _clocked(both, (pictures * MANY)[:MANY], 30)  # pictures a second
-    middle = np.median(speed, axis=0)
-    yield Row(GPU_ROWS[1][0], float(middle[0]), "pictures/s", spread(speed[:, 0]), rival, float(middle[1]),
-              note="uploading included")  # fmt: skip
+        return "no GPU"
+    there = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    return "" if there else "a GPU, but ONNX Runtime cannot use it: pip install onnxruntime-gpu"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ all pairs, one that is not answered counting as never. Beside it, the same proce
 (512 kB of shared memory), as a robot runs that sets up nothing. Then the LiDAR's encoder is killed (SIGKILL) and the
 drive goes on. Last, a ViT-S/16 of random weights in the camera encoder's place, 8 bits in ONNX Runtime: its vectors
 mean nothing, its time is the real one's. Where it takes longer than `wait` (50 ms) beyond the LiDAR's encoder, a moment
-is answered with the picture before, and the pair is not.
+is answered with the picture before, and the pair is not. Where there is a GPU, two such networks run there, by PyTorch
+in half precision: one for pictures, one for the LiDAR's range images.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from any2any_ros.protocols import Encoder
 from benchmarks.speed import _frames, _networks
 from benchmarks.speed._clock import spread
 from benchmarks.speed._live import PERIOD, Plan, drive
+from benchmarks.speed._machine import gpu
 from benchmarks.speed._outcome import Outcome, answered, complete, noticed_after
 from benchmarks.speed._process import apart
 from benchmarks.speed._rows import Row, unmeasured
@@ -34,6 +36,7 @@ from benchmarks.speed._section import main
 BOTH = ("camera", "lidar")
 OWN = "Fast DDS's own defaults"
 NETWORK = "ViT-S/16 int8 as camera encoder"
+ON_GPU = "two ViT-S/16 on a GPU, of pictures and range images"
 
 
 def rows(quick: bool) -> Iterator[Row]:
@@ -50,6 +53,7 @@ def rows(quick: bool) -> Iterator[Row]:
         yield from _cores(ours)
         yield from _death(ours, moments)
         yield from _with_network(Path(folder), moments)
+        yield from _on_gpu(Path(folder), moments)
 
 
 def _with_network(folder: Path, moments: int) -> Iterator[Row]:
@@ -64,8 +68,21 @@ def _with_network(folder: Path, moments: int) -> Iterator[Row]:
     yield _pairs(f"pairs answered: {NETWORK}", outcome, found)
 
 
-def _map(folder: Path, camera: Encoder) -> str:
-    _frames.write_map(folder, {"camera": camera, "lidar": build("lidar")})
+def _on_gpu(folder: Path, moments: int, device: str = "cuda") -> Iterator[Row]:
+    lacking = _networks.lacking() or ("no GPU" if device == "cuda" and not gpu() else "")
+    if lacking:
+        for which, bar in (("p50", "≤ 10"), ("p99", "≤ 20")):
+            yield unmeasured(f"stamp to ranking, {which}: {ON_GPU}", "ms", lacking, bar)
+        return
+    both = _networks.vision("torch", device), _networks.range_image(device)
+    outcome = apart(drive, Plan(_map(folder / "gpu", *both), BOTH, moments))
+    found = latencies(outcome, moments)
+    yield from _latency(ON_GPU, found, ("≤ 10", "≤ 20"))
+    yield _pairs(f"pairs answered: {ON_GPU}", outcome, found)
+
+
+def _map(folder: Path, camera: Encoder, lidar: Encoder | None = None) -> str:
+    _frames.write_map(folder, {"camera": camera, "lidar": lidar or build("lidar")})
     return str(folder)
 
 

@@ -60,10 +60,34 @@ def test_fusion_rows_keep_the_ratio_of_the_turns_and_the_recall():
 def test_without_pytorch_the_rows_of_networks_say_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setattr(_networks, "NEEDED", ("torch_that_is_not_here", "onnxscript_neither"))
     alone, driven = list(backends.rows(True)), list(end_to_end._with_network(tmp_path, 10))
-    assert len(alone) == 5 and [row.bar for row in driven] == ["≤ 50", "≤ 65"]
-    for row in alone + driven:
+    there = list(end_to_end._on_gpu(tmp_path, 10))
+    assert len(alone) == 3 + len(backends.GPU_ROWS) and [row.bar for row in driven] == ["≤ 50", "≤ 65"]
+    assert [row.bar for row in there] == ["≤ 10", "≤ 20"]
+    for row in alone + driven + there:
         assert row.value is None and row.met is None
         assert row.note == "unmeasured: no torch_that_is_not_here, onnxscript_neither (`make torch`)"
+
+
+@pytest.mark.skipif(bool(_networks.lacking()), reason=_networks.lacking())
+def test_the_rows_of_a_gpu_are_made_as_on_a_cpu(monkeypatch, tmp_path):
+    """With networks that are small, and few pictures: what is left to a GPU is its speed."""
+    small = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1}
+    monkeypatch.setattr(_networks, "FOLDER", tmp_path)
+    monkeypatch.setattr(_networks, "SMALL", _networks.SMALL | small)
+    monkeypatch.setattr(backends, "MANY", 3)
+    pictures = list(np.random.default_rng(0).integers(0, 255, (2, 48, 64, 3), dtype=np.uint8))
+    rows = list(backends._on_gpu(_networks.vision("torch").encode_batch(pictures), pictures, device="cpu"))
+    assert [(row.what, row.unit) for row in rows] == list(backends.GPU_ROWS)
+    assert all(row.value > 0 and row.rival == backends.PLAIN and row.ratio > 0 for row in rows)
+    assert all("1 - cosine at most" in row.note for row in rows[:2])
+
+
+@pytest.mark.skipif(bool(_networks.lacking()), reason=_networks.lacking())
+def test_a_range_image_network_can_be_had_for_the_drive(monkeypatch, tmp_path):
+    monkeypatch.setattr(_networks, "FOLDER", tmp_path)
+    encoder = _networks.range_image("cpu")
+    points = np.random.default_rng(0).uniform(-20, 20, (2000, 4)).astype(np.float32)
+    assert encoder.encode(points).shape == (256,) and encoder.view.height == 224
 
 
 def test_memory_is_summed_over_the_processes():
