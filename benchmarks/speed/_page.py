@@ -65,10 +65,12 @@ def _short(rows: Sequence[Row]) -> str:
 def _bars(rows: Sequence[Row]) -> str:
     """Return the table of all that has a bar, those missed first."""
     judged = sorted((row for row in rows if row.bar), key=lambda row: {False: 0, None: 1, True: 2}[row.met])
-    met = sum(row.met is True for row in judged)
+    met, unmeasured = (sum(row.met is known for row in judged) for known in (True, None))
+    rest = f", {unmeasured} unmeasured" if unmeasured else ""
+    title = f"## The bars: {met} of {len(judged) - unmeasured} met{rest}"
     lines = [f"| {row.what} | {_value(row)} | {_bar(row)} | {MET[row.met]} |" for row in judged]
     head = ["| what | measured | bar | met |", "|---|---:|---:|---|"]
-    return "\n".join([f"## The bars: {met} of {len(judged)} met", "", *head, *lines]) if judged else ""
+    return "\n".join([title, "", *head, *lines]) if judged else ""
 
 
 def _section(name: str, rows: Sequence[Row]) -> str:
