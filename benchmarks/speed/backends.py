@@ -66,31 +66,28 @@ def _apart(exact: Any, encoder: Any, pictures: list[Any]) -> str:
 
 def _on_gpu(exact: Any, pictures: list[Any], device: str = "cuda") -> Iterator[Row]:
     """The same network on a GPU, one picture and many: PyTorch with CUDA graphs and without, and ONNX Runtime."""
-    why = _no_gpu() if device == "cuda" else ""
-    if why:
-        yield from (unmeasured(name, unit, why) for name, unit in GPU_ROWS)
-        return
-    networks = {"graphs": _networks.vision("torch", device), "plain": _networks.vision("torch", device, graphs=False),
-                "onnx": _networks.vision("onnx", device)}  # fmt: skip
-    one = _clocked(networks, pictures[:1], 100 if device == "cuda" else 1)
-    many = _clocked(networks, (pictures * MANY)[:MANY], 30 if device == "cuda" else 1)
-    for i, (kind, (name, _)) in enumerate(zip(("graphs", "onnx"), GPU_ROWS[:2], strict=True)):
-        yield timed(name, one[:, [2 * i, 1]], PLAIN, note=_apart(exact, networks[kind], pictures))
-    for i, (name, unit) in enumerate(GPU_ROWS[2:]):
-        speed, plain = 1e3 / many[:, 2 * i], 1e3 / many[:, 1]  # pictures a second
-        middle, rival = float(np.median(speed)), float(np.median(plain))
-        yield Row(name, middle, unit, spread(speed), PLAIN, rival, note="uploading included")
-
-
-def _no_gpu() -> str:
-    """Return why these rows cannot be measured here; "" where they can."""
     import onnxruntime
     import torch
 
-    if not torch.cuda.is_available():
-        return "no GPU"
-    there = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    return "" if there else "a GPU, but ONNX Runtime cannot use it: pip install onnxruntime-gpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        yield from (unmeasured(name, unit, "no GPU") for name, unit in GPU_ROWS)
+        return
+    networks = {"plain": _networks.vision("torch", device, graphs=False), "graphs": _networks.vision("torch", device)}
+    if device == "cpu" or "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        networks["onnx"] = _networks.vision("onnx", device)
+    once, often = (100, 30) if device == "cuda" else (1, 1)
+    one = dict(zip(networks, _clocked(networks, pictures[:1], once).T, strict=True))
+    # pictures a second
+    many = dict(zip(networks, 1e3 / _clocked(networks, (pictures * MANY)[:MANY], often).T, strict=True))
+    for (name, unit), kind in zip(GPU_ROWS, ("graphs", "onnx", "graphs", "onnx"), strict=True):
+        if kind not in networks:
+            yield unmeasured(name, unit, "ONNX Runtime cannot use the GPU: pip install onnxruntime-gpu")
+        elif unit == "ms":
+            spent = np.stack([one[kind], one["plain"]], axis=1)
+            yield timed(name, spent, PLAIN, note=_apart(exact, networks[kind], pictures))
+        else:
+            middle, rival = float(np.median(many[kind])), float(np.median(many["plain"]))
+            yield Row(name, middle, unit, spread(many[kind]), PLAIN, rival, note="uploading included")
 
 
 if __name__ == "__main__":
