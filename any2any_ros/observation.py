@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from any2any_ros.arrays import Array, stacked
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.stacked import stacked
 
-Array = NDArray[np.float32]
 UNKNOWN: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
 
@@ -177,7 +176,7 @@ class ObservationSet:
         return ObservationSet.checked(columns, self.poses, self.ids, self.stamps_ns)
 
     def appended(self, more: ObservationSet) -> ObservationSet:
-        """Return this set with `more` below it, as `concatenate` does; nothing that stands is copied (stacked.py)."""
+        """Return this set with `more` below it, as `concatenate` does; nothing that stands is copied (arrays.py)."""
         if not set(more.ids).isdisjoint(self.ids):
             raise _twice()
         columns = {m: stacked(self._column(m, d), more._column(m, d)) for m, d in _widths([self, more]).items()}

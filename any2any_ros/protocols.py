@@ -7,10 +7,9 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.observation import Array, ObservationSet
+from any2any_ros.arrays import Array, Floats
+from any2any_ros.observation import ObservationSet
 from any2any_ros.samples import Sound, Transcript
-
-Floats = NDArray[np.floating[Any]]
 
 
 @runtime_checkable
@@ -24,8 +23,16 @@ class Encoder(Protocol):
 
     keeps: ClassVar[int]  # messages it must not miss: 1 for sensors, more for streams such as sound
 
-    config: Any  # its settings, a dataclass (config.py); the class itself is at `Config`
-    # It may also have `space: str`: encoders of one space, such as CLIP's two halves, may be compared with each other.
+    Config: ClassVar[type[Any]]  # its settings, a dataclass (config.py)
+    config: Any  # those it was built with
+
+    @property
+    def space(self) -> str:
+        """Encoders of one space, such as CLIP's two halves, may be compared with each other; "": with no other."""
+
+    @property
+    def focal(self) -> float | None:
+        """Focal length, in pixels, of the pictures that it counts on; None: any will do."""
 
     @property
     def dimension(self) -> int: ...
@@ -55,7 +62,8 @@ class Transcriber(Protocol):
 
     plug: ClassVar[str]  # its key, e.g. "sphinx"
 
-    config: Any  # its settings, a dataclass (config.py); the class itself is at `Config`
+    Config: ClassVar[type[Any]]  # its settings, a dataclass (config.py)
+    config: Any  # those it was built with
     remark: str  # what its user should know about it, e.g. words it cannot listen for; "" for nothing
 
     def transcribe(self, sound: Sound) -> Transcript:
@@ -75,9 +83,10 @@ class Alignment(Protocol):
 
 @runtime_checkable
 class Fusion(Protocol):
-    """Turns the similarities of the observed pairs into one score."""
+    """Turns the similarities of the observed pairs into one score. Fitted state (storage.py)."""
 
-    plug: ClassVar[str]
+    kind: ClassVar[str]  # "fusion"
+    plug: ClassVar[str]  # its name, e.g. "mixture"
 
     @classmethod
     def fit(cls, similarity: Floats, positive: NDArray[np.bool_]) -> Fusion:
@@ -85,6 +94,9 @@ class Fusion(Protocol):
 
     def score(self, similarity: Floats) -> Floats:
         """(..., R, Mq, Mr), NaN = missing -> (..., R), higher is better, NaN where nothing was observed."""
+
+    def pair_probability(self, similarity: Floats) -> Floats:
+        """(..., R, Mq, Mr) -> the same shape: P(match) by each pair alone, NaN where that cannot be told."""
 
 
 @runtime_checkable

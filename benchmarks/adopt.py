@@ -28,17 +28,17 @@ from confidence import encoded
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from any2any_ros import encoders, plugins
+from any2any_ros import encoders, storage
+from any2any_ros.calibration import adoption, evaluation, reliability
+from any2any_ros.calibration.adoption import AdoptionConfig
+from any2any_ros.cli import calibrate
+from any2any_ros.cli._tables import table
 from any2any_ros.data import splits
 from any2any_ros.data.sources import ON_ROADS
-from any2any_ros.methods.head import RECIPES, Recipe
+from any2any_ros.learning.head import RECIPES, Recipe
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval import adoption, evaluation, trust
-from any2any_ros.retrieval.adoption import AdoptionConfig
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.tools import calibrate
-from any2any_ros.tools._tables import table
 
 KNOWN, NEW = ("audio", "camera", "lidar", "text"), "thermal"
 VIEW = {"across": 0.77, "upright": 0.32}  # of the thermal picture: what the camera sees, by both lenses' angles
@@ -104,9 +104,9 @@ def _adopted(
 def figures(town: Town, retriever: Retriever, queries: ObservationSet) -> dict[str, Any]:
     """Return recall of one sensor alone, and how true its numbers are."""
     asked = evaluation.answerable(town.right)
-    found = trust.outcomes(retriever, queries, town.right, asked, [0.1])
+    found = reliability.outcomes(retriever, queries, town.right, asked, [0.1])
     (group,) = evaluation.evaluate(retriever, queries, town.right)
-    mine = trust.figures(found, [0.1])
+    mine = reliability.figures(found, [0.1])
     return {
         "queries": group["queries"], "chance@1": group["chance@1"], "recall@1": group["recall@1"],
         "chance@5": group["chance@5"], "recall@5": group["recall@5"],
@@ -180,7 +180,7 @@ def main() -> int:
     if counts:
         print(f"refused: {sum(c[0] for c in counts)} of {sum(c[1] for c in counts)} sensors that know no places")
     if arguments.json:
-        plugins.write_json(arguments.json, {"rows": rows, "refusals": counts})
+        storage.write_json(arguments.json, {"rows": rows, "refusals": counts})
     return 0
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from any2any_ros.plugins import write_atomically
+from any2any_ros.storage import write_atomically
 from benchmarks.speed import _machine, _page, _picture
 from benchmarks.speed._rows import Row, line
 from benchmarks.speed._section import interruptible

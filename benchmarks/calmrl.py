@@ -24,26 +24,25 @@ from typing import Any
 
 import numpy as np
 from confidence import Case, Laps
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from any2any_ros import plugins
-from any2any_ros.data import mfeat, regimes
-from any2any_ros.data.mfeat import MfeatConfig
+from any2any_ros import storage
+from any2any_ros.arrays import Flags, Float64
+from any2any_ros.calibration import evaluation, metrics
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.methods import calmrl
-from any2any_ros.methods.calmrl import CalMRL
-from any2any_ros.methods.calmrl_data import Digest, patterns
-from any2any_ros.methods.fusion import RawMean
-from any2any_ros.methods.mixture import Mixture
+from any2any_ros.fusion.mixture import Mixture
+from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.learning import calmrl
+from any2any_ros.learning.calmrl import CalMRL
+from any2any_ros.learning.calmrl_data import Digest, patterns
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval import evaluation, imputing, metrics
-from any2any_ros.retrieval.imputing import IMPUTERS, JointImputer
+from any2any_ros.retrieval import imputers
+from any2any_ros.retrieval.imputers import IMPUTERS, JointImputer
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
+from any2any_ros.sim import mfeat, regimes
+from any2any_ros.sim.mfeat import MfeatConfig
 
-Float64 = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 Row = dict[str, Any]
 Completer = Callable[[ObservationSet], ObservationSet]
 DEPTH = 100  # of the average precision
@@ -215,7 +214,7 @@ def town(folder: Path) -> dict[str, Row]:
     laps = Laps.of(folder)
     hits: dict[str, dict[str, list[float]]] = {}
     for name in IMPUTERS:
-        added = imputing.fitted(name, laps.mapped)
+        added = imputers.fitted(name, laps.mapped)
         for group in itertools.chain.from_iterable(judged(case, added) for case in laps.halves()):
             row = hits.setdefault(group["pattern"], {})
             for key, value in ((name, group["recall@1"]), ("chance", group["chance@1"])):
@@ -306,7 +305,7 @@ def main() -> None:
             report["speed"] = speed(100_000)
             print("\n", report["speed"])
         if arguments.json:
-            plugins.write_json(arguments.json, report)
+            storage.write_json(arguments.json, report)
     except Any2AnyError as error:
         sys.exit(str(error))
 

@@ -23,20 +23,22 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from tqdm import tqdm
 
-from any2any_ros import encoders, plugins
+from any2any_ros import encoders, storage
+from any2any_ros.arrays import Flags
+from any2any_ros.calibration import reliability
+from any2any_ros.calibration.reliability import Outcome
+from any2any_ros.cli import build_map
+from any2any_ros.cli.calibrate import FOLDS, OUTSIDE, STRETCH
 from any2any_ros.config import PlaceConfig
-from any2any_ros.data import drive, kitti, mfeat, sources, splits, town
+from any2any_ros.data import drive, kitti, sources, splits
 from any2any_ros.data.sources import ON_ROADS
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Encoder
-from any2any_ros.retrieval import reference_map, trust
+from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.calibration import Calibration, calibrate
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
-from any2any_ros.retrieval.trust import Outcome
-from any2any_ros.tools import build_map
-from any2any_ros.tools.calibrate import FOLDS, OUTSIDE, STRETCH
+from any2any_ros.sim import mfeat, town
 
-Flags = NDArray[np.bool_]
 SEEDS = 5
 TOWN_SEEDS = (11, 12, 13, 14, 15)  # neither those that methods were designed on (1, 2) nor the demo's (0)
 EPSILONS = (0.05, 0.1, 0.2)
@@ -165,7 +167,7 @@ def digit_cases(folder: Path, seed: int) -> Iterator[Case]:
 
 def judged(case: Case, fitted: Calibration, queries: ObservationSet, positive: Flags, asked: Flags) -> list[Outcome]:
     allowed = case.allowed[1] if case.allowed else None
-    return trust.outcomes(fitted.retriever(as_map(case.reference)), queries, positive, asked, EPSILONS, allowed)
+    return reliability.outcomes(fitted.retriever(as_map(case.reference)), queries, positive, asked, EPSILONS, allowed)
 
 
 def inside(name: str, seeds: list[list[Case]]) -> list[dict[str, Any]]:
@@ -180,7 +182,7 @@ def inside(name: str, seeds: list[list[Case]]) -> list[dict[str, Any]]:
             found += judged(case, fitted, case.test, case.test_positive, np.asarray(case.test_positive.any(axis=1)))
         groups = {p: [o for o in found if o.pattern == p] for p in {o.pattern for o in found}}
         for pattern, group in ({p: g for p, g in groups.items() if len(g) >= ENOUGH} | {"all patterns": found}).items():
-            by_pattern.setdefault(pattern, []).append(trust.figures(group, EPSILONS))
+            by_pattern.setdefault(pattern, []).append(reliability.figures(group, EPSILONS))
     rows = []
     for pattern in sorted(by_pattern, key=lambda p: (p == "all patterns", p.count("+"), p)):
         runs = by_pattern[pattern]
@@ -265,7 +267,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="also write the figures there")
     parser.add_argument("--no-town", action="store_true", help="leave the towns out")
     arguments = parser.parse_args()
-    from any2any_ros.tools._tables import table
+    from any2any_ros.cli._tables import table
 
     report: dict[str, Any] = {"inside": [], "outside": []}
     with tempfile.TemporaryDirectory() as temporary:
@@ -286,7 +288,7 @@ def main() -> int:
     if report["outside"]:
         print("\nplaces that the map lacks\n" + table(report["outside"], OUTSIDE_COLUMNS))
     if arguments.json:
-        plugins.write_json(arguments.json, report)
+        storage.write_json(arguments.json, report)
     return 0
 
 

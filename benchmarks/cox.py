@@ -21,18 +21,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cox_rivals import BASELINES, CLASSES, Rows, Task, entropy
+from cox_rivals import BASELINES, CLASSES, Task, entropy
 from tqdm import tqdm
 
-from any2any_ros import plugins
-from any2any_ros.data import mfeat
+from any2any_ros import storage
+from any2any_ros.arrays import Float64, Rows
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.methods import cox, cox_steps
-from any2any_ros.methods.cox import COX, CoxConfig
-from any2any_ros.methods.cox_baselines import RIDGE, standard
-from any2any_ros.methods.cox_examples import PENALTY
-from any2any_ros.methods.cox_steps import Float64
+from any2any_ros.learning import cox, cox_steps
+from any2any_ros.learning.cox import COX, CoxConfig
+from any2any_ros.learning.cox_baselines import RIDGE, standard
+from any2any_ros.learning.cox_examples import PENALTY
 from any2any_ros.observation import ObservationSet
+from any2any_ros.sim import mfeat
 
 TEST, KNOWN, NEW = 500, 700, 800
 DEALT = 1234  # which digits are for the test: one deal for all seeds
@@ -290,7 +290,7 @@ def main() -> None:
             report["without"] = without_pairs(digits, given.seeds)
             show_without(report["without"])
         if given.json:
-            plugins.write_json(given.json, report)
+            storage.write_json(given.json, report)
     except (Any2AnyError, OSError) as error:
         sys.exit(str(error))
 

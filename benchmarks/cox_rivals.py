@@ -7,18 +7,16 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from any2any_ros.methods import cox_baselines, cox_steps
-from any2any_ros.methods.cox import CoxConfig
-from any2any_ros.methods.cox_baselines import erm, ridge, standard, taught
-from any2any_ros.methods.cox_examples import PENALTY
-from any2any_ros.methods.cox_steps import Float64
+from any2any_ros.arrays import Float64, Rows
+from any2any_ros.learning import cox_baselines, cox_steps
+from any2any_ros.learning.cox import CoxConfig
+from any2any_ros.learning.cox_baselines import erm, ridge, standard, taught
+from any2any_ros.learning.cox_examples import PENALTY
 
 CLASSES = 10
 ENTROPY = 1.0  # weight of the entropy beside the labels' cross-entropy, by --choose
 MASKED, HIDDEN, EPOCHS = 0.3, 64, 40  # of the pretext: share of features hidden, width of the code
-Rows = NDArray[np.intp]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -23,19 +23,19 @@ from confidence import Laps
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from any2any_ros import encoders, plugins
+from any2any_ros import encoders, storage
+from any2any_ros.arrays import Array, Rows
+from any2any_ros.cli._tables import table
+from any2any_ros.cli.calibrate import OUTSIDE
 from any2any_ros.data import kitti, splits
 from any2any_ros.data.sources import ON_ROADS
-from any2any_ros.methods.drift import DriftTest
-from any2any_ros.methods.fusion import RawMean
-from any2any_ros.observation import Array, ObservationSet
+from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.calibration import differences, usual
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
-from any2any_ros.tools._tables import table
-from any2any_ros.tools.calibrate import OUTSIDE
+from any2any_ros.trust.drift import DriftTest
 
-Rows = NDArray[np.intp]
 LONG, STRETCH, RUNS = 1000, 40, 20  # queries of a drive, frames of a stretch, drives for each town, half and case
 SOON = 100  # queries within which a change must be noticed
 
@@ -138,7 +138,7 @@ def main() -> int:
     rows = summary(found)
     print(table(rows, {key: key for key in rows[0]}))
     if arguments.json:
-        plugins.write_json(arguments.json, rows)
+        storage.write_json(arguments.json, rows)
     return 0
 
 

@@ -1,7 +1,7 @@
 """What EMMA's heads gain over frozen vectors, which loss is worth what: python benchmarks/emma.py --data ../shared/data
 
 Every figure is mean ± standard deviation over seeds; a seed is a split, heads and trials of its own. Five candidates of
-five classes, ties count against (retrieval/grounding_evaluation.py); chance is an MRR of .457 and an accuracy of .2.
+five classes, ties count against (learning/emma_evaluation.py); chance is an MRR of .457 and an accuracy of .2.
 
     words    GoLD's written descriptions ask for a spoken one (its transcript) of the same object; objects are new
     voices   spoken digits ask for the same digit from another mouth; speakers are new
@@ -25,20 +25,21 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from any2any_ros import encoders, plugins
+from any2any_ros import encoders, storage
+from any2any_ros.arrays import Array
+from any2any_ros.cli._arguments import bar
+from any2any_ros.cli._train_data import PLUGS
 from any2any_ros.config import Checked, setting
 from any2any_ros.data import gold, splits
 from any2any_ros.data.examples import observe
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.methods import emma
-from any2any_ros.methods.emma import EMMA, EmmaConfig
-from any2any_ros.observation import Array, ObservationSet
-from any2any_ros.retrieval import grounding_evaluation as grounding
-from any2any_ros.retrieval.grounding_evaluation import Trials
-from any2any_ros.retrieval.objects import Objects
+from any2any_ros.learning import emma
+from any2any_ros.learning import emma_evaluation as grounding
+from any2any_ros.learning.emma import EMMA, EmmaConfig
+from any2any_ros.learning.emma_evaluation import Trials
+from any2any_ros.objects.views import Objects
+from any2any_ros.observation import ObservationSet
 from any2any_ros.samples import Sound
-from any2any_ros.tools._arguments import bar
-from any2any_ros.tools._train_data import PLUGS
 
 SHARES = (0.6, 0.2, 0.2)
 SCALES = (0.01, 0.1, 0.3, 1.0, 10.0)
@@ -344,7 +345,7 @@ def main() -> None:
                 report["objects"] = tabletop(described(given.objects), config.seeds)
                 show(report["objects"])
         if given.json:
-            plugins.write_json(given.json, report)
+            storage.write_json(given.json, report)
     except (Any2AnyError, OSError) as error:
         sys.exit(str(error))
 

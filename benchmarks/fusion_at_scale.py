@@ -6,7 +6,7 @@ one aligned space. All methods read the same shards, block by block, with one th
 
     plain        the mean of the observed similarities and top-k: what there was before fusion
     any2any, likelihood_ratio
-                 exact search (any2any_ros/retrieval/search.py)
+                 exact search (any2any_ros/retrieval/large/search.py)
     alpha k      the paper's heuristic: the alpha * k best of each pair, their union scored by any2any
     reciprocal rank fusion
                  of all references, as fusion.py defines it
@@ -36,15 +36,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from any2any_ros import plugins
-from any2any_ros.methods.any2any import Any2Any
-from any2any_ros.methods.fusion import LikelihoodRatio, ReciprocalRank
-from any2any_ros.observation import Array
+from any2any_ros import storage
+from any2any_ros.arrays import Array, Rows
+from any2any_ros.fusion.any2any import Any2Any
+from any2any_ros.fusion.rivals import LikelihoodRatio, ReciprocalRank
 from any2any_ros.protocols import Fusion
-from any2any_ros.retrieval import shards
-from any2any_ros.retrieval.bounds import Bound, PairQuery, Part
-from any2any_ros.retrieval.search import Search, best_first, largest
-from any2any_ros.retrieval.shards import Rows, Shards
+from any2any_ros.retrieval.large import shards
+from any2any_ros.retrieval.large.bounds import Bound, PairQuery, Part
+from any2any_ros.retrieval.large.search import Search, best_first, largest
+from any2any_ros.retrieval.large.shards import Shards
 
 MODALITIES, DIMENSION, MISSING = 3, 256, 0.3
 NOISE = (1.5, 2.0, 2.5)  # of each modality, in lengths of what the modalities share
@@ -273,7 +273,7 @@ def main() -> None:
         reports.append(measure(places, fusions, args))
         show(reports[-1], args.k)
     if args.json:
-        plugins.write_json(args.json, {"machine": machine(), "seed": args.seed, "k": args.k, "maps": reports})
+        storage.write_json(args.json, {"machine": machine(), "seed": args.seed, "k": args.k, "maps": reports})
 
 
 if __name__ == "__main__":

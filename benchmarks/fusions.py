@@ -1,6 +1,6 @@
 """Every fusion on sensors that complement, repeat or outclass one another: python benchmarks/fusions.py
 
-Half of the sensors are off at random, on the map's side and on the query's (data/regimes.py, data/mfeat.py). Each
+Half of the sensors are off at random, on the map's side and on the query's (sim/regimes.py, sim/mfeat.py). Each
 fusion is fitted on the calibration queries and judged on the test queries, each with whatever it has; a query that
 nothing can be compared with is a miss. "default" is what `calibrate` chooses, which sees calibration queries only.
 """
@@ -19,18 +19,19 @@ from confidence import as_map
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from any2any_ros import plugins
-from any2any_ros.data import mfeat, regimes
-from any2any_ros.data.regimes import Trial
+from any2any_ros import storage
+from any2any_ros.calibration import evaluation
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.methods.fusion import RawMean
+from any2any_ros.fusion import FUSIONS
+from any2any_ros.fusion.rivals import RawMean
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Fusion
-from any2any_ros.retrieval import evaluation
 from any2any_ros.retrieval.calibration import calibrate
+from any2any_ros.retrieval.large.search import top_k
 from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.retrieval.search import top_k
 from any2any_ros.retrieval.similarity import SimilarityMatrix, same_modality
+from any2any_ros.sim import mfeat, regimes
+from any2any_ros.sim.regimes import Trial
 
 DEFAULT, LIMIT = "default", "something in common"
 BEATEN = ("reciprocal_rank", "z_score", "min_max", "any2any")  # what the default is asked to beat
@@ -41,14 +42,14 @@ Figures = dict[str, list[float]]  # recall@1, recall@5, one a seed
 
 
 def fusions() -> list[str]:
-    return [name for name in plugins.names("methods") if hasattr(plugins.find("methods", name), "score")]
+    return list(FUSIONS.names())
 
 
 def fitted(name: str, trial: Trial) -> Fusion:
     if name == DEFAULT:
         return chosen(trial)
     matrix = SimilarityMatrix(trial.reference, same_modality(trial.reference.modalities))
-    fusion: Fusion = plugins.find("methods", name).fit(matrix(trial.calibration), trial.calibration_positive)
+    fusion: Fusion = FUSIONS.find(name).fit(matrix(trial.calibration), trial.calibration_positive)
     return fusion
 
 
@@ -165,7 +166,7 @@ def main() -> None:
             show(report)
             reports.append(report)
         if arguments.json:
-            plugins.write_json(arguments.json, {"seeds": arguments.seeds, "tasks": reports})
+            storage.write_json(arguments.json, {"seeds": arguments.seeds, "tasks": reports})
     except Any2AnyError as error:
         sys.exit(str(error))
 

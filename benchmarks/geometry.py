@@ -24,19 +24,20 @@ from confidence import Case, Laps, as_map
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from any2any_ros import plugins
+from any2any_ros import storage
+from any2any_ros.calibration import reliability
+from any2any_ros.calibration.refinement import Overlaps
+from any2any_ros.calibration.reliability import Checked
+from any2any_ros.cli._tables import table
 from any2any_ros.data import kitti
 from any2any_ros.data.kitti import KittiDrive
-from any2any_ros.methods.registration import Registration, open3d
+from any2any_ros.geometry import clouds
+from any2any_ros.geometry.clouds import Clouds
+from any2any_ros.geometry.refiner import GeometricCheck
+from any2any_ros.geometry.registration import Registration, open3d
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval import clouds, trust
 from any2any_ros.retrieval.calibration import calibrate
-from any2any_ros.retrieval.checking import Overlaps
-from any2any_ros.retrieval.clouds import Clouds
-from any2any_ros.retrieval.geometry import GeometricCheck
 from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.retrieval.trust import Checked
-from any2any_ros.tools._tables import table
 
 SENSORS = (("lidar",), ("audio", "camera", "lidar", "text"))
 MISS = 0.1
@@ -96,7 +97,7 @@ def tested(
     for pattern in SENSORS:
         seen = queries.only(pattern)
         able = [i for i in rows.tolist() if all(queries.present(m)[i] for m in pattern)]
-        found += trust.checked(retriever, seen, right, scans(drive, queries, able, "+".join(pattern)))
+        found += reliability.checked(retriever, seen, right, scans(drive, queries, able, "+".join(pattern)))
     return found
 
 
@@ -122,7 +123,7 @@ def outside(found: list[Checked]) -> list[Row]:
     """Return the share of unmapped places that were accepted, before the check and after it."""
     return [
         {"pattern": row["pattern"], "check": row["check"], "queries": row["queries"], "accepted": row["accepted"]}
-        for row in trust.by_check(found, MISS)
+        for row in reliability.by_check(found, MISS)
     ]
 
 
@@ -160,7 +161,7 @@ def main(arguments: argparse.Namespace) -> None:
             clouds.publish(Path(map_folder))
             check = Remembering(Clouds(Path(map_folder)))
             size += [file.stat().st_size / 1000 for file in check.clouds.folder.iterdir()]
-            within.append(trust.by_check(halves(laps, drive, check, arguments.every), MISS))
+            within.append(reliability.by_check(halves(laps, drive, check, arguments.every), MISS))
             print(f"{folder.name}\n{table(within[-1], INSIDE)}", flush=True)
             if arguments.unmapped:
                 without.append(outside(unmapped(laps, drive, check, arguments.every)))
@@ -174,7 +175,7 @@ def main(arguments: argparse.Namespace) -> None:
         print(f"\nplaces that the map lacks\n{table(report['outside'], OUTSIDE)}")
     print(f"\n{table(report['cost'], {k: k for k in report['cost'][0]})}")
     if arguments.json:
-        plugins.write_json(arguments.json, report)
+        storage.write_json(arguments.json, report)
 
 
 if __name__ == "__main__":

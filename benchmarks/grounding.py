@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from any2any_ros.data import tabletop
-from any2any_ros.data.tabletop import TableScene, TabletopConfig
-from any2any_ros.data.tabletop.catalogue import bodies
-from any2any_ros.data.tabletop.words import WRITERS
-from any2any_ros.retrieval.grounder import Grounder, Look, Verdict
+from any2any_ros.objects.grounder import Grounder, Look, Verdict
+from any2any_ros.sim import tabletop
+from any2any_ros.sim.tabletop import TableScene, TabletopConfig
+from any2any_ros.sim.tabletop.catalogue import bodies
+from any2any_ros.sim.tabletop.words import WRITERS
 
 UNSEEN = TabletopConfig(seed=100)
 LOOKS, ABSENT, SLIPS = 8, 4, 0.05

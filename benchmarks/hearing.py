@@ -20,11 +20,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from hearing_sounds import NOISES, SPEEDS, VOICES, Float64, Heard, buried, commands, noise, others, phrase, say
+from hearing_sounds import NOISES, SPEEDS, VOICES, Heard, buried, commands, noise, others, phrase, say
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from any2any_ros import config
+from any2any_ros.arrays import Float64
 from any2any_ros.encoders.speech import SpeechConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.hearing import endpoint, grammar

@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2any_ros.arrays import Float64
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.hearing import grammar
 from any2any_ros.hearing._recording import RATE
 from any2any_ros.sounds import resampled
-
-Float64 = NDArray[np.float64]
 
 # Nobody who calibrates is tested, and no accent but those two is in the calibration.
 VOICES = {

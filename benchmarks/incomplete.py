@@ -19,15 +19,15 @@ import numpy as np
 from emma import described, objects_task
 from tqdm import tqdm
 
-from any2any_ros import plugins
-from any2any_ros.data import regimes
+from any2any_ros import storage
+from any2any_ros.cli._train_heads import WARM_UP
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.methods import calmrl, emma
-from any2any_ros.methods.emma import EmmaConfig
+from any2any_ros.learning import calmrl, emma
+from any2any_ros.learning import emma_evaluation as grounding
+from any2any_ros.learning.emma import EmmaConfig
+from any2any_ros.objects.views import Objects
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval import grounding_evaluation as grounding
-from any2any_ros.retrieval.objects import Objects
-from any2any_ros.tools._train_heads import WARM_UP
+from any2any_ros.sim import regimes
 
 MISSING = 0.5
 DIMS = 256  # of the common space: a quarter of the default, and of its time
@@ -109,7 +109,7 @@ def main() -> None:
         runs = [measure(objects, seed, names) for seed in seeds]
         show(runs)
         if given.json:
-            plugins.write_json(given.json, runs)
+            storage.write_json(given.json, runs)
     except (Any2AnyError, OSError) as error:
         sys.exit(str(error))
 

@@ -17,16 +17,15 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 
+from any2any_ros.arrays import Flags, Float64
+from any2any_ros.calibration import metrics
 from any2any_ros.data import carmen, splits
 from any2any_ros.data.drive import keyframes
 from any2any_ros.data.sources import IN_BUILDINGS
 from any2any_ros.encoders.laser_scan import LaserScanConfig, LaserScanEncoder
-from any2any_ros.retrieval import metrics
 from any2any_ros.samples import Scan
 
 Similarity = NDArray[np.floating[Any]]  # (Q, R)
-Flags = NDArray[np.bool_]
-Poses = NDArray[np.float64]
 Method = Callable[[list[Scan]], Similarity]
 HEADINGS = (30, 60, 90)  # degrees
 
@@ -91,7 +90,7 @@ VARIANTS: dict[str, Method] = {
 }
 
 
-def load(log: Path) -> tuple[list[Scan], Poses]:
+def load(log: Path) -> tuple[list[Scan], Float64]:
     drive = carmen.read(log)
     drive = drive.take(keyframes(drive.poses, IN_BUILDINGS.keyframe))
     scans = [drive.sample("laser_scan", i) for i in range(len(drive))]
@@ -104,7 +103,7 @@ def relevant(similarity: Similarity, allowed: Flags, positive: Flags) -> Flags:
     return np.take_along_axis(positive, best, axis=1)
 
 
-def protocols(poses: Poses) -> list[tuple[str, Flags, Flags]]:
+def protocols(poses: Float64) -> list[tuple[str, Flags, Flags]]:
     """Return name, allowed (N, N) and positive (N, N) of both protocols."""
     apart = splits.same_drive(poses, IN_BUILDINGS.path_gap)
     near = splits.positives(poses, poses, IN_BUILDINGS.hit_radius)
@@ -115,7 +114,7 @@ def recalls(hits: Flags) -> list[float]:
     return [metrics.recall_at_k(hits, k) for k in (1, 5)]
 
 
-def ceiling(similarity: Similarity, poses: Poses, allowed: Flags, positive: Flags) -> list[float]:
+def ceiling(similarity: Similarity, poses: Float64, allowed: Flags, positive: Flags) -> list[float]:
     """Return, for each of HEADINGS, the share of queries with a positive that near in heading, and R@1."""
     heading = np.degrees(np.arctan2(poses[:, 1, 0], poses[:, 0, 0]))
     turn = np.abs((heading[:, None] - heading[None, :] + 180) % 360 - 180)
@@ -128,7 +127,7 @@ def row(name: str, shares: list[float]) -> str:
     return f"| {name} | {' | '.join(f'{100 * share:.1f}' for share in shares)} |"
 
 
-def print_variants(name: str, scans: list[Scan], poses: Poses) -> None:
+def print_variants(name: str, scans: list[Scan], poses: Float64) -> None:
     print(f"\n| {name} | R@1 all | R@5 all | R@1 earlier | R@5 earlier |\n|{'---|' * 5}")
     for variant, method in VARIANTS.items():
         similarity = method(scans)
@@ -138,7 +137,7 @@ def print_variants(name: str, scans: list[Scan], poses: Poses) -> None:
         print(row(variant, shares), flush=True)
 
 
-def print_summary(name: str, scans: list[Scan], poses: Poses) -> None:
+def print_summary(name: str, scans: list[Scan], poses: Float64) -> None:
     similarity = described()(scans)
     for protocol, allowed, positive in protocols(poses):
         asked = positive.any(axis=1)

@@ -25,18 +25,18 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from any2any_ros import encoders
+from any2any_ros.calibration import evaluation
+from any2any_ros.cli._tables import table
 from any2any_ros.data import splits
 from any2any_ros.data.sources import ON_ROADS
-from any2any_ros.methods import csa
-from any2any_ros.methods.fusion import RawMean
+from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.learning import csa
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Alignment, Encoder
-from any2any_ros.retrieval import evaluation
 from any2any_ros.retrieval.calibration import calibrate
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import Pair, one_space
-from any2any_ros.tools._tables import table
 
 SENSORS = ("camera", "lidar")
 FREE, TRAINED = "without weights", "trained pair"

@@ -21,12 +21,12 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from any2any_ros.methods.bayes_filter import BayesFilter, FilterConfig
-from any2any_ros.retrieval import metrics
+from any2any_ros.arrays import Float64
+from any2any_ros.calibration import metrics
+from any2any_ros.retrieval.large.search import top_k
 from any2any_ros.retrieval.retriever import CANDIDATES
-from any2any_ros.retrieval.search import top_k
+from any2any_ros.trust.bayes_filter import BayesFilter, FilterConfig
 
-Float64 = NDArray[np.float64]
 SAME_PLACE = 5.0  # m
 WIDTH = 2.0  # places over which the true bump and the errors are smooth
 

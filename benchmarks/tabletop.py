@@ -25,13 +25,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros import encoders, plugins
+from any2any_ros import encoders, storage
+from any2any_ros.arrays import Array
+from any2any_ros.cli._arguments import bar
 from any2any_ros.data import gold, splits
 from any2any_ros.data.examples import Examples, observe
-from any2any_ros.methods import csa
-from any2any_ros.observation import Array
-from any2any_ros.retrieval import grounding_evaluation
-from any2any_ros.tools._arguments import bar
+from any2any_ros.learning import csa, emma_evaluation
 
 PLUGS = {"depth": "depth", "text": "text"}
 SIDES: tuple[tuple[str, ...], ...] = (("camera",), ("depth",), ("camera", "depth"))
@@ -67,7 +66,7 @@ def ground(examples: Examples, side: tuple[str, ...], seed: int) -> tuple[float,
 
     def judged(fitted: Any, rows: NDArray[np.intp]) -> dict[str, float]:
         ids, labels = np.array(seen.ids)[rows], examples.labels[rows]
-        trials = grounding_evaluation.draw(ids, labels, ids, labels, seed)
+        trials = emma_evaluation.draw(ids, labels, ids, labels, seed)
         return trials.judge(-fitted.query(text[rows]) @ fitted.reference(views[rows]).T)
 
     whole = [csa.fit(text[train], views[train], dim=max(DIMENSIONS), ridge=r) for r in RIDGES]
@@ -110,7 +109,7 @@ def main() -> int:
             found[name] += [ground(examples, side, seed) for seed in range(given.splits)]
     _print(near, found)
     if given.json:
-        plugins.write_json(given.json, {"nearest": near, "grounding": found})
+        storage.write_json(given.json, {"nearest": near, "grounding": found})
     return 0
 
 
@@ -123,8 +122,8 @@ def _print(near: dict[str, list[dict[str, float]]], found: dict[str, list[tuple[
     print("| chance | " + " | ".join(f"{c:.3f}" for c in chance) + " |")
     if not any(found.values()):
         return
-    chance_of = grounding_evaluation.chance()
-    print(f"\n| text finds, among {grounding_evaluation.CANDIDATES} | MRR | accuracy |\n|---|---|---|")
+    chance_of = emma_evaluation.chance()
+    print(f"\n| text finds, among {emma_evaluation.CANDIDATES} | MRR | accuracy |\n|---|---|---|")
     for side, pairs in found.items():
         mean, spread = np.mean(pairs, axis=0), np.std(pairs, axis=0)
         print(f"| {side} | {mean[0]:.3f} ± {spread[0]:.3f} | {mean[1]:.3f} ± {spread[1]:.3f} |")

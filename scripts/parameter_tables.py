@@ -3,21 +3,23 @@
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import config, plugins
+from any2any_ros import config
+from any2any_ros.calibration.adoption import AdoptionConfig
+from any2any_ros.cli._train_cox import PairsConfig
+from any2any_ros.cli._train_liploc import HeldOutConfig
+from any2any_ros.encoders import ENCODERS
 from any2any_ros.encoders._liploc_network import NetworkSize
+from any2any_ros.geometry.refiner import GeometryConfig
+from any2any_ros.hearing import TRANSCRIBERS
 from any2any_ros.hearing.endpoint import EndpointConfig
-from any2any_ros.methods.confidence import ConfidenceConfig
-from any2any_ros.methods.cox import CoxConfig
-from any2any_ros.methods.emma import EmmaConfig
-from any2any_ros.methods.liploc import TrainingConfig
-from any2any_ros.methods.liploc_pairs import VariationConfig
-from any2any_ros.retrieval.adoption import AdoptionConfig
+from any2any_ros.learning.cox import CoxConfig
+from any2any_ros.learning.emma import EmmaConfig
+from any2any_ros.learning.liploc import TrainingConfig
+from any2any_ros.learning.liploc_pairs import VariationConfig
+from any2any_ros.objects.object_memory import MemoryConfig
+from any2any_ros.objects.proposals import ProposalConfig
 from any2any_ros.retrieval.calibration import CalibrationConfig
-from any2any_ros.retrieval.geometry import GeometryConfig
-from any2any_ros.retrieval.object_memory import MemoryConfig
-from any2any_ros.retrieval.proposals import ProposalConfig
-from any2any_ros.tools._train_cox import PairsConfig
-from any2any_ros.tools._train_liploc import HeldOutConfig
+from any2any_ros.trust.confidence import ConfidenceConfig
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "parameters.md"
 HEAD = """\
@@ -36,13 +38,13 @@ def tables() -> str:
         "`source_timeouts.<modality>` overrides `source_timeout`; `hit_radius` is the map's notion of one place.\n"
     ]
     parts += ["## Encoder nodes\n", _table(config.EncoderNodeConfig)]
-    for name in plugins.names("encoders"):
-        parts += [f"### `settings.*` of encoder `{name}`\n", _table(plugins.find("encoders", name).Config)]
+    for name in ENCODERS.names():
+        parts += [f"### `settings.*` of encoder `{name}`\n", _table(ENCODERS.find(name).Config)]
     parts += ["## Grounding node\n", _table(config.GroundingNodeConfig)]
     parts += ["### `memory.*`\n", _table(MemoryConfig), "### `proposals.*`\n", _table(ProposalConfig)]
     parts += ["### Hearing\n", _table(EndpointConfig)]
-    for name in plugins.names("hearing"):
-        parts += [f"### Recogniser `{name}`\n", _table(plugins.find("hearing", name).Config)]
+    for name in TRANSCRIBERS.names():
+        parts += [f"### Recogniser `{name}`\n", _table(TRANSCRIBERS.find(name).Config)]
     parts += ["## All of them\n", "`autostart` (true): configure and activate at once. `use_sim_time` (false).\n"]
     parts += ["## Commands\n"]
     for title, cls in (

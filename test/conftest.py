@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import wave
+from collections import namedtuple
 from dataclasses import asdict
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def make_objects():
     """Return a function that makes views of objects: every modality shows class and instance in a mirror of its own."""
 
     def make(classes=6, instances=5, views=3, seed=0, modalities=("text", "speech", "camera", "depth"), noise=0.3):
-        from any2any_ros.retrieval.objects import Objects
+        from any2any_ros.objects.views import Objects
 
         world, random = np.random.default_rng(0), np.random.default_rng(seed)
         names = [
@@ -145,8 +146,8 @@ def _camera_pose(angle):
 def untrained_model(tmp_path_factory):
     """A model's folder whose heads have learnt nothing: crop, depth and text, not calibrated."""
     from any2any_ros import encoders
-    from any2any_ros.methods.emma import EMMA
-    from any2any_ros.retrieval import grounding
+    from any2any_ros.learning.emma import EMMA
+    from any2any_ros.objects import grounding_model
     from any2any_ros.retrieval.reference_map import EncoderRecord
 
     draw, folder = np.random.default_rng(0), tmp_path_factory.mktemp("model")
@@ -159,5 +160,51 @@ def untrained_model(tmp_path_factory):
         {f"{m}/{i}": draw.normal(size=w[i + 1]).astype(np.float32) for m, w in widths.items() for i in range(3)},
     )
     records = {m: EncoderRecord(e.plug, e.fingerprint, e.dimension, asdict(e.config)) for m, e in made.items()}
-    grounding.save(grounding.Model(heads, records), folder)
+    grounding_model.save(grounding_model.Model(heads, records), folder)
+    return folder
+
+
+# --- the command line, run in this process ---
+
+Done = namedtuple("Done", "code out err")
+
+
+@pytest.fixture
+def any2any(capsys):
+    """Return a function that runs a verb and returns its exit code and what it said."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        from any2any_ros.cli.main import main
+
+        try:
+            code = main([str(a) for a in arguments])
+        except SystemExit as ended:  # argparse's own way
+            code = ended.code
+        return Done(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def refused(any2any):
+    """Return a function that runs a verb which must fail with 2 and one line, and returns the line."""
+
+    def run(*arguments):
+        done = any2any(*arguments)
+        assert done.code == 2 and "Traceback" not in done.err
+        assert len(done.err.strip().split("\n")) == 1 and done.err.startswith(f"any2any {arguments[0]}: ")
+        return done.err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def town_map(laps, tmp_path_factory):
+    """A map of lap 00 of the ring, calibrated on lap 01."""
+    from any2any_ros.cli.main import main
+
+    folder = tmp_path_factory.mktemp("map") / "ring"
+    assert main(["build-map", str(laps), str(folder), "--sequence", "00"]) == 0
+    assert main(["calibrate", str(folder), str(laps), "--sequence", "01"]) == 0
     return folder

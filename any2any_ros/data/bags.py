@@ -14,11 +14,12 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 from scipy.spatial.transform import Rotation, Slerp
 
-from any2any_ros import plugins, samples
+from any2any_ros import samples
 from any2any_ros.cdr import typestore
 from any2any_ros.config import AliveConfig
 from any2any_ros.data import bag_messages
 from any2any_ros.data.drive import Drive, Progress, silent
+from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, Observation, ObservationSet
 from any2any_ros.protocols import Encoder
@@ -67,7 +68,7 @@ def _rename_inside(folder: Path, name: str) -> None:
 
 def _write_frames(drive: Drive, writer: Writer, progress: Progress[int]) -> None:
     store = typestore()
-    encoders = {m: plugins.find("encoders", m) for m in drive.modalities}
+    encoders = {m: ENCODERS.find(m) for m in drive.modalities}
     makers = {m: bag_messages.MAKERS[e.accepts] for m, e in encoders.items()}
     connections = {m: writer.add_connection(f"/{encoders[m].topic}", makers[m][0], typestore=store) for m in makers}
     truth = writer.add_connection(f"/{TRUTH}", POSE_TYPES[0], typestore=store)
@@ -116,8 +117,8 @@ def _messages(reader: AnyReader, connections: list[Any]) -> Iterator[tuple[Any, 
 def default_topics(reader: AnyReader) -> dict[str, str]:
     """Return modality -> topic for every encoder whose default topic is in the bag with a fitting type."""
     found = {}
-    for modality in plugins.names("encoders"):
-        encoder = plugins.find("encoders", modality)
+    for modality in ENCODERS.names():
+        encoder = ENCODERS.find(modality)
         for connection in reader.connections:
             fits = connection.msgtype in samples.types_of(encoder.accepts) and encoder.modality == modality
             if connection.topic.lstrip("/") == encoder.topic and fits:

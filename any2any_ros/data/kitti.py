@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from any2any_ros import samples
+from any2any_ros.arrays import Float64
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS, Sound
-
-Poses = NDArray[np.float64]
 
 # KITTI's camera axes (x right, y down, z forward) as seen in ROS axes (x forward, y left, z up), REP-103.
 ROS_FROM_CAMERA = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], dtype=np.float64)
@@ -37,7 +36,7 @@ class KittiDrive:
 
     name: str
     stamps_ns: NDArray[np.int64]
-    poses: Poses
+    poses: Float64
     frames: tuple[str, ...]
     files: Mapping[str, Mapping[str, Path]]  # modality -> frame -> file
     captions: Mapping[str, str]
@@ -208,7 +207,7 @@ def _seconds(dates: Path) -> NDArray[np.float64]:
     return np.array([(day - days[0]).total_seconds() for day in days])
 
 
-def _poses(root: Path, folder: Path, sequence: str | None, frames: list[str]) -> Poses:
+def _poses(root: Path, folder: Path, sequence: str | None, frames: list[str]) -> Float64:
     """Return the poses (N, 4, 4) of the LiDAR in ROS axes; NaN without ground truth."""
     number = [int(frame) for frame in frames]
     truth = root / "poses" / f"{sequence}.txt"
@@ -225,7 +224,7 @@ def _poses(root: Path, folder: Path, sequence: str | None, frames: list[str]) ->
     return np.full((len(frames), 4, 4), np.nan)
 
 
-def _camera_from_lidar(folder: Path) -> Poses:
+def _camera_from_lidar(folder: Path) -> Float64:
     """Return the calibration Tr (4, 4); without one, the turn of the axes alone."""
     calib = folder / "calib.txt"
     rows = calib.read_text().splitlines() if calib.exists() else []
@@ -238,7 +237,7 @@ def _camera_from_lidar(folder: Path) -> Poses:
         raise Any2AnyError(f"Cannot read {calib}", f"Tr is no 12 numbers: {error}", "Copy it again") from error
 
 
-def _inertial(oxts: Poses) -> Poses:
+def _inertial(oxts: Float64) -> Float64:
     """Return poses (N, 4, 4) from KITTI's OXTS rows (N, 30): Mercator ground position, roll, pitch, yaw.
 
     The inertial unit's axes are ROS's; the map starts at the first row's position, facing east.
@@ -266,7 +265,7 @@ def _captions(folder: Path, frames: list[str]) -> dict[str, str]:
     return {f: lines[int(f)].strip() for f in frames if lines[int(f)].strip()}
 
 
-def _numbers(file: Path, columns: int) -> Poses:
+def _numbers(file: Path, columns: int) -> Float64:
     try:
         rows = np.loadtxt(file, dtype=np.float64, ndmin=2)
     except ValueError as error:

@@ -14,9 +14,9 @@ from any2any_ros.config import PlaceConfig
 from any2any_ros.data import bags, carmen, kitti
 from any2any_ros.data.drive import Drive, Progress, encode, keyframes, silent
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Encoder
-from any2any_ros.retrieval.clouds import LIDAR
 
 Cloud = NDArray[np.float32]
 # What counts as a place on a road, and in a building: the customary figures of each kind of data.

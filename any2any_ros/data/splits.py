@@ -7,44 +7,42 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros.arrays import Flags, Float64
 from any2any_ros.data.drive import travelled
 from any2any_ros.errors import Any2AnyError
 
-Poses = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
-
-def ground_distance(queries: Poses, references: Poses) -> NDArray[np.float64]:
+def ground_distance(queries: Float64, references: Float64) -> NDArray[np.float64]:
     """Return the distances (Q, R) in metres on the ground (x, y) between poses (Q, 4, 4) and (R, 4, 4)."""
     difference = queries[:, None, :2, 3] - references[None, :, :2, 3]
     return np.asarray(np.linalg.norm(difference, axis=-1))
 
 
-def positives(queries: Poses, references: Poses, hit_radius: float) -> Flags:
+def positives(queries: Float64, references: Float64, hit_radius: float) -> Flags:
     """Return (Q, R): which references lie within `hit_radius` metres of each query; none where a pose is NaN."""
     return ground_distance(queries, references) < hit_radius
 
 
-def same_drive(poses: Poses, path_gap: float, earlier: bool = False) -> Flags:
+def same_drive(poses: Float64, path_gap: float, earlier: bool = False) -> Flags:
     """Return (N, N): which frames of one drive may answer each: `path_gap` metres of driving apart, or before it."""
     path = travelled(poses)
     ahead = path[:, None] - path[None, :]
     return np.asarray((ahead if earlier else np.abs(ahead)) > path_gap)
 
 
-def apart(poses: Poses, others: Poses, distance: float) -> Flags:
+def apart(poses: Float64, others: Float64, distance: float) -> Flags:
     """Return (N,): which poses lie at least `distance` metres from every one of `others`: another place."""
     if len(others) == 0:
         return np.ones(len(poses), dtype=bool)
     return np.asarray(ground_distance(poses, others).min(axis=1) >= distance)
 
 
-def blocks(poses: Poses, length: float, parts: int = 2) -> NDArray[np.intp]:
+def blocks(poses: Float64, length: float, parts: int = 2) -> NDArray[np.intp]:
     """Return (N,): which of `parts` each frame belongs to, in turns of `length` metres driven."""
     return np.asarray((travelled(poses) // length).astype(np.intp) % parts)
 
 
-def squares(poses: Poses, length: float) -> NDArray[np.intp]:
+def squares(poses: Float64, length: float) -> NDArray[np.intp]:
     """Return (N,): which square of the ground, `length` metres wide, each frame lies in, numbered from 0."""
     corner = np.floor(poses[:, :2, 3] / length)
     return np.asarray(np.unique(corner, axis=0, return_inverse=True)[1].ravel(), dtype=np.intp)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.observation import Array
+from any2any_ros.arrays import Array
 
 CELL, BLOCK = 16, 32  # pixels
 BINS = 9

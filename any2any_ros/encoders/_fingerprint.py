@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from any2any_ros.observation import Array
+from any2any_ros.arrays import Array
 
 
 def fingerprint(plug: str, revision: int, config: Any) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import plugins
+from any2any_ros import storage
 from any2any_ros.config import Checked, setting
 from any2any_ros.encoders._pictures import standardiser
 from any2any_ros.encoders._vit import HEAD, vit
@@ -95,7 +95,7 @@ def write(every: Mapping[str, Any], checkpoint: Path) -> None:
     """Write parameters as a checkpoint; a reader never sees half of one."""
     import torch
 
-    plugins.write_atomically(checkpoint, lambda stream: torch.save(dict(every), stream))
+    storage.write_atomically(checkpoint, lambda stream: torch.save(dict(every), stream))
 
 
 def _name(half: str, key: str) -> str:

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from any2any_ros import samples
+from any2any_ros.arrays import Array
 from any2any_ros.config import setting
 from any2any_ros.encoders import backends
 from any2any_ros.encoders._weights import located
 from any2any_ros.encoders.backends import RuntimeConfig
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Array
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class NetworkEncoder:
     accepts: ClassVar[str]
     topic: ClassVar[str]
     keeps: ClassVar[int] = 1
+    focal: ClassVar[float | None] = None
     Config: ClassVar[Any] = NetworkConfig
     families: ClassVar[tuple[str, ...]]  # the kinds of network it knows
     joint: ClassVar[tuple[str, ...]] = ()  # those whose vectors may be compared with another encoder's

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from any2any_ros import plugins
+from any2any_ros import storage
+from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Array
 
 BATCHES = (1, 1, 64)  # samples at once: fewest, those the engine is tuned for, most
 LENGTHS = (2, 32, 512)  # the same of tokens, where an axis beside the samples' is free
@@ -75,7 +75,7 @@ class TensorRTNetwork:
                 "its own log says why",
                 "Set runtime to onnx, or precision",
             )
-        plugins.write_atomically(path, lambda stream: stream.write(made))
+        storage.write_atomically(path, lambda stream: stream.write(made))
         return self._trt.Runtime(self._logger).deserialize_cuda_engine(made)
 
     def _profile(self, builder: Any, network: Any) -> Any:

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from any2any_ros.arrays import Array
 from any2any_ros.config import Checked, setting
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Array
 from any2any_ros.threads import threads
 
 Module = Any  # a torch.nn.Module; torch is imported by who runs one

@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros.arrays import Array
 from any2any_ros.config import Checked, setting
 from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Array
 
 CELL, BLOCK, BINS = 16, 32, 9
 # sRGB of the basic colour terms, lit and in the shade.

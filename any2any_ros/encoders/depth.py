@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros.arrays import Array
 from any2any_ros.config import Checked, setting
 from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Array
 
 CELL, BLOCK, BINS = 16, 32, 9
 TRIALS = 60  # of RANSAC
@@ -82,6 +82,10 @@ class DepthEncoder:
     @property
     def fingerprint(self) -> str:
         return fingerprint(self.plug, self.revision, self.config)
+
+    @property
+    def focal(self) -> float:
+        return self.config.focal
 
     def gather(self, sample: NDArray[np.float32], stamp_ns: int) -> NDArray[np.float32]:
         return sample

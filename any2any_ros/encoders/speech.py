@@ -14,17 +14,14 @@ from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2any_ros.arrays import Array, Float64
 from any2any_ros.config import Checked, setting
 from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.encoders._mel import filters
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Array
 from any2any_ros.samples import Sound
 from any2any_ros.sounds import Continuity
-
-Float64 = NDArray[np.float64]
 
 EMPHASIS = 0.97  # high pitches are weaker in a voice, and say as much
 FLOOR = 1e-6  # of the loudest band: quieter than that is silence

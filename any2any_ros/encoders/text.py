@@ -12,10 +12,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from any2any_ros.arrays import Array
 from any2any_ros.config import Checked, setting
 from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Array
 
 WORD = re.compile(r"\w+")
 # Words that say nothing about a place or a thing; everything else counts.

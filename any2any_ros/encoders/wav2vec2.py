@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from any2any_ros.arrays import Array
 from any2any_ros.encoders import speech
 from any2any_ros.encoders._network import NetworkConfig, NetworkEncoder
 from any2any_ros.encoders._pictures import PREPROCESSOR
 from any2any_ros.encoders._transformers import last_layers, part, sounds
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Array
 from any2any_ros.samples import Sound
 from any2any_ros.sounds import resampled
 

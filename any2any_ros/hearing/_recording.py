@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros.arrays import Float64
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import Sound
 from any2any_ros.sounds import resampled
@@ -14,8 +15,6 @@ SLOWEST = 8000  # Hz; a telephone's
 SHORTEST = 0.15  # s; less is a click
 SILENT = 1e-6
 PEAK = 0.5  # of full scale: neither clipped nor lost between two steps of 16 bits
-
-Float64 = NDArray[np.float64]
 
 
 def prepared(sound: Sound, longest: float) -> tuple[Float64, str]:

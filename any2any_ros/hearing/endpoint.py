@@ -16,11 +16,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from any2any_ros.arrays import Array
 from any2any_ros.config import Checked, setting
 from any2any_ros.encoders.backends import onnx_session
 from any2any_ros.encoders.speech import BEFORE, SpeechConfig, Utterances
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Array
 from any2any_ros.protocols import Endpointer
 from any2any_ros.samples import Sound
 from any2any_ros.sounds import Continuity

@@ -17,10 +17,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from any2any_ros.arrays import Float64
 from any2any_ros.config import Checked, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.hearing import grammar
-from any2any_ros.hearing._recording import RATE, Float64, prepared
+from any2any_ros.hearing._recording import RATE, prepared
 from any2any_ros.samples import Sound, Transcript
 
 PAD = 0.4  # s of a quiet room before and after: the recogniser expects to begin and end in it

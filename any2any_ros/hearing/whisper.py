@@ -13,9 +13,10 @@ from math import exp
 from pathlib import Path
 from typing import Any, ClassVar
 
+from any2any_ros.arrays import Float64
 from any2any_ros.config import Checked, setting
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.hearing._recording import RATE, Float64, prepared
+from any2any_ros.hearing._recording import RATE, prepared
 from any2any_ros.samples import Sound, Transcript
 from any2any_ros.threads import threads
 

@@ -17,8 +17,8 @@ from any2any_ros.config import GroundingNodeConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.rate import Rate
-from any2any_ros.retrieval.grounder import Look
-from any2any_ros.retrieval.proposals import Box
+from any2any_ros.objects.grounder import Look
+from any2any_ros.objects.proposals import Box
 from any2any_ros.samples import NS
 
 KEPT = 30  # poses, pictures of each kind, detections

@@ -21,12 +21,12 @@ from sensor_msgs.msg import PointCloud2
 from any2any_ros import cdr, msg, samples
 from any2any_ros.config import RetrievalNodeConfig
 from any2any_ros.errors import told
+from any2any_ros.geometry import clouds
+from any2any_ros.geometry.clouds import LIDAR
+from any2any_ros.geometry.refiner import Laid, obstacle
 from any2any_ros.nodes import messages, outputs, runtime
 from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.observation import Observation
-from any2any_ros.retrieval import clouds
-from any2any_ros.retrieval.clouds import LIDAR
-from any2any_ros.retrieval.geometry import Laid, obstacle
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.samples import NS

@@ -16,8 +16,9 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from any2any_ros import msg, plugins, samples
+from any2any_ros import msg, samples
 from any2any_ros.config import EncoderNodeConfig
+from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError, told
 from any2any_ros.nodes import messages, parameters, runtime
 from any2any_ros.nodes.inbox import Inbox
@@ -36,7 +37,7 @@ class EncoderNode(runtime.ManagedNode):
         self._received, self._encoded = Rate(), Rate()
 
     def configure(self) -> None:
-        cls = plugins.find("encoders", self.config.encoder)
+        cls = ENCODERS.find(self.config.encoder)
         self._encoder = cls(parameters.declare(self, cls.Config, "settings"))
         self._modality = self.config.modality or cls.modality
         self._topic = self.config.topic or cls.topic

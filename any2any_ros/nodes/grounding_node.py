@@ -14,10 +14,9 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from any2any_ros import plugins
 from any2any_ros.config import GroundingNodeConfig
 from any2any_ros.errors import Any2AnyError, told
-from any2any_ros.hearing import endpoint
+from any2any_ros.hearing import TRANSCRIBERS, endpoint
 from any2any_ros.hearing.endpoint import EndpointConfig
 from any2any_ros.nodes import parameters, runtime
 from any2any_ros.nodes.cameras import KINDS, Cameras
@@ -25,11 +24,11 @@ from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.nodes.listener import Listener
 from any2any_ros.nodes.object_outputs import ObjectOutputs
 from any2any_ros.nodes.retrieve_object import RetrieveObject
+from any2any_ros.objects.grounder import Grounder, Look, Verdict
+from any2any_ros.objects.object_memory import MemoryConfig
+from any2any_ros.objects.proposals import ProposalConfig
 from any2any_ros.observation import Ranking
 from any2any_ros.protocols import Transcriber
-from any2any_ros.retrieval.grounder import Grounder, Look, Verdict
-from any2any_ros.retrieval.object_memory import MemoryConfig
-from any2any_ros.retrieval.proposals import ProposalConfig
 from any2any_ros.samples import Sound
 
 
@@ -65,7 +64,7 @@ class GroundingNode(runtime.ManagedNode):
         if self.config.hearing == "none":
             return None
         try:
-            cls = plugins.find("hearing", self.config.hearing)
+            cls = TRANSCRIBERS.find(self.config.hearing)
             found: Transcriber = cls(parameters.declare(self, cls.Config, "settings"))
             return found
         except Any2AnyError as error:

@@ -11,7 +11,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 
-from any2any_ros import plugins, samples
+from any2any_ros import samples
+from any2any_ros.encoders import ENCODERS
 from any2any_ros.nodes import messages
 from any2any_ros.samples import NS
 
@@ -102,7 +103,7 @@ def _readers(name: str, type_name: str) -> str:
     """Name the encoders whose default topic this is, else those that could read its type."""
     if type_name in OURS:
         return "retrieval" if type_name == OURS[0] else "the robot"
-    found = [plugins.find("encoders", n) for n in plugins.names("encoders")]
+    found = [ENCODERS.find(n) for n in ENCODERS.names()]
     fitting = [e for e in found if type_name in samples.types_of(e.accepts) and e.modality == e.plug]
     default = [e.plug for e in fitting if name.endswith(e.topic)]
     return ", ".join(default) or f"({', '.join(e.plug for e in fitting)})"

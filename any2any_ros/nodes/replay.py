@@ -14,9 +14,9 @@ from rclpy.qos import QoSProfile
 from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
 
-from any2any_ros import plugins
 from any2any_ros.config import ReplayConfig
 from any2any_ros.data import bags
+from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.runtime import Stop
@@ -47,8 +47,8 @@ class Outage:
 
     @property
     def topic(self) -> str:
-        known = self.name in plugins.names("encoders")
-        return str(plugins.find("encoders", self.name).topic) if known else self.name.lstrip("/")
+        known = self.name in ENCODERS.names()
+        return str(ENCODERS.find(self.name).topic) if known else self.name.lstrip("/")
 
 
 @dataclass(eq=False)

@@ -23,7 +23,7 @@ from any2any_ros.nodes.repeated import Repeated
 from any2any_ros.samples import NS
 
 if TYPE_CHECKING:
-    from any2any_ros.data.tabletop import Frame
+    from any2any_ros.sim.tabletop import Frame
 
 CHUNK = 0.1  # s of sound in a message
 ROOM = 0.002  # of full scale, the room's noise

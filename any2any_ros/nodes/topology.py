@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import plugins, samples, share
-from any2any_ros.retrieval import grounding, reference_map
+from any2any_ros import samples, share
+from any2any_ros.encoders import ENCODERS
+from any2any_ros.objects import grounding_model
+from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.reference_map import EncoderRecord
 
 PROFILES = {"loopback": "fastdds_loopback.xml", "robot": "fastdds_robot.xml"}
@@ -47,7 +49,7 @@ def _encoder(modality: str, record: EncoderRecord | None, image_transport: str, 
     plug = record.plug if record else modality
     parameters: dict[str, Any] = {"encoder": plug, "modality": modality, **shared}
     parameters |= {f"settings.{k}": v for k, v in (record.settings if record else {}).items()}
-    cls = plugins.find("encoders", plug)
+    cls = ENCODERS.find(plug)
     if image_transport == "compressed" and COMPRESSED in samples.types_of(cls.accepts):
         parameters |= {"message_type": COMPRESSED, "topic": f"{cls.topic}/compressed"}
     return Process("encoder_node", f"{modality}_encoder", parameters)
@@ -60,7 +62,7 @@ def object_grounding(model: str, *, objects: str = "", hearing: str = "", use_si
     hearing: what turns speech into words; "" = the node's own choice. Raises Any2AnyError on a model that cannot be
     read.
     """
-    grounding.load(Path(model))
+    grounding_model.load(Path(model))
     given = {"model": model, "objects": objects, "hearing": hearing}
     parameters = {"use_sim_time": use_sim_time, **{name: value for name, value in given.items() if value}}
     return [Process("grounding_node", "grounding", parameters)]

@@ -16,30 +16,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros import plugins
+from any2any_ros import storage
+from any2any_ros.arrays import Flags
+from any2any_ros.calibration import comparison, evaluation, refinement
+from any2any_ros.calibration.comparison import Judgement
+from any2any_ros.calibration.refinement import Examination, FittedCheck, Fold, Lay
 from any2any_ros.config import Checked, setting
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.methods import confidence
-from any2any_ros.methods.confidence import Confidence, ConfidenceConfig, Event, pattern_name
-from any2any_ros.methods.drift import Difference
-from any2any_ros.methods.fusion import RawMean
+from any2any_ros.fusion import FUSIONS
+from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.geometry.clouds import Clouds
+from any2any_ros.geometry.refiner import NO_CHECK, GeometricCheck, GeometryConfig, OverlapEvidence
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Fusion
-from any2any_ros.retrieval import checking, comparison, evaluation, imputing, reference_map
-from any2any_ros.retrieval.checking import Examination, FittedCheck, Fold, Lay
-from any2any_ros.retrieval.clouds import Clouds
-from any2any_ros.retrieval.comparison import Judgement
-from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, GeometryConfig
-from any2any_ros.retrieval.imputing import IMPUTERS, NO_IMPUTER, JointImputer
+from any2any_ros.retrieval import imputers, reference_map
+from any2any_ros.retrieval.imputers import IMPUTERS, NO_IMPUTER, JointImputer
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix, one_space
+from any2any_ros.trust import confidence
+from any2any_ros.trust.confidence import Confidence, ConfidenceConfig, Event, pattern_name
+from any2any_ros.trust.drift import Difference
 
 FORMAT = 3
 IMPUTING_FORMAT = 4  # has an imputer, too, which a reader of format 3 would leave out
 FOLDER = "calibration"
 OLD = f".{FOLDER}.old"  # what stands when a save was killed between its two renames
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def calibrate(
             "stretches of the drive",
             "Give a longer drive through the mapped places, and check that both poses share one frame",
         )
-    imputer = NO_IMPUTER if bench else imputing.fitted(config.imputer, reference.places)
+    imputer = NO_IMPUTER if bench else imputers.fitted(config.imputer, reference.places)
     plain = replace(uncalibrated(reference, same_place, pairs), imputer=imputer)
     bench, lessons = bench or plain.retriever(reference), imputer.lessons(queries, config.seed)
 
@@ -170,7 +172,7 @@ def calibrate(
         confidence=trust,
         table=table,
         usual=usual(differences(bench, queries.take(answered), may[answered])),
-        check=None if lay is None else checking.fit(exam, lay, geometry, promises, config.seed),
+        check=None if lay is None else refinement.fit(exam, lay, geometry, promises, config.seed),
     )
 
 
@@ -198,9 +200,8 @@ def usual(found: dict[str, NDArray[np.float32]]) -> dict[str, Difference]:
 
 def _fusions(choice: str) -> list[type[Any]]:
     if choice != "auto":
-        return [plugins.find("methods", choice)]
-    found = (plugins.find("methods", name) for name in plugins.names("methods"))
-    return [cls for cls in found if hasattr(cls, "score")]
+        return [FUSIONS.find(choice)]
+    return list(FUSIONS.all())
 
 
 def _matrices(
@@ -242,16 +243,16 @@ def save(calibration: Calibration, folder: Path) -> None:
     target, unfinished = folder / FOLDER, folder / f".{FOLDER}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    plugins.save(calibration.fusion, unfinished / "fusion")
+    storage.save(calibration.fusion, unfinished / "fusion")
     if calibration.confidence is not None:
-        plugins.save(calibration.confidence, unfinished / "confidence")
+        storage.save(calibration.confidence, unfinished / "confidence")
     calibration.imputer.save(unfinished / "imputer")
     for i, difference in enumerate(calibration.usual.values()):
-        plugins.save(difference, unfinished / f"usual-{i}")
+        storage.save(difference, unfinished / f"usual-{i}")
     check = calibration.check
     if check is not None:
-        plugins.save(check.evidence, unfinished / "overlap")
-        plugins.save(check.confidence, unfinished / "checked_confidence")
+        storage.save(check.evidence, unfinished / "overlap")
+        storage.save(check.confidence, unfinished / "checked_confidence")
     header = {
         "format": FORMAT if calibration.imputer is NO_IMPUTER else IMPUTING_FORMAT,
         "fusion": calibration.fusion.plug,
@@ -263,7 +264,7 @@ def save(calibration: Calibration, folder: Path) -> None:
         "pairs": calibration.pairs,
         "imputer": calibration.imputer.plug,
     }
-    plugins.write_json(unfinished / "calibration.json", header)
+    storage.write_json(unfinished / "calibration.json", header)
     old = folder / OLD
     if target.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -283,15 +284,15 @@ def load(folder: Path) -> Calibration | None:
         if header["format"] not in (FORMAT, IMPUTING_FORMAT):
             raise ValueError(f"its format is {header['format']}, this program reads {FORMAT} and {IMPUTING_FORMAT}")
         return Calibration(
-            plugins.load(home / "fusion"),
-            plugins.load(home / "confidence") if known else None,
+            storage.load(home / "fusion", FUSIONS),
+            storage.load(home / "confidence", Confidence) if known else None,
             header["encoders"],
             header["same_place"],
             header["table"],
-            {m: plugins.load(home / f"usual-{i}") for i, m in enumerate(header["usual"])},
+            {m: storage.load(home / f"usual-{i}", Difference) for i, m in enumerate(header["usual"])},
             _load_check(home, header.get("check")),
             tuple((q, r) for q, r in header.get("pairs", [])),
-            imputing.load(header.get("imputer", NO_IMPUTER.plug), home / "imputer"),
+            imputers.load(header.get("imputer", NO_IMPUTER.plug), home / "imputer"),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Any2AnyError(
@@ -303,7 +304,9 @@ def _load_check(home: Path, summary: dict[str, Any] | None) -> FittedCheck | Non
     """Read what the check has learnt; None in a calibration that taught it nothing."""
     if summary is None:
         return None
-    return FittedCheck(plugins.load(home / "overlap"), plugins.load(home / "checked_confidence"), summary)
+    return FittedCheck(
+        storage.load(home / "overlap", OverlapEvidence), storage.load(home / "checked_confidence", Confidence), summary
+    )
 
 
 def open_map(

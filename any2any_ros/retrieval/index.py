@@ -6,8 +6,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Array
 
 
 class ExactIndex:

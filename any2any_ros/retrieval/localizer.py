@@ -11,18 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros import encoders
+from any2any_ros.calibration import adoption
 from any2any_ros.config import AliveConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.methods.bayes_filter import BayesFilter
-from any2any_ros.methods.drift import DriftTest
+from any2any_ros.geometry.refiner import Laid
 from any2any_ros.observation import Embedding, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Encoder
-from any2any_ros.retrieval import adoption
 from any2any_ros.retrieval.assembler import Assembler
 from any2any_ros.retrieval.calibration import open_map
-from any2any_ros.retrieval.geometry import Laid
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import NOTHING, Retriever
+from any2any_ros.trust.bayes_filter import BayesFilter
+from any2any_ros.trust.drift import DriftTest
 
 Timeouts = Callable[[Iterable[str]], Mapping[str, float]]  # modalities -> source_timeout of each, s
 

@@ -2,9 +2,9 @@
 
 MAP/map.json            format, name, frame, places file, encoders: written last, so it is the commit
 MAP/places-<hash>.npz   ids, poses, one (N, D) column a modality
-MAP/shards/             of a large map: its vectors as a search reads them (retrieval/kept_shards.py)
+MAP/shards/             of a large map: its vectors as a search reads them (retrieval/large/shard_cache.py)
 MAP/calibration/        what `any2any calibrate` fitted for this map (retrieval/calibration.py)
-MAP/adopted/            sensors that ask it and are not in it, by `any2any adopt` (retrieval/adoption.py)
+MAP/adopted/            sensors that ask it and are not in it, by `any2any adopt` (calibration/adoption.py)
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ import numpy as np
 from any2any_ros import encoders
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, ObservationSet
-from any2any_ros.plugins import write_atomically, write_json
 from any2any_ros.protocols import Encoder
-from any2any_ros.retrieval import npz
-from any2any_ros.retrieval.accelerator import LARGE
-from any2any_ros.retrieval.kept_shards import IN_MEMORY, Kept, ShardFolder
+from any2any_ros.retrieval.large import npz
+from any2any_ros.retrieval.large.gpu import LARGE
+from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, Kept, ShardFolder
 from any2any_ros.retrieval.similarity import Pair
+from any2any_ros.storage import write_atomically, write_json
 
 FORMAT = 1
 COLUMN = "embedding/"
@@ -48,8 +48,8 @@ class EncoderRecord:
     @classmethod
     def of(cls, encoder: Encoder) -> EncoderRecord:
         """Write down an encoder."""
-        space = getattr(encoder, "space", "")
-        return cls(encoder.plug, encoder.fingerprint, encoder.dimension, asdict(encoder.config), space)
+        settings = asdict(encoder.config)
+        return cls(encoder.plug, encoder.fingerprint, encoder.dimension, settings, encoder.space)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,22 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.methods.bayes_filter import BayesFilter, Filtered
-from any2any_ros.methods.confidence import Candidates, Confidence
-from any2any_ros.methods.registration import NOWHERE
-from any2any_ros.observation import Array, Match, Observation, ObservationSet, Ranking
+from any2any_ros.arrays import Array, Floats
+from any2any_ros.geometry.refiner import NO_CHECK, GeometricCheck, Laid, refined_pose
+from any2any_ros.geometry.registration import NOWHERE
+from any2any_ros.observation import Match, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Alignment, Fusion, Imputer
-from any2any_ros.retrieval import npz
-from any2any_ros.retrieval.accelerator import LARGE, chosen
-from any2any_ros.retrieval.bounds import can_be_bounded
-from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, Laid, refined_pose
-from any2any_ros.retrieval.imputing import NO_IMPUTER, sensors
-from any2any_ros.retrieval.kept_shards import IN_MEMORY, Kept
-from any2any_ros.retrieval.large_map import LargeMap
-from any2any_ros.retrieval.search import top_k
+from any2any_ros.retrieval.imputers import NO_IMPUTER, sensors
+from any2any_ros.retrieval.large import npz
+from any2any_ros.retrieval.large.bounds import can_be_bounded
+from any2any_ros.retrieval.large.gpu import LARGE, chosen
+from any2any_ros.retrieval.large.large_map import LargeMap
+from any2any_ros.retrieval.large.search import top_k
+from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, Kept
 from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix
+from any2any_ros.trust.bayes_filter import BayesFilter, Filtered
+from any2any_ros.trust.confidence import Candidates, Confidence
 
-Floats = NDArray[np.floating[Any]]
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 CANDIDATES = 1000  # references that a probability and a place set look at
 
@@ -296,8 +296,7 @@ class Retriever:
 
     def _explained(self, similarity: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return what each pair says about each reference (..., Mq, Mr), where the fusion can tell."""
-        explain = getattr(self.fusion, "pair_probability", None)
-        return np.full(similarity.shape, np.nan) if explain is None else np.asarray(explain(similarity))
+        return np.asarray(self.fusion.pair_probability(similarity))
 
     def _spread(self, rows: NDArray[np.intp]) -> float:
         """Return how far the places `rows` lie from the first of them, at most, in metres."""

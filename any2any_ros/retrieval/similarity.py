@@ -9,11 +9,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Array, ObservationSet
+from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Alignment
-from any2any_ros.retrieval.accelerator import GpuIndex
 from any2any_ros.retrieval.index import ExactIndex
+from any2any_ros.retrieval.large.gpu import GpuIndex
 
 Pair = tuple[str, str]
 
@@ -22,6 +23,7 @@ Pair = tuple[str, str]
 class SameSpace:
     """The alignment of a modality with itself: both sides come from one encoder, similarity is the cosine."""
 
+    kind: ClassVar[str] = "alignment"
     plug: ClassVar[str] = "same_space"
 
     def query(self, x: Array) -> Array:

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from any2any_ros.data import kitti, town
-from any2any_ros.observation import Array, ObservationSet
+from any2any_ros.arrays import Array
+from any2any_ros.data import kitti
+from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.calibration import CalibrationConfig
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.sim import town
 
 KEPT = Path("out/bench")  # what takes long to make and is the same every time
 TOWN = town.TownConfig(

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import plugins, share
+from any2any_ros import share
+from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError
 from benchmarks.speed import _frames
 from benchmarks.speed._outcome import Outcome
@@ -95,9 +96,9 @@ def start(plan: Plan) -> dict[str, float]:
 @contextmanager
 def nodes(plan: Plan) -> Iterator[tuple[Any, float]]:
     """Start the map's nodes and rclpy here; give the Bringup, and the monotonic time before its first process."""
+    from any2any_ros.cli import _ros
     from any2any_ros.nodes import runtime, topology
     from any2any_ros.nodes.bringup import Bringup
-    from any2any_ros.tools import _ros
 
     _ros.prepare()
     with ExitStack() as stack:
@@ -132,7 +133,7 @@ def _profile(name: str, folder: Path) -> str:
 
 def ready(system: Any, node: Any, modalities: Sequence[str], began: float) -> dict[str, float]:
     """Wait until every node listens, as another process sees it; return the seconds that took, by process."""
-    topics = {f"{m}_encoder": f"/{plugins.find('encoders', m).topic}" for m in modalities}
+    topics = {f"{m}_encoder": f"/{ENCODERS.find(m).topic}" for m in modalities}
     topics["retrieval"] = "/embeddings"
     waiting, found = {n: topic for n, topic in topics.items() if n in system.running}, {}
     while waiting:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import plugins
+from any2any_ros import storage
 from any2any_ros.encoders import build
 from benchmarks.speed._frames import KEPT
 
@@ -37,7 +37,7 @@ def range_image(device: str) -> Any:
     """Return LIP-Loc's range-image encoder with a ViT-S/16 of random weights, by PyTorch."""
     home = FOLDER / "liploc"
     if not home.exists():
-        with plugins.replacing(home) as unfinished:
+        with storage.replacing(home) as unfinished:
             _write_liploc(unfinished / CHECKPOINT)
     return build("liploc", {"model": str((home / CHECKPOINT).absolute()), "runtime": "torch", "device": device})
 
@@ -55,7 +55,7 @@ def folder(kind: str) -> Path:
     """Return the network's folder, made when it is not there."""
     home = FOLDER / kind
     if not home.exists():
-        with plugins.replacing(home) as unfinished:
+        with storage.replacing(home) as unfinished:
             {"torch": _save, "onnx": _export, "int8": _quantise}[kind](unfinished)
     return home
 
@@ -70,14 +70,14 @@ def _save(folder: Path) -> None:
 
 
 def _export(folder: Path) -> None:
-    from any2any_ros.tools import export
+    from any2any_ros.cli import export
 
     export.export(vision("torch"), folder)
 
 
 def _quantise(target: Path) -> None:
+    from any2any_ros.cli import export
     from any2any_ros.encoders._weights import ONNX
-    from any2any_ros.tools import export
 
     shutil.copytree(folder("onnx"), target, dirs_exist_ok=True)
     export._quantise(target / ONNX)

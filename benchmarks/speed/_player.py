@@ -10,8 +10,9 @@ from typing import Any
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 
-from any2any_ros import cdr, msg, plugins
+from any2any_ros import cdr, msg
 from any2any_ros.data import bag_messages
+from any2any_ros.encoders import ENCODERS
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.peer import Peer
 from any2any_ros.samples import NS
@@ -32,7 +33,7 @@ class Part:
 
 def part(modality: str, frames: int) -> Part:
     """Serialise a sensor's messages: they are kept as a driver's are when they leave it."""
-    store, encoder = cdr.typestore(), plugins.find("encoders", modality)
+    store, encoder = cdr.typestore(), ENCODERS.find(modality)
     name, make = bag_messages.MAKERS[encoder.accepts]
     header = bag_messages.header(store, 0, modality)
     made = (make(store, _frames.sample(modality, frame), header) for frame in range(1, 1 + frames))

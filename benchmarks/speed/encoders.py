@@ -19,9 +19,9 @@ import numpy as np
 from numpy.lib.recfunctions import structured_to_unstructured
 from numpy.typing import NDArray
 
-from any2any_ros import cdr, plugins, samples
+from any2any_ros import cdr, samples
 from any2any_ros.data import bag_messages
-from any2any_ros.encoders import build
+from any2any_ros.encoders import ENCODERS, build
 from any2any_ros.samples import Scan
 from benchmarks.speed import _frames
 from benchmarks.speed._clock import clock, timed
@@ -53,7 +53,7 @@ def rows(quick: bool) -> Iterator[Row]:
 def _samples(plug: str, encoder: Any) -> list[Any]:
     """Return what the encoder is given: the town's samples, a scan cut from its clouds, or a node's first one."""
     if plug in WARM_UP:
-        return [samples.example(plugins.find("encoders", plug).accepts)]
+        return [samples.example(ENCODERS.find(plug).accepts)]
     if plug == "laser_scan":
         return [laser_scan(_frames.sample("lidar", i)) for i in range(1, FRAMES)]
     stamps = _frames.frames().stamps_ns
@@ -122,7 +122,7 @@ def _message(plug: str) -> tuple[str, Any]:
 
     from any2any_ros.nodes import messages
 
-    store, (name, make) = cdr.typestore(), bag_messages.MAKERS[plugins.find("encoders", plug).accepts]
+    store, (name, make) = cdr.typestore(), bag_messages.MAKERS[ENCODERS.find(plug).accepts]
     made = make(store, _frames.sample(plug, 1), bag_messages.header(store, 1, plug))
     return name, deserialize_message(bytes(store.serialize_cdr(made, name)), messages.message_class(name))
 

@@ -21,15 +21,16 @@ from typing import Any
 import numpy as np
 
 from any2any_ros.config import AliveConfig, RetrievalConfig
-from any2any_ros.methods.any2any import Any2Any
-from any2any_ros.methods.fusion import LikelihoodRatio
+from any2any_ros.fusion.any2any import Any2Any
+from any2any_ros.fusion.rivals import LikelihoodRatio
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.protocols import Fusion
-from any2any_ros.retrieval import calibration, kept_shards, reference_map, shards
-from any2any_ros.retrieval.bounds import PairQuery
+from any2any_ros.retrieval import calibration, reference_map
+from any2any_ros.retrieval.large import shard_cache, shards
+from any2any_ros.retrieval.large.bounds import PairQuery
+from any2any_ros.retrieval.large.search import Search
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
-from any2any_ros.retrieval.search import Search
 from benchmarks import fusion_at_scale
 from benchmarks.speed._clock import clock, one_thread, spread, timed
 from benchmarks.speed._machine import gpu
@@ -68,7 +69,7 @@ def rows(quick: bool) -> Iterator[Row]:
         if quick:
             yield from (unmeasured(what, unit, "--quick", bar) for what, unit, bar in BARS.values())
             return
-        yield from _store(next((folder / kept_shards.FOLDER).glob(f"*/{shards.INDEX}")).parent, queries)
+        yield from _store(next((folder / shard_cache.FOLDER).glob(f"*/{shards.INDEX}")).parent, queries)
 
 
 def _node(folder: Path, queries: Queries, quick: bool) -> Iterator[Row]:
@@ -102,7 +103,7 @@ def _store(folder: Path, queries: Queries) -> Iterator[Row]:
 
 
 def _on_gpu(folder: Path, queries: Queries) -> Iterator[Row]:
-    """The same rankings with the first pass on a GPU (retrieval/accelerator.py), beside the same on the CPU."""
+    """The same rankings with the first pass on a GPU (retrieval/large/gpu.py), beside the same on the CPU."""
     whats = [f"{BARS[name][0]}, first pass on a GPU" for name in FUSIONS]
     if not gpu():
         yield from (unmeasured(what, "ms", "no GPU") for what in whats)

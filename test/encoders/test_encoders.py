@@ -6,7 +6,8 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from any2any_ros import config, encoders, plugins, samples
+from any2any_ros import config, encoders, samples
+from any2any_ros.encoders import ENCODERS
 from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.encoders._network import NetworkEncoder
 from any2any_ros.errors import Any2AnyError
@@ -33,8 +34,8 @@ def sample(plug):
 
 
 def test_every_encoder_without_weights_is_here():
-    with_weights = {n for n in plugins.names("encoders") if issubclass(plugins.find("encoders", n), NetworkEncoder)}
-    assert set(SAMPLES) == {*plugins.names("encoders")} - with_weights - {"sentence"}
+    with_weights = {n for n in ENCODERS.names() if issubclass(ENCODERS.find(n), NetworkEncoder)}
+    assert set(SAMPLES) == {*ENCODERS.names()} - with_weights - {"sentence"}
 
 
 @pytest.mark.parametrize("plug", SAMPLES)
@@ -83,7 +84,7 @@ def test_other_processes_give_the_same_bits(plug, checksum):
 
 @pytest.mark.parametrize("plug", SAMPLES)
 def test_every_setting_is_in_the_fingerprint(plug):
-    cls = plugins.find("encoders", plug)
+    cls = ENCODERS.find(plug)
     default, seen = cls.Config(), {cls().fingerprint}
     for f in config.fields(default):
         m, value = f.metadata, getattr(default, f.name)
@@ -96,7 +97,7 @@ def test_every_setting_is_in_the_fingerprint(plug):
 
 
 def test_plug_revision_and_settings_tell_fingerprints_apart():
-    settings = plugins.find("encoders", "text").Config()
+    settings = ENCODERS.find("text").Config()
     assert fingerprint("text", 1, settings) == fingerprint("text", 1, replace(settings))
     others = {
         fingerprint("text", 2, settings),
@@ -109,7 +110,7 @@ def test_plug_revision_and_settings_tell_fingerprints_apart():
 
 @pytest.mark.parametrize("plug", SAMPLES)
 def test_raising_the_revision_changes_the_fingerprint(plug, monkeypatch):
-    cls = plugins.find("encoders", plug)
+    cls = ENCODERS.find(plug)
     before = cls().fingerprint
     monkeypatch.setattr(cls, "revision", cls.revision + 1)
     assert cls().fingerprint != before

@@ -4,16 +4,16 @@ import sys
 
 import pytest
 
-from any2any_ros import hearing, plugins
+from any2any_ros import hearing
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.hearing import endpoint
+from any2any_ros.hearing import TRANSCRIBERS, endpoint
 from any2any_ros.hearing.endpoint import EndpointConfig
 
 
 def test_the_plugs_are_found_without_their_libraries(monkeypatch):
     for name in ("pocketsphinx", "torch", "transformers"):
         monkeypatch.setitem(sys.modules, name, None)
-    assert plugins.names("hearing") == ("sphinx", "whisper")
+    assert TRANSCRIBERS.names() == ("sphinx", "whisper")
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import wave
 import numpy as np
 import pytest
 
-from any2any_ros import hearing, plugins
+from any2any_ros import hearing
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.hearing import grammar
+from any2any_ros.hearing import TRANSCRIBERS, grammar
 from any2any_ros.hearing.sphinx import contrast
 from any2any_ros.protocols import Transcriber
 from any2any_ros.samples import Sound
@@ -25,7 +25,7 @@ def everything():
 
 
 def test_is_a_plug(sphinx):
-    assert isinstance(sphinx, Transcriber) and plugins.find("hearing", "sphinx") is type(sphinx)
+    assert isinstance(sphinx, Transcriber) and TRANSCRIBERS.find("sphinx") is type(sphinx)
     assert sphinx.remark == ""
 
 

@@ -14,13 +14,13 @@ from sensor_msgs.msg import PointCloud2, PointField
 
 from any2any_ros import msg, srv
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.methods import registration
-from any2any_ros.methods.registration import Registration
+from any2any_ros.geometry import clouds, refiner, registration
+from any2any_ros.geometry.clouds import Clouds
+from any2any_ros.geometry.registration import Registration
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.retrieval_node import RetrievalNode
 from any2any_ros.observation import Embedding
-from any2any_ros.retrieval import clouds, geometry, reference_map
-from any2any_ros.retrieval.clouds import Clouds
+from any2any_ros.retrieval import reference_map
 
 NS = 1_000_000_000
 FAST = {"source_timeout": 30.0, "wait": 0.05, "watch": 0.05}
@@ -98,7 +98,7 @@ def laying(monkeypatch):
         moved[0, 3] = 1.5
         return Registration(moved, np.exp(-apart), 0.1, True)
 
-    monkeypatch.setattr(geometry, "align", align)
+    monkeypatch.setattr(refiner, "align", align)
     monkeypatch.setattr(registration, "open3d", lambda: None)
 
 

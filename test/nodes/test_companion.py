@@ -6,10 +6,10 @@ import time
 import numpy as np
 import pytest
 
-from any2any_ros.data.tabletop import SceneConfig, TabletopConfig, scene
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import runtime, topology
 from any2any_ros.nodes.bringup import Bringup
+from any2any_ros.sim.tabletop import SceneConfig, TabletopConfig, scene
 
 if importlib.util.find_spec("any2any_ros.action") is None:
     pytest.skip("the action is not compiled here: make test", allow_module_level=True)

@@ -13,15 +13,16 @@ from sensor_msgs.msg import CameraInfo, Image
 from visualization_msgs.msg import Marker, MarkerArray
 
 from any2any_ros import action, encoders, msg
-from any2any_ros.data import gold, tabletop
-from any2any_ros.data.tabletop import voices
-from any2any_ros.methods.emma import EMMA
+from any2any_ros.data import gold
+from any2any_ros.learning.emma import EMMA
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.grounding_node import GroundingNode
-from any2any_ros.retrieval import grounding
-from any2any_ros.retrieval.grounding import Model
+from any2any_ros.objects import grounding_model
+from any2any_ros.objects.grounding_model import Model
 from any2any_ros.retrieval.reference_map import EncoderRecord
 from any2any_ros.samples import NS
+from any2any_ros.sim import tabletop
+from any2any_ros.sim.tabletop import voices
 
 Result = action.RetrieveObject.Result
 PLUGS = {"camera": "crop", "depth": "depth", "text": "text"}
@@ -49,7 +50,7 @@ def model(tmp_path):
             shape = widths[layer : layer + 2]
             state[2][f"{m}/{layer}"] = (draw.normal(size=shape) / np.sqrt(shape[0])).astype(np.float32)
             state[3][f"{m}/{layer}"] = (0.1 * draw.normal(size=shape[1])).astype(np.float32)
-    grounding.save(Model(EMMA(*state), records), tmp_path / "model")
+    grounding_model.save(Model(EMMA(*state), records), tmp_path / "model")
     return tmp_path / "model"
 
 

@@ -10,8 +10,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
+from any2any_ros.cli import main as command
 from any2any_ros.nodes import inspection, messages, runtime
-from any2any_ros.tools import main as command
 
 SECOND = 10**9
 

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from any2any_ros import encoders
+from any2any_ros.cli import build_map
 from any2any_ros.config import ReplayConfig
 from any2any_ros.data import bags, carmen, kitti
 from any2any_ros.data.drive import encode, keyframes
+from any2any_ros.demo import live
 from any2any_ros.nodes.replay import Outage
 from any2any_ros.retrieval import calibration, reference_map
-from any2any_ros.tools import _live, build_map
 
 TIMEOUT = 1.2  # s; a message comes every 0.5 s
 
@@ -33,10 +34,10 @@ def params(folder, **retrieval):
     return file
 
 
-def live(drive, folder, *outages, rate=1.0, during=lambda system, seconds: None, **retrieval):
+def driven(drive, folder, *outages, rate=1.0, during=lambda system, seconds: None, **retrieval):
     """Replay a drive to the nodes of the map in folder/map."""
     bags.write(drive, folder / "bag")
-    return _live.drive(
+    return live.drive(
         folder / "map", folder / "bag", tuple(map(Outage.parse, outages)), folder / "logs",
         params(folder, **retrieval), ReplayConfig(rate=rate), during=during,
     )  # fmt: skip
@@ -54,8 +55,8 @@ def test_no_ranking_is_skipped_while_sensors_die_and_return(ring, tmp_path):
     folder, drive = ring
     (tmp_path / "map").symlink_to(folder / "map")
     deaths = ("camera@2s-4s", "lidar@3s-5s", "camera@7s-9s", "lidar@7s-9s", "audio@7s-9s", "text@7s-9s")
-    run = live(drive, tmp_path, *deaths, source_timeout=TIMEOUT)
-    told = _live.continuity(run, drive, 0.5, TIMEOUT)
+    run = driven(drive, tmp_path, *deaths, source_timeout=TIMEOUT)
+    told = live.continuity(run, drive, 0.5, TIMEOUT)
     assert told["answered"] == told["frames"] == 24 - 4  # but for the two seconds in which nobody lives
     assert told["all_in_time"]
     by_sensor = {(d["sensor"], d["from"]): d for d in told["deaths"]}
@@ -63,7 +64,7 @@ def test_no_ranking_is_skipped_while_sensors_die_and_return(ring, tmp_path):
     assert by_sensor["camera", 7.0]["first_ranking_used"] == []  # an answer that says that nobody is left
 
     _, retriever, _ = calibration.open_map(folder / "map", 5.0)
-    answers = _live.judge(run, drive, retriever, 5.0)
+    answers = live.judge(run, drive, retriever, 5.0)
     assert len(answers) == 20 and all(a.agrees for a in answers)  # identical ids, in the library's order
     assert np.mean([a.hit for a in answers]) > 0.7  # chance 0.04
     alive_at_the_end = answers[-1].ranking.modalities
@@ -84,8 +85,8 @@ def test_killing_an_encoder_process_is_killing_its_sensor(ring, tmp_path):
             system.start("lidar_encoder")
             done["started"] = seconds
 
-    run = live(drive, tmp_path, during=strike, source_timeout=TIMEOUT)
-    assert _live.continuity(run, drive, 0.5, TIMEOUT)["answered"] == 24
+    run = driven(drive, tmp_path, during=strike, source_timeout=TIMEOUT)
+    assert live.continuity(run, drive, 0.5, TIMEOUT)["answered"] == 24
     used = [("lidar" in r.modalities) for r, _ in run.recording.rankings if r.modalities]
     died, back = used.index(False), len(used) - 1 - used[::-1].index(False)
     assert all(used[:died]) and not any(used[died : back + 1]) and all(used[back + 1 :])
@@ -97,7 +98,7 @@ def test_killing_an_encoder_process_is_killing_its_sensor(ring, tmp_path):
 def test_real_camera_and_lidar_every_frame_answered(shared_data, tmp_path):
     drive = kitti.read(shared_data / "kitti_raw")
     make_map(drive, tmp_path / "map")
-    run = live(drive, tmp_path, rate=2.0, wait=0.3)
+    run = driven(drive, tmp_path, rate=2.0, wait=0.3)
     rankings = {r.stamp_ns: r for r, _ in run.recording.rankings if r.modalities}
     assert len(rankings) == len(drive) == 12
     for stamp, name in zip(drive.stamps_ns, drive.ids(), strict=True):
@@ -113,7 +114,7 @@ def test_real_laser_log_ranks_the_same_through_ros_as_in_the_library(shared_data
     # In the log's own time this would take minutes.
     second = second.take(np.arange(120))
     second = dataclasses.replace(second, stamps_ns=np.arange(1, len(second) + 1) * 100_000_000)
-    run = live(second, tmp_path, rate=1.0, slop=0.01)
+    run = driven(second, tmp_path, rate=1.0, slop=0.01)
     rankings = {r.stamp_ns: r for r, _ in run.recording.rankings if r.modalities}
     _, retriever, _ = calibration.open_map(tmp_path / "map", 2.0)
     queries = encode(second, {"laser_scan": encoders.build("laser_scan")})

@@ -11,16 +11,17 @@ from rosgraph_msgs.msg import Clock
 from visualization_msgs.msg import MarkerArray
 
 from any2any_ros import msg, srv
-from any2any_ros.methods import head
-from any2any_ros.methods.drift import Difference, DriftTest
-from any2any_ros.methods.fusion import LikelihoodRatio, RawMean
+from any2any_ros.calibration import adoption
+from any2any_ros.fusion.rivals import LikelihoodRatio, RawMean
+from any2any_ros.learning import head
 from any2any_ros.nodes import messages, runtime
 from any2any_ros.nodes.retrieval_node import RetrievalNode
 from any2any_ros.observation import Embedding, Observation
-from any2any_ros.retrieval import adoption, calibration, reference_map, retriever
+from any2any_ros.retrieval import calibration, reference_map, retriever
 from any2any_ros.retrieval.reference_map import EncoderRecord
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
+from any2any_ros.trust.drift import Difference, DriftTest
 
 NS = 1_000_000_000
 FAST = {"source_timeout": 0.3, "wait": 0.1, "watch": 0.05}

@@ -7,10 +7,10 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from any2any_ros import msg, samples
 from any2any_ros.config import GroundingNodeConfig
-from any2any_ros.data.tabletop import CameraConfig, SceneConfig, TabletopConfig, scene
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.table_player import CameraPlayer, Microphone
 from any2any_ros.samples import NS
+from any2any_ros.sim.tabletop import CameraConfig, SceneConfig, TabletopConfig, scene
 
 TOPICS = GroundingNodeConfig()
 

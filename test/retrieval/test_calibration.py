@@ -6,18 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from any2any_ros import plugins
+from any2any_ros import storage
+from any2any_ros.calibration import comparison
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.methods.confidence import ConfidenceConfig
-from any2any_ros.methods.fusion import RawMean
+from any2any_ros.fusion import FUSIONS
+from any2any_ros.fusion.rivals import RawMean
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval import calibration, comparison, reference_map
+from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.calibration import CalibrationConfig, calibrate, load, open_map, save
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.retrieval.similarity import same_modality
+from any2any_ros.trust.confidence import ConfidenceConfig
 
 PROMISES = ConfidenceConfig(min_queries=30)
-FUSIONS = {name for name in plugins.names("methods") if hasattr(plugins.find("methods", name), "score")}
 NOISE = {"good": 0.3, "fair": 0.8, "useless": 30.0}
 
 
@@ -49,7 +50,7 @@ def fitted():
 def test_every_fusion_is_compared_and_the_best_is_chosen(fitted):
     _, _, found = fitted
     rows = {row["fusion"]: row for row in found.table}
-    assert set(rows) == FUSIONS
+    assert set(rows) == set(FUSIONS.names())
     assert [row["fusion"] for row in found.table if row["chosen"]] == [found.fusion.plug]
     assert rows[found.fusion.plug]["recall@1"] >= max(row["recall@1"] for row in rows.values()) - comparison.LUCK
 
@@ -78,7 +79,7 @@ def test_the_table_is_the_mean_over_all_queries_under_every_subset_of_the_sensor
 def test_a_fusion_that_is_asked_for_is_taken():
     found = calibrate(*drive(NOISE), 5.0, CalibrationConfig(fusion="min_max"), PROMISES)
     assert found.fusion.plug == "min_max" and [row["fusion"] for row in found.table] == ["min_max"]
-    with pytest.raises(Any2AnyError, match="no 'maximum' among the methods"):
+    with pytest.raises(Any2AnyError, match="There is no fusion 'maximum'"):
         calibrate(*drive(NOISE), 5.0, CalibrationConfig(fusion="maximum"))
 
 
@@ -228,7 +229,7 @@ def test_an_unfinished_save_keeps_the_old_calibration(fitted, tmp_path, monkeypa
 
     def killed_at(step):
         count = 0
-        real_write, real_rename = plugins.write_atomically, Path.rename
+        real_write, real_rename = storage.write_atomically, Path.rename
 
         def step_on(real):
             def counted(*arguments):
@@ -241,7 +242,7 @@ def test_an_unfinished_save_keeps_the_old_calibration(fitted, tmp_path, monkeypa
             return counted
 
         with monkeypatch.context() as patched:
-            patched.setattr(plugins, "write_atomically", step_on(real_write))
+            patched.setattr(storage, "write_atomically", step_on(real_write))
             patched.setattr(Path, "rename", step_on(real_rename))
             try:
                 save(new, tmp_path)
@@ -280,7 +281,7 @@ def test_a_damaged_calibration_is_refused(fitted, tmp_path, damage):
 def test_the_saved_table_is_plain_json(fitted, tmp_path):
     save(fitted[2], tmp_path)
     header = json.loads((tmp_path / "calibration" / "calibration.json").read_text())
-    assert header["fusion"] == fitted[2].fusion.plug and len(header["table"]) == len(FUSIONS)
+    assert header["fusion"] == fitted[2].fusion.plug and len(header["table"]) == len(FUSIONS.names())
 
 
 def test_a_drive_calibrates_the_map_made_from_itself():

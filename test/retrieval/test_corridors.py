@@ -9,11 +9,11 @@ import pytest
 
 from any2any_ros import encoders
 from any2any_ros.data import splits
-from any2any_ros.methods.confidence import ConfidenceConfig
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.calibration import calibrate
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.samples import Scan
+from any2any_ros.trust.confidence import ConfidenceConfig
 
 BEAMS, REACH, STEP, HIT = 240, 25.0, 0.5, 1.5
 LENGTH, TWIN = 220.0, 40.0

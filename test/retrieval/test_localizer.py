@@ -8,12 +8,12 @@ import pytest
 from any2any_ros import encoders
 from any2any_ros.config import AliveConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.methods.confidence import ConfidenceConfig
-from any2any_ros.methods.drift import Difference
 from any2any_ros.observation import Embedding, Observation, ObservationSet
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.trust.confidence import ConfidenceConfig
+from any2any_ros.trust.drift import Difference
 
 MS = 1_000_000
 TEXTS = ("a red brick church", "an empty field by the river", "two shops under old trees")

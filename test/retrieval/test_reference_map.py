@@ -7,7 +7,7 @@ import mmap
 import numpy as np
 import pytest
 
-from any2any_ros import plugins
+from any2any_ros import storage
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import reference_map
@@ -91,7 +91,7 @@ def test_a_kill_between_the_writes_leaves_the_old_map(saved, monkeypatch, killed
             raise KeyboardInterrupt
         real(path, write)
 
-    for owner in (reference_map, plugins):
+    for owner in (reference_map, storage):
         monkeypatch.setattr(owner, "write_atomically", killed)
     with pytest.raises(KeyboardInterrupt):
         save(example(places=places(3, seed=1), name="new"), saved)

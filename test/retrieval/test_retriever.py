@@ -7,21 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from any2any_ros import plugins
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.methods import confidence
-from any2any_ros.methods.confidence import Confidence, ConfidenceConfig, Event
-from any2any_ros.methods.fusion import LikelihoodRatio, RawMean, ZScore
-from any2any_ros.methods.registration import NOWHERE, Registration
+from any2any_ros.fusion import FUSIONS
+from any2any_ros.fusion.rivals import LikelihoodRatio, RawMean, ZScore
+from any2any_ros.geometry.refiner import NO_CHECK, GeometricCheck, OverlapEvidence
+from any2any_ros.geometry.registration import NOWHERE, Registration
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval import retriever as retriever_module
-from any2any_ros.retrieval.geometry import NO_CHECK, GeometricCheck, OverlapEvidence
+from any2any_ros.retrieval.large.search import top_k
 from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.retrieval.search import top_k
 from any2any_ros.retrieval.similarity import same_modality
+from any2any_ros.trust import confidence
+from any2any_ros.trust.confidence import Confidence, ConfidenceConfig, Event
 
 WIDTH = {"audio": 3, "camera": 8, "lidar": 5}
-FUSIONS = [name for name in plugins.names("methods") if hasattr(plugins.find("methods", name), "score")]
+NAMES = FUSIONS.names()
 
 
 def random_places(seed, n, missing=0.3, spacing=10.0):
@@ -92,10 +92,10 @@ def test_a_sensor_that_the_map_does_not_know_changes_nothing():
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("name", FUSIONS)
+@pytest.mark.parametrize("name", NAMES)
 def test_nothing_comparable_is_an_answer_without_matches(name):
     draw = np.random.default_rng(0)
-    cls = plugins.find("methods", name)
+    cls = FUSIONS.find(name)
     fusion = cls.fit(draw.normal(size=(10, 20, 3, 3)), draw.random((10, 20)) < 0.2)
     without_camera = random_places(0, 4, missing=0)
     without_camera.embeddings["camera"][:] = np.nan
@@ -141,7 +141,7 @@ def test_each_pair_says_of_a_match_what_it_says_among_all_references(name):
     draw = np.random.default_rng(0)
     positive = draw.random((40, 30)) < 0.1
     similarity = draw.normal(size=(40, 30, 3, 3)) + 2 * positive[..., None, None]
-    fusion = plugins.find("methods", name).fit(np.tanh(similarity), positive)
+    fusion = FUSIONS.find(name).fit(np.tanh(similarity), positive)
     reference, seen = random_places(3, 30), random_observation(3, ("lidar", "camera"))
     retriever = make(reference, fusion)
     expected = fusion.pair_probability(retriever.similarity(seen.as_set())[0])
@@ -282,7 +282,7 @@ def both_ways(request, monkeypatch):
     places = ObservationSet(columns, poses, tuple(f"p{i}" for i in range(400)))
     positive = draw.random((20, 50)) < 0.1
     similarity = np.tanh(draw.normal(size=(20, 50, 3, 3)) + 2 * positive[..., None, None])
-    fusion = plugins.find("methods", request.param).fit(similarity, positive)
+    fusion = FUSIONS.find(request.param).fit(similarity, positive)
     whole = make(places, fusion, confidence=calibrated())
     monkeypatch.setattr(retriever_module, "LARGE", 400)
     large = make(places, fusion, confidence=calibrated())

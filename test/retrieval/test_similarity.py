@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.methods import csa
+from any2any_ros.learning import csa
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Alignment
 from any2any_ros.retrieval.index import ExactIndex

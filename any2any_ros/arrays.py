@@ -1,0 +1,82 @@
+"""Array types that all files share, vectors of length 1, and rows stacked below rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float32]  # vectors
+Floats = NDArray[np.floating[Any]]  # of any precision
+Float64 = NDArray[np.float64]
+Halves = NDArray[np.float16]
+Flags = NDArray[np.bool_]
+Rows = NDArray[np.intp]  # indices of rows
+Int64 = NDArray[np.int64]  # stamps, ns
+Names = NDArray[np.str_]
+
+
+def unit(values: ArrayLike, shortest: float = 0.0) -> NDArray[Any]:
+    """Return vectors (..., D) divided by their lengths, in their own precision; zeros where the length is not above
+    `shortest`."""
+    x = np.asarray(values)
+    length = np.linalg.norm(x, axis=-1, keepdims=True)
+    return np.asarray(np.divide(x, length, out=np.zeros_like(x), where=length > shortest))
+
+
+class Stacked:
+    """Arrays (n, ...) one below the other, which NumPy takes for one (N, ...).
+
+    Rows are taken from where they lie; whoever needs the whole (np.asarray) pays for a copy.
+    """
+
+    def __init__(self, parts: tuple[NDArray[Any], ...]) -> None:
+        self.parts = parts
+        self._starts = np.cumsum([0, *(len(part) for part in parts)])
+        self.shape: tuple[int, ...] = (int(self._starts[-1]), *parts[0].shape[1:])
+        self.dtype = parts[0].dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("its parts do not lie together")
+        return np.concatenate(self.parts).astype(dtype or self.dtype, copy=False)
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        """Return what NumPy would for a row, a slice, rows (n,) or flags (N,), alone or before indices of columns."""
+        first, *rest = index if isinstance(index, tuple) else (index,)
+        rows = self._rows(first)
+        which = np.searchsorted(self._starts, rows, side="right") - 1
+        if rows.ndim == 0:
+            return np.asarray(self.parts[which][(rows - self._starts[which], *rest)])
+        found = np.empty((len(rows), *self.parts[-1][(slice(0), *rest)].shape[1:]), dtype=self.dtype)
+        for part in np.unique(which):
+            here = which == part
+            found[here] = self.parts[part][(rows[here] - self._starts[part], *rest)]
+        return found
+
+    def _rows(self, index: Any) -> NDArray[np.intp]:
+        """Return which rows are meant, counted from the start; raise IndexError for those that are none."""
+        if isinstance(index, slice):
+            return np.arange(len(self))[index]
+        rows = np.asarray(index)
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp)
+        rows = np.where(rows < 0, rows + len(self), rows)
+        if ((rows < 0) | (rows >= len(self))).any():
+            raise IndexError(f"there are {len(self)} rows")
+        return rows
+
+
+def stacked(above: Any, below: Any) -> Any:
+    """Return one below the other: arrays (n, ...), or what this has returned.
+
+    What was added little by little is put together as a binary counter counts: a row is copied log2(n) times in all,
+    and a map never, before as much again was added to it.
+    """
+    parts = [part for side in (above, below) for part in (side.parts if isinstance(side, Stacked) else (side,))]
+    while len(parts) > 1 and len(parts[-1]) >= len(parts[-2]):
+        parts[-2:] = [np.concatenate(parts[-2:])]
+    return parts[0] if len(parts) == 1 else Stacked(tuple(parts))

@@ -1,0 +1,94 @@
+"""`any2any evaluate --missing`: what is found, and imputed, by the share of a drive's sensors that is off."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from any2any_ros.arrays import Flags
+from any2any_ros.calibration import evaluation
+from any2any_ros.learning.calmrl import CalMRL
+from any2any_ros.observation import ObservationSet
+from any2any_ros.retrieval.imputers import JointLatent
+from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.sim import regimes
+
+DRAWS = 5  # times that sensors are switched off at random
+
+
+def share(text: str) -> float:
+    """Read a share of sensors that may be off."""
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no share from 0 to below 1, such as 0.5")
+    return value
+
+
+def by_share(
+    retriever: Retriever,
+    queries: ObservationSet,
+    positive: Flags,
+    shares: Sequence[float],
+    allowed: Flags | None = None,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Return a row a share: recall with chance, mean of DRAWS (and spread, recall@1_sd), each query ranked by what it
+    has left; with an imputer, how far what is off is from what it and what the means make of it."""
+    queries = queries.only(retriever.modalities)
+    asked = evaluation.answerable(positive, allowed) & np.any([queries.present(m) for m in queries.modalities], axis=0)
+    rows = []
+    for wanted in shares:
+        draw = np.random.default_rng(seed)
+        runs = [_run(retriever, queries, positive, allowed, asked, wanted, draw) for _ in range(DRAWS)]
+        mean = {key: float(np.mean([run[key] for run in runs])) for key in runs[0]}
+        spread = float(np.std([run["recall@1"] for run in runs]))
+        rows.append({"missing": wanted, **mean, "recall@1_sd": spread, "queries": int(asked.sum())})
+    return rows
+
+
+def _run(
+    retriever: Retriever,
+    queries: ObservationSet,
+    positive: Flags,
+    allowed: Flags | None,
+    asked: Flags,
+    wanted: float,
+    draw: np.random.Generator,
+) -> dict[str, float]:
+    left = without(queries, regimes.lost(len(queries), len(queries.modalities), wanted, draw))
+    found = evaluation.as_they_are(retriever, left, positive, asked, allowed)
+    if not isinstance(retriever.imputer, JointLatent):
+        return found
+    return found | imputed(retriever.imputer.model, queries.take(asked), left.take(asked))
+
+
+def without(queries: ObservationSet, off: Flags) -> ObservationSet:
+    """Return the queries (N) with sensors off (N, M); one that would have nothing left keeps what it has."""
+    seen = np.stack([queries.present(m) for m in queries.modalities], axis=1)
+    off = off & (seen & ~off).any(axis=1, keepdims=True)
+    return queries.without(off)
+
+
+def imputed(model: CalMRL, whole: ObservationSet, left: ObservationSet) -> dict[str, float]:
+    """Return what the model makes of what is off, and what its means do (as *_means).
+
+    error: root mean square of what is off, over that of the means; NaN where nothing is. shift: how far the latent
+    vector moves because of it, 1 = as far as from one query to another.
+    """
+    known = [m for m in model.modalities if m in whole.embeddings]
+    filled = {"": model.impute(left), "_means": left.filled(model.means)}
+    off = {m: whole.present(m) & ~left.present(m) for m in known}
+    square = {
+        name: sum(float(np.square(data.embeddings[m] - whole.embeddings[m])[off[m]].sum()) for m in known)
+        for name, data in filled.items()
+    }
+    true = model.posterior(whole)[0]
+    apart = np.sqrt(2 * true.var(axis=0).sum())
+    # What is imputed adds nothing to the latent that it was imputed from; means pull it to the middle.
+    latents = {"": model.posterior(left)[0], "_means": model.posterior(filled["_means"])[0]}
+    moved = {f"shift{name}": np.sqrt(np.square(z - true).sum(axis=1).mean()) / apart for name, z in latents.items()}
+    error = np.sqrt(square[""] / square["_means"]) if square["_means"] else np.nan
+    return {"error": float(error), **{key: float(value) for key, value in moved.items()}}

@@ -1,0 +1,42 @@
+"""Turn a KITTI folder or a CARMEN laser log into a rosbag2.
+
+    any2any bag KITTI my_bag --sequence 00
+    any2any bag intel.log.gz my_bag --storage sqlite3
+
+Topics are the encoders' defaults (camera/image_raw, thermal/image_raw, lidar/points, scan, microphone/audio,
+caption); ground truth, where there is one, goes to ground_truth/pose.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from any2any_ros.cli import _arguments, _sources
+from any2any_ros.data import bags
+from any2any_ros.data.drive import keyframes
+from any2any_ros.data.sources import DriveSource
+from any2any_ros.errors import Any2AnyError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    _sources.add_source_arguments(parser)
+    parser.add_argument("bag", metavar="BAG", type=Path, help="folder to write; it must not exist")
+    parser.add_argument("--storage", choices=tuple(bags.STORAGES), default="mcap", help="default %(default)s")
+    parser.add_argument(
+        "--keyframe",
+        type=float,
+        default=0.0,
+        metavar="METRES",
+        help="distance between two frames (default: every frame)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    source = _sources.open_from(arguments)
+    if not isinstance(source, DriveSource):
+        raise Any2AnyError(f"{arguments.source} is a bag", "there is nothing to turn", "Use it as it is")
+    drive = source.drive.take(keyframes(source.drive.poses, arguments.keyframe))
+    bags.write(drive, arguments.bag, arguments.storage, _arguments.bar)
+    print(f"{arguments.bag}: {len(drive)} frames of {', '.join(drive.modalities)}")
+    return 0

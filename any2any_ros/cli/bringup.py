@@ -1,0 +1,60 @@
+"""Start the encoder and retrieval nodes for a map, each as a process of its own, until Ctrl-C.
+
+    any2any bringup MAP
+    any2any bringup MAP --params config/my_robot.yaml --image-transport compressed
+    any2any bringup MAP --modality camera --modality lidar --use-sim-time
+
+It starts the same processes as `ros2 launch any2any_ros place_recognition.launch.py map:=MAP`, where there is no
+ros2 command. A process that ends is started again, as launch does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from any2any_ros.cli import _arguments, _ros
+
+RESPAWN = 1.0  # s
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("map", metavar="MAP", help="folder of the map")
+    parser.add_argument(
+        "--modality", action="append", default=[], metavar="NAME", help="encode this sensor only; repeat"
+    )
+    parser.add_argument("--params", type=_arguments.existing, metavar="YAML", help="ROS parameters that override")
+    parser.add_argument("--image-transport", choices=("raw", "compressed"), default="raw", help="default %(default)s")
+    parser.add_argument("--use-sim-time", action="store_true", help="take the time from /clock, as for a replay")
+    parser.add_argument("--logs", type=Path, metavar="FOLDER", help="one log a process, instead of the terminal")
+    parser.add_argument("--no-respawn", action="store_true", help="end when a process ends")
+    _ros.add_profile_argument(parser)
+    parser.set_defaults(dds_profile="robot")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    _ros.prepare()
+    from any2any_ros.nodes import topology
+    from any2any_ros.nodes.bringup import Bringup
+    from any2any_ros.nodes.runtime import Stop
+
+    processes = topology.place_recognition(
+        arguments.map,
+        arguments.modality,
+        use_sim_time=arguments.use_sim_time,
+        image_transport=arguments.image_transport,
+    )
+    stop = Stop()
+    environment = topology.environment(arguments.dds_profile)
+    with Bringup(processes, environment, arguments.params, arguments.logs) as system:
+        print(f"{len(processes)} processes: {', '.join(p.name for p in processes)}; Ctrl-C ends them", flush=True)
+        while not stop:
+            time.sleep(0.1)
+            for name, code in system.ended().items():
+                print(f"{name} ended with {code}", flush=True)
+                if arguments.no_respawn:
+                    return 1
+                time.sleep(RESPAWN)
+                system.start(name)
+    return 0

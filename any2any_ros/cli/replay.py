@@ -1,0 +1,39 @@
+"""Publish a bag in its own time, with /clock, and let sensors die and return.
+
+    any2any replay my_bag --rate 2 --loop
+    any2any replay my_bag --kill camera@20s-40s --kill lidar@30s-50s
+
+Times of --kill count from the replay's start. Run the nodes with use_sim_time (bringup and launch do with
+--use-sim-time). Nothing is published until every topic has a listener, or --wait is over.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from any2any_ros.cli import _arguments, _ros
+from any2any_ros.config import ReplayConfig
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bag", metavar="BAG", type=Path, help="rosbag2 folder")
+    parser.add_argument(
+        "--kill", action="append", default=[], metavar="NAME@STARTs-ENDs", help="silence a modality or topic; repeat"
+    )
+    _ros.add_profile_argument(parser)
+    _arguments.add_settings(parser, ReplayConfig)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    _ros.prepare()
+    from any2any_ros.nodes import runtime
+    from any2any_ros.nodes.replay import Outage, Replay
+
+    outages = tuple(Outage.parse(text) for text in arguments.kill)
+    config = _arguments.settings(arguments, ReplayConfig)
+    with _ros.node("replay", arguments.dds_profile) as node:
+        stop = runtime.Stop()
+        count = Replay(node, arguments.bag, config, outages).run(stop)
+        print(f"{arguments.bag}: {count} messages published")
+        return 130 if stop else 0

@@ -1,7 +1,0 @@
-"""Simulated household objects on a table: a GoLD folder to learn from, and a whole table to find them on."""
-
-from any2any_ros.data.tabletop.folder import write
-from any2any_ros.data.tabletop.scene import Frame, TableScene, Thing, scene
-from any2any_ros.data.tabletop.settings import CameraConfig, SceneConfig, TabletopConfig
-
-__all__ = ["CameraConfig", "Frame", "SceneConfig", "TableScene", "TabletopConfig", "Thing", "scene", "write"]

@@ -1,0 +1,139 @@
+"""What the answers of the demo of objects were worth: remembered boxes against what stands on the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from any2any_ros.demo.objects_live import Box, Played, Said
+from any2any_ros.demo.objects_plan import Command
+from any2any_ros.observation import Match
+from any2any_ros.sim.tabletop.scene import Thing
+
+NEAR = 0.08  # m between the middles, seen from above, within which a box is of a thing
+# Outcome -> what it is for who asked: it helps, it costs a question, it sends the robot to the wrong thing.
+GOOD, ASKS, BAD = "good", "asks", "bad"
+
+
+def whose(boxes: Mapping[str, Box], things: Sequence[Thing]) -> dict[str, str]:
+    """Return the instance that each remembered box is of, by id; a thing has at most one box, the nearest."""
+    from scipy.optimize import linear_sum_assignment
+
+    if not boxes or not things:
+        return {}
+    apart = np.array([[np.linalg.norm(_middle(*b)[:2] - _middle(t.low, t.high)[:2]) for t in things]
+                      for b in boxes.values()])  # fmt: skip
+    pairs = zip(*linear_sum_assignment(np.minimum(apart, 1.0)), strict=True)
+    ids = list(boxes)
+    return {ids[i]: things[j].instance for i, j in pairs if apart[i, j] <= NEAR}
+
+
+def outcome(command: Command, code: str, first: str | None) -> tuple[str, str]:
+    """Return what an answer is worth, and why; first: the instance on top of the ranking."""
+    right = first is not None and first in command.meant
+    several, none = len(command.meant) > 1, not command.meant
+    if code == "OK":
+        if several and right:
+            return GOOD, "one of those it may be"
+        return (GOOD, "the right one") if right else (BAD, "not there, but it says so" if none else "the wrong one")
+    if code == "AMBIGUOUS":
+        if several:
+            return GOOD, "rightly asks which one"
+        return (
+            ASKS,
+            "it is not there, but it asks which one" if none else "asks; the right one first" if right else "asks",
+        )
+    if code == "NOT_FOUND":
+        return (GOOD, "rightly says it is not there") if none else (BAD, "overlooks it")
+    return ASKS, {"NOT_UNDERSTOOD": "not understood: say it again", "NOTHING_HEARD": "nothing heard: say it again"}.get(
+        code, "no answer"
+    )
+
+
+def remembered(act: Played, things: Sequence[Thing]) -> dict[str, Any]:
+    """Return how many things are remembered at an act's end, what else is, and how far off they are, metres."""
+    found = whose(act.boxes, things)
+    by_name = {t.instance: t for t in things}
+    off = [
+        float(np.linalg.norm(_middle(*act.boxes[i]) - _middle(by_name[n].low, by_name[n].high)))
+        for i, n in found.items()
+    ]
+    return {
+        "things": len(things),
+        "remembered": len(found),
+        "missing": sorted(set(by_name) - set(found.values())),
+        "phantoms": len(act.boxes) - len(found),
+        "error_mean": float(np.mean(off)) if off else None,
+        "error_max": max(off, default=None),
+    }
+
+
+def judged(said: Said, act: Played, things: Sequence[Thing]) -> dict[str, Any]:
+    """Return one answer as report.json tells it."""
+    # Where the answer says that they are: the memory may have changed since.
+    spots = {m.id: (m.pose[:3, 3], m.pose[:3, 3]) for m in said.ranking.matches}
+    names = whose(spots, things)
+    matches = [_match(m, names.get(m.id), said.command) for m in said.ranking.matches]
+    kind, why = outcome(said.command, said.code, matches[0]["is"] if matches else None)
+    return {
+        "text": said.command.text,
+        "spoken": said.command.spoken,
+        "heard": said.heard,
+        "meant": list(said.command.meant),
+        "code": said.code,
+        "answer": said.answer,
+        "worth": kind,
+        "why": why,
+        "used": list(said.ranking.modalities),
+        "seconds": said.seconds,
+        "matches": matches,
+    }
+
+
+def _match(match: Match, instance: str | None, command: Command) -> dict[str, Any]:
+    right = instance in command.meant
+    return {"id": match.id, "is": instance, "probability": float(match.probability), "right": right}
+
+
+def report(played: Sequence[Played], things: Sequence[Thing]) -> dict[str, Any]:
+    """Return all figures of the live part."""
+    acts: list[dict[str, Any]] = [
+        {
+            "title": act.act.title, "alive": list(act.act.alive), "run": act.run, "noticed_after": act.noticed,
+            "memory": remembered(act, things), "look_seconds_p50": _median(act.look_seconds),
+            "commands": [judged(said, act, things) for said in act.said],
+        }
+        for act in played
+    ]  # fmt: skip
+    answers = [c for act in acts for c in act["commands"]]
+    return {"things": [t.instance for t in things], "acts": acts, "summary": _summary(answers, len(things))}
+
+
+def _summary(answers: Sequence[Mapping[str, Any]], things: int) -> dict[str, Any]:
+    present = [a for a in answers if len(a["meant"]) == 1]
+    acted = [a for a in answers if a["code"] == "OK"]
+    return {
+        "commands": len(answers),
+        "one_meant": len(present),
+        "right_first": sum(bool(a["matches"]) and a["matches"][0]["right"] for a in present),
+        "chance_first": 1 / things,
+        "accepted": len(acted),
+        "accepted_right": sum(a["worth"] == GOOD for a in acted),
+        "good": sum(a["worth"] == GOOD for a in answers),
+        "asks": sum(a["worth"] == ASKS for a in answers),
+        "bad": sum(a["worth"] == BAD for a in answers),
+        "words_understood": sum(a["spoken"] and a["heard"] == a["text"] for a in answers),
+        "spoken": sum(a["spoken"] for a in answers),
+        "typed_seconds_p50": _median([a["seconds"] for a in answers if not a["spoken"]]),
+        "spoken_seconds_p50": _median([a["seconds"] for a in answers if a["spoken"]]),
+    }
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return float(np.median(values)) if len(values) else None
+
+
+def _middle(low: Any, high: Any) -> Any:
+    return (np.asarray(low) + np.asarray(high)) / 2

@@ -1,0 +1,124 @@
+"""The LiDAR scans beside a map, for the geometric check; a map is as good without.
+
+MAP/clouds/<hash of the id>.npz   a place's scan, thinned, as int16 centimetres; read when it is asked for
+
+They are in the frame of the map's poses, the robot's: whoever adds one, or lays one over it, has moved it there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from any2any_ros.arrays import Float64, Floats
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.geometry.registration import RegistrationConfig, Scan, thinned
+from any2any_ros.storage import write_atomically
+
+LIDAR = "lidar"  # the modality whose samples these are
+FOLDER = "clouds"
+UNFINISHED = f".{FOLDER}.unfinished"
+CENTIMETRE = 0.01
+KEPT = 64  # scans in memory, half a megabyte each
+
+
+class Clouds:
+    """The scans of a map's places, one small file each; a place without one is no error."""
+
+    def __init__(self, folder: Path, config: RegistrationConfig = RegistrationConfig(), name: str = FOLDER) -> None:
+        """folder: the map's."""
+        self.folder, self.config = folder / name, config
+        self._scan = lru_cache(KEPT)(self._read)
+
+    def __bool__(self) -> bool:
+        return self.folder.is_dir()
+
+    def __contains__(self, id: str) -> bool:
+        return self._file(id).exists()
+
+    def add(self, id: str, points: Floats) -> None:
+        """Keep the scan (N, >= 3) of place `id`: x forward, y left, z up, metres; an older one is replaced."""
+        kept = np.round(thinned(points, self.config.voxel, self.config.reach) / CENTIMETRE).astype(np.int16)
+        stream = io.BytesIO()
+        np.savez_compressed(stream, id=np.array(id), points=kept)
+        try:
+            write_atomically(self._file(id), lambda s: s.write(stream.getvalue()))
+        except OSError as error:
+            raise Any2AnyError(
+                f"Cannot write a scan to {self.folder}", str(error), "Choose a folder that can be written to"
+            ) from error
+        self._scan.cache_clear()
+
+    def scan(self, id: str) -> Scan | None:
+        """Return the scan of place `id`; None when there is none; raise Any2AnyError when it is damaged."""
+        return self._scan(id)
+
+    def _read(self, id: str) -> Scan | None:
+        file = self._file(id)
+        if not file.exists():
+            return None
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                name, points = str(stored["id"]), stored["points"]
+            if name != id or points.dtype != np.int16 or points.ndim != 2 or points.shape[1] != 3:
+                raise ValueError(f"it holds {points.dtype} {points.shape} of place '{name}'")
+        except Exception as error:  # any damage reads the same to a user
+            raise Any2AnyError(
+                f"Cannot read the scan of place '{id}', {file}",
+                f"{type(error).__name__}: {error}",
+                "Build the map again, or delete the file: the place is then not checked",
+            ) from error
+        return Scan.of(points * CENTIMETRE, self.config)
+
+    def _file(self, id: str) -> Path:
+        # An id may hold what no file name can.
+        return self.folder / f"{hashlib.sha256(id.encode()).hexdigest()[:32]}.npz"
+
+
+def prepare(folder: Path, scans: Iterable[tuple[str, Floats]]) -> int:
+    """Write the scans (id, points) of a map that is about to be saved, out of its sight; return how many."""
+    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+    clouds, count = Clouds(folder, name=UNFINISHED), 0
+    for count, (id, points) in enumerate(scans, 1):  # noqa: B007 - the count is what is returned
+        clouds.add(id, points)
+    return count
+
+
+def discard(folder: Path) -> None:
+    """Forget the scans of the map in `folder`: another map is about to take its place, whose ids may be the same."""
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
+
+
+def publish(folder: Path) -> None:
+    """Give the map in `folder` the scans prepared for it, if there are any."""
+    if (folder / UNFINISHED).is_dir():
+        (folder / UNFINISHED).rename(folder / FOLDER)
+
+
+def mounting(text: str) -> Float64:
+    """Return the pose (4, 4) in "x y z roll pitch yaw" (metres, radians); raise Any2AnyError when it is none."""
+    from scipy.spatial.transform import Rotation
+
+    try:
+        x, y, z, roll, pitch, yaw = (float(word) for word in text.split())
+        if not np.isfinite([x, y, z, roll, pitch, yaw]).all():
+            raise ValueError("a number is not finite")
+    except ValueError as error:
+        raise Any2AnyError(
+            f"'{text}' is no mounting", str(error), "Give six numbers: x y z in metres, roll pitch yaw in radians"
+        ) from error
+    pose = np.eye(4)
+    pose[:3, :3] = Rotation.from_euler("ZYX", [yaw, pitch, roll]).as_matrix()
+    pose[:3, 3] = x, y, z
+    return pose
+
+
+def moved(points: Floats, pose: Float64) -> Float64:
+    """Return the points (N, 3) of a sensor mounted at `pose` (4, 4) in the robot's frame."""
+    return np.asarray(np.asarray(points)[:, :3] @ pose[:3, :3].T + pose[:3, 3])

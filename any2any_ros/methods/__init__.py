@@ -1,1 +1,0 @@
-"""One paper, one file; the rivals in fusion.py. NumPy at module level, nothing heavier."""

@@ -1,0 +1,205 @@
+"""How fitted state lies on disk, and how a file or a folder is replaced as a whole.
+
+Fitted state is a frozen dataclass of arrays, numbers, strings, and dicts of arrays. `save` writes it as one .npz (the
+arrays) and one .json (the rest), never as pickle. The .json names a kind and a plug, such as fusion and mixture: never
+a module, so that code can move, and so that a file cannot choose what is imported. Whoever loads state says what they
+expect: one class, or one kind of plug.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, Protocol, TypeVar
+
+import numpy as np
+
+from any2any_ros import legacy
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.plugins import Registry
+
+FORMAT = 2
+T = TypeVar("T")
+
+
+class State(Protocol):
+    """A frozen dataclass of fitted state. Two classes never share kind and plug."""
+
+    kind: ClassVar[str]  # e.g. "fusion"
+    plug: ClassVar[str]  # its name among its kind, e.g. "mixture"
+
+
+def save(state: State, path: Path) -> None:
+    """Store fitted state at path.npz and path.json.
+
+    Raises Any2AnyError for a class of somebody else, which no file can name, and TypeError for values that JSON does
+    not know.
+    """
+    cls = type(state)
+    if cls.__module__.split(".")[0] != __name__.split(".")[0]:
+        raise Any2AnyError(
+            f"Cannot save the fitted state of {cls.__name__}",
+            f"nothing of '{cls.__module__}' is ever read back",
+            "Put its file into the folder of its kind, such as any2any_ros/fusion/",
+        )
+    arrays: dict[str, Any] = {}
+    plain: dict[str, Any] = {}
+    for name, value in _fields(state):
+        if isinstance(value, np.ndarray):
+            arrays[name] = value
+        elif isinstance(value, dict) and all(isinstance(v, np.ndarray) for v in value.values()):
+            arrays |= {f"{name}/{key}": v for key, v in value.items()}
+            plain[name] = {"keys": list(value)}
+        else:
+            plain[name] = value
+    header = {"format": FORMAT, "kind": state.kind, "plug": state.plug, "values": plain}
+    text = json.dumps(header, indent=1).encode() + b"\n"  # with Infinity, which is a value of a fitted state
+    write_atomically(path.with_suffix(".npz"), lambda stream: np.savez(stream, **arrays))
+    write_atomically(path.with_suffix(".json"), lambda stream: stream.write(text))
+
+
+def load(path: Path, expected: Registry[T] | type[T]) -> T:
+    """Return what `save` stored at `path`. expected: its class, or the kind of plug that it must be.
+
+    Raises Any2AnyError when it is missing, damaged, of another format, or something else than expected.
+    """
+    try:
+        header = json.loads(path.with_suffix(".json").read_text())
+        with np.load(path.with_suffix(".npz"), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        cls = _class(header, expected)
+        values = header["values"]
+        for f in dataclasses.fields(cls):
+            stands_for = values.get(f.name)
+            if isinstance(stands_for, dict) and set(stands_for) == {"keys"}:
+                values[f.name] = {key: arrays[f"{f.name}/{key}"] for key in stands_for["keys"]}
+            elif f.name in arrays:
+                values[f.name] = arrays[f.name]
+        return cls(**values)  # type: ignore[no-any-return]
+    except Any2AnyError:
+        raise
+    except Exception as error:  # any damage reads the same to a user
+        raise _unreadable(f"{path}: {type(error).__name__}: {error}") from error
+
+
+def _class(header: dict[str, Any], expected: Registry[T] | type[T]) -> Any:
+    """Return the class that the header names, which must be what is expected."""
+    if header["format"] == legacy.FORMAT:
+        kind, plug = legacy.kind_and_plug(header["class"])
+    elif header["format"] == FORMAT:
+        kind, plug = header["kind"], header["plug"]
+    else:
+        raise _unreadable(f"its format is {header['format']}, this program reads {FORMAT} and {legacy.FORMAT}")
+    if isinstance(expected, Registry):
+        if kind != expected.kind or not isinstance(plug, str) or "." in plug:  # a file imports nobody's module
+            raise _unreadable(f"it holds {kind} '{plug}', a {expected.kind} of ours is expected")
+        return expected.find(plug)
+    wanted: Any = expected
+    if (kind, plug) != (wanted.kind, wanted.plug):
+        raise _unreadable(f"it holds {kind} '{plug}', {wanted.kind} '{wanted.plug}' is expected")
+    return expected
+
+
+def _unreadable(why: str) -> Any2AnyError:
+    return Any2AnyError("Cannot read the fitted state", why, "Fit it again with this version")
+
+
+def fingerprint(state: Any, spelling: Callable[[Any], str] | None = None) -> str:
+    """Return what tells fitted state from all other: its kind and plug, and a digest of all it holds.
+
+    spelling: how the class of a state is written into the digest; legacy.py has the one of old maps. Raises TypeError
+    for what is no fitted state.
+    """
+    text = "".join(_spelt(state, spelling or _kind_and_plug))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _kind_and_plug(state: Any) -> str:
+    cls = type(state)
+    if not (hasattr(cls, "kind") and hasattr(cls, "plug")):
+        raise TypeError(f"{cls.__name__} is no fitted state")
+    return f"{cls.kind}:{cls.plug}"
+
+
+def _spelt(value: Any, spelling: Callable[[Any], str]) -> Iterator[str]:
+    if isinstance(value, np.ndarray):
+        content = hashlib.blake2b(np.ascontiguousarray(value).data, digest_size=16).hexdigest()
+        yield f"{value.dtype.str}{value.shape}{content};"
+    elif dataclasses.is_dataclass(value):
+        yield f"{spelling(value)}("
+        for name, member in _fields(value):
+            yield f"{name}="
+            yield from _spelt(member, spelling)
+        yield ");"
+    elif isinstance(value, dict):
+        yield from _spelt([part for item in value.items() for part in item], spelling)
+    elif isinstance(value, list | tuple):
+        yield f"{len(value)}["
+        for item in value:
+            yield from _spelt(item, spelling)
+    elif value is None or isinstance(value, str | int | float | np.generic):
+        yield f"{type(value).__name__} {value!r};"
+    else:
+        raise TypeError(f"{type(value).__name__} is no fitted state")
+
+
+def _fields(state: Any) -> Iterator[tuple[str, Any]]:
+    return ((f.name, getattr(state, f.name)) for f in dataclasses.fields(state))
+
+
+# --- files and folders ------------------------------------------------------------------------------------------
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file so that a reader, or a crash, sees the old one or the new one and nothing between."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "wb") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON, atomically. A number that is not finite becomes null, which every reader of JSON knows."""
+    text = json.dumps(_finite(value), indent=1, allow_nan=False).encode() + b"\n"
+    write_atomically(path, lambda stream: stream.write(text))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """Give a folder to write into. It takes the place of `folder` when all went well, and vanishes otherwise."""
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        if folder.exists():
+            old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+            folder.rename(old)
+            unfinished.rename(folder)
+            shutil.rmtree(old)
+        else:
+            unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)

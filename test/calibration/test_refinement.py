@@ -1,0 +1,225 @@
+"""What calibration teaches the check: nothing is judged by what has seen its place, and checked answers stay true.
+
+The overlaps are drawn; laying scans is tested with `registration` and, from end to end, in tools/test_check.py.
+"""
+
+import json
+
+import numpy as np
+import pytest
+
+from any2any_ros.calibration import refinement
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.geometry.refiner import NO_CHECK, GeometricCheck, GeometryConfig, OverlapEvidence
+from any2any_ros.geometry.registration import Registration
+from any2any_ros.observation import ObservationSet
+from any2any_ros.retrieval import calibration
+from any2any_ros.retrieval.calibration import CalibrationConfig, calibrate, load, save
+from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.trust.confidence import ConfidenceConfig
+
+PROMISES = ConfidenceConfig(min_queries=30)
+FUSION = CalibrationConfig(fusion="likelihood_ratio")
+NOISE = {"camera": 2.5, "lidar": 1.8}
+COUNT = 240
+
+
+def drive(seed=0, noise=NOISE, count=COUNT):
+    """Return a map of places 10 m apart, a drive through it, what is right, and its folds."""
+    draw = np.random.default_rng(seed)
+    poses = np.tile(np.eye(4), (count, 1, 1))
+    poses[:, 0, 3] = 10.0 * np.arange(count)
+    mapped = {m: np.random.default_rng(99).normal(size=(count, 12)) for m in noise}
+    driven = {m: mapped[m] + sigma * draw.normal(size=mapped[m].shape) for m, sigma in noise.items()}
+    ids = [tuple(f"{lap}/{i}" for i in range(count)) for lap in ("map", f"drive{seed}")]
+    records = {m: EncoderRecord(m, f"{m}-1", 12) for m in noise}
+    reference = ReferenceMap(ObservationSet(mapped, poses, ids[0]), records, "town")
+    return reference, ObservationSet(driven, poses, ids[1]), np.eye(count, dtype=bool), np.arange(count) // 10 % 4
+
+
+def overlap_of(query, row, seed=0):
+    """Return a drawn overlap: .6 on average where the place is right, .3 where it is not."""
+    draw = np.random.default_rng([seed, query, row])
+    return float(np.clip(draw.normal(0.6 if query == row else 0.3, 0.08), 0, 1))
+
+
+class Surveyor:
+    """Lays by drawing, and remembers what it was asked for; every ninth query has no scan."""
+
+    def __init__(self, seed=0):
+        self.seed, self.wanted = seed, {}
+
+    def __call__(self, wanted):
+        self.wanted = wanted
+        return {q: {int(r): overlap_of(q, int(r), self.seed) for r in rows} for q, rows in wanted.items() if q % 9}
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    reference, *rest = drive()
+    lay = Surveyor()
+    geometry = GeometryConfig(candidates=6, checked_queries=160)
+    return reference, lay, calibrate(reference, *rest, 5.0, FUSION, PROMISES, geometry=geometry, lay=lay)
+
+
+def test_the_check_gains_on_held_out_places(fitted):
+    _, lay, found = fitted
+    summary = found.check.summary
+    assert summary["queries"] == sum(q % 9 > 0 for q in lay.wanted) and summary["chance@1"] == pytest.approx(1 / COUNT)
+    assert summary["recall@1"] + 0.1 < summary["checked_recall@1"] < 1
+    assert found.check.evidence.candidates == 6 and found.check.evidence(np.array([0.6])) > 1
+
+
+def test_as_many_queries_are_laid_as_told_and_each_candidate_once(fitted):
+    _, lay, _ = fitted
+    assert len(lay.wanted) == 160
+    # at most six under each of two patterns with a LiDAR, with their places and without
+    assert all(6 <= len(rows) == len(set(rows.tolist())) <= 24 for rows in lay.wanted.values())
+    assert any(query in rows for query, rows in lay.wanted.items())
+
+
+def test_the_draw_is_the_seeds():
+    def wanted(seed):
+        lay = Surveyor()
+        config = CalibrationConfig(fusion="likelihood_ratio", seed=seed)
+        calibrate(*drive(count=80), 5.0, config, PROMISES, geometry=GeometryConfig(checked_queries=20), lay=lay)
+        return sorted(lay.wanted)
+
+    assert wanted(1) == wanted(1) != wanted(2) and len(wanted(1)) == 20
+
+
+def events(monkeypatch, *arguments, **options):
+    """Return the events that the checked confidence is fitted on, and the pairs that each evidence is."""
+    seen, pairs = [], []
+    fit, learn = refinement.confidence.fit, OverlapEvidence.fit
+    monkeypatch.setattr(refinement.confidence, "fit", lambda e, c: seen.append(e) or fit(e, c))
+    monkeypatch.setattr(refinement.OverlapEvidence, "fit", lambda o, p, c: pairs.append((o, p)) or learn(o, p, c))
+    calibrate(*arguments, **options)
+    return seen[-1], pairs  # the first are the unchecked ones
+
+
+def test_no_overlap_is_judged_by_evidence_of_its_own_place(monkeypatch):
+    lay = Surveyor()
+    reference, queries, positive, folds = drive(count=80)
+    _, pairs = events(monkeypatch, reference, queries, positive, folds, 5.0, FUSION, PROMISES, lay=lay)
+    *held_out, (kept, _) = pairs
+    every = lay(lay.wanted)
+    of_fold = {f: {o for q, there in every.items() for o in there.values() if folds[q] == f} for f in range(4)}
+    assert len(held_out) == 2 * 4  # with their places, and without
+    for i, (overlap, right) in enumerate(held_out):
+        assert not set(overlap.tolist()) & of_fold[i // 2]
+        assert set(overlap.tolist()) == set().union(*(of_fold[f] for f in range(4) if f != i // 2))
+        assert 0 < right.sum() < len(right)
+    assert set(kept.tolist()) == set().union(*of_fold.values())
+
+
+def test_a_place_hidden_from_the_map_is_among_what_teaches_trust(monkeypatch):
+    lay = Surveyor()
+    reference, queries, positive, folds = drive(count=80)
+    found, _ = events(monkeypatch, reference, queries, positive, folds, 5.0, FUSION, PROMISES, lay=lay)
+    mapped, lost = ([e for e in found if e.mapped == there] for there in (True, False))
+    with_scan = sum(q % 9 > 0 for q in range(80))
+    for group in (mapped, lost):
+        assert len(group) == 2 * with_scan and {e.pattern for e in group} == {"lidar", "camera+lidar"}
+        assert {e.fold for e in group} == {0, 1, 2, 3}
+    assert not any(e.right.any() for e in lost) and all(len(e.right) == 79 for e in lost)
+    # the overlap is a column of its own beside the sensors'
+    assert {e.candidates.alike.shape[1] for e in found} == {2, 3}
+
+
+def test_checked_probabilities_are_true_on_another_drive(fitted):
+    """And the unchecked ones still are: each ranking has the confidence that it was made with."""
+    reference, _, found = fitted
+    retriever = found.retriever(reference, GeometricCheck(NO_CHECK.clouds))
+    p, hit, accepted = [], [], []
+    for seed in (1, 2):
+        for i, observation in enumerate(drive(seed)[1]):
+            first = retriever.rank(observation, retriever.check.candidates)
+            rows = [int(m.id.split("/")[1]) for m in first.matches]
+            laid = {f"map/{r}": Registration(np.eye(4), overlap_of(i, r, seed), 0.1, True) for r in rows}
+            rankings = (first, retriever.rank(observation, laid=laid))
+            p.append([r.probability for r in rankings])
+            hit.append([r.matches[0].id == f"map/{i}" for r in rankings])
+            accepted.append([r.accepted for r in rankings])
+    p, hit, accepted = np.array(p), np.array(hit), np.array(accepted)
+    before, after = hit.mean(axis=0)
+    assert after > before + 0.1
+    assert np.abs(p.mean(axis=0) - hit.mean(axis=0)).max() < 0.06
+    for low, high in ((0.0, 0.5), (0.5, 0.9), (0.9, 1.0)):
+        inside = (p[:, 1] >= low) & (p[:, 1] < high)
+        assert inside.sum() < 20 or abs(p[inside, 1].mean() - hit[inside, 1].mean()) < 0.12, (low, high)
+    assert accepted[:, 1].mean() > accepted[:, 0].mean() and hit[accepted[:, 1], 1].mean() > 0.85
+
+
+def test_a_map_without_a_lidar_is_checked_all_the_same():
+    lay = Surveyor()
+    found = calibrate(*drive(noise={"camera": 1.5}, count=80), 5.0, FUSION, PROMISES, lay=lay)
+    assert found.check is not None and len(lay.wanted) == 80
+
+
+@pytest.mark.parametrize("how", ["nothing lies anywhere", "no candidates", "no queries", "nobody lays"])
+def test_nothing_learnt_is_no_check(how):
+    reference, *rest = drive(count=80)
+    geometry = {"no candidates": GeometryConfig(candidates=0), "no queries": GeometryConfig(checked_queries=0)}
+    lay = {"nothing lies anywhere": lambda wanted: {}, "nobody lays": None}.get(how, Surveyor())
+    found = calibrate(reference, *rest, 5.0, FUSION, PROMISES, geometry=geometry.get(how, GeometryConfig()), lay=lay)
+    assert found.check is None and found.confidence is not None
+    # What has learnt no check does none: its probabilities would not be true.
+    assert found.retriever(reference, GeometricCheck(NO_CHECK.clouds, candidates=5)).check is NO_CHECK
+
+
+def test_before_calibration_the_best_overlap_comes_first():
+    reference = drive(count=20)[0]
+    check = GeometricCheck(NO_CHECK.clouds, candidates=3)
+    retriever = calibration.uncalibrated(reference, 5.0).retriever(reference, check)
+    first = retriever.rank(reference.places.observation(4), 3)
+    laid = {m.id: Registration(np.eye(4), 0.1 * i, 0.1, True) for i, m in enumerate(first.matches)}
+    again = retriever.rank(reference.places.observation(4), 3, laid=laid)
+    assert [m.id for m in again.matches] == [m.id for m in reversed(first.matches)] and np.isnan(again.probability)
+
+
+# --- saved and read -------------------------------------------------------------------------------------------
+
+
+def test_what_was_learnt_is_kept(fitted, tmp_path):
+    reference, _, found = fitted
+    save(found, tmp_path)
+    again = load(tmp_path)
+    assert vars(again.check.evidence) == vars(found.check.evidence) and again.check.summary == found.check.summary
+    laid = {f"map/{r}": Registration(np.eye(4), 0.2 + 0.1 * r, 0.1, True) for r in range(5)}
+    for observation in list(drive(1)[1])[:10]:
+        one, other = (c.retriever(reference, NO_CHECK).rank(observation, laid=laid) for c in (found, again))
+        assert [(m.id, m.probability) for m in one.matches] == [(m.id, m.probability) for m in other.matches]
+        assert (one.accepted, one.place_set) == (other.accepted, other.place_set)
+
+
+def test_a_calibration_of_before_there_was_a_check_is_read(fitted, tmp_path):
+    save(found := fitted[2], tmp_path)
+    home = tmp_path / "calibration"
+    header = json.loads((home / "calibration.json").read_text())
+    del header["check"]
+    (home / "calibration.json").write_text(json.dumps(header))
+    for file in (*home.glob("overlap.*"), *home.glob("checked_confidence.*")):
+        file.unlink()
+    again = load(tmp_path)
+    assert again.check is None and again.fusion.plug == found.fusion.plug
+
+
+@pytest.mark.parametrize("name", ["overlap.json", "checked_confidence.npz"])
+def test_a_damaged_check_is_refused(fitted, tmp_path, name):
+    save(fitted[2], tmp_path)
+    (tmp_path / "calibration" / name).unlink()
+    with pytest.raises(Any2AnyError, match=r"Cannot read the calibration in .*alibrate again"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("queries", [1, 3])
+def test_a_handful_of_queries_is_enough_to_go_on_with(queries):
+    """Fewer than there are folds: what is learnt without a query's fold may then be nothing at all."""
+    found = calibrate(
+        *drive(count=80), 5.0, FUSION, PROMISES, geometry=GeometryConfig(checked_queries=queries), lay=lambda wanted: {
+            q: {int(r): overlap_of(q, int(r)) for r in rows} for q, rows in wanted.items()
+        },
+    )  # fmt: skip
+    assert found.check.summary["queries"] == queries
+    assert not np.isfinite(list(found.check.confidence.accept_above.values())).any()  # nothing is proven yet

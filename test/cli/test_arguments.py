@@ -1,0 +1,154 @@
+"""Flags made from settings, and how sensors are named on the command line."""
+
+import argparse
+from dataclasses import dataclass
+
+import pytest
+
+from any2any_ros.cli import _arguments
+from any2any_ros.config import Checked, PlaceConfig, fields, setting
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.plugins import Registry
+from any2any_ros.trust.confidence import ConfidenceConfig
+
+
+@dataclass(frozen=True)
+class Example(Checked):
+    """Settings of an example. Nothing else."""
+
+    size: int = setting(3, "how large, in 100 % of cases", unit="m", minimum=1, maximum=9)
+    long_name: float = setting(0.5, "how much", minimum=0)
+    kind: str = setting("a", "which", choices=("a", "b"))
+    loop: bool = setting(False, "again and again")
+
+
+def parser_of(cls, **defaults):
+    parser = argparse.ArgumentParser()
+    _arguments.add_settings(parser, cls, **defaults)
+    return parser
+
+
+def parse(text, **defaults):
+    return _arguments.settings(parser_of(Example, **defaults).parse_args(text.split()), Example)
+
+
+def test_every_setting_is_a_flag_with_its_default():
+    assert parse("") == Example()
+    assert parse("--size 4 --long-name 2 --kind b --loop") == Example(4, 2.0, "b", True)
+    assert parse("--no-loop") == Example()
+
+
+def test_a_verb_may_have_defaults_of_its_own():
+    assert parse("", size=7) == Example(7) and parse("--size 2", size=7) == Example(2)
+
+
+def test_help_shows_description_range_and_default():
+    said = " ".join(parser_of(Example).format_help().split())
+    assert "how large, in 100 % of cases [1 to 9 m] (default 3)" in said and "Settings of an example" in said
+
+
+def test_a_value_out_of_range_is_refused():
+    with pytest.raises(Any2AnyError, match="Setting 'size' cannot be 10"):
+        parse("--size 10")
+
+
+@pytest.mark.parametrize("cls", [PlaceConfig, ConfidenceConfig])
+def test_real_settings_come_through(cls):
+    flags = [part for f in fields(cls) for part in (f"--{f.name.replace('_', '-')}", str(f.default))]
+    assert _arguments.settings(parser_of(cls).parse_args(flags), cls) == cls()
+
+
+def test_names_and_values_are_split_at_the_first_equals_sign():
+    assert _arguments.pairs(["a=1", "b=/x=y", "c=", "a=2"], "--topic") == {"a": "2", "b": "/x=y", "c": ""}
+    assert _arguments.pairs([], "--topic") == {}
+
+
+def test_a_pair_without_an_equals_sign_is_refused():
+    with pytest.raises(Any2AnyError, match="Cannot understand '--topic camera': it has no '='"):
+        _arguments.pairs(["a=b", "camera"], "--topic")
+
+
+# --- encoders -------------------------------------------------------------------------------------------------
+
+
+def build(text, modalities=("camera", "lidar", "text")):
+    parser = argparse.ArgumentParser()
+    _arguments.add_encoder_arguments(parser)
+    return _arguments.build_encoders(parser.parse_args(text.split()), iter(modalities))
+
+
+def test_without_flags_every_sensor_has_its_default_encoder():
+    assert {m: e.plug for m, e in build("").items()} == {"camera": "camera", "lidar": "lidar", "text": "text"}
+
+
+def test_a_verb_may_have_other_usual_encoders_and_a_flag_still_wins():
+    parser = argparse.ArgumentParser()
+    _arguments.add_encoder_arguments(parser)
+    for flags, plug in (("", "crop"), ("--encoder camera=camera", "camera"), ("--set camera.size=64", "crop")):
+        made = _arguments.build_encoders(parser.parse_args(flags.split()), ("camera", "text"), {"camera": "crop"})
+        assert {m: e.plug for m, e in made.items()} == {"camera": plug, "text": "text"}
+    assert made["camera"].config.size == 64
+
+
+def test_some_sensors_alone_are_encoded():
+    assert set(build("--modality text --modality lidar")) == {"text", "lidar"}
+
+
+@pytest.mark.parametrize(
+    ("flag", "name", "value"),
+    [
+        ("lidar.rings=40", "rings", 40),
+        ("lidar.max_range=25", "max_range", 25.0),
+        ("lidar.descriptor=bev", "descriptor", "bev"),
+    ],
+)
+def test_a_setting_takes_the_type_of_its_default(flag, name, value):
+    found = getattr(build(f"--set {flag}")["lidar"].config, name)
+    assert found == value and type(found) is type(value)
+
+
+def test_settings_add_up_and_the_others_stay():
+    lidar = build("--set lidar.rings=4 --set text.bins=64 --set lidar.sectors=30")["lidar"]
+    assert (lidar.config.rings, lidar.config.sectors, lidar.config.harmonics) == (4, 30, 16)
+
+
+def test_another_plug_for_a_sensor_takes_its_settings(monkeypatch):
+    class Twin:
+        plug, modality, accepts = "twin", "lidar", "cloud"
+        Config = Example
+
+        def __init__(self, config):
+            self.config = config
+
+    monkeypatch.setattr(Registry, "find", lambda registry, name: Twin)
+    assert build("--encoder lidar=twin --set lidar.size=5 --set lidar.loop=true")["lidar"].config == Example(
+        5, loop=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        ("--set lidar.ring=4", r"Encoder 'lidar' has no setting 'ring': it has descriptor, rings"),
+        ("--set lidar=4", "Encoder 'lidar' has no setting ''"),
+        ("--set lidar.rings=many", r"Cannot set lidar\.rings to 'many': it is a int"),
+        ("--set lidar.rings=4.5", "it is a int"),
+        ("--set lidar.rings=500", "Setting 'rings' cannot be 500"),
+        ("--set lidar.rings", "it has no '='"),
+        ("--set lidr.rings=4", r"There is no sensor 'lidr': there are camera, lidar, text"),
+        ("--modality thermal", "There is no sensor 'thermal'"),
+        ("--encoder thermal=lidar", "There is no sensor 'thermal'"),
+        ("--encoder lidar=radar", "There is no encoder 'radar'"),
+        ("--encoder text=camera", r"Encoder 'camera' cannot encode text: it takes image, not text"),
+        ("--encoder text=no_such.module", "'no_such.module' is no plug"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(flags, why):
+    with pytest.raises(Any2AnyError, match=why):
+        build(flags)
+
+
+def test_a_path_that_must_be_there(tmp_path):
+    assert _arguments.existing(str(tmp_path)) == tmp_path
+    with pytest.raises(argparse.ArgumentTypeError, match="there is no"):
+        _arguments.existing(str(tmp_path / "absent"))

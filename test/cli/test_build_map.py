@@ -1,0 +1,150 @@
+"""`any2any build-map`: a drive becomes a map that knows how it was made."""
+
+import numpy as np
+import pytest
+from scipy.spatial import cKDTree
+
+from any2any_ros import encoders
+from any2any_ros.cli.build_map import as_map
+from any2any_ros.data import bags, kitti
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.geometry.clouds import Clouds
+from any2any_ros.geometry.registration import thinned
+from any2any_ros.observation import Observation, ObservationSet
+from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval.calibration import open_map
+
+
+def test_a_drive_becomes_a_map(any2any, laps, tmp_path):
+    done = any2any("build-map", laps, tmp_path / "ring", "--sequence", "01")
+    assert (
+        done.code == 0
+        and done.out == f"{tmp_path / 'ring'}: 24 places; audio (23), camera (23), lidar (23), text (23)\n"
+    )
+    reference = reference_map.load(tmp_path / "ring")
+    assert reference.name == "ring" and reference.frame_id == "map" and reference.places.ids[0] == "01/000000"
+    np.testing.assert_allclose(reference.places.poses, kitti.read(laps, "01").poses)
+    for m, record in reference.encoders.items():
+        encoder = encoders.build(m)
+        assert (record.plug, record.fingerprint, record.dimension) == (m, encoder.fingerprint, encoder.dimension)
+
+
+def test_a_bag_becomes_the_same_map(any2any, laps, tmp_path):
+    bag = bags.write(kitti.read(laps, "00"), tmp_path / "bag")
+    any2any("build-map", laps, tmp_path / "one", "--sequence", "00", "--modality", "lidar")
+    done = any2any("build-map", bag, tmp_path / "two", "--topic", "lidar=/lidar/points")
+    assert done.code == 0, done.err
+    one, two = (reference_map.load(tmp_path / name) for name in ("one", "two"))
+    np.testing.assert_array_equal(one.places.embeddings["lidar"], two.places.embeddings["lidar"])
+    np.testing.assert_allclose(one.places.poses, two.places.poses, atol=1e-9)
+    assert one.encoders == two.encoders
+
+
+def test_settings_and_name_are_kept_in_the_map(any2any, laps, tmp_path):
+    flags = ("--modality", "lidar", "--set", "lidar.rings=10", "--name", "quarter", "--keyframe", 11)
+    any2any("build-map", laps, tmp_path / "map", "--sequence", "00", *flags)
+    reference = reference_map.load(tmp_path / "map")
+    assert reference.name == "quarter" and len(reference) == 12 and list(reference.encoders) == ["lidar"]
+    assert reference.encoders["lidar"].settings["rings"] == 10 and reference.encoders["lidar"].dimension == 160
+    again = reference_map.map_encoders(reference, ["lidar"])["lidar"]
+    assert again.fingerprint == reference.encoders["lidar"].fingerprint
+
+
+def test_a_map_is_named_after_its_folder_wherever_one_stands(any2any, laps, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    any2any("build-map", laps, ".", "--sequence", "00", "--modality", "text")
+    assert reference_map.load(tmp_path).name == tmp_path.name
+
+
+def test_scans_are_kept_where_they_are_asked_for(any2any, laps, tmp_path):
+    folder = tmp_path / "map"
+    done = any2any("build-map", laps, folder, "--sequence", "01", "--modality", "lidar", "--clouds")
+    assert done.code == 0 and done.out.endswith("lidar (23); 23 scans\n")
+    reference, kept, drive = reference_map.load(folder), Clouds(folder), kitti.read(laps, "01")
+    assert all(name in kept for name in reference.places.ids) and len(list(kept.folder.iterdir())) == 23
+    scan = kept.scan("01/000007")
+    expected = thinned(drive.sample("lidar", 7), kept.config.voxel, kept.config.reach)
+    assert np.median(cKDTree(expected).query(scan.points)[0]) < 0.01
+    # Another map in its place has ids of the same names, and no scans.
+    any2any("build-map", laps, folder, "--sequence", "01", "--modality", "lidar")
+    assert not Clouds(folder) and {p.name for p in folder.iterdir() if p.is_dir()} == set()
+
+
+def test_scans_are_kept_in_the_robots_frame(any2any, laps, tmp_path):
+    flags = ("--sequence", "00", "--modality", "lidar", "--clouds", "--mounting")
+    for name, mounting in (("ahead", "1 0 0.5 0 0 0"), ("plain", "0 0 0 0 0 0")):
+        assert any2any("build-map", laps, tmp_path / name, *flags, mounting).code == 0
+    moved, plain = (Clouds(tmp_path / name).scan("00/000003").points.mean(axis=0) for name in ("ahead", "plain"))
+    np.testing.assert_allclose(moved - plain, [1, 0, 0.5], atol=0.3)  # another few are beyond the reach
+
+
+def test_a_bag_keeps_the_same_scans(any2any, laps, tmp_path):
+    bag = bags.write(kitti.read(laps, "00"), tmp_path / "bag")
+    for name, source in (("one", (laps, "--sequence", "00")), ("two", (bag,))):
+        drive, *sequence = source
+        assert any2any("build-map", drive, tmp_path / name, *sequence, "--modality", "lidar", "--clouds").code == 0
+    one, two = Clouds(tmp_path / "one"), Clouds(tmp_path / "two")
+    np.testing.assert_array_equal(one.scan("00/000009").points, two.scan("bag/000009").points)
+
+
+def places(n, **columns):
+    poses = np.tile(np.eye(4), (n, 1, 1))
+    return ObservationSet(columns, poses, tuple(f"x/{i}" for i in range(n)))
+
+
+def test_places_that_no_sensor_saw_are_left_out():
+    text = encoders.build("text", {"bins": 16})
+    seen = np.ones((3, 16), dtype=np.float32)
+    seen[1] = np.nan
+    assert as_map(places(3, text=seen), {"text": text}, "m").places.ids == ("x/0", "x/2")
+
+
+@pytest.mark.parametrize("columns", [{}, {"text": np.full((3, 16), np.nan)}], ids=["nothing", "never"])
+def test_a_map_of_nothing_is_refused(columns):
+    text = encoders.build("text", {"bins": 16})
+    with pytest.raises(Any2AnyError, match="Cannot make map 'm'"):
+        as_map(places(3, **columns), {"text": text} if columns else {}, "m")
+
+
+def test_bad_inputs_are_refused_in_one_line(refused, laps, tmp_path):
+    assert "There is no sensor 'thermal'" in refused(
+        "build-map", laps, tmp_path / "m", "--sequence", "00", "--modality", "thermal"
+    )
+    assert "has no '='" in refused("build-map", laps, tmp_path / "m", "--topic", "camera")
+    assert "Choose a sequence" in refused("build-map", laps, tmp_path / "m", "--sequence", "09")
+    flags = ("--sequence", "00", "--modality", "text", "--clouds")
+    assert "is no mounting" in refused("build-map", laps, tmp_path / "m", *flags, "--mounting", "1 2")
+    log = tmp_path / "house.log"
+    log.write_text("".join(f"FLASER 4 1 2 3 4 {i} 0 0 0 0 0 {i} host {i}\n" for i in range(9)))
+    assert "Cannot keep the scans" in refused("build-map", log, tmp_path / "m", "--clouds")
+    log.unlink()
+    (tmp_path / "file").touch()
+    assert "Cannot write the map" in refused(
+        "build-map", laps, tmp_path / "file", "--sequence", "00", "--modality", "text"
+    )
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_words_ask_a_map_of_pictures_where_both_have_one_space(any2any, laps, tiny, tmp_path):
+    """CLIP's halves: the drive has captions, the map keeps none of them."""
+    model = f"model={tiny('clip')}"
+    halves = ("--encoder", "camera=vision", "--encoder", "text=language", "--set", f"camera.{model}", "--set",
+              f"text.{model}")  # fmt: skip
+    folder = tmp_path / "map"
+    done = any2any("build-map", laps, folder, "--sequence", "00", "--modality", "camera", *halves, "--ask", "text")
+    assert done.code == 0, done.err
+    reference, retriever, _ = open_map(folder, 5.0)
+    assert reference.places.modalities == ("camera",) and set(reference.encoders) == {"camera", "text"}
+    assert retriever.modalities == ("camera", "text") and retriever.reference_modalities == ("camera",)
+    asked = reference_map.map_encoders(reference, ["text"])["text"].encode("a blue mug")
+    best = retriever.rank(Observation({"text": asked}), 24).matches
+    expected = reference.places.embeddings["camera"] @ asked
+    np.testing.assert_allclose([m.score for m in best], np.sort(expected)[::-1], atol=1e-5)
+    assert any2any("calibrate", folder, laps, "--sequence", "01").code == 0
+    assert open_map(folder, 5.0)[1].rank(Observation({"text": asked})).matches
+
+
+def test_who_shares_no_space_cannot_ask(refused, laps, tmp_path):
+    said = refused("build-map", laps, tmp_path / "map", "--sequence", "00", "--modality", "camera", "--ask", "text")
+    assert "'text' cannot ask" in said and "shares no space with camera" in said
+    assert not (tmp_path / "map").exists()

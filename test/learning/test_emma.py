@@ -1,0 +1,399 @@
+"""EMMA's heads: they learn from incomplete data, project with NumPy alone, and serve the retriever."""
+
+import itertools
+import subprocess
+import sys
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from any2any_ros import storage
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.learning import calmrl, emma
+from any2any_ros.learning.emma import EMMA, EmmaConfig
+from any2any_ros.observation import ObservationSet
+from any2any_ros.protocols import Alignment
+from any2any_ros.retrieval.retriever import Retriever
+
+SMALL = EmmaConfig(dims=16, hidden=24, steps=120, interval=20, batch=32, learning_rate=3e-3)
+WIDTH = {"text": 8, "speech": 5, "camera": 12, "depth": 6}
+
+
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch", reason="PyTorch is absent: make torch")
+
+
+def objects(seed, n=120, classes=6, missing=0.2, noise=0.3):
+    """Return n objects of some classes: every modality sees the class and the object through a mirror of its own."""
+    world, draw = np.random.default_rng(0), np.random.default_rng(seed)
+    kinds, labels = world.normal(size=(classes, 4)), draw.integers(0, classes, n)
+    what = kinds[labels] + 0.3 * draw.normal(size=(n, 4))
+    columns = {}
+    for m, width in WIDTH.items():
+        columns[m] = np.tanh(what @ world.normal(size=(4, width))) + noise * draw.normal(size=(n, width))
+        columns[m][draw.random(n) < missing] = np.nan
+    return ObservationSet(columns, np.zeros((n, 4, 4)), tuple(f"{seed}/{i}" for i in range(n))), labels
+
+
+def random_heads(seed=0, modalities=tuple(WIDTH), dims=7, hidden=9):
+    """Return heads that nobody trained."""
+    draw = np.random.default_rng(seed)
+    sizes = {m: [WIDTH[m], hidden, hidden, dims] for m in modalities}
+    shapes = {f"{m}/{i}": (s[i], s[i + 1]) for m, s in sizes.items() for i in range(3)}
+    return EMMA(
+        {m: draw.normal(size=WIDTH[m]).astype(np.float32) for m in modalities},
+        {m: draw.uniform(0.5, 2, WIDTH[m]).astype(np.float32) for m in modalities},
+        {key: draw.normal(size=shape).astype(np.float32) for key, shape in shapes.items()},
+        {key: draw.normal(size=shape[1]).astype(np.float32) for key, shape in shapes.items()},
+    )
+
+
+def hits(heads, data, labels):
+    """Return how often the nearest object of a command is of its class."""
+    distance = heads.distance(data.only(["text", "speech"]), data.only(["camera", "depth"]))
+    asked = ~np.isnan(distance).all(axis=1)
+    nearest = np.nanargmin(distance[asked], axis=1)
+    return float((labels[asked] == labels[nearest]).mean())
+
+
+@pytest.mark.parametrize("loss", ["emma", "geometric", "supcon", "contrastive"])
+def test_heads_learn_which_object_is_meant(torch, loss):
+    config = EmmaConfig(**{f.name: getattr(SMALL, f.name) for f in fields(SMALL)} | {"loss": loss})
+    heads = emma.fit(*objects(1, n=300), config)
+    test, labels = objects(2)
+    assert hits(heads, test, labels) > 0.6  # chance 1/6
+    untrained = random_heads()
+    assert hits(untrained, test, labels) < 0.4
+
+
+def test_projection_is_the_network_that_was_trained(torch):
+    heads, (data, _) = random_heads(), objects(0)
+    for m in WIDTH:
+        x = torch.tensor((data.embeddings[m] - heads.mean[m]) / heads.spread[m]).clamp(-5, 5)
+        for layer in range(3):
+            weight, bias = torch.tensor(heads.weights[f"{m}/{layer}"]), torch.tensor(heads.biases[f"{m}/{layer}"])
+            x = torch.nn.functional.linear(x.relu() if layer else x, weight.T, bias)
+        expected = torch.nn.functional.normalize(x, dim=1)
+        found = heads.project(m, data.embeddings[m])
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert found.dtype == np.float32
+        missing = ~data.present(m)
+        assert missing.any() and np.isnan(found[missing]).all()
+        np.testing.assert_allclose(np.linalg.norm(found[~missing], axis=1), 1, atol=1e-5)
+
+
+def test_training_and_applying_agree(torch):
+    """What training ended with is what project computes: the last loss, worked out again from the arrays."""
+    data, labels = objects(3, n=40, missing=0.3)
+    # The batch is the whole set: the second step's loss does not depend on the order.
+    supcon = EmmaConfig(dims=8, hidden=8, steps=2, interval=1, batch=40, learning_rate=1e-2, loss="supcon")
+    first, second = emma.training(data, labels, supcon)
+    z = torch.tensor(np.stack([first.best.project(m, data.embeddings[m]) for m in data.modalities], axis=1))
+    kept = np.flatnonzero(np.any([data.present(m) for m in data.modalities], axis=0))
+    again = emma.supervised_contrastive_loss(z[kept], torch.tensor(labels[kept])).sum(1).mean()
+    assert second.loss == pytest.approx(float(again), rel=1e-4)
+
+
+def test_the_same_seed_gives_the_same_heads_and_leaves_torch_alone(torch):
+    data, labels = objects(4)
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    one = emma.fit(data, labels, SMALL)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(8)
+    two = emma.fit(data, labels, SMALL)
+    other = emma.fit(data, labels, EmmaConfig(dims=16, hidden=24, steps=120, interval=20, batch=32, seed=1))
+    for m in WIDTH:
+        assert one.project(m, data.embeddings[m]).tobytes() == two.project(m, data.embeddings[m]).tobytes()
+    assert not np.allclose(one.weights["text/0"], other.weights["text/0"])
+
+
+def test_no_two_heads_share_weights(torch):
+    columns = dict.fromkeys(("camera", "depth"), np.random.default_rng(0).normal(size=(20, 4)))
+    twins = ObservationSet(columns, np.zeros((20, 4, 4)), tuple(map(str, range(20))))
+    heads = emma.fit(twins, np.arange(20) % 2, EmmaConfig(dims=4, hidden=4, steps=1, interval=1))
+    assert not np.allclose(heads.weights["camera/0"], heads.weights["depth/0"])
+
+
+def test_the_unit_of_a_feature_does_not_matter(torch):
+    data, labels = objects(5)
+    draw = np.random.default_rng(0)
+    scaled = {m: x * draw.uniform(1e-3, 1e4, x.shape[1]) + draw.normal(size=x.shape[1])
+              for m, x in data.embeddings.items()}  # fmt: skip
+    other = ObservationSet(scaled, data.poses, data.ids)
+    config = EmmaConfig(dims=8, hidden=8, steps=3, interval=1)
+    one, two = emma.fit(data, labels, config), emma.fit(other, labels, config)
+    for m in WIDTH:
+        seen = data.present(m)
+        np.testing.assert_allclose(
+            one.project(m, data.embeddings[m])[seen], two.project(m, other.embeddings[m])[seen], atol=0.02
+        )
+
+
+def test_a_feature_that_never_changed_and_one_that_jumps_are_survived(torch):
+    data, labels = objects(6, missing=0)
+    camera = data.embeddings["camera"].copy()
+    camera[:, 0] = 1e6
+    fixed = ObservationSet({**data.embeddings, "camera": camera}, data.poses, data.ids)
+    heads = emma.fit(fixed, labels, EmmaConfig(dims=8, hidden=8, steps=2, interval=1))
+    camera[:, 0] = -1e30
+    found = heads.project("camera", camera)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+
+def test_a_modality_that_nobody_recorded_gets_no_head(torch):
+    data, labels = objects(7)
+    columns = {**data.embeddings, "depth": np.full((len(data), 6), np.nan)}
+    heads = emma.fit(ObservationSet(columns, data.poses, data.ids), labels, EmmaConfig(dims=4, hidden=4, steps=1))
+    assert heads.modalities == ("camera", "speech", "text")
+
+
+def test_rows_with_nothing_recorded_change_nothing(torch):
+    data, labels = objects(8)
+    gone = {m: np.full_like(x[:9], np.nan) for m, x in data.embeddings.items()}
+    empty = ObservationSet(gone, np.zeros((9, 4, 4)), tuple(f"empty/{i}" for i in range(9)))
+    config = EmmaConfig(dims=8, hidden=8, steps=5, interval=1)
+    one = emma.fit(data, labels, config)
+    two = emma.fit(ObservationSet.concatenate([empty, data]), np.concatenate([np.full(9, 99), labels]), config)
+    assert all(one.weights[key].tobytes() == two.weights[key].tobytes() for key in one.weights)
+
+
+# --- imputed vectors ------------------------------------------------------------------------------------------
+
+
+def filled(data, value=0.0):
+    """Return the set with a number in place of what is missing."""
+    columns = {m: np.where(np.isnan(x), value, x) for m, x in data.embeddings.items()}
+    return ObservationSet(columns, data.poses, data.ids)
+
+
+def test_imputed_vectors_teach_as_if_they_had_been_recorded(torch):
+    """A loss that does not ask what was recorded cannot tell: the statistics alone are of what was."""
+    data, labels = objects(13, missing=0.3)
+    config = EmmaConfig(dims=4, hidden=4, steps=3, interval=1, loss="supcon")
+    one = emma.fit(data, labels, config, imputed=filled(data, 0.5))
+    two = emma.fit(data, labels, config)
+    assert not np.allclose(one.weights["text/0"], two.weights["text/0"])
+    for m in WIDTH:
+        np.testing.assert_array_equal(one.mean[m], two.mean[m])
+    same = emma.fit(data, labels, config, imputed=data)
+    assert same.weights["text/0"].tobytes() == two.weights["text/0"].tobytes()
+
+
+def test_what_was_recorded_is_not_overwritten_by_what_is_imputed(torch):
+    data, labels = objects(14, missing=0)
+    config = EmmaConfig(dims=4, hidden=4, steps=2, interval=1)
+    lies = ObservationSet({m: x + 5 for m, x in data.embeddings.items()}, data.poses, data.ids)
+    one, two = emma.fit(data, labels, config), emma.fit(data, labels, config, imputed=lies)
+    assert one.weights["text/0"].tobytes() == two.weights["text/0"].tobytes()
+
+
+def test_calmrl_tells_the_imputed_from_the_recorded(torch):
+    data, labels = objects(15, missing=0.4)
+    config = EmmaConfig(dims=8, hidden=8, steps=2, interval=1, batch=len(data), loss="calmrl", learning_rate=1e-2)
+    whole = filled(data)
+    first, second = emma.training(data, labels, config, imputed=whole)
+    z = torch.tensor(np.stack([first.best.project(m, whole.embeddings[m]) for m in data.modalities], axis=1))
+    observed = np.stack([data.present(m) for m in data.modalities], axis=1)
+    kept = observed.any(axis=1)
+    from any2any_ros.learning.calmrl_losses import calmrl_loss
+
+    again = calmrl_loss(z[kept], torch.tensor(observed[kept])).mean()
+    assert second.loss == pytest.approx(float(again), rel=1e-3)
+
+
+def test_calmrl_learns_which_object_is_meant_without_classes(torch):
+    data, labels = objects(1, n=300, missing=0.4)
+    config = EmmaConfig(dims=16, hidden=24, steps=200, warm_up=50, batch=32, learning_rate=3e-3, loss="calmrl")
+    model = calmrl.fit(data)
+    heads = emma.fit(data, labels, config, imputed=model.impute(data))
+    other = emma.fit(data, labels[::-1], config, imputed=model.impute(data))  # classes are not looked at
+    test, kinds = objects(2)
+    assert hits(heads, test, kinds) > 0.3 and hits(other, test, kinds) > 0.3  # chance 1/6
+
+
+@pytest.mark.parametrize("wrong", ["rows", "modalities", "dimensions"])
+def test_imputed_vectors_that_are_of_something_else_are_refused(torch, wrong):
+    data, labels = objects(16)
+    other = {
+        "rows": data.take(np.arange(5)), "modalities": data.only(["text"]),
+        "dimensions": ObservationSet({**data.embeddings, "text": np.ones((len(data), 3))}, data.poses, data.ids),
+    }[wrong]  # fmt: skip
+    with pytest.raises(Any2AnyError, match="does not stand beside"):
+        emma.fit(data, labels, EmmaConfig(steps=1), imputed=other)
+
+
+# --- validation and early stopping ----------------------------------------------------------------------------
+
+
+def test_training_ends_when_validation_no_longer_rises_and_keeps_the_best(torch):
+    scores = iter([0.2, 0.5, 0.4, 0.5, 0.3, 0.9])
+    seen = []
+
+    def validation(heads):
+        seen.append(heads)
+        return next(scores)
+
+    config = EmmaConfig(dims=4, hidden=4, steps=1000, interval=3, patience=3, batch=16)
+    looks = list(emma.training(*objects(9), config, validation))
+    assert [look.number for look in looks] == [3, 6, 9, 12, 15] and [look.score for look in looks][1] == 0.5
+    assert looks[-1].best is seen[1]
+    scores = iter([0.2, 0.5, 0.4, 0.5, 0.3, 0.9])
+    assert emma.fit(*objects(9), config, validation).biases["text/0"].tobytes() == seen[1].biases["text/0"].tobytes()
+
+
+def test_without_validation_the_last_heads_are_taken(torch):
+    config = EmmaConfig(dims=4, hidden=4, steps=7, interval=3, patience=1, batch=16)
+    looks = list(emma.training(*objects(10), config))
+    assert [look.number for look in looks] == [3, 6, 7] and all(np.isnan(look.score) for look in looks)
+    assert emma.fit(*objects(10), config).biases["text/2"].tobytes() == looks[-1].best.biases["text/2"].tobytes()
+
+
+def test_a_validation_that_cannot_tell_leaves_heads_all_the_same(torch):
+    config = EmmaConfig(dims=4, hidden=4, steps=4, interval=1, patience=9)
+    assert emma.fit(*objects(10), config, lambda heads: float("nan")).modalities
+
+
+def test_earlier_heads_do_not_change_while_training_goes_on(torch):
+    config = EmmaConfig(dims=4, hidden=4, steps=3, interval=1)
+    steps = emma.training(*objects(11), config)
+    first = next(steps).best
+    kept = first.weights["text/0"].copy()
+    last = list(steps)[-1].best
+    np.testing.assert_array_equal(first.weights["text/0"], kept)
+    assert not np.allclose(last.weights["text/0"], kept)
+
+
+def test_progress_wraps_the_loop(torch):
+    counted = []
+    config = EmmaConfig(dims=4, hidden=4, steps=4, interval=2)
+    emma.fit(*objects(12), config, progress=lambda loop: (counted.append(step.number) or step for step in loop))
+    assert counted == [2, 4]
+
+
+# --- distance and retrieval -----------------------------------------------------------------------------------
+
+
+def test_distance_is_the_mean_over_pairs_that_are_there():
+    heads = random_heads()
+    query, reference = objects(1, n=9, missing=0.5)[0].only(["text", "speech"]), objects(2, n=11, missing=0.5)[0]
+    reference = reference.only(["camera", "depth"])
+    found = heads.distance(query, reference)
+    assert found.shape == (9, 11) and found.dtype == np.float32
+    for i, j in itertools.product(range(9), range(11)):
+        pairs = [
+            1 - float(heads.project(q, query.embeddings[q][[i]])[0] @ heads.project(r, reference.embeddings[r][[j]])[0])
+            for q in ("text", "speech")
+            for r in ("camera", "depth")
+            if query.present(q)[i] and reference.present(r)[j]
+        ]
+        assert found[i, j] == (pytest.approx(np.mean(pairs), abs=1e-5) if pairs else pytest.approx(np.nan, nan_ok=True))
+    assert np.isnan(found).any() and not np.isnan(found).all()
+
+
+def test_modalities_without_a_head_and_sets_with_nothing_are_not_compared():
+    heads, (data, _) = random_heads(modalities=("text", "camera")), objects(0, n=5, missing=0)
+    np.testing.assert_array_equal(
+        heads.distance(data.only(["text", "speech"]), data.only(["camera", "depth"])),
+        heads.distance(data.only(["text"]), data.only(["camera"])),
+    )
+    assert np.isnan(heads.distance(data.only(["speech"]), data.only(["camera"]))).all()
+    assert heads.distance(data.take([]), data).shape == (0, 5)
+
+
+def test_the_retriever_ranks_by_the_heads():
+    heads = random_heads()
+    data, _ = objects(1, n=30, missing=0.3)
+    alignments = heads.alignments(["text", "speech"], ["camera", "depth"])
+    assert set(alignments) == set(itertools.product(["text", "speech"], ["camera", "depth"]))
+    assert all(isinstance(a, Alignment) for a in alignments.values())
+    query, reference = data.only(["text", "speech"]), data.only(["camera", "depth"])
+    distance = heads.distance(query, reference)
+    retriever = Retriever(reference, alignments, RawMean())
+    _, scores = retriever.scores(query)
+    np.testing.assert_allclose(1 - scores, distance, atol=1e-5)
+    row = int(np.flatnonzero(~np.isnan(distance).all(axis=1))[0])
+    ranking = retriever.rank(query.observation(row), k=5)
+    assert [m.id for m in ranking.matches] == [data.ids[j] for j in np.argsort(distance[row])[:5]]
+
+
+def test_heads_are_saved_and_read_again_and_need_no_torch(tmp_path):
+    heads, (data, _) = random_heads(), objects(0, n=3, missing=0)
+    storage.save(heads, tmp_path / "emma")
+    again = storage.load(tmp_path / "emma", EMMA)
+    assert isinstance(again, EMMA) and again.modalities == heads.modalities
+    expected = heads.distance(data.only(["text"]), data.only(["camera"]))
+    np.testing.assert_array_equal(again.distance(data.only(["text"]), data.only(["camera"])), expected)
+    code = """
+import sys
+sys.modules["torch"] = None
+import numpy as np
+from pathlib import Path
+from any2any_ros import storage
+from any2any_ros.learning.emma import EMMA
+heads = storage.load(Path(sys.argv[1]), EMMA)
+assert heads.project("text", np.ones((2, 8))).shape == (2, 7)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "emma")]
+    done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": "."}, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_vector_at_the_origin_stays_there():
+    """No direction is better than a NaN."""
+    heads = random_heads(modalities=("text",))
+    heads = EMMA(heads.mean, heads.spread, {k: 0 * w for k, w in heads.weights.items()},
+                 {k: 0 * b for k, b in heads.biases.items()})  # fmt: skip
+    assert (heads.project("text", np.ones((2, 8))) == 0).all()
+
+
+# --- bad input ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("x", "why"),
+    [
+        (np.ones((2, 9)), r"shape is \(2, 9\); it takes \(N, 8\)"),
+        (np.ones(8), r"shape is \(8,\)"),
+        (np.full((1, 8), np.inf), "infinite"),
+    ],
+)
+def test_vectors_of_another_encoder_are_refused(x, why):
+    with pytest.raises(Any2AnyError, match=why):
+        random_heads().project("text", x)
+
+
+def test_a_modality_without_a_head_is_named():
+    heads = random_heads(modalities=("text", "camera"))
+    with pytest.raises(Any2AnyError, match="no head for 'smell': there are heads for camera, text"):
+        heads.project("smell", np.ones((1, 3)))
+    with pytest.raises(Any2AnyError, match="no head for 'depth'"):
+        heads.alignments(["text"], ["camera", "depth"])
+
+
+def test_data_that_teaches_nothing_is_refused(torch):
+    data, labels = objects(0, n=10)
+    with pytest.raises(Any2AnyError, match=r"10 observations and labels of shape \(9,\)"):
+        emma.fit(data, labels[:9])
+    with pytest.raises(Any2AnyError, match="4 modalities and 1 classes"):
+        emma.fit(data, np.zeros(10))
+    with pytest.raises(Any2AnyError, match="0 modalities and 0 classes"):
+        emma.fit(data.only([]), labels)
+    with pytest.raises(Any2AnyError, match="1 modalities"):
+        emma.fit(data.only(["text"]), labels, EmmaConfig(loss="contrastive"))
+
+
+def test_labels_may_be_words(torch):
+    data, labels = objects(0, n=20)
+    words = np.array(["mug", "plate", "fork", "lime", "bowl", "pen"])[labels]
+    config = EmmaConfig(dims=4, hidden=4, steps=2, interval=1)
+    assert emma.fit(data, words, config).modalities == tuple(sorted(WIDTH))
+
+
+def test_without_torch_training_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(Any2AnyError, match="pip install"):
+        emma.fit(*objects(0))
