@@ -53,7 +53,7 @@ def describe(f: dataclasses.Field[Any]) -> str:
     return f"{m['description']} [{extra}]" if extra else str(m["description"])
 
 
-class Checked:
+class Settings:
     """Base of every settings dataclass: refuses a value of another type or out of range, naming the setting."""
 
     def __post_init__(self) -> None:
@@ -90,7 +90,7 @@ def build(cls: type[T], values: Mapping[str, Any]) -> T:
 
 
 @dataclass(frozen=True)
-class AliveConfig(Checked):
+class AliveConfig(Settings):
     """When a sensor counts as alive, and how long one moment's sensors wait for each other."""
 
     source_timeout: float = setting(
@@ -117,7 +117,7 @@ class AliveConfig(Checked):
 
 
 @dataclass(frozen=True)
-class RetrievalConfig(Checked):
+class RetrievalConfig(Settings):
     """What a ranking holds, and where it is worked out."""
 
     k: int = setting(5, "matches in a ranking", minimum=1, maximum=1000)
@@ -135,7 +135,7 @@ class RetrievalConfig(Checked):
 
 
 @dataclass(frozen=True)
-class PlaceConfig(Checked):
+class PlaceConfig(Settings):
     """What counts as the same place, and how places are told apart when a map is scored."""
 
     hit_radius: float = setting(5.0, "a match within this distance is right", unit="m", minimum=0.01, maximum=1e4)
@@ -156,7 +156,7 @@ class PlaceConfig(Checked):
 
 
 @dataclass(frozen=True)
-class EncoderNodeConfig(Checked):
+class EncoderNodeConfig(Settings):
     """Settings of one encoder node; the encoder's own are `settings.<name>`."""
 
     encoder: str = setting("camera", "the plug: a file of encoders/, or a module of yours (with a dot)")
@@ -171,7 +171,7 @@ class EncoderNodeConfig(Checked):
 
 
 @dataclass(frozen=True)
-class RetrievalNodeConfig(Checked):
+class RetrievalNodeConfig(Settings):
     """Settings of the retrieval node beside AliveConfig, RetrievalConfig and PlaceConfig.hit_radius."""
 
     map: str = setting("", "folder of the map; empty = wait for ~/load_map")
@@ -187,7 +187,7 @@ class RetrievalNodeConfig(Checked):
 
 
 @dataclass(frozen=True)
-class GroundingNodeConfig(Checked):
+class GroundingNodeConfig(Settings):
     """Settings of the grounding node beside MemoryConfig and ProposalConfig."""
 
     model: str = setting("", "folder of the heads, from any2any train")
@@ -212,7 +212,7 @@ class GroundingNodeConfig(Checked):
 
 
 @dataclass(frozen=True)
-class ReplayConfig(Checked):
+class ReplayConfig(Settings):
     """How a bag is replayed."""
 
     rate: float = setting(1.0, "times as fast as it was recorded", minimum=0.01, maximum=100)

@@ -101,7 +101,7 @@ class ObservationSet:
         self._check_ids()
 
     @classmethod
-    def checked(
+    def verified(
         cls, embeddings: Mapping[str, Array], poses: NDArray[np.float64], ids: tuple[str, ...],
         stamps_ns: NDArray[np.int64] = UNKNOWN,
     ) -> ObservationSet:  # fmt: skip
@@ -167,13 +167,15 @@ class ObservationSet:
             )
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp)
         columns = {m: v[rows] for m, v in self.embeddings.items()}
-        return ObservationSet.checked(columns, self.poses[rows], tuple(self.ids[i] for i in rows), self.stamps_ns[rows])
+        return ObservationSet.verified(
+            columns, self.poses[rows], tuple(self.ids[i] for i in rows), self.stamps_ns[rows]
+        )
 
     def only(self, modalities: Iterable[str]) -> ObservationSet:
         """Return the same observations with no other sensors than `modalities`."""
         wanted = set(modalities)
         columns = {m: v for m, v in self.embeddings.items() if m in wanted}
-        return ObservationSet.checked(columns, self.poses, self.ids, self.stamps_ns)
+        return ObservationSet.verified(columns, self.poses, self.ids, self.stamps_ns)
 
     def appended(self, more: ObservationSet) -> ObservationSet:
         """Return this set with `more` below it, as `concatenate` does; nothing that stands is copied (arrays.py)."""

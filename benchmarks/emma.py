@@ -29,7 +29,7 @@ from any2any_ros import encoders, storage
 from any2any_ros.arrays import Array
 from any2any_ros.cli._arguments import bar
 from any2any_ros.cli._train_data import PLUGS
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.data import gold, splits
 from any2any_ros.data.examples import observe
 from any2any_ros.errors import Any2AnyError
@@ -51,7 +51,7 @@ Row = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class BenchmarkConfig(Checked):
+class BenchmarkConfig(Settings):
     """How much is measured."""
 
     seeds: int = setting(5, "splits, heads and trials of each kind", minimum=1)

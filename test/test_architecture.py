@@ -180,7 +180,7 @@ def all_settings():
     for module in pkgutil.walk_packages(any2any_ros.__path__, "any2any_ros."):
         if module.name in NAMES and not module.name.startswith("any2any_ros.nodes"):
             for value in vars(importlib.import_module(module.name)).values():
-                if inspect.isclass(value) and issubclass(value, config.Checked) and value is not config.Checked:
+                if inspect.isclass(value) and issubclass(value, config.Settings) and value is not config.Settings:
                     found.add(value)
     return sorted(found, key=lambda cls: cls.__name__)
 

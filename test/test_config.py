@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from any2any_ros import config
-from any2any_ros.config import AliveConfig, Checked, PlaceConfig, build, describe, setting
+from any2any_ros.config import AliveConfig, PlaceConfig, Settings, build, describe, setting
 from any2any_ros.errors import Any2AnyError
 
 
 @dataclass(frozen=True)
-class Example(Checked):
+class Example(Settings):
     size: int = setting(3, "how large", unit="m", minimum=1, maximum=9)
     share: float = setting(0.5, "how much", minimum=0)
     most: float = setting(1.0, "at the top", maximum=2)

@@ -170,7 +170,7 @@ def test_an_appended_set_copies_nothing_and_refuses_what_does_not_fit():
 
 def test_what_was_checked_before_is_taken_as_it_is():
     values = np.array([[1, NAN]], dtype=np.float32)  # which no set would take that looks
-    taken = ObservationSet.checked({"m": values}, np.zeros((1, 4, 4)), ("a",))
+    taken = ObservationSet.verified({"m": values}, np.zeros((1, 4, 4)), ("a",))
     assert taken.embeddings["m"] is values and taken.stamps_ns.tolist() == [0]
 
 
@@ -187,7 +187,7 @@ def test_what_was_checked_before_is_taken_as_it_is():
 )
 def test_what_was_checked_before_must_still_fit_together(values, poses, ids, why):
     with pytest.raises(Any2AnyError) as error:
-        ObservationSet.checked({"m": values}, poses, ids)
+        ObservationSet.verified({"m": values}, poses, ids)
     assert why in error.value.why
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from any2any_ros import storage
 from any2any_ros.arrays import Array, Flags, Float64, Rows
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.rivals import RawMean
 from any2any_ros.learning import head
@@ -42,7 +42,7 @@ Progress = Callable[[Iterable[int], str], Iterable[int]]  # wraps a loop, with w
 
 
 @dataclass(frozen=True)
-class AdoptionConfig(Checked):
+class AdoptionConfig(Settings):
     """What an adoption demands."""
 
     min_pairs: int = setting(150, "emergent pairs, at least", minimum=20, maximum=1_000_000)

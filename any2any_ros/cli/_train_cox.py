@@ -12,7 +12,7 @@ import numpy as np
 from any2any_ros import storage
 from any2any_ros.arrays import Names, Rows
 from any2any_ros.cli import _arguments, _tables, _train_data
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning import cox, cox_baselines
 from any2any_ros.learning.cox import COX, CoxConfig
@@ -21,7 +21,7 @@ from any2any_ros.objects.views import Objects
 
 
 @dataclass(frozen=True)
-class PairsConfig(Checked):
+class PairsConfig(Settings):
     """What the new sensor is, and how little is known of it."""
 
     new: str = setting("camera", "the modality that is new; all others are known, with their classes")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.cli import _arguments, _sources, _train_data
-from any2any_ros.config import Checked, PlaceConfig, setting
+from any2any_ros.config import PlaceConfig, Settings, setting
 from any2any_ros.data import kitti, splits
 from any2any_ros.data.drive import keyframes, travelled
 from any2any_ros.encoders import _liploc_network, liploc
@@ -29,7 +29,7 @@ APART = 2.0  # hit radii between a place to learn from and one to stop by
 
 
 @dataclass(frozen=True)
-class HeldOutConfig(Checked):
+class HeldOutConfig(Settings):
     """What the training is stopped by: squares of the ground that it never sees."""
 
     held_out: float = setting(0.15, "share of the frames, by whole squares", minimum=0.01, maximum=0.9)

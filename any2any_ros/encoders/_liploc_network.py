@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from any2any_ros import storage
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.encoders._pictures import standardiser
 from any2any_ros.encoders._vit import HEAD, vit
 from any2any_ros.errors import Any2AnyError
@@ -38,7 +38,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class NetworkSize(Checked):
+class NetworkSize(Settings):
     """How large the two networks are: a ViT-S is --grid 14 --patch-height 16 --patch-width 16 --width 384 --depth 12
     --hidden 1536 --dims 256."""
 

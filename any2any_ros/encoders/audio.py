@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.arrays import Array
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.encoders._mel import filters
 from any2any_ros.errors import Any2AnyError
@@ -20,7 +20,7 @@ FLOOR = 1e-10  # power below which all is silence
 
 
 @dataclass(frozen=True)
-class AudioConfig(Checked):
+class AudioConfig(Settings):
     """Settings of the sound descriptor."""
 
     window: float = setting(1.0, "of sound heard at once", unit="s", minimum=0.1, maximum=60)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from any2any_ros.arrays import Array
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.threads import threads
 
@@ -27,7 +27,7 @@ PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 
 
 @dataclass(frozen=True)
-class RuntimeConfig(Checked):
+class RuntimeConfig(Settings):
     """How a network is run."""
 
     runtime: str = setting("auto", "auto: an exported graph in onnx, else torch",

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.arrays import Array
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.encoders._edges import Edges
 from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.errors import Any2AnyError
 
 
 @dataclass(frozen=True)
-class CameraConfig(Checked):
+class CameraConfig(Settings):
     """Settings of the camera descriptor."""
 
     width: int = setting(160, "of the small picture", unit="px", minimum=32, maximum=1280)

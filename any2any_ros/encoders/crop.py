@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.arrays import Array
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.errors import Any2AnyError
 
@@ -33,7 +33,7 @@ LIGHTNESS = np.array([0.7, 1, 1], dtype=np.float32)  # light and shade say less 
 
 
 @dataclass(frozen=True)
-class CropConfig(Checked):
+class CropConfig(Settings):
     """Settings of the descriptor of object pictures."""
 
     size: int = setting(96, "of the small picture that edges are taken from", unit="px", minimum=32, maximum=512)

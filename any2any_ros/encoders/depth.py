@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.arrays import Array
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.errors import Any2AnyError
 
@@ -27,7 +27,7 @@ SLOPES, LAYERS = 8, 4  # bins of the angle between a surface and the support, an
 
 
 @dataclass(frozen=True)
-class DepthConfig(Checked):
+class DepthConfig(Settings):
     """Settings of the descriptor of an object's depth."""
 
     focal: float = setting(525.0, "focal length of the depth camera", unit="px", minimum=10, maximum=10000)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.arrays import Array
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import Scan
@@ -26,7 +26,7 @@ Integers = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class LaserScanConfig(Checked):
+class LaserScanConfig(Settings):
     """Settings of the laser scan descriptor."""
 
     dimension: int = setting(1024, "length of the descriptor", minimum=64, maximum=16384)

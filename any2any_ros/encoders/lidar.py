@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.arrays import Array
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.errors import Any2AnyError
 
@@ -26,7 +26,7 @@ Cells = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class LidarConfig(Checked):
+class LidarConfig(Settings):
     """Settings of the LiDAR descriptor."""
 
     descriptor: str = setting("polar", "what is described", choices=("polar", "range_image", "bev"))

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from any2any_ros.arrays import Array
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.encoders.backends import onnx_session
 from any2any_ros.errors import Any2AnyError
@@ -34,7 +34,7 @@ CHECKED = ("a red brick house on the left", "bring me the blue mug", "?", "two p
 
 
 @dataclass(frozen=True)
-class SentenceConfig(Checked):
+class SentenceConfig(Settings):
     """Settings of the sentence model."""
 
     threads: int = setting(1, "for one sentence", minimum=1, maximum=64)

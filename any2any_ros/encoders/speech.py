@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from any2any_ros.arrays import Array, Float64
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.encoders._mel import filters
 from any2any_ros.errors import Any2AnyError
@@ -36,7 +36,7 @@ QUIETEST = 10  # per cent of the blocks: how loud the room is by itself
 
 
 @dataclass(frozen=True)
-class SpeechConfig(Checked):
+class SpeechConfig(Settings):
     """Settings of the speech descriptor."""
 
     descriptor: str = setting("patterns", "what is described", choices=("patterns", "course"))

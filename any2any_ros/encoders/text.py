@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from any2any_ros.arrays import Array
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.errors import Any2AnyError
 
@@ -28,7 +28,7 @@ EMPTY = frozenset(
 
 
 @dataclass(frozen=True)
-class TextConfig(Checked):
+class TextConfig(Settings):
     """Settings of the text descriptor."""
 
     bins: int = setting(1024, "dimension of the vector", minimum=16, maximum=65536)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.arrays import Array
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.encoders._edges import Edges
 from any2any_ros.encoders._fingerprint import fingerprint, unit
 from any2any_ros.errors import Any2AnyError
@@ -22,7 +22,7 @@ COLD, WARM = 10.0, 99.0  # percentiles that become black and white: a clear sky 
 
 
 @dataclass(frozen=True)
-class ThermalConfig(Checked):
+class ThermalConfig(Settings):
     """Settings of the thermal descriptor."""
 
     width: int = setting(160, "of the small picture", unit="px", minimum=32, maximum=1280)

@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from any2any_ros.arrays import Flags, Float64, Floats
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.rivals import LikelihoodRatio
 from any2any_ros.geometry.clouds import Clouds
@@ -28,7 +28,7 @@ Laid = Mapping[str, Registration]  # what was found of candidates, by id
 
 
 @dataclass(frozen=True)
-class GeometryConfig(Checked):
+class GeometryConfig(Settings):
     """The geometric check of a ranking's first candidates."""
 
     candidates: int = setting(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from any2any_ros.arrays import Flags, Float64, Floats
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 
 CELL = 1.0  # m, of the grid seen from above
@@ -34,7 +34,7 @@ STEEPEST = np.cos(np.radians(20.0))  # a robot does not stand more askew than th
 
 
 @dataclass(frozen=True)
-class RegistrationConfig(Checked):
+class RegistrationConfig(Settings):
     """How two LiDAR scans are laid over each other."""
 
     reach: float = setting(

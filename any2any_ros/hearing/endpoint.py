@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from any2any_ros.arrays import Array
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.encoders.backends import onnx_session
 from any2any_ros.encoders.speech import BEFORE, SpeechConfig, Utterances
 from any2any_ros.errors import Any2AnyError
@@ -30,7 +30,7 @@ SPEECH = 0.5  # Silero's probability of it; its authors' threshold
 
 
 @dataclass(frozen=True)
-class EndpointConfig(Checked):
+class EndpointConfig(Settings):
     """What decides that somebody speaks."""
 
     endpoint: str = setting("energy", "judge of what is speech", choices=("energy", "sphinx", "silero"))

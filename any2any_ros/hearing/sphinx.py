@@ -18,7 +18,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from any2any_ros.arrays import Float64
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.hearing import grammar
 from any2any_ros.hearing._recording import RATE, prepared
@@ -38,7 +38,7 @@ LOGIT, WORST, MEAN = 3.41, -0.82, -0.97
 
 
 @dataclass(frozen=True)
-class SphinxConfig(Checked):
+class SphinxConfig(Settings):
     """Settings of the command recogniser."""
 
     openings: str = setting(grammar.OPENINGS, "how a command begins, phrases separated by commas")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from any2any_ros.arrays import Float64
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.hearing._recording import RATE, prepared
 from any2any_ros.samples import Sound, Transcript
@@ -24,7 +24,7 @@ NOTHING = ("<|nospeech|>", "<|nocaptions|>")  # the token that says so, in newer
 
 
 @dataclass(frozen=True)
-class WhisperConfig(Checked):
+class WhisperConfig(Settings):
     """Settings of Whisper."""
 
     model: str = setting("openai/whisper-base.en", "folder of the weights, or their name in the Hugging Face cache")

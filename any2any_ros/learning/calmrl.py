@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.arrays import Array, Float64, Floats, Rows
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning.anchors import anchor, anchor_shift
 from any2any_ros.learning.calmrl_data import CHUNK, Digest, Group, Pattern, patterns
@@ -35,7 +35,7 @@ PATIENCE = 3  # sizes that are no better than the best so far, and larger ones a
 
 
 @dataclass(frozen=True)
-class CalMRLConfig(Checked):
+class CalMRLConfig(Settings):
     """How the model is fitted."""
 
     latent: int = setting(0, "dimensions of the latent vector; 0 = those that held-out rows find likeliest", minimum=0)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from any2any_ros.arrays import Array, Float64, Floats
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning import cox_steps as steps
 from any2any_ros.learning.cox_examples import PENALTY, Known, Taught, classes_of, learn_known, new_features, teach
@@ -28,7 +28,7 @@ from any2any_ros.protocols import Alignment
 
 
 @dataclass(frozen=True)
-class CoxConfig(Checked):
+class CoxConfig(Settings):
     """How a new modality is connected and explored."""
 
     connection: str = setting("ridge", "what maps new features to known ones", choices=("ridge", "variational"))

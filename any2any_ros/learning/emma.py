@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from any2any_ros.arrays import Array, Flags, Floats, Rows
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning.calmrl_losses import calmrl_loss
 from any2any_ros.learning.emma_batches import schedule
@@ -51,7 +51,7 @@ ALONE = ("contrastive", "calmrl")  # losses that compare an object's own modalit
 
 
 @dataclass(frozen=True)
-class EmmaConfig(Checked):
+class EmmaConfig(Settings):
     """How the heads are trained."""
 
     loss: str = setting("emma", "what is minimised", choices=tuple(LOSSES))

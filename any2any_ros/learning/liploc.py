@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.arrays import Array
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning.liploc_pairs import (
     Pairs,
@@ -38,7 +38,7 @@ LARGEST_STEP = 1.0  # the gradient's norm is clipped to it
 
 
 @dataclass(frozen=True)
-class TrainingConfig(Checked):
+class TrainingConfig(Settings):
     """How the towers are trained."""
 
     temperature: float = setting(0.07, "cosines are divided by it", minimum=1e-3, maximum=10)

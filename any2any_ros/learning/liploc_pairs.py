@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from any2any_ros.arrays import Flags, Float64, Rows
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 
 Tensor = Any  # a torch.Tensor; torch is imported by who trains
 Pixels = NDArray[np.uint8]
@@ -26,7 +26,7 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
-class VariationConfig(Checked):
+class VariationConfig(Settings):
     """How pictures and scans are varied in training, the pair staying true."""
 
     light: float = setting(0.4, "pictures: brightness, contrast and colour change by up to", minimum=0, maximum=1)

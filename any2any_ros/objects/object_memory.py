@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from any2any_ros import storage
 from any2any_ros.arrays import Array, Flags, Float64, Int64
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet, finite_vector
 from any2any_ros.retrieval import reference_map
@@ -31,7 +31,7 @@ INSIDE = 0.01  # factor of a distance that the extent of a thing explains
 
 
 @dataclass(frozen=True)
-class MemoryConfig(Checked):
+class MemoryConfig(Settings):
     """When two sightings are one object, and how long it is remembered."""
 
     merge: float = setting(0.08, "sightings whose middles are nearer are one object", unit="m", minimum=0, maximum=10)

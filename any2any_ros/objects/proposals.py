@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from any2any_ros.arrays import Array, Flags, Float64, Rows
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom of a picture's pixels, right and bottom exclusive
 
@@ -29,7 +29,7 @@ WORKING = 320  # px, about the width at which things are looked for
 
 
 @dataclass(frozen=True)
-class ProposalConfig(Checked):
+class ProposalConfig(Settings):
     """What counts as a thing."""
 
     clearance: float = setting(0.012, "above its support, at least", unit="m", minimum=0.001, maximum=1)

@@ -21,7 +21,7 @@ from any2any_ros.arrays import Flags
 from any2any_ros.calibration import comparison, evaluation, refinement
 from any2any_ros.calibration.comparison import Judgement
 from any2any_ros.calibration.refinement import Examination, FittedCheck, Fold, Lay
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.fusion.rivals import RawMean
@@ -45,7 +45,7 @@ OLD = f".{FOLDER}.old"  # what stands when a save was killed between its two ren
 
 
 @dataclass(frozen=True)
-class CalibrationConfig(Checked):
+class CalibrationConfig(Settings):
     """How a calibration is made."""
 
     fusion: str = setting(

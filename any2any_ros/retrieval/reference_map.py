@@ -175,7 +175,7 @@ def _read_places(file: Path) -> ObservationSet:
         names = [name for name in stored.files if name != "ids"]
         arrays = npz.mapped(file, names) if len(ids) >= LARGE else {name: stored[name] for name in names}
     columns = {n.removeprefix(COLUMN): values for n, values in arrays.items() if n.startswith(COLUMN)}
-    made = ObservationSet.checked if len(ids) >= LARGE else ObservationSet
+    made = ObservationSet.verified if len(ids) >= LARGE else ObservationSet
     return made(columns, arrays["poses"], ids)
 
 

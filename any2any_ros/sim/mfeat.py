@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from any2any_ros.arrays import Float64, Rows
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
 from any2any_ros.sim.regimes import FOLDS, Trial, lost
@@ -23,7 +23,7 @@ MODALITIES = ("fac", "fou", "kar", "mor", "pix", "zer")
 
 
 @dataclass(frozen=True)
-class MfeatConfig(Checked):
+class MfeatConfig(Settings):
     """How the digits are dealt out; what is left is the test."""
 
     references: int = setting(1000, "digits that answer", minimum=2)

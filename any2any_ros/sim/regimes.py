@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from any2any_ros.arrays import Flags, Float64, Rows
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
 
@@ -34,7 +34,7 @@ NOISE = {
 
 
 @dataclass(frozen=True)
-class RegimeConfig(Checked):
+class RegimeConfig(Settings):
     """How large such a world is, and how much of it is seen."""
 
     places: int = setting(300, "places, half of them for the test", minimum=2 * FOLDS)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from any2any_ros.arrays import Float64, Rows
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.trust.ground import Ground
 
@@ -29,7 +29,7 @@ CUT = 3.0  # standard deviations; a move farther off is none
 
 
 @dataclass(frozen=True)
-class FilterConfig(Checked):
+class FilterConfig(Settings):
     """How the past speaks in a ranking. Lengths are shares of same_place, so that they fit roads and rooms."""
 
     kidnap: float = setting(0.05, "share of the belief that jumps anywhere at every step", minimum=1e-4, maximum=0.5)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv, expit, logit
 
 from any2any_ros.arrays import Flags, Float64
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.fusion.any2any import conformal_quantile
 from any2any_ros.trust import place_sets
 from any2any_ros.trust.evidence import TINY, cross_weighed, learnt_weights, parts, weigh
@@ -39,7 +39,7 @@ FIRST = 0.05  # share of the answers that the first threshold tried accepts
 
 
 @dataclass(frozen=True)
-class ConfidenceConfig(Checked):
+class ConfidenceConfig(Settings):
     """What the robot is promised."""
 
     precision: float = setting(0.9, "share of the accepted answers that are right", minimum=0.5, maximum=0.999)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import pytest
 
 from any2any_ros.cli import _arguments
-from any2any_ros.config import Checked, PlaceConfig, fields, setting
+from any2any_ros.config import PlaceConfig, Settings, fields, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.plugins import Registry
 from any2any_ros.trust.confidence import ConfidenceConfig
 
 
 @dataclass(frozen=True)
-class Example(Checked):
+class Example(Settings):
     """Settings of an example. Nothing else."""
 
     size: int = setting(3, "how large, in 100 % of cases", unit="m", minimum=1, maximum=9)

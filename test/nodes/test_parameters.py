@@ -6,13 +6,13 @@ import pytest
 import rclpy
 from rclpy.parameter import Parameter
 
-from any2any_ros.config import AliveConfig, Checked, setting
+from any2any_ros.config import AliveConfig, Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import parameters, runtime
 
 
 @dataclass(frozen=True)
-class Robot(Checked):
+class Robot(Settings):
     wheels: int = setting(4, "that it has", minimum=2, maximum=8)
     speed: float = setting(1.5, "at most", unit="m/s", minimum=0)
     name: str = setting("marvin", "who it is", choices=("marvin", "eva"))

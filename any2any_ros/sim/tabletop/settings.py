@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 
 
 @dataclass(frozen=True)
-class CameraConfig(Checked):
+class CameraConfig(Settings):
     """An RGB-D camera, its depth registered to its colour."""
 
     width: int = setting(640, "of the picture", unit="px", minimum=32, maximum=4096)
@@ -30,7 +30,7 @@ class CameraConfig(Checked):
 
 
 @dataclass(frozen=True)
-class TabletopConfig(Checked):
+class TabletopConfig(Settings):
     """A folder of objects, each seen alone on a table from many sides, described in writing and aloud."""
 
     seed: int = setting(0, "another seed is another set of objects", minimum=0, maximum=2**31 - 1)
@@ -47,7 +47,7 @@ class TabletopConfig(Checked):
 
 
 @dataclass(frozen=True)
-class SceneConfig(Checked):
+class SceneConfig(Settings):
     """A table with several of those objects, as a camera sees it that passes by."""
 
     objects: int = setting(8, "standing on the table", minimum=1, maximum=16)

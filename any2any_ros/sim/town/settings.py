@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from any2any_ros.config import Checked, setting
+from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.sim.town.conditions import CONDITIONS
 
@@ -12,7 +12,7 @@ SMALLEST_BLOCK = 24.0  # m; below that no house fits between two streets
 
 
 @dataclass(frozen=True)
-class TownConfig(Checked):
+class TownConfig(Settings):
     """A town, a drive of two laps through it, and the four sensors that record them."""
 
     seed: int = setting(0, "another seed is another town", minimum=0, maximum=2**31 - 1)

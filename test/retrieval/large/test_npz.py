@@ -70,7 +70,7 @@ def test_what_was_let_go_of_is_not_in_memory_and_read_again(tmp_path, grown):
     vectors = np.random.default_rng(0).normal(size=(n, 16)).astype(np.float32)
     np.savez(file, poses=np.full((n, 4, 4), 2.0), vectors=vectors)
     found = npz.mapped(file, ["poses", "vectors"])
-    places = ObservationSet.checked({"m": found["vectors"]}, found["poses"], tuple(map(str, range(n))))
+    places = ObservationSet.verified({"m": found["vectors"]}, found["poses"], tuple(map(str, range(n))))
     if grown:
         places = places.appended(ObservationSet({"m": vectors[:1]}, np.zeros((1, 4, 4)), ("new",)))
     assert in_memory(file) == 0
