@@ -1,0 +1,64 @@
+"""The pages for people: every link and every path in them leads somewhere, and the glossary is in order."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
+PYTHON_FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.py)`")
+FOLDER = re.compile(r"`(any2any_ros/(?:[\w-]+/)*)`")
+SCRIPT = re.compile(r"\bpython ((?:benchmarks|scripts)/\w+\.py)")
+# Files that the text tells a reader to write.
+EXAMPLES = {"any2any_ros/encoders/radar.py", "any2any_ros/encoders/thermal.py", "any2any_ros/nodes/x_node.py"}
+
+everywhere = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    plain = (re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading) for heading in headings)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in plain}
+
+
+@everywhere
+def test_every_relative_link_leads_to_a_file_and_a_heading(page):
+    for link in LINK.findall(FENCE.sub("", page.read_text())):
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), f"{link}: there is no such file"
+        assert not anchor or anchor in anchors(target), f"{link}: there is no such heading"
+
+
+@everywhere
+def test_every_python_file_and_folder_named_exists(page):
+    """A path counts from the checkout's root or from the package's folder."""
+    text = page.read_text()
+    named = {*PYTHON_FILE.findall(text), *FOLDER.findall(text), *SCRIPT.findall(text)} - EXAMPLES
+    assert not {name for name in named if not any((base / name).exists() for base in (ROOT, ROOT / "any2any_ros"))}
+
+
+def glossary() -> dict[str, list[str]]:
+    """Return the terms of each group of docs/glossary.md, in the order of the page."""
+    sections = re.split(r"^## ", (ROOT / "docs" / "glossary.md").read_text(), flags=re.MULTILINE)[1:]
+    return {section.splitlines()[0]: re.findall(r"^- \*\*(.+?)\*\*: ", section, re.MULTILINE) for section in sections}
+
+
+def test_the_glossary_is_sorted_within_its_groups():
+    terms = glossary()
+    assert sum(len(group) for group in terms.values()) > 60
+    for group, names in terms.items():
+        assert names == sorted(names, key=str.lower), group
+
+
+def test_the_glossary_names_each_term_once():
+    names = [name for group in glossary().values() for name in group]
+    assert len(names) == len(set(names))
