@@ -1,7 +1,7 @@
-"""Settings: frozen dataclasses that carry their own description, unit and range.
+"""Settings: frozen dataclasses whose fields carry a description, a unit and a range.
 
-A default is written once, in such a dataclass; ROS parameters, command-line flags and the tables in the
-docs are made from it. Settings of one part of the system live beside that part; those shared by several here.
+Each default is written once, in such a dataclass. ROS parameters, command-line flags and docs/parameters.md are made
+from it. Settings of one part of the package live beside that part; settings that several parts share live here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def setting(
     maximum: float | None = None,
     choices: Sequence[str] = (),
 ) -> Any:
-    """Declare one field of a settings dataclass."""
+    """Declare one field of a settings dataclass. `description` is a clause without a full stop."""
     metadata = {
         "description": description,
         "unit": unit,
@@ -37,38 +37,34 @@ def setting(
 
 
 def fields(config: Any) -> tuple[dataclasses.Field[Any], ...]:
-    """Return the settings of a settings dataclass or instance."""
+    """Return the fields of a settings dataclass, or of an instance, that were declared by `setting`."""
     return tuple(f for f in dataclasses.fields(config) if "description" in f.metadata)
 
 
 def describe(f: dataclasses.Field[Any]) -> str:
-    """Return one setting's description with its unit, range and choices."""
-    m = f.metadata
-    low, high = m["minimum"], m["maximum"]
+    """Return the description of one setting, followed by its range, unit and choices in brackets."""
+    details = " ".join(filter(None, (_range(f), f.metadata["unit"], " | ".join(f.metadata["choices"]))))
+    description = str(f.metadata["description"])
+    return f"{description} [{details}]" if details else description
+
+
+def _range(f: dataclasses.Field[Any]) -> str:
+    low, high = f.metadata["minimum"], f.metadata["maximum"]
     if low is not None and high is not None:
-        span = f"{low:g} to {high:g}"
-    else:
-        span = f"at least {low:g}" if low is not None else f"at most {high:g}" if high is not None else ""
-    extra = " ".join(filter(None, (span, m["unit"], " | ".join(m["choices"]))))
-    return f"{m['description']} [{extra}]" if extra else str(m["description"])
+        return f"{low:g} to {high:g}"
+    if low is not None:
+        return f"at least {low:g}"
+    return "" if high is None else f"at most {high:g}"
 
 
 class Settings:
-    """Base of every settings dataclass: refuses a value of another type or out of range, naming the setting."""
+    """Base of every settings dataclass. Building one raises Any2AnyError, naming the setting, when a value has the
+    wrong type, is out of range or is none of the choices."""
 
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
-            m = f.metadata
-            low, high = m["minimum"], m["maximum"]
-            kind = int | float if isinstance(f.default, float) else type(f.default)
-            wrong = (
-                not isinstance(value, kind)
-                or (m["choices"] and value not in m["choices"])
-                or (low is not None and not value >= low)
-                or (high is not None and not value <= high)
-            )
-            if wrong:
+            if not _allowed(f, value):
                 raise Any2AnyError(
                     f"Setting '{f.name}' cannot be {value!r}",
                     describe(f),
@@ -76,8 +72,19 @@ class Settings:
                 )
 
 
+def _allowed(f: dataclasses.Field[Any], value: Any) -> bool:
+    kind = int | float if isinstance(f.default, float) else type(f.default)
+    choices, low, high = (f.metadata[name] for name in ("choices", "minimum", "maximum"))
+    return (
+        isinstance(value, kind)
+        and (not choices or value in choices)
+        and (low is None or value >= low)  # False for NaN
+        and (high is None or value <= high)
+    )
+
+
 def build(cls: type[T], values: Mapping[str, Any]) -> T:
-    """Build the settings `cls` from plain values (JSON, YAML); an unknown name is an error."""
+    """Build the settings `cls` from plain values (JSON, YAML). Raises Any2AnyError on an unknown name."""
     known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - known)
     if unknown:
@@ -91,25 +98,25 @@ def build(cls: type[T], values: Mapping[str, Any]) -> T:
 
 @dataclass(frozen=True)
 class AliveConfig(Settings):
-    """When a sensor counts as alive, and how long one moment's sensors wait for each other."""
+    """When a modality counts as alive, and how long the sensors of one moment wait for each other."""
 
     source_timeout: float = setting(
         2.0,
-        "a modality is stale this long after its last message; override one with source_timeouts.<modality>",
+        "a modality is stale this long after its last message; overridden by source_timeouts.<modality>",
         unit="s",
         minimum=0.01,
         maximum=3600,
     )
     slop: float = setting(
         0.05,
-        "messages whose stamps differ by at most this belong to one moment",
+        "messages whose stamps differ by at most this much belong to one moment",
         unit="s",
         minimum=0,
         maximum=10,
     )
     wait: float = setting(
         0.05,
-        "longest wait for an alive modality whose message of this moment is due",
+        "longest wait for the message of an alive modality that is due at this moment",
         unit="s",
         minimum=0,
         maximum=10,
@@ -118,37 +125,42 @@ class AliveConfig(Settings):
 
 @dataclass(frozen=True)
 class RetrievalConfig(Settings):
-    """What a ranking holds, and where it is worked out."""
+    """What a ranking contains, and where it is computed."""
 
-    k: int = setting(5, "matches in a ranking", minimum=1, maximum=1000)
+    k: int = setting(5, "number of matches in a ranking", minimum=1, maximum=1000)
     filter: str = setting(
-        "none", "evidence of the rankings before: bayes follows the robot over places", choices=("none", "bayes")
+        "none",
+        "how earlier rankings count; bayes: a Bayes filter tracks the robot over the places of the map",
+        choices=("none", "bayes"),
     )
     device: str = setting(
-        "auto", "where vectors are compared; auto: a GPU if there is one and the map is large",
+        "auto",
+        "where vectors are compared; auto: on the GPU where there is one and the map is large",
         choices=("auto", "cpu", "cuda"),
-    )  # fmt: skip
+    )
     threads: int = setting(
-        1, "of the CPU, that a map of 50,000 places and more is searched by; the others are left to the robot",
-        minimum=1, maximum=64,
-    )  # fmt: skip
+        1, "number of CPU threads for searching maps of 50,000 or more places", minimum=1, maximum=64
+    )
 
 
 @dataclass(frozen=True)
 class PlaceConfig(Settings):
-    """What counts as the same place, and how places are told apart when a map is scored."""
+    """What counts as the same place, and which references count when a map is evaluated."""
 
-    hit_radius: float = setting(5.0, "a match within this distance is right", unit="m", minimum=0.01, maximum=1e4)
+    hit_radius: float = setting(
+        5.0, "a match within this distance of the query is right", unit="m", minimum=0.01, maximum=1e4
+    )
     keyframe: float = setting(
         0.0,
-        "distance driven between two reference places; 0 takes every frame",
+        "distance driven from one reference place to the next; 0: every frame is a place",
         unit="m",
         minimum=0,
         maximum=1e4,
     )
     path_gap: float = setting(
         20.0,
-        "same drive on both sides: a reference counts only this far away along the path",
+        "where queries and references come from one drive, a reference counts only if it is at least this far from the "
+        "query along the path",
         unit="m",
         minimum=0,
         maximum=1e6,
@@ -157,66 +169,95 @@ class PlaceConfig(Settings):
 
 @dataclass(frozen=True)
 class EncoderNodeConfig(Settings):
-    """Settings of one encoder node; the encoder's own are `settings.<name>`."""
+    """Settings of one encoder node. The settings of its encoder are the parameters `settings.<name>`."""
 
-    encoder: str = setting("camera", "the plug: a file of encoders/, or a module of yours (with a dot)")
-    modality: str = setting("", "name of the modality in embeddings; empty = the encoder's")
-    topic: str = setting("", "the sensor's topic; empty = the encoder's default")
-    message_type: str = setting("", "ROS type of the topic; empty = the plain type of this kind of sensor")
-    reliability: str = setting("best_effort", "asked of the sensor's publisher", choices=("best_effort", "reliable"))
-    silent_after: float = setting(
-        2.0, "without a message, diagnostics warn after this", unit="s", minimum=0.01, maximum=3600
+    encoder: str = setting("camera", "name of the encoder: a file of encoders/, or the dotted name of another module")
+    modality: str = setting("", "modality of the embeddings; empty: the encoder's default")
+    topic: str = setting("", "topic of the sensor; empty: the encoder's default")
+    message_type: str = setting("", "ROS type of the topic; empty: the uncompressed type of this kind of sensor")
+    reliability: str = setting(
+        "best_effort", "QoS reliability of the subscription to the sensor", choices=("best_effort", "reliable")
     )
-    threads: int = setting(1, "for one encoding; more is slower beside busy neighbours", minimum=1, maximum=64)
+    silent_after: float = setting(
+        2.0, "the diagnostics warn when no message came for this long", unit="s", minimum=0.01, maximum=3600
+    )
+    threads: int = setting(
+        1, "number of CPU threads for one encoding; more can be slower beside busy processes", minimum=1, maximum=64
+    )
 
 
 @dataclass(frozen=True)
 class RetrievalNodeConfig(Settings):
-    """Settings of the retrieval node beside AliveConfig, RetrievalConfig and PlaceConfig.hit_radius."""
+    """Settings of the retrieval node, in addition to AliveConfig, RetrievalConfig and PlaceConfig.hit_radius."""
 
-    map: str = setting("", "folder of the map; empty = wait for ~/load_map")
-    odometry: str = setting("", "topic of nav_msgs/Odometry, for the filter; empty = it knows the order alone")
-    cloud_topic: str = setting("", "LiDAR whose scans check the answers (docs/geometry.md); empty = no check")
+    map: str = setting("", "folder of the map; empty: wait for ~/load_map")
+    odometry: str = setting(
+        "", "topic of nav_msgs/Odometry for the Bayes filter; empty: the filter knows only the order of the places"
+    )
+    cloud_topic: str = setting(
+        "", "topic of the LiDAR whose scans refine the rankings (docs/geometry.md); empty: no refinement"
+    )
     cloud_mounting: str = setting(
-        "0 0 0 0 0 0", "of that LiDAR in the frame of the map's poses: x y z in m, roll pitch yaw in rad"
+        "0 0 0 0 0 0", "pose of that LiDAR in the frame of the map's poses: x y z in m, roll pitch yaw in rad"
     )
     cloud_period: float = setting(
-        1.0, "from one check to the next, at least; 0 = check whenever free", unit="s", minimum=0, maximum=3600
+        1.0,
+        "shortest time between two refinements; 0: refine again as soon as the last one is done",
+        unit="s",
+        minimum=0,
+        maximum=3600,
     )
-    watch: float = setting(0.1, "how often dropouts are looked for", unit="s", minimum=0.01, maximum=10)
+    watch: float = setting(0.1, "period of the search for stale modalities", unit="s", minimum=0.01, maximum=10)
 
 
 @dataclass(frozen=True)
 class GroundingNodeConfig(Settings):
-    """Settings of the grounding node beside MemoryConfig and ProposalConfig."""
+    """Settings of the grounding node, in addition to MemoryConfig and ProposalConfig."""
 
-    model: str = setting("", "folder of the heads, from any2any train")
-    objects: str = setting("", "folder in which objects are kept from one start to the next; empty = nowhere")
-    rgb_topic: str = setting("camera/image_raw", "colour, sensor_msgs/Image")
-    depth_topic: str = setting("depth/image_raw", "depth registered to it, sensor_msgs/Image")
-    info_topic: str = setting("camera/camera_info", "intrinsics of both, sensor_msgs/CameraInfo")
-    pose_topic: str = setting("camera/pose", "where the camera is in the map, geometry_msgs/PoseStamped, optical frame")
-    detections_topic: str = setting("", "vision_msgs/Detection2DArray: look only there; empty = wherever things stand")
-    speech_topic: str = setting("speech/audio", "what is spoken to the robot, any2any_ros/AudioStamped")
-    hearing: str = setting("sphinx", "what turns speech into words: a file of hearing/; none = the speech head alone")
-    frame_id: str = setting("map", "frame of the poses, where theirs is empty")
+    model: str = setting("", "folder of the heads, written by any2any train")
+    objects: str = setting("", "folder where objects are saved between two runs; empty: they are not saved")
+    rgb_topic: str = setting("camera/image_raw", "topic of the colour images, sensor_msgs/Image")
+    depth_topic: str = setting("depth/image_raw", "topic of the depth images registered to them, sensor_msgs/Image")
+    info_topic: str = setting("camera/camera_info", "topic of the intrinsics of both, sensor_msgs/CameraInfo")
+    pose_topic: str = setting(
+        "camera/pose", "topic of the camera's pose in the map, optical frame, geometry_msgs/PoseStamped"
+    )
+    detections_topic: str = setting(
+        "",
+        "topic of vision_msgs/Detection2DArray with the regions of the objects; empty: objects are found in the depth "
+        "image",
+    )
+    speech_topic: str = setting("speech/audio", "topic of the sound of spoken commands, any2any_ros/AudioStamped")
+    hearing: str = setting(
+        "sphinx", "transcriber of spoken commands: a file of hearing/; none: only the speech head answers"
+    )
+    frame_id: str = setting("map", "frame of the poses whose own frame is empty")
     slop: float = setting(
-        AliveConfig.slop, "stamps of colour, depth and pose differ by at most this", unit="s", minimum=0, maximum=10
+        AliveConfig.slop,
+        "stamps of the colour image, depth image and pose of one view differ by at most this much",
+        unit="s",
+        minimum=0,
+        maximum=10,
     )
     source_timeout: float = setting(
-        AliveConfig.source_timeout, "a camera is stale this long after its last picture", unit="s", minimum=0.01,
+        AliveConfig.source_timeout,
+        "a camera is stale this long after its last image",
+        unit="s",
+        minimum=0.01,
         maximum=3600,
-    )  # fmt: skip
-    listen: float = setting(10.0, "to a command at most", unit="s", minimum=0.1, maximum=3600)
-    k: int = setting(RetrievalConfig.k, "objects in an answer", minimum=1, maximum=1000)
+    )
+    listen: float = setting(10.0, "longest time to wait for a spoken command", unit="s", minimum=0.1, maximum=3600)
+    k: int = setting(RetrievalConfig.k, "number of objects in an answer", minimum=1, maximum=1000)
 
 
 @dataclass(frozen=True)
 class ReplayConfig(Settings):
     """How a bag is replayed."""
 
-    rate: float = setting(1.0, "times as fast as it was recorded", minimum=0.01, maximum=100)
-    start: float = setting(0.0, "skip the first part of the bag", unit="s", minimum=0)
-    duration: float = setting(0.0, "end after this much of the bag; 0 = at its end", unit="s", minimum=0)
-    loop: bool = setting(False, "begin again at the end, until Ctrl-C")
-    wait: float = setting(10.0, "at most, for a subscriber on every topic", unit="s", minimum=0, maximum=600)
+    rate: float = setting(1.0, "speed of the replay relative to the recording", minimum=0.01, maximum=100)
+    start: float = setting(0.0, "length of the beginning of the bag that is skipped", unit="s", minimum=0)
+    duration: float = setting(0.0, "length of the part that is replayed; 0: until the bag ends", unit="s", minimum=0)
+    loop: bool = setting(False, "start again when the bag ends, until Ctrl-C")
+    wait: float = setting(
+        10.0, "longest wait for a subscriber on every topic before the replay starts", unit="s", minimum=0, maximum=600
+    )
