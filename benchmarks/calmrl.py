@@ -29,6 +29,7 @@ from tqdm import tqdm
 from any2any_ros import storage
 from any2any_ros.arrays import Flags, Float64
 from any2any_ros.calibration import evaluation, metrics
+from any2any_ros.data.availability import sensors_off
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.mixture import Mixture
 from any2any_ros.fusion.rivals import RawMean
@@ -40,7 +41,7 @@ from any2any_ros.retrieval import imputers
 from any2any_ros.retrieval.imputers import IMPUTERS, JointImputer
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
-from any2any_ros.sim import mfeat, regimes
+from any2any_ros.sim import mfeat
 from any2any_ros.sim.mfeat import MfeatConfig
 
 Row = dict[str, Any]
@@ -145,7 +146,7 @@ def synthetic(seed: int, world: World = World()) -> dict[str, Row]:
         return ObservationSet(columns, np.zeros((len(beta), 4, 4)), tuple(f"{what}/{i}" for i in range(len(beta))))
 
     def lossy(data: ObservationSet) -> ObservationSet:
-        off = regimes.lost(len(data), len(names), world.missing, draw)
+        off = sensors_off(len(data), len(names), world.missing, draw)
         return data.without(off)
 
     train = lossy(seen(draw.normal(size=(world.rows, world.latent)), "train"))

@@ -137,7 +137,7 @@ def encoded(folder: Path, sequence: str, built: dict[str, Encoder], name: str = 
 
 def laser_cases(path: Path, seed: int) -> Iterator[Case]:
     """Yield the halves of a log, by place: every frame may be answered by those a path gap away."""
-    source = sources.open_source(path)
+    source = sources.open_recording(path)
     frames = source.observe({"laser_scan": encoders.build("laser_scan")}, source.place.keyframe)
     allowed = splits.same_drive(frames.poses, source.place.path_gap)
     # Squares of the ground, so that all passes of a place are on one side.

@@ -21,13 +21,13 @@ from tqdm import tqdm
 
 from any2any_ros import storage
 from any2any_ros.cli._train_heads import WARM_UP
+from any2any_ros.data.availability import sensors_off
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning import calmrl, emma
 from any2any_ros.learning import emma_evaluation as grounding
 from any2any_ros.learning.emma import EmmaConfig
 from any2any_ros.objects.views import Objects
 from any2any_ros.observation import ObservationSet
-from any2any_ros.sim import regimes
 
 MISSING = 0.5
 DIMS = 256  # of the common space: a quarter of the default, and of its time
@@ -50,7 +50,7 @@ VARIANTS = {
 def thinned(objects: Objects, seed: int) -> Objects:
     """Return the objects without half of their vectors, none without all."""
     draw, columns = np.random.default_rng((seed, 3)), {}
-    off = regimes.lost(len(objects), len(objects.embeddings), MISSING, draw)
+    off = sensors_off(len(objects), len(objects.embeddings), MISSING, draw)
     for i, (m, x) in enumerate(objects.embeddings.items()):
         columns[m] = np.where(off[:, i, None], np.float32(np.nan), x)
     return Objects(columns, objects.ids, objects.classes, objects.instances, objects.encoders)

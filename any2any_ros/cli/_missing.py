@@ -10,11 +10,11 @@ import numpy as np
 
 from any2any_ros.arrays import Flags
 from any2any_ros.calibration import evaluation
+from any2any_ros.data.availability import sensors_off
 from any2any_ros.learning.calmrl import CalMRL
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.imputers import JointLatent
 from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.sim import regimes
 
 DRAWS = 5  # times that sensors are switched off at random
 
@@ -58,7 +58,7 @@ def _run(
     wanted: float,
     draw: np.random.Generator,
 ) -> dict[str, float]:
-    left = without(queries, regimes.lost(len(queries), len(queries.modalities), wanted, draw))
+    left = without(queries, sensors_off(len(queries), len(queries.modalities), wanted, draw))
     found = evaluation.as_they_are(retriever, left, positive, asked, allowed)
     if not isinstance(retriever.imputer, JointLatent):
         return found

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from any2any_ros.calibration.refinement import Lay, Overlaps
 from any2any_ros.cli import _arguments
-from any2any_ros.data.sources import Source
+from any2any_ros.data.sources import Recording
 from any2any_ros.geometry import clouds
 from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.geometry.refiner import GeometricCheck
@@ -27,7 +27,7 @@ def add_mounting(parser: argparse.ArgumentParser) -> None:
 
 
 def scans(
-    source: Source, frames: ObservationSet, arguments: argparse.Namespace
+    source: Recording, frames: ObservationSet, arguments: argparse.Namespace
 ) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """Yield the id and the points (N, 3), in the robot's frame, of every frame that has a scan."""
     mounting = clouds.mounting(arguments.mounting)
@@ -35,7 +35,7 @@ def scans(
         yield name, clouds.moved(points, mounting)
 
 
-def obstacle(source: Source) -> str:
+def obstacle(source: Recording) -> str:
     """Return why this drive's scans cannot be laid over anything; empty when they can."""
     if LIDAR not in source.modalities:
         return f"{source.name} has no '{LIDAR}'"
@@ -43,7 +43,7 @@ def obstacle(source: Source) -> str:
 
 
 def laying(
-    check: GeometricCheck, source: Source, queries: ObservationSet, places: ObservationSet, given: argparse.Namespace
+    check: GeometricCheck, source: Recording, queries: ObservationSet, places: ObservationSet, given: argparse.Namespace
 ) -> Lay:
     """Return what lays places of a map over queries of a drive, and shows how far it is."""
     row = {name: i for i, name in enumerate(queries.ids)}

@@ -9,7 +9,7 @@ from pathlib import Path
 from any2any_ros.cli import _arguments
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import bags
-from any2any_ros.data.sources import Source, open_source
+from any2any_ros.data.sources import Recording, open_recording
 
 
 def add_source_arguments(parser: argparse.ArgumentParser, name: str = "source") -> None:
@@ -26,8 +26,8 @@ def add_source_arguments(parser: argparse.ArgumentParser, name: str = "source") 
     )  # fmt: skip
 
 
-def open_from(arguments: argparse.Namespace, name: str = "source") -> Source:
-    return open_source(
+def open_from(arguments: argparse.Namespace, name: str = "source") -> Recording:
+    return open_recording(
         getattr(arguments, name),
         arguments.sequence,
         _arguments.pairs(arguments.topic, "--topic") or None,

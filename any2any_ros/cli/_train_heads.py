@@ -10,6 +10,7 @@ import numpy as np
 
 from any2any_ros.arrays import Array
 from any2any_ros.cli import _arguments, _tables, _train_data
+from any2any_ros.data.availability import sensors_off
 from any2any_ros.learning import calmrl, emma, emma_evaluation
 from any2any_ros.learning.calmrl import CalMRL
 from any2any_ros.learning.emma import EMMA, EmmaConfig
@@ -18,7 +19,6 @@ from any2any_ros.objects import grounding_model
 from any2any_ros.objects.grounding_model import Model
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.reference_map import EncoderRecord
-from any2any_ros.sim import regimes
 
 LIKE = 20  # candidates of a validation trial where single objects are told apart
 WARM_UP = 100  # CalMRL's steps with complete objects, before incomplete ones join
@@ -97,7 +97,7 @@ def imputation(heads: EMMA, imputer: CalMRL, test: ObservationSet, seed: int) ->
     """
     known = [m for m in heads.modalities if m in imputer.modalities and m in test.embeddings]
     whole = test.only(known).take(np.all([test.present(m) for m in known], axis=0)) if len(known) > 1 else test.take([])
-    off = regimes.lost(len(whole), max(len(known), 1), HIDDEN, np.random.default_rng(seed))
+    off = sensors_off(len(whole), max(len(known), 1), HIDDEN, np.random.default_rng(seed))
     some = off.any(axis=1)
     if not some.any():
         return []

@@ -25,7 +25,7 @@ from any2any_ros.calibration import adoption
 from any2any_ros.calibration.adoption import Adopted, AdoptionConfig
 from any2any_ros.cli import _arguments, _sources, _tables, calibrate
 from any2any_ros.config import PlaceConfig
-from any2any_ros.data.sources import Source
+from any2any_ros.data.sources import Recording
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Encoder
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def refuse(reference: ReferenceMap, retriever: Retriever, source: Source, modality: str) -> None:
+def refuse(reference: ReferenceMap, retriever: Retriever, source: Recording, modality: str) -> None:
     """Raise Any2AnyError where there is nothing to adopt, or nobody to learn from."""
     what = f"Cannot adopt '{modality}' into map '{reference.name}'"
     if modality in reference.encoders:
@@ -86,7 +86,7 @@ def refuse(reference: ReferenceMap, retriever: Retriever, source: Source, modali
         raise Any2AnyError(what, why, "Give a drive on which a sensor of the map is alive, too")
 
 
-def _encoder(arguments: argparse.Namespace, source: Source) -> Encoder:
+def _encoder(arguments: argparse.Namespace, source: Recording) -> Encoder:
     """Build the new sensor's encoder alone, by the flags that build-map has."""
     chosen = [f"{arguments.modality}={arguments.encoder}"] if arguments.encoder else []
     given = argparse.Namespace(

@@ -19,7 +19,7 @@ from any2any_ros.calibration.refinement import Lay
 from any2any_ros.cli import _arguments, _scans, _sources, _tables
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import splits
-from any2any_ros.data.sources import Source
+from any2any_ros.data.sources import Recording
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry.clouds import Clouds
 from any2any_ros.geometry.refiner import GeometricCheck, GeometryConfig
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _laying(
-    arguments: argparse.Namespace, source: Source, queries: ObservationSet, reference: ReferenceMap
+    arguments: argparse.Namespace, source: Recording, queries: ObservationSet, reference: ReferenceMap
 ) -> Lay | None:
     """Return what lays the map's scans over the drive's; None where there is nothing to lay, or --candidates 0."""
     scans = Clouds(arguments.map)

@@ -22,7 +22,7 @@ from any2any_ros.calibration import adoption, evaluation, reliability
 from any2any_ros.cli import _arguments, _missing, _scans, _sources, _tables
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import splits
-from any2any_ros.data.sources import Source
+from any2any_ros.data.sources import Recording
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.geometry.refiner import obstacle
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _against_itself(arguments: argparse.Namespace, source: Source, place: PlaceConfig) -> dict[str, Any]:
+def _against_itself(arguments: argparse.Namespace, source: Recording, place: PlaceConfig) -> dict[str, Any]:
     encoders = _arguments.build_encoders(arguments, source.modalities)
     frames = source.observe(encoders, place.keyframe, _arguments.bar)
     right = splits.positives(frames.poses, frames.poses, place.hit_radius)
@@ -107,7 +107,7 @@ def _against_itself(arguments: argparse.Namespace, source: Source, place: PlaceC
     return {"groups": evaluation.evaluate(retriever, frames, right, allowed), "missing": missing}
 
 
-def _against_map(arguments: argparse.Namespace, source: Source, place: PlaceConfig) -> dict[str, Any]:
+def _against_map(arguments: argparse.Namespace, source: Recording, place: PlaceConfig) -> dict[str, Any]:
     reference, retriever, calibrated = open_map(arguments.map, place.hit_radius)
     if arguments.check:
         _refuse_check(arguments, source, retriever)
@@ -137,7 +137,7 @@ def _against_map(arguments: argparse.Namespace, source: Source, place: PlaceConf
     return report | {"trust": reliability.by_pattern(found, [miss])}
 
 
-def _refuse_check(arguments: argparse.Namespace, source: Source, retriever: Retriever) -> None:
+def _refuse_check(arguments: argparse.Namespace, source: Recording, retriever: Retriever) -> None:
     """Raise Any2AnyError when there is nothing that --check could do."""
     why = obstacle(arguments.map, retriever.check) or _scans.obstacle(source)
     if why:
@@ -146,7 +146,7 @@ def _refuse_check(arguments: argparse.Namespace, source: Source, retriever: Retr
 
 def _checked(
     arguments: argparse.Namespace,
-    source: Source,
+    source: Recording,
     retriever: Retriever,
     queries: ObservationSet,
     right: NDArray[np.bool_],

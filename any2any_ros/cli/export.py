@@ -24,7 +24,7 @@ from any2any_ros import config, samples, storage
 from any2any_ros.calibration import evaluation
 from any2any_ros.cli import _arguments
 from any2any_ros.data import splits
-from any2any_ros.data.sources import open_source
+from any2any_ros.data.sources import open_recording
 from any2any_ros.encoders import ENCODERS, backends
 from any2any_ros.encoders._network import NetworkEncoder
 from any2any_ros.encoders._weights import EXPORTED, ONNX
@@ -188,7 +188,7 @@ def _judged(arguments: argparse.Namespace, encoder: NetworkEncoder, folder: Path
             f"Map '{reference.name}' cannot judge this encoder", f"no modality of it was made by {encoder.fingerprint}",
             f"Build one: any2any build-map DRIVE MAP --encoder {encoder.modality}={encoder.plug}",
         )  # fmt: skip
-    source = open_source(arguments.judge[1], arguments.sequence)
+    source = open_recording(arguments.judge[1], arguments.sequence)
     small = _opened(type(encoder), {**vars(encoder.config), "model": str(folder), "runtime": "onnx"})
     places = reference.places.only([modality])
     retriever = Retriever(places, same_modality((modality,)), RawMean())

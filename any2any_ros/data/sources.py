@@ -24,7 +24,7 @@ ON_ROADS = PlaceConfig()
 IN_BUILDINGS = PlaceConfig(hit_radius=2.0, keyframe=0.5, path_gap=20.0)
 
 
-class Source(Protocol):
+class Recording(Protocol):
     """A recording that can be encoded. place: what counts as a place in it unless told otherwise."""
 
     @property
@@ -100,12 +100,12 @@ class BagSource:
             yield frames.ids[i], points
 
 
-def open_source(
+def open_recording(
     path: Path,
     sequence: str | None = None,
     topics: Mapping[str, str] | None = None,
     pose_topic: str = bags.TRUTH,
-) -> Source:
+) -> Recording:
     """Open a recording. sequence: of a KITTI odometry folder. topics, pose_topic: of a bag; None: the defaults.
 
     Raises Any2AnyError when there is nothing there that can be read.

@@ -15,9 +15,10 @@ import numpy as np
 
 from any2any_ros.arrays import Float64, Rows
 from any2any_ros.config import Settings, setting
+from any2any_ros.data.availability import sensors_off
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
-from any2any_ros.sim.regimes import FOLDS, Trial, lost
+from any2any_ros.sim.regimes import FOLDS, Trial
 
 MODALITIES = ("fac", "fou", "kar", "mor", "pix", "zer")
 
@@ -87,7 +88,7 @@ def make(folder: Path, seed: int, config: MfeatConfig = MfeatConfig()) -> Trial:
     views = {m: _standardised(view, view[reference]) for m, view in views.items()}
 
     def observe(rows: Rows) -> ObservationSet:
-        off = lost(len(rows), len(MODALITIES), config.missing, draw, config.empty)
+        off = sensors_off(len(rows), len(MODALITIES), config.missing, draw, config.empty)
         columns = {m: np.where(off[:, i, None], np.nan, views[m][rows]) for i, m in enumerate(MODALITIES)}
         return ObservationSet(columns, np.full((len(rows), 4, 4), np.nan), tuple(f"digit/{row:04d}" for row in rows))
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from any2any_ros.arrays import Flags, Float64, Rows
 from any2any_ros.config import Settings, setting
+from any2any_ros.data.availability import sensors_off
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
 
@@ -102,19 +103,8 @@ def _visit(
 ) -> ObservationSet:
     seen = to_see[:, places]
     seen = seen + np.reshape(noise, (-1, 1, 1)) * draw.normal(size=seen.shape)
-    seen[lost(len(places), len(MODALITIES), config.missing, draw, config.empty).T] = np.nan
+    seen[sensors_off(len(places), len(MODALITIES), config.missing, draw, config.empty).T] = np.nan
     poses = np.tile(np.eye(4), (len(places), 1, 1))
     poses[:, 0, 3] = SPACING * places
     ids = tuple(f"{name}/{i:06d}" for i in range(len(places)))
     return ObservationSet(dict(zip(MODALITIES, seen, strict=True)), poses, ids)
-
-
-def lost(rows: int, sensors: int, share: float, draw: np.random.Generator, empty: bool = False) -> Flags:
-    """Return which sensors are off (rows, sensors), each with probability `share`, below 1.
-
-    Unless `empty`, a row that would lose everything is drawn again, so somewhat fewer than `share` are off.
-    """
-    off = np.asarray(draw.random((rows, sensors)) < share)
-    while not empty and (bare := off.all(axis=1)).any():
-        off[bare] = draw.random((int(bare.sum()), sensors)) < share
-    return off

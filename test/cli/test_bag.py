@@ -2,7 +2,7 @@
 
 import pytest
 
-from any2any_ros.data.sources import open_source
+from any2any_ros.data.sources import open_recording
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
@@ -10,7 +10,7 @@ def test_writes_a_bag_that_can_be_opened(any2any, laps, tmp_path, storage):
     done = any2any("bag", laps, tmp_path / "bag", "--sequence", "00", "--storage", storage)
     assert (done.code, done.err) == (0, "")
     assert done.out == f"{tmp_path / 'bag'}: 24 frames of audio, camera, lidar, text\n"
-    assert open_source(tmp_path / "bag").modalities == ("audio", "camera", "lidar", "text")
+    assert open_recording(tmp_path / "bag").modalities == ("audio", "camera", "lidar", "text")
     data = {"mcap": "bag.mcap", "sqlite3": "bag.db3"}[storage]
     assert (tmp_path / "bag" / data).exists()
 

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 
 from any2any_ros.data import kitti
-from any2any_ros.data.sources import open_source
+from any2any_ros.data.sources import open_recording
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.calibration import open_map
@@ -28,7 +28,7 @@ def test_the_table_of_all_fusions_is_printed_and_kept(any2any, laps, town_map, t
 def test_a_calibrated_map_says_how_probable_its_answers_are(laps, town_map):
     reference, retriever, calibrated = open_map(town_map, 5.0)
     assert calibrated
-    source = open_source(laps, "02")
+    source = open_recording(laps, "02")
     queries = source.observe(reference_map.map_encoders(reference, source.modalities), 0.0)
     ranking = retriever.rank(queries.observation(10))
     assert ranking.matches[0].id == "00/000010" and 0.5 < ranking.probability < 1

@@ -9,7 +9,7 @@ import pytest
 from any2any_ros.cli.main import main
 from any2any_ros.data import kitti
 from any2any_ros.data.kitti import ROS_FROM_CAMERA
-from any2any_ros.data.sources import open_source
+from any2any_ros.data.sources import open_recording
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry import registration
 from any2any_ros.retrieval import reference_map
@@ -91,7 +91,7 @@ def without_open3d(monkeypatch):
 def test_a_checked_answer_is_right_to_the_centimetre(checked_map, street):
     reference, retriever, calibrated = open_map(checked_map, 5.0)
     assert calibrated.check.summary["queries"] == 12 and retriever.check.candidates == 2
-    source = open_source(street, "01")
+    source = open_recording(street, "01")
     queries = source.observe(reference_map.map_encoders(reference, source.modalities), 0.0)
     scans, right = dict(source.clouds(queries)), 0
     for i in range(2, FRAMES, 6):

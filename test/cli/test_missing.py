@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from any2any_ros.cli import _missing
+from any2any_ros.data.availability import sensors_off
 from any2any_ros.fusion.rivals import RawMean
 from any2any_ros.learning import calmrl
 from any2any_ros.learning.calmrl import CalMRL
@@ -14,7 +15,6 @@ from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.imputers import JointLatent
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
-from any2any_ros.sim import regimes
 
 NOWHERE = np.eye(4)
 
@@ -88,7 +88,7 @@ def test_a_query_keeps_what_it_has_rather_than_nothing():
 
 
 def test_as_many_are_off_as_was_asked(world):
-    off = regimes.lost(4000, 4, 0.5, np.random.default_rng(0))
+    off = sensors_off(4000, 4, 0.5, np.random.default_rng(0))
     queries = observed({m: np.zeros((4000, 1)) for m in "abcd"})
     left = _missing.without(queries, off)
     off_now = np.mean([~left.present(m) for m in "abcd"])

@@ -7,7 +7,7 @@ import pytest
 
 from any2any_ros import cdr, encoders
 from any2any_ros.data import bags, kitti
-from any2any_ros.data.sources import IN_BUILDINGS, ON_ROADS, BagSource, DriveSource, open_source
+from any2any_ros.data.sources import IN_BUILDINGS, ON_ROADS, BagSource, DriveSource, open_recording
 from any2any_ros.errors import Any2AnyError
 
 
@@ -24,27 +24,27 @@ def log(tmp_path):
 
 
 def test_a_folder_is_a_kitti_drive(laps):
-    source = open_source(laps, "00")
+    source = open_recording(laps, "00")
     assert isinstance(source, DriveSource) and source.name == "00" and source.place == ON_ROADS
     assert source.modalities == ("audio", "camera", "lidar", "text")
-    alone = open_source(laps / "sequences" / "00")
+    alone = open_recording(laps / "sequences" / "00")
     assert alone.name == "00" and np.isnan(alone.drive.poses).all()  # its poses lie beside its sequence
 
 
 def test_a_file_is_a_laser_log(log):
-    source = open_source(log)
+    source = open_recording(log)
     assert isinstance(source, DriveSource) and source.modalities == ("laser_scan",)
     assert source.place == IN_BUILDINGS and source.place.keyframe == 0.5
 
 
 def test_a_folder_with_metadata_is_a_bag(bag):
-    source = open_source(bag)
+    source = open_recording(bag)
     assert isinstance(source, BagSource) and source.name == "ring" and source.place == ON_ROADS
     assert source.modalities == ("audio", "camera", "lidar", "text") and source.pose_topic == bags.TRUTH
 
 
 def test_named_topics_take_the_place_of_the_default_ones(bag):
-    source = open_source(bag, topics={"front": "/camera/image_raw"}, pose_topic="/odom")
+    source = open_recording(bag, topics={"front": "/camera/image_raw"}, pose_topic="/odom")
     assert source.modalities == ("front",) and source.pose_topic == "/odom"
 
 
@@ -56,7 +56,7 @@ def test_places_in_buildings_are_smaller():
 @pytest.mark.parametrize(("keyframe", "count"), [(0.0, 24), (11.0, 12), (1000.0, 1)])
 def test_a_drive_and_its_bag_are_observed_alike(laps, bag, keyframe, count):
     built = {m: encoders.build(m) for m in ("lidar", "text")}
-    drive, recorded = (open_source(*a).observe(built, keyframe) for a in ((laps, "00"), (bag,)))
+    drive, recorded = (open_recording(*a).observe(built, keyframe) for a in ((laps, "00"), (bag,)))
     assert len(drive) == len(recorded) == count
     np.testing.assert_allclose(recorded.poses, drive.poses, atol=1e-9)
     for m in built:
@@ -64,7 +64,7 @@ def test_a_drive_and_its_bag_are_observed_alike(laps, bag, keyframe, count):
 
 
 def test_a_drive_and_its_bag_hand_out_the_scans_of_their_keyframes(laps, bag):
-    drive, recorded = open_source(laps, "00"), open_source(bag)
+    drive, recorded = open_recording(laps, "00"), open_recording(bag)
     built, whole = {"lidar": encoders.build("lidar")}, kitti.read(laps, "00")
     frames = drive.observe(built, 11.0)
     one = dict(drive.clouds(frames))
@@ -77,22 +77,22 @@ def test_a_drive_and_its_bag_hand_out_the_scans_of_their_keyframes(laps, bag):
 
 
 def test_a_frame_without_a_scan_is_left_out(laps, log, bag):
-    source = open_source(laps, "01")
+    source = open_recording(laps, "01")
     found = dict(source.clouds(source.observe({}, 0.0)))
     assert len(found) == 23 and "01/000005" not in found
-    house = open_source(log)
+    house = open_recording(log)
     assert not list(house.clouds(house.observe({}, 0.0)))
-    words = open_source(bag, topics={"text": "/caption"})
+    words = open_recording(bag, topics={"text": "/caption"})
     assert not list(words.clouds(words.observe({"text": encoders.build("text")}, 0.0)))
 
 
 def test_keyframes_count_the_way_driven(log):
-    assert open_source(log).observe({}, 0.5).ids == ("house/000000", "house/000003", "house/000006", "house/000009")
+    assert open_recording(log).observe({}, 0.5).ids == ("house/000000", "house/000003", "house/000006", "house/000009")
 
 
 def test_a_path_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(Any2AnyError, match=r"There is no .*absent"):
-        open_source(tmp_path / "absent")
+        open_recording(tmp_path / "absent")
 
 
 def test_a_bag_without_a_default_topic_says_how_to_name_them(tmp_path):
@@ -103,14 +103,14 @@ def test_a_bag_without_a_default_topic_says_how_to_name_them(tmp_path):
         topic = writer.add_connection("/chatter", "std_msgs/msg/String", typestore=store)
         writer.write(topic, 1, store.serialize_cdr(store.types["std_msgs/msg/String"](data="x"), "std_msgs/msg/String"))
     with pytest.raises(Any2AnyError, match=r"none of its topics is a default one: /chatter") as error:
-        open_source(tmp_path / "bag")
+        open_recording(tmp_path / "bag")
     assert "--topic" in error.value.remedy
 
 
 def test_a_damaged_bag_and_an_odd_folder_are_refused(tmp_path):
     (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information:\n  version: 9\n")
     with pytest.raises(Any2AnyError, match="Cannot read the bag"):
-        open_source(tmp_path)
+        open_recording(tmp_path)
     (tmp_path / "metadata.yaml").unlink()
     with pytest.raises(Any2AnyError, match="is no KITTI drive"):
-        open_source(tmp_path)
+        open_recording(tmp_path)

@@ -4,12 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.sim import regimes
-from any2any_ros.sim.regimes import FOLDS, MODALITIES, NOISE, SPACING, RegimeConfig, lost, make
+from any2any_ros.sim.regimes import FOLDS, MODALITIES, NOISE, SPACING, RegimeConfig, make
 
 WHOLE = RegimeConfig(missing=0.0)
 
@@ -114,21 +112,6 @@ def test_each_complementary_sensor_is_blind_in_a_district_of_its_own():
         blind.append(resembles > 60)
     np.testing.assert_array_equal(np.sum(blind, axis=0), 1)
     assert np.mean(blind, axis=1) == pytest.approx(np.full(3, 1 / 3), abs=0.1)
-
-
-@given(st.integers(0, 40), st.integers(1, 6), st.floats(0, 0.95), st.booleans(), st.integers(0, 2**32))
-def test_what_is_lost(rows, sensors, share, empty, seed):
-    off = lost(rows, sensors, share, np.random.default_rng(seed), empty)
-    assert off.shape == (rows, sensors) and off.dtype == bool
-    assert empty or not off.all(axis=1).any()
-
-
-def test_the_share_that_is_lost():
-    off = lost(20_000, 2, 0.3, np.random.default_rng(0), empty=True)
-    assert off.mean(axis=0) == pytest.approx([0.3, 0.3], abs=0.02) and off.all(axis=1).mean() == pytest.approx(
-        0.09, 0.1
-    )
-    assert not lost(1000, 3, 0.0, np.random.default_rng(0)).any()
 
 
 def test_wrong_wishes_are_refused():
