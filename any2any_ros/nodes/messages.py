@@ -106,6 +106,8 @@ def _match_message(match: observation.Match) -> msg.Match:
         probability=match.probability,
         score=match.score,
         pose=pose_message(match.pose),
+        overlap=float(match.overlap),
+        refined=bool(match.refined),
         pair_probability=floats(match.pair_probability.ravel()),
     )
 
@@ -120,6 +122,8 @@ def ranking(message: msg.Ranking) -> observation.Ranking:
             m.score,
             pose_array(m.pose) if np.isfinite(m.pose.position.x) else np.full((4, 4), np.nan),
             np.array(m.pair_probability, dtype=np.float32).reshape(shape),
+            overlap=m.overlap,
+            refined=m.refined,
         )
         for m in message.matches
     )

@@ -121,7 +121,9 @@ def test_the_stream_does_not_wait_for_the_check(bench, scanned_map, laying):
     bench.until(lambda: robot.checked)
     assert np.median(waits) < 0.5  # a check takes a second
     checked = robot.checked[0]
-    assert checked.matches[0].id == "place/03" and checked.matches[0].pose.position.x == 31.5  # refined
+    assert checked.matches[0].id == "place/03" and checked.matches[0].pose.position.x == 31.5
+    assert checked.matches[0].refined and checked.matches[0].overlap == pytest.approx(1, abs=0.1)
+    assert not robot.quick[0].matches[0].refined and np.isnan(robot.quick[0].matches[0].overlap)
     assert checked.header.stamp == robot.quick[0].header.stamp and list(checked.modalities) == ["lidar"]
     assert checked.latency > 0.9
     # The newest moment is the next to be checked, not the one after the first.

@@ -68,6 +68,19 @@ def test_ranking():
     np.testing.assert_array_equal(again.matches[0].pair_probability, pair.astype(np.float32))
 
 
+def test_a_match_says_whether_its_pose_is_refined():
+    pair = np.ones((1, 1))
+    registered = Match("a", 0.75, 3.5, np.eye(4), pair, overlap=0.625, refined=True)
+    not_registered = Match("b", 0.25, 1.5, np.eye(4), pair)
+    noun = Ranking((registered, not_registered), ("lidar",), reference_modalities=("lidar",))
+    message = through_the_wire(messages.ranking_message(noun, "map"))
+    assert (message.matches[0].overlap, message.matches[0].refined) == (0.625, True)
+    assert np.isnan(message.matches[1].overlap) and message.matches[1].refined is False
+    again = messages.ranking(message).matches
+    assert (again[0].overlap, again[0].refined) == (0.625, True)
+    assert np.isnan(again[1].overlap) and again[1].refined is False
+
+
 def test_message_class():
     assert messages.message_class("any2any_ros/msg/Embedding") is msg.Embedding
     with pytest.raises(Any2AnyError, match="Install the ROS package radar_msgs"):
