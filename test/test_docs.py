@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -62,3 +63,12 @@ def test_the_glossary_is_sorted_within_its_groups():
 def test_the_glossary_names_each_term_once():
     names = [name for group in glossary().values() for name in group]
     assert len(names) == len(set(names))
+
+
+def test_the_table_of_folders_has_their_order():
+    """docs/design.md lists the folders as test_architecture.py does: each knows only those before it."""
+    source = (ROOT / "test" / "test_architecture.py").read_text()
+    assigned = (node for node in ast.parse(source).body if isinstance(node, ast.Assign))
+    floors = next(ast.literal_eval(n.value) for n in assigned if ast.unparse(n.targets[0]) == "FLOORS")
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "design.md").read_text(), re.MULTILINE)
+    assert rows == list(floors)
