@@ -32,13 +32,13 @@ from any2any_ros import encoders, storage
 from any2any_ros.calibration import adoption, evaluation, reliability
 from any2any_ros.calibration.adoption import AdoptionConfig
 from any2any_ros.cli import calibrate
-from any2any_ros.cli._tables import table
 from any2any_ros.data import splits
 from any2any_ros.data.sources import ON_ROADS
 from any2any_ros.learning.head import RECIPES, Recipe
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.tables import table
 
 KNOWN, NEW = ("audio", "camera", "lidar", "text"), "thermal"
 VIEW = {"across": 0.77, "upright": 0.32}  # of the thermal picture: what the camera sees, by both lenses' angles

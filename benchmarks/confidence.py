@@ -267,7 +267,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="also write the figures there")
     parser.add_argument("--no-town", action="store_true", help="leave the towns out")
     arguments = parser.parse_args()
-    from any2any_ros.cli._tables import table
+    from any2any_ros.tables import table
 
     report: dict[str, Any] = {"inside": [], "outside": []}
     with tempfile.TemporaryDirectory() as temporary:

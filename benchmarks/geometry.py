@@ -28,7 +28,6 @@ from any2any_ros import storage
 from any2any_ros.calibration import reliability
 from any2any_ros.calibration.refinement import Overlaps
 from any2any_ros.calibration.reliability import Checked
-from any2any_ros.cli._tables import table
 from any2any_ros.data import kitti
 from any2any_ros.data.kitti import KittiDrive
 from any2any_ros.geometry import clouds
@@ -38,6 +37,7 @@ from any2any_ros.geometry.registration import Registration, open3d
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.calibration import calibrate
 from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.tables import table
 
 SENSORS = (("lidar",), ("audio", "camera", "lidar", "text"))
 MISS = 0.1

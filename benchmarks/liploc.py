@@ -26,7 +26,6 @@ from tqdm import tqdm
 
 from any2any_ros import encoders
 from any2any_ros.calibration import evaluation
-from any2any_ros.cli._tables import table
 from any2any_ros.data import splits
 from any2any_ros.data.sources import ON_ROADS
 from any2any_ros.fusion.rivals import RawMean
@@ -37,6 +36,7 @@ from any2any_ros.retrieval.calibration import calibrate
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import Pair, one_space
+from any2any_ros.tables import table
 
 SENSORS = ("camera", "lidar")
 FREE, TRAINED = "without weights", "trained pair"

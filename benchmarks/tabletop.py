@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 
 from any2any_ros import encoders, storage
 from any2any_ros.arrays import Array
-from any2any_ros.cli._arguments import bar
 from any2any_ros.data import gold, splits
 from any2any_ros.data.examples import Examples, observe
 from any2any_ros.learning import csa, emma_evaluation
+from any2any_ros.progress import bar
 
 PLUGS = {"depth": "depth", "text": "text"}
 SIDES: tuple[tuple[str, ...], ...] = (("camera",), ("depth",), ("camera", "depth"))

@@ -1,4 +1,4 @@
-"""What the verbs share: flags made from settings, progress bars, and how a source of observations is named."""
+"""What the verbs share: flags made from settings, and how a source of observations is named."""
 
 from __future__ import annotations
 
@@ -35,13 +35,6 @@ def settings(arguments: argparse.Namespace, cls: type[T]) -> T:
     """Return the settings `cls` as given on the command line."""
     names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     return config.build(cls, {n: getattr(arguments, n) for n in names if hasattr(arguments, n)})
-
-
-def bar(loop: Iterable[T], what: str) -> Iterable[T]:
-    """Show a progress bar on stderr, where that is a terminal."""
-    from tqdm import tqdm
-
-    return tqdm(loop, desc=what, leave=False, dynamic_ncols=True, disable=None)
 
 
 def pairs(given: list[str], flag: str) -> dict[str, str]:

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.calibration.refinement import Lay, Overlaps
-from any2any_ros.cli import _arguments
 from any2any_ros.data.sources import Recording
 from any2any_ros.geometry import clouds
 from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.geometry.refiner import GeometricCheck
 from any2any_ros.geometry.registration import absent
 from any2any_ros.observation import ObservationSet
+from any2any_ros.progress import bar
 
 
 def add_mounting(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def scans(
 ) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """Yield the id and the points (N, 3), in the robot's frame, of every frame that has a scan."""
     mounting = clouds.mounting(arguments.mounting)
-    for name, points in source.clouds(frames, _arguments.bar):
+    for name, points in source.clouds(frames, bar):
         yield name, clouds.moved(points, mounting)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from any2any_ros import storage
+from any2any_ros import storage, tables
 from any2any_ros.arrays import Names, Rows
-from any2any_ros.cli import _arguments, _tables, _train_data
+from any2any_ros.cli import _arguments, _train_data
 from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning import cox, cox_baselines
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         "test": rows,
     }
     _train_data.tell(arguments.model, story)
-    print(_tables.connection(rows))
+    print(tables.connection(rows))
     return 0
 
 

@@ -18,6 +18,7 @@ from any2any_ros.data import gold, splits
 from any2any_ros.data.examples import observe
 from any2any_ros.demo import figures
 from any2any_ros.objects.views import Objects
+from any2any_ros.progress import bar
 
 SHARES = (0.6, 0.2, 0.2)  # of every class's objects: to learn from, to stop and calibrate by, to test on
 FORMAT = 1
@@ -49,7 +50,7 @@ def features(arguments: argparse.Namespace) -> Objects:
         print(f"{count} {what} were left out", file=sys.stderr)
     there = _there(found)
     encoders = _arguments.build_encoders(arguments, there, PLUGS)
-    seen = observe(found.views, encoders, arguments.most, _arguments.bar)
+    seen = observe(found.views, encoders, arguments.most, bar)
     return seen.objects(encoders)
 
 

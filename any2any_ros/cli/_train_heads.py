@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from any2any_ros import tables
 from any2any_ros.arrays import Array
-from any2any_ros.cli import _arguments, _tables, _train_data
+from any2any_ros.cli import _arguments, _train_data
 from any2any_ros.data.availability import sensors_off
 from any2any_ros.learning import calmrl, emma, emma_evaluation
 from any2any_ros.learning.calmrl import CalMRL
@@ -65,9 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
     if grounding_model.enough(held_out) and grounding_model.enough(test) and model.pairs:
         model = dataclasses.replace(model, calibration=grounding_model.fitted(model, held_out, config.seed))
         trust = grounding_model.judged(model, test, config.seed)
-        print(_tables.trust(trust), end="\n\n")
+        print(tables.trust(trust), end="\n\n")
     if guessed:
-        print(_tables.imputation(guessed), end="\n\n")
+        print(tables.imputation(guessed), end="\n\n")
 
     # What is kept: the model, and how it was made and judged.
     grounding_model.save(model, arguments.model)
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     _train_data.tell(arguments.model, story | ({"imputation": guessed} if imputer else {}))
     chance = emma_evaluation.chance(candidates)["mrr"]
     _train_data.draw(arguments.model, curve, chance, "MRR on objects held out")
-    print(_tables.grounding(found, emma_evaluation.chance()))
+    print(tables.grounding(found, emma_evaluation.chance()))
     return 0
 
 

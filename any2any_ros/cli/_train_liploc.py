@@ -23,6 +23,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning import liploc as method
 from any2any_ros.learning.liploc import Encode, TrainingConfig
 from any2any_ros.learning.liploc_pairs import Pairs, VariationConfig
+from any2any_ros.progress import bar
 
 BEST = "best.pth"  # as LIP-Loc's own training names it
 APART = 2.0  # hit radii between a place to learn from and one to stop by
@@ -138,7 +139,7 @@ def _pairs(arguments: argparse.Namespace, view: View, place: PlaceConfig) -> Pai
 def _squeezed(drive: kitti.KittiDrive, view: View, which_map: int, which_drive: int) -> Pairs:
     rows, pictures, ranges = [], [], []
     known = np.isfinite(drive.poses).all(axis=(1, 2))
-    for i in _arguments.bar(np.flatnonzero(known).tolist(), f"reading {drive.name}"):
+    for i in bar(np.flatnonzero(known).tolist(), f"reading {drive.name}"):
         picture, points = drive.sample("camera", i), drive.sample("lidar", i)
         if picture is None or points is None:
             continue

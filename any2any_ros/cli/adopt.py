@@ -21,13 +21,15 @@ from typing import Any
 
 import numpy as np
 
+from any2any_ros import tables
 from any2any_ros.calibration import adoption
 from any2any_ros.calibration.adoption import Adopted, AdoptionConfig
-from any2any_ros.cli import _arguments, _sources, _tables, calibrate
+from any2any_ros.cli import _arguments, _sources, calibrate
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data.sources import Recording
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
+from any2any_ros.progress import bar
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.calibration import CalibrationConfig, open_map
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap, map_encoders
@@ -58,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     refuse(reference, retriever, source, modality)
     encoder = _encoder(arguments, source)
     encoders = map_encoders(reference, retriever.modalities) | {modality: encoder}
-    frames = source.observe(encoders, place.keyframe, _arguments.bar)
+    frames = source.observe(encoders, place.keyframe, bar)
     adopted = adopt(
         reference, retriever, frames, modality, EncoderRecord.of(encoder), place,
         _arguments.settings(arguments, AdoptionConfig), _arguments.settings(arguments, CalibrationConfig),
@@ -112,7 +114,7 @@ def adopt(
     if set(frames.ids) & set(reference.places.ids):
         raise Any2AnyError(what, "it was made from this drive", "Build it again with the sensor, or give another drive")
     beside = frames.take(frames.present(modality))
-    rows, matches = adoption.recognised(retriever, beside.only(retriever.modalities), _arguments.bar)
+    rows, matches = adoption.recognised(retriever, beside.only(retriever.modalities), bar)
     pairs = replace(beside.take(rows), poses=reference.places.poses[matches])
     report: dict[str, Any] = {"frames": len(beside), "pairs": len(pairs)} | _right(beside.take(rows), pairs, place)
     if len(pairs) < config.min_pairs:
@@ -150,6 +152,6 @@ def _told(adopted: Adopted, folder: Path) -> str:
     return (
         f"{r['pairs']} of {r['frames']} frames were recognised for certain{right}\n"
         f"held-out pairs: mean reciprocal rank {r['mrr']:.3f}, by chance {r['chance']:.3f} (p = {r['p']:.2g})\n"
-        f"{_tables.fusions(adopted.calibration.table)}\n"
+        f"{tables.fusions(adopted.calibration.table)}\n"
         f"{folder}: '{adopted.modality}' now answers where none of the map's own sensors is alive"
     )

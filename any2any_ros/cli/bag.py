@@ -12,11 +12,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from any2any_ros.cli import _arguments, _sources
+from any2any_ros.cli import _sources
 from any2any_ros.data import bags
 from any2any_ros.data.drive import keyframes
 from any2any_ros.data.sources import DriveSource
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.progress import bar
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +38,6 @@ def run(arguments: argparse.Namespace) -> int:
     if not isinstance(source, DriveSource):
         raise Any2AnyError(f"{arguments.source} is a bag", "there is nothing to turn", "Use it as it is")
     drive = source.drive.take(keyframes(source.drive.poses, arguments.keyframe))
-    bags.write(drive, arguments.bag, arguments.storage, _arguments.bar)
+    bags.write(drive, arguments.bag, arguments.storage, bar)
     print(f"{arguments.bag}: {len(drive)} frames of {', '.join(drive.modalities)}")
     return 0

@@ -18,6 +18,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry import clouds
 from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.observation import ObservationSet
+from any2any_ros.progress import bar
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.modality += arguments.ask if arguments.modality else []
     encoders = _arguments.build_encoders(arguments, dict.fromkeys([*source.modalities, *arguments.ask]))
     asking = {m: encoders.pop(m) for m in arguments.ask}
-    places = source.observe(encoders, _sources.place_of(arguments, source.place).keyframe, _arguments.bar)
+    places = source.observe(encoders, _sources.place_of(arguments, source.place).keyframe, bar)
     reference = as_map(places, encoders, arguments.name or arguments.map.resolve().name)
     reference = replace(reference, encoders={**reference.encoders, **_askers(reference, asking)})
     scans = _scans.scans(source, reference.places, arguments) if arguments.clouds else ()

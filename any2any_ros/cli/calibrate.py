@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros import tables
 from any2any_ros.calibration.refinement import Lay
-from any2any_ros.cli import _arguments, _scans, _sources, _tables
+from any2any_ros.cli import _arguments, _scans, _sources
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import splits
 from any2any_ros.data.sources import Recording
@@ -24,6 +25,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry.clouds import Clouds
 from any2any_ros.geometry.refiner import GeometricCheck, GeometryConfig
 from any2any_ros.observation import ObservationSet
+from any2any_ros.progress import bar
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.calibration import Calibration, CalibrationConfig
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
@@ -49,16 +51,16 @@ def run(arguments: argparse.Namespace) -> int:
     source = _sources.open_from(arguments)
     encoders = map_encoders(reference, source.modalities)
     place = _sources.place_of(arguments, source.place)
-    queries = source.observe(encoders, place.keyframe, _arguments.bar)
+    queries = source.observe(encoders, place.keyframe, bar)
     fitted = fit(
         reference, queries, place,
         _arguments.settings(arguments, CalibrationConfig), _arguments.settings(arguments, ConfidenceConfig),
         _arguments.settings(arguments, GeometryConfig), _laying(arguments, source, queries, reference),
     )  # fmt: skip
     calibration.save(fitted, arguments.map)
-    print(_tables.fusions(fitted.table))
+    print(tables.fusions(fitted.table))
     if fitted.check is not None:
-        print("\ngeometric check\n" + _tables.checks([fitted.check.summary]))
+        print("\ngeometric check\n" + tables.checks([fitted.check.summary]))
     return 0
 
 

@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros import share, storage
+from any2any_ros import share, storage, tables
 from any2any_ros.calibration import evaluation, metrics, reliability
-from any2any_ros.cli import _arguments, _ros, _tables, build_map, calibrate
+from any2any_ros.cli import _arguments, _ros, build_map, calibrate
 from any2any_ros.data import bags, kitti, splits
 from any2any_ros.data.kitti import KittiDrive
 from any2any_ros.data.sources import ON_ROADS, DriveSource
@@ -39,6 +39,7 @@ from any2any_ros.demo import live
 from any2any_ros.encoders import build as build_encoder
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
+from any2any_ros.progress import bar
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
 from any2any_ros.retrieval.retriever import Retriever
@@ -138,24 +139,24 @@ class Laps:
 def _map(laps: Laps, out: Path) -> ReferenceMap:
     source = DriveSource(laps.mapped, ON_ROADS)
     encoders = {m: build_encoder(m) for m in source.modalities}
-    reference = build_map.as_map(source.observe(encoders, ON_ROADS.keyframe, _arguments.bar), encoders, "town")
+    reference = build_map.as_map(source.observe(encoders, ON_ROADS.keyframe, bar), encoders, "town")
     reference_map.save(reference, out / "map")
     return reference
 
 
 def _calibrate(laps: Laps, reference: ReferenceMap, out: Path) -> None:
     source = DriveSource(laps.calibration, ON_ROADS)
-    queries = source.observe(map_encoders(reference, source.modalities), ON_ROADS.keyframe, _arguments.bar)
+    queries = source.observe(map_encoders(reference, source.modalities), ON_ROADS.keyframe, bar)
     fitted = calibrate.fit(reference, queries, ON_ROADS)
     calibration.save(fitted, out / "map")
-    print(_tables.fusions(fitted.table))
+    print(tables.fusions(fitted.table))
 
 
 def _drive(laps: Laps, out: Path) -> live.LiveRun:
     from any2any_ros.nodes.replay import Outage
 
     shutil.rmtree(out / "bag", ignore_errors=True)
-    bags.write(laps.test, out / "bag", progress=_arguments.bar)
+    bags.write(laps.test, out / "bag", progress=bar)
     length = float(laps.test.stamps_ns[-1] - laps.test.stamps_ns[0]) / 1e9
     outages = tuple(Outage(name, round(a * length, 1), round(b * length, 1)) for name, a, b in SILENCES)
     shutil.rmtree(out / "logs", ignore_errors=True)
@@ -172,7 +173,7 @@ def _report(
     _, retriever, _ = calibration.open_map(out / "map", ON_ROADS.hit_radius)
     answers = live.judge(run, laps.test, retriever, ON_ROADS.hit_radius)
     source = DriveSource(laps.test, ON_ROADS)
-    queries = source.observe(map_encoders(reference, source.modalities), ON_ROADS.keyframe, _arguments.bar)
+    queries = source.observe(map_encoders(reference, source.modalities), ON_ROADS.keyframe, bar)
     right = splits.positives(queries.poses, reference.places.poses, ON_ROADS.hit_radius)
     fitted = calibration.load(out / "map")
     assert fitted is not None
@@ -240,11 +241,11 @@ def _publish(
     from any2any_ros.demo import report as page
 
     print("\nEvery subset of the sensors, on all test frames (library)")
-    print(_tables.groups(report["library"]))
+    print(tables.groups(report["library"]))
     print("\nHow true its numbers are, on the same frames (library)")
-    print(_tables.trust(report["trust"]["groups"]))
+    print(tables.trust(report["trust"]["groups"]))
     print("\nLive, by the sensors that were alive")
-    print(_tables.groups(report["groups"]))
+    print(tables.groups(report["groups"]))
     told = report["continuity"]
     slowest = max(d["noticed_after"] for d in told["deaths"])
     print(f"\n{told['answered']} of {told['frames']} frames with a living sensor answered; "

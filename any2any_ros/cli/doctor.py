@@ -15,8 +15,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import storage
-from any2any_ros.cli import _ros, _tables
+from any2any_ros import storage, tables
+from any2any_ros.cli import _ros
 from any2any_ros.errors import Any2AnyError
 
 # module, distribution, what it is for, how to get it
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     found: dict[str, Any] = {
         "packages": packages(), "accelerators": accelerators(), "environment": environment(), "topics": []
     }  # fmt: skip
-    print(_tables.table(found["packages"], {"package": "package", "version": "version", "for": "for", "": "remedy"}))
+    print(tables.table(found["packages"], {"package": "package", "version": "version", "for": "for", "": "remedy"}))
     print(f"\naccelerators: {', '.join(found['accelerators']) or 'none; the CPU does it all'}")
     print("\n".join(f"{key}: {value}" for key, value in found["environment"].items()))
     try:
@@ -123,4 +123,4 @@ def _told(topics: list[dict[str, Any]], seconds: float) -> str:
     if not topics:
         return f"No topic that an encoder reads appeared in {seconds:g} s: is a driver running, on this ROS_DOMAIN_ID?"
     columns = {"topic": "topic", "type": "type", "Hz": "hertz", "for": "for", "verdict": "verdict"}
-    return _tables.table(topics, columns)
+    return tables.table(topics, columns)

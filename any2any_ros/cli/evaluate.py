@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros import storage
+from any2any_ros import storage, tables
 from any2any_ros.calibration import adoption, evaluation, reliability
-from any2any_ros.cli import _arguments, _missing, _scans, _sources, _tables
+from any2any_ros.cli import _arguments, _missing, _scans, _sources
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import splits
 from any2any_ros.data.sources import Recording
@@ -27,6 +27,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.geometry.refiner import obstacle
 from any2any_ros.observation import ObservationSet
+from any2any_ros.progress import bar
 from any2any_ros.retrieval.calibration import open_map
 from any2any_ros.retrieval.imputers import NO_IMPUTER
 from any2any_ros.retrieval.reference_map import map_encoders
@@ -75,15 +76,13 @@ def run(arguments: argparse.Namespace) -> int:
     report |= _against_map(arguments, source, place) if arguments.map else _against_itself(arguments, source, place)
     if report.get("imputer", NO_IMPUTER.plug) != NO_IMPUTER.plug:
         print(f"with the imputer {report['imputer']}: what a place's sensors say together is compared, too\n")
-    print(_tables.groups(report["groups"]))
+    print(tables.groups(report["groups"]))
     if report.get("missing"):
-        print("\nwith sensors off at random\n" + _tables.missing(report["missing"]))
+        print("\nwith sensors off at random\n" + tables.missing(report["missing"]))
     if report.get("trust"):
-        print("\nhow true its numbers are\n" + _tables.trust(report["trust"]))
+        print("\nhow true its numbers are\n" + tables.trust(report["trust"]))
     if report.get("check"):
-        print(
-            "\nwith every sensor there is, before the geometric check and after it\n" + _tables.trust(report["check"])
-        )
+        print("\nwith every sensor there is, before the geometric check and after it\n" + tables.trust(report["check"]))
     if arguments.json:
         storage.write_json(arguments.json, report)
     return 0
@@ -91,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _against_itself(arguments: argparse.Namespace, source: Recording, place: PlaceConfig) -> dict[str, Any]:
     encoders = _arguments.build_encoders(arguments, source.modalities)
-    frames = source.observe(encoders, place.keyframe, _arguments.bar)
+    frames = source.observe(encoders, place.keyframe, bar)
     right = splits.positives(frames.poses, frames.poses, place.hit_radius)
     allowed = splits.same_drive(frames.poses, place.path_gap, arguments.references == "earlier")
     if not (right & allowed).any():
@@ -112,7 +111,7 @@ def _against_map(arguments: argparse.Namespace, source: Recording, place: PlaceC
     if arguments.check:
         _refuse_check(arguments, source, retriever)
     wanted = [m for m in source.modalities if not arguments.modality or m in arguments.modality]
-    queries = source.observe(map_encoders(reference, wanted), place.keyframe, _arguments.bar)
+    queries = source.observe(map_encoders(reference, wanted), place.keyframe, bar)
     right = splits.positives(queries.poses, reference.places.poses, place.hit_radius)
     asked = [retriever, *(adopted.retriever(reference) for adopted in adoption.load(arguments.map).values())]
     groups = [group for each in asked for group in evaluation.evaluate(each, queries, right)]

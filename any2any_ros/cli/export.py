@@ -31,6 +31,7 @@ from any2any_ros.encoders._weights import EXPORTED, ONNX
 from any2any_ros.encoders.backends import RuntimeConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.progress import bar
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
@@ -194,7 +195,7 @@ def _judged(arguments: argparse.Namespace, encoder: NetworkEncoder, folder: Path
     retriever = Retriever(places, same_modality((modality,)), RawMean())
     found = []
     for one in (encoder, small):
-        queries = source.observe({modality: one}, source.place.keyframe, _arguments.bar)
+        queries = source.observe({modality: one}, source.place.keyframe, bar)
         right = splits.positives(queries.poses, places.poses, source.place.hit_radius)
         groups = evaluation.evaluate(retriever, queries, right)
         if not groups:

@@ -18,10 +18,11 @@ from any2any_ros import samples
 from any2any_ros.cdr import typestore
 from any2any_ros.config import AliveConfig
 from any2any_ros.data import bag_messages
-from any2any_ros.data.drive import Drive, Progress, silent
+from any2any_ros.data.drive import Drive
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, Observation, ObservationSet
+from any2any_ros.progress import Progress, silent
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.assembler import Assembler
 

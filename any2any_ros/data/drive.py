@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
+from any2any_ros.progress import Progress, silent
 from any2any_ros.protocols import Encoder
-
-T = TypeVar("T")
-Progress = Callable[[Iterable[T], str], Iterable[T]]  # wraps a loop, with what it does
 
 
 class Drive(Protocol):
@@ -38,11 +36,6 @@ class Drive(Protocol):
 
     def take(self, rows: ArrayLike) -> Drive:
         """Return these frames only; sound still reaches back to the frame before."""
-
-
-def silent(loop: Iterable[T], what: str) -> Iterable[T]:
-    """Show no progress."""
-    return loop
 
 
 def travelled(poses: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.arrays import Array
-from any2any_ros.data.drive import Progress, silent
 from any2any_ros.data.gold import MODALITIES, PICTURES, View, sample
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.objects.views import Objects
 from any2any_ros.observation import ObservationSet
+from any2any_ros.progress import Progress, silent
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.reference_map import EncoderRecord
 

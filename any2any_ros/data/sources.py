@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import bags, carmen, kitti
-from any2any_ros.data.drive import Drive, Progress, encode, keyframes, silent
+from any2any_ros.data.drive import Drive, encode, keyframes
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.observation import ObservationSet
+from any2any_ros.progress import Progress, silent
 from any2any_ros.protocols import Encoder
 
 Cloud = NDArray[np.float32]

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from any2any_ros import storage
-from any2any_ros.cli import _arguments, _ros, _train_heads
+from any2any_ros.cli import _ros, _train_heads
 from any2any_ros.demo import objects_judge, objects_live, objects_plan, objects_report, objects_training
 from any2any_ros.learning import emma_evaluation
+from any2any_ros.progress import bar
 from any2any_ros.sim import tabletop
 from any2any_ros.sim.tabletop import Frame, TableScene, TabletopConfig, voices
 from any2any_ros.sim.tabletop.catalogue import bodies
@@ -36,7 +37,7 @@ def run(out: Path, seed: int, fresh: bool) -> int:
         _learn(out / "things", model)
     _say("3/5 a table with objects it has never seen")
     scene = tabletop.scene(seed, LAID)
-    frames = [scene.frame(i) for i in _arguments.bar(range(len(scene)), "rendering")]
+    frames = [scene.frame(i) for i in bar(range(len(scene)), "rendering")]
     print(", ".join(t.instance.replace("_", " ") for t in scene.things))
     _say("4/5 live: the node remembers what it sees and is asked, typed and spoken, while cameras die")
     played, silent = _live(scene, frames, model, out, seed)

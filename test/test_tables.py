@@ -2,14 +2,14 @@
 
 import pytest
 
-from any2any_ros.cli import _tables
+from any2any_ros import tables
 
 NAN = float("nan")
 
 
 def test_columns_are_aligned_numbers_to_the_right():
     rows = [{"name": "lidar", "recall": 0.12345, "count": 7}, {"name": "camera+text", "recall": 1.0, "count": 1234}]
-    assert _tables.table(rows, {"sensor": "name", "R@1": "recall", "n": "count"}).split("\n") == [
+    assert tables.table(rows, {"sensor": "name", "R@1": "recall", "n": "count"}).split("\n") == [
         "sensor         R@1     n",
         "-----------  -----  ----",
         "lidar        0.123     7",
@@ -22,12 +22,12 @@ def test_columns_are_aligned_numbers_to_the_right():
     [(None, "-"), (NAN, "-"), (True, "yes"), (False, ""), (0.0005, "0.001"), (3, "3"), ("x", "x"), (-1.0, "-1.000")],
 )
 def test_a_cell_says_what_is_known(value, shown):
-    assert _tables.table([{"k": value}], {"head": "k"}).split("\n")[2].strip() == shown
+    assert tables.table([{"k": value}], {"head": "k"}).split("\n")[2].strip() == shown
 
 
 def test_a_missing_key_is_a_dash_and_no_rows_are_a_heading():
-    assert _tables.table([{}], {"head": "k"}).split("\n")[2] == "-"
-    assert _tables.table([], {"head": "k", "tail": "t"}) == "head  tail\n----  ----"
+    assert tables.table([{}], {"head": "k"}).split("\n")[2] == "-"
+    assert tables.table([], {"head": "k", "tail": "t"}) == "head  tail\n----  ----"
 
 
 GROUP = {
@@ -37,14 +37,14 @@ GROUP = {
 
 
 def test_groups_show_chance_beside_every_recall():
-    heading, _, row = _tables.groups([GROUP]).split("\n")
+    heading, _, row = tables.groups([GROUP]).split("\n")
     assert " ".join(heading.split()) == "sensors alive queries chance@1 R@1 chance@5 R@5 best alone its R@1"
     assert row.split() == ["lidar", "9", "0.100", "0.500", "0.400", "0.750", "lidar", "0.500"]
 
 
 def test_live_groups_show_probability_and_latency():
     live = GROUP | {"mean_probability": 0.52, "latency_p50_ms": 12.0, "latency_p99_ms": 31.5}
-    assert _tables.groups([live]).split("\n")[2].split()[-3:] == ["0.520", "12.000", "31.500"]
+    assert tables.groups([live]).split("\n")[2].split()[-3:] == ["0.520", "12.000", "31.500"]
 
 
 def test_fusions_are_listed_best_first():
@@ -52,7 +52,7 @@ def test_fusions_are_listed_best_first():
         {"fusion": "mean", "recall@1": 0.2, "recall@5": 0.5, "chance@1": 0.1, "chosen": False},
         {"fusion": "mixture", "recall@1": 0.6, "recall@5": 0.8, "chance@1": 0.1, "chosen": True},
     ]
-    lines = _tables.fusions(rows).split("\n")[2:]
+    lines = tables.fusions(rows).split("\n")[2:]
     assert [line.split()[0] for line in lines] == ["mixture", "mean"]
     assert lines[0].endswith("yes") and not lines[1].endswith("yes")
 
@@ -62,6 +62,6 @@ def test_trust_shows_coverage_and_size_for_every_level():
         "pattern": "lidar", "queries": 9, "mean_probability": 0.5, "recall@1": 0.6, "expected_calibration_error": 0.05,
         "accepted": 0.0, "accepted_precision": None, "coverage@0.9": 0.91, "size@0.9": 3.5,
     }  # fmt: skip
-    heading, _, line = _tables.trust([row]).split("\n")
+    heading, _, line = tables.trust([row]).split("\n")
     assert " ".join(heading.split()).endswith("accepted precision cover@0.9 set@0.9")
     assert line.split() == ["lidar", "9", "0.500", "0.600", "0.050", "0.000", "-", "0.910", "3.500"]
