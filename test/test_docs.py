@@ -6,7 +6,12 @@ import ast
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from any2any_ros import encoders, samples
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.retrieval.reference_map import EncoderRecord
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -72,3 +77,41 @@ def test_the_table_of_folders_has_their_order():
     floors = next(ast.literal_eval(n.value) for n in assigned if ast.unparse(n.targets[0]) == "FLOORS")
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "design.md").read_text(), re.MULTILINE)
     assert rows == list(floors)
+
+
+@pytest.fixture
+def radar(tmp_path, monkeypatch):
+    """README's example of a new modality, printed into a package of somebody else's; return its dotted name."""
+    section = (ROOT / "README.md").read_text().split("## Add a modality")[1].split("\n## ")[0]
+    (example,) = re.findall(r"^```python\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    folder = tmp_path / f"robot_of_{tmp_path.name}"  # a new name every time, for modules stay imported
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "radar.py").write_text(example)
+    monkeypatch.syspath_prepend(tmp_path)
+    return f"{folder.name}.radar"
+
+
+def test_the_example_of_a_new_modality_works_as_printed(radar):
+    encoder = encoders.build(radar, {"rings": 8})
+    assert isinstance(encoder.config, encoders.ENCODERS.find(radar).Config) and encoder.dimension == 8
+    assert encoder.modality == "radar" and encoder.space == "" and encoder.focal is None
+    points = np.random.default_rng(0).normal(scale=20, size=(500, 4)).astype(np.float32)
+    vector = encoder.encode(encoder.gather(points, 0))
+    assert vector.shape == (8,) and vector.dtype == np.float32
+    assert np.linalg.norm(vector) == pytest.approx(1)
+    assert encoder.encode(samples.example(encoder.accepts)).shape == (8,)  # what a node warms up with
+
+
+def test_the_example_tells_its_settings_apart_and_can_be_written_into_a_map(radar):
+    narrow, wide = encoders.build(radar), encoders.build(radar, {"reach": 200.0})
+    assert narrow.fingerprint != wide.fingerprint
+    record = EncoderRecord.of(wide)
+    assert encoders.build(radar, record.settings).fingerprint == record.fingerprint == wide.fingerprint
+
+
+def test_the_example_refuses_what_it_cannot_use(radar):
+    with pytest.raises(Any2AnyError, match="Cannot use a radar scan: no point is within reach"):
+        encoders.build(radar).encode(np.zeros((0, 4), dtype=np.float32))
+    with pytest.raises(Any2AnyError, match="Setting 'rings' cannot be 0"):
+        encoders.build(radar, {"rings": 0})
