@@ -4,7 +4,7 @@
 
 Each TOWN is a seed that the check was not set up on (`any2any simulate TOWN1 --seed 11`); lap 00 is the map, lap 01
 asks. Calibrated on half of the streets and tested on the other half, and the other way round, as in confidence.py, with
-the retriever that a robot has: ranked at once, then by `Retriever.checked`. Unmapped: a third of the streets lies
+the retriever that a robot has: ranked at once, then by `Retriever.refine`. Unmapped: a third of the streets lies
 outside of the map. A scan is laid over a place once, whoever asks for it; the time is what that took, without disk.
 """
 
@@ -27,12 +27,12 @@ from tqdm import tqdm
 from any2any_ros import storage
 from any2any_ros.calibration import reliability
 from any2any_ros.calibration.refinement import Overlaps
-from any2any_ros.calibration.reliability import Checked
+from any2any_ros.calibration.reliability import Refined
 from any2any_ros.data import kitti
 from any2any_ros.data.kitti import KittiDrive
 from any2any_ros.geometry import clouds
 from any2any_ros.geometry.clouds import Clouds
-from any2any_ros.geometry.refiner import GeometricCheck
+from any2any_ros.geometry.refiner import Refiner
 from any2any_ros.geometry.registration import Registration, open3d
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.calibration import calibrate
@@ -46,17 +46,17 @@ Scans = Iterator[tuple[int, NDArray[np.float32]]]
 
 
 @dataclass(frozen=True, eq=False)
-class Remembering(GeometricCheck):
+class Remembering(Refiner):
     """Lays a scan over a place once, and notes the seconds that took."""
 
     known: dict[tuple[str, str], Registration] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
 
-    def lay(self, points: NDArray[Any], ids: Iterable[str]) -> dict[str, Registration]:
+    def register(self, points: NDArray[Any], ids: Iterable[str]) -> dict[str, Registration]:
         scan, wanted = hashlib.sha256(points.tobytes()).hexdigest(), list(ids)
         new = [name for name in wanted if (scan, name) not in self.known]
         began = time.process_time()  # not the wall's: one thread works, and neighbours may be busy
-        found = super().lay(points, new)
+        found = super().register(points, new)
         if new:
             self.seconds.append((time.process_time() - began) / len(new))
         self.known.update({(scan, name): registration for name, registration in found.items()})
@@ -71,55 +71,55 @@ def scans(drive: KittiDrive, queries: ObservationSet, rows: Sequence[int], what:
             yield row, points
 
 
-def calibrated(case: Case, drive: KittiDrive, check: GeometricCheck) -> Retriever:
+def calibrated(case: Case, drive: KittiDrive, refiner: Refiner) -> Retriever:
     places = case.reference.ids
 
-    def lay(wanted: Mapping[int, NDArray[np.intp]]) -> Overlaps:
+    def register(wanted: Mapping[int, NDArray[np.intp]]) -> Overlaps:
         out = {}
         for row, points in scans(drive, case.calibration, list(wanted), "calibrating"):
-            laid = check.lay(points, [places[i] for i in wanted[row]])
-            out[row] = {i: r.overlap for i, r in zip(wanted[row].tolist(), laid.values(), strict=True)}
+            registrations = refiner.register(points, [places[i] for i in wanted[row]])
+            out[row] = {i: r.overlap for i, r in zip(wanted[row].tolist(), registrations.values(), strict=True)}
             out[row] = {i: overlap for i, overlap in out[row].items() if not np.isnan(overlap)}
         return out
 
     reference = as_map(case.reference)
     fitted = calibrate(
-        reference, case.calibration, case.positive, case.folds, case.same_place, hidden=case.hidden, lay=lay
+        reference, case.calibration, case.positive, case.folds, case.same_place, hidden=case.hidden, register=register
     )
-    return fitted.retriever(reference, check)
+    return fitted.retriever(reference, refiner)
 
 
 def tested(
     retriever: Retriever, drive: KittiDrive, queries: ObservationSet, right: NDArray[np.bool_], rows: NDArray[np.intp]
-) -> list[Checked]:
+) -> list[Refined]:
     """Return what becomes of the queries under each of SENSORS."""
     found = []
     for pattern in SENSORS:
         seen = queries.only(pattern)
         able = [i for i in rows.tolist() if all(queries.present(m)[i] for m in pattern)]
-        found += reliability.checked(retriever, seen, right, scans(drive, queries, able, "+".join(pattern)))
+        found += reliability.refined(retriever, seen, right, scans(drive, queries, able, "+".join(pattern)))
     return found
 
 
-def halves(laps: Laps, drive: KittiDrive, check: GeometricCheck, every: int) -> list[Checked]:
+def halves(laps: Laps, drive: KittiDrive, refiner: Refiner, every: int) -> list[Refined]:
     found = []
     for case in laps.halves():
         rows = np.flatnonzero(case.test_positive.any(axis=1))[::every]
-        found += tested(calibrated(case, drive, check), drive, case.test, case.test_positive, rows)
+        found += tested(calibrated(case, drive, refiner), drive, case.test, case.test_positive, rows)
     return found
 
 
-def unmapped(laps: Laps, drive: KittiDrive, check: GeometricCheck, every: int) -> list[Checked]:
+def unmapped(laps: Laps, drive: KittiDrive, refiner: Refiner, every: int) -> list[Refined]:
     """Return what is said of places that the map lacks."""
     found = []
     for case, lost in laps.unmapped():
         nowhere = np.zeros((len(lost), len(case.reference)), dtype=bool)
         rows = np.arange(len(lost))[::every]
-        found += tested(calibrated(case, drive, check), drive, lost, nowhere, rows)
+        found += tested(calibrated(case, drive, refiner), drive, lost, nowhere, rows)
     return found
 
 
-def outside(found: list[Checked]) -> list[Row]:
+def outside(found: list[Refined]) -> list[Row]:
     """Return the share of unmapped places that were accepted, before the check and after it."""
     return [
         {"pattern": row["pattern"], "check": row["check"], "queries": row["queries"], "accepted": row["accepted"]}
@@ -159,14 +159,14 @@ def main(arguments: argparse.Namespace) -> None:
             kept = ((mapped.ids()[i], p) for i, p in scans(mapped, laps.mapped, range(len(laps.mapped)), "storing"))
             clouds.prepare(Path(map_folder), kept)
             clouds.publish(Path(map_folder))
-            check = Remembering(Clouds(Path(map_folder)))
-            size += [file.stat().st_size / 1000 for file in check.clouds.folder.iterdir()]
-            within.append(reliability.by_check(halves(laps, drive, check, arguments.every), MISS))
+            refiner = Remembering(Clouds(Path(map_folder)))
+            size += [file.stat().st_size / 1000 for file in refiner.clouds.folder.iterdir()]
+            within.append(reliability.by_check(halves(laps, drive, refiner, arguments.every), MISS))
             print(f"{folder.name}\n{table(within[-1], INSIDE)}", flush=True)
             if arguments.unmapped:
-                without.append(outside(unmapped(laps, drive, check, arguments.every)))
+                without.append(outside(unmapped(laps, drive, refiner, arguments.every)))
                 print(f"places that the map lacks\n{table(without[-1], OUTSIDE)}", flush=True)
-            seconds += check.seconds
+            seconds += refiner.seconds
     report: Row = {"inside": over_seeds(within), "outside": over_seeds(without), "runs": within, "lost": without}
     report["cost"] = [{"seconds a candidate p50": float(np.median(seconds)),
                        "p95": float(np.percentile(seconds, 95)), "kB a stored scan": float(np.mean(size))}]  # fmt: skip

@@ -9,7 +9,7 @@ from any2any_ros.cli._train_cox import PairsConfig
 from any2any_ros.cli._train_liploc import HeldOutConfig
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.encoders._liploc_network import NetworkSize
-from any2any_ros.geometry.refiner import GeometryConfig
+from any2any_ros.geometry.refiner import RefinerConfig
 from any2any_ros.hearing import TRANSCRIBERS
 from any2any_ros.hearing.endpoint import EndpointConfig
 from any2any_ros.learning.cox import CoxConfig
@@ -51,7 +51,7 @@ def tables() -> str:
         ("What counts as a place: `build-map`, `calibrate`, `evaluate`", config.PlaceConfig),
         ("`calibrate`", CalibrationConfig),
         ("`calibrate`: what the robot is promised", ConfidenceConfig),
-        ("`calibrate`: the geometric check of a map with scans", GeometryConfig),
+        ("`calibrate`: the geometric check of a map with scans", RefinerConfig),
         ("`adopt`", AdoptionConfig),
         ("`train emma`, `train calmrl`", EmmaConfig),
         ("`train cox`", PairsConfig),

@@ -18,20 +18,20 @@ from any2any_ros.arrays import Flags, Rows
 from any2any_ros.calibration import evaluation
 from any2any_ros.calibration.evaluation import Scored
 from any2any_ros.geometry.clouds import LIDAR
-from any2any_ros.geometry.refiner import NO_CHECK, GeometricCheck, GeometryConfig, OverlapEvidence
+from any2any_ros.geometry.refiner import NO_REFINER, OverlapEvidence, Refiner, RefinerConfig
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.large.search import top_k
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust import confidence
 from any2any_ros.trust.confidence import Confidence, ConfidenceConfig, Event, pattern_name
 
-# Lays references (rows) over queries (rows), and returns each overlap that there is.
+# Registers queries (rows) with references (rows), and returns each overlap that there is.
 Overlaps = Mapping[int, Mapping[int, float]]
-Lay = Callable[[Mapping[int, Rows]], Overlaps]
+Register = Callable[[Mapping[int, Rows]], Overlaps]
 
 
 @dataclass(frozen=True, eq=False)
-class FittedCheck:
+class FittedRefiner:
     """What an overlap is worth, how far to trust a checked ranking, and recall@1 on held-out calibration places, before
     the check and after it, with chance."""
 
@@ -39,10 +39,10 @@ class FittedCheck:
     confidence: Confidence
     summary: Mapping[str, Any]
 
-    def of(self, check: GeometricCheck, temperature: float) -> GeometricCheck:
-        """Return the check that knows this; temperature: the unchecked confidence's."""
+    def of(self, refiner: Refiner, temperature: float) -> Refiner:
+        """Return the refiner that knows this; temperature: the unchecked confidence's."""
         return replace(
-            check,
+            refiner,
             candidates=self.evidence.candidates,
             evidence=self.evidence,
             confidence=self.confidence,
@@ -80,7 +80,7 @@ class Examination:
         return Examination(self.queries, folds, self.positive, self.allowed, self.lost, self.temperature)
 
     def scored(self, fold: Fold, mapped: bool) -> Iterator[Scored]:
-        """Yield the fold's queries under every pattern with which a robot has a scan to lay."""
+        """Yield the fold's queries under every pattern with which a robot has a scan to register."""
         asked = np.isin(np.arange(len(self.queries)), fold.rows)
         for query in evaluation.scored(fold.judge, self.queries, asked, self.allowed if mapped else self.lost):
             if LIDAR in query.pattern or LIDAR not in fold.judge.modalities:
@@ -88,13 +88,13 @@ class Examination:
 
 
 def fit(
-    exam: Examination, lay: Lay, config: GeometryConfig, promises: ConfidenceConfig, seed: int = 0
-) -> FittedCheck | None:
-    """Fit on what `lay` finds; None when it finds nothing."""
+    exam: Examination, register: Register, config: RefinerConfig, promises: ConfidenceConfig, seed: int = 0
+) -> FittedRefiner | None:
+    """Fit on what `register` finds; None when it finds nothing."""
     if not config.candidates:
         return None
-    exam = exam.drawn(config.checked_queries, seed)
-    overlaps = lay(_wanted(exam, config.candidates))
+    exam = exam.drawn(config.refined_queries, seed)
+    overlaps = register(_wanted(exam, config.candidates))
     evidence = _evidence(exam, overlaps, config.candidates)
     judged = [
         found
@@ -112,11 +112,11 @@ def fit(
         "recall@1": float(np.mean([before for before, _, _ in known])),
         "checked_recall@1": float(np.mean([event.right[0] for _, _, event in known])),
     }
-    return FittedCheck(evidence(), confidence.fit([event for _, _, event in judged], promises), summary)
+    return FittedRefiner(evidence(), confidence.fit([event for _, _, event in judged], promises), summary)
 
 
 def _wanted(exam: Examination, count: int) -> dict[int, Rows]:
-    """Return the references (rows) to lay over each query (row): its first `count` under any pattern."""
+    """Return the references (rows) to register with each query (row): its first `count` under any pattern."""
     found: dict[int, set[int]] = {}
     for fold in exam.folds:
         for mapped in (True, False):
@@ -142,14 +142,14 @@ def _judged(
     exam: Examination, fold: Fold, mapped: bool, overlaps: Overlaps, evidence: OverlapEvidence
 ) -> Iterator[tuple[bool, float, Event]]:
     """Yield of each ranking that was checked: whether it was right before, by chance, and what became of it."""
-    check = replace(NO_CHECK, evidence=evidence, temperature=exam.temperature)
-    judge = fold.judge.using(fold.judge.fusion, check)
+    refiner = replace(NO_REFINER, evidence=evidence, temperature=exam.temperature)
+    judge = fold.judge.using(fold.judge.fusion, refiner)
     for query in exam.scored(fold, mapped):
         first, there = top_k(query.scores, evidence.candidates), overlaps.get(query.row, {})
-        laid = {row: there[row] for row in first.tolist() if row in there}
-        if not laid:
+        overlap = {row: there[row] for row in first.tolist() if row in there}
+        if not overlap:
             continue
-        rows, candidates = judge.candidates(query.similarity, query.scores, query.pattern, 1, laid)
+        rows, candidates = judge.candidates(query.similarity, query.scores, query.pattern, 1, overlap)
         right = exam.positive[query.row] & mapped
         chance = right.sum() / np.count_nonzero(~np.isnan(query.scores))
         yield (

@@ -68,7 +68,7 @@ def outcomes(
 
 
 @dataclass(frozen=True)
-class Checked:
+class Refined:
     """One query before the geometric check and after it, and how far off a refined right pose is, in metres, NaN where
     there is none."""
 
@@ -77,20 +77,20 @@ class Checked:
     metres: float
 
 
-def checked(
+def refined(
     retriever: Retriever, queries: ObservationSet, positive: Flags, scans: Iterable[tuple[int, Floats]]
-) -> list[Checked]:
+) -> list[Refined]:
     """Return what the check makes of the queries that come with a scan: row and points (N, >= 3), robot's frame."""
     found = []
     for row, points in scans:
         observation, right = queries.observation(row), np.flatnonzero(positive[row])
         names = {retriever.reference.ids[i] for i in right}
-        before, after = retriever.rank(observation), retriever.checked(observation, points)
+        before, after = retriever.rank(observation), retriever.refine(observation, points)
         if after.matches:
             first, second = (_outcome(r, names, len(retriever.reference)) for r in (before, after))
             best = after.matches[0]
             off = np.linalg.norm((best.pose - queries.poses[row])[:3, 3])
-            found.append(Checked(first, second, float(off) if best.refined and second.right else float("nan")))
+            found.append(Refined(first, second, float(off) if best.refined and second.right else float("nan")))
     return found
 
 
@@ -102,7 +102,7 @@ def _outcome(ranking: Ranking, right: set[str], places: int) -> Outcome:
     )  # fmt: skip
 
 
-def by_check(found: Sequence[Checked], miss: float) -> list[dict[str, Any]]:
+def by_check(found: Sequence[Refined], miss: float) -> list[dict[str, Any]]:
     """Return the figures of every pattern before the check and after it, most sensors first."""
     names = sorted({c.before.pattern for c in found}, key=lambda p: (-p.count("+"), p))
     rows = []

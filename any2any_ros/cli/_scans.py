@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.calibration.refinement import Lay, Overlaps
+from any2any_ros.calibration.refinement import Overlaps, Register
 from any2any_ros.data.sources import Recording
 from any2any_ros.geometry import clouds
 from any2any_ros.geometry.clouds import LIDAR
-from any2any_ros.geometry.refiner import GeometricCheck
+from any2any_ros.geometry.refiner import Refiner
 from any2any_ros.geometry.registration import absent
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import bar
@@ -43,17 +43,17 @@ def obstacle(source: Recording) -> str:
 
 
 def laying(
-    check: GeometricCheck, source: Recording, queries: ObservationSet, places: ObservationSet, given: argparse.Namespace
-) -> Lay:
+    refiner: Refiner, source: Recording, queries: ObservationSet, places: ObservationSet, given: argparse.Namespace
+) -> Register:
     """Return what lays places of a map over queries of a drive, and shows how far it is."""
     row = {name: i for i, name in enumerate(queries.ids)}
 
-    def lay(wanted: Mapping[int, NDArray[np.intp]]) -> Overlaps:
+    def register(wanted: Mapping[int, NDArray[np.intp]]) -> Overlaps:
         found = {}
         for name, points in scans(source, queries.take(list(wanted)), given):
             ids = {places.ids[i]: i for i in wanted[row[name]].tolist()}
-            laid = check.lay(points, ids)
-            found[row[name]] = {ids[k]: r.overlap for k, r in laid.items() if not np.isnan(r.overlap)}
+            registrations = refiner.register(points, ids)
+            found[row[name]] = {ids[k]: r.overlap for k, r in registrations.items() if not np.isnan(r.overlap)}
         return found
 
-    return lay
+    return register

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros import tables
-from any2any_ros.calibration.refinement import Lay
+from any2any_ros.calibration.refinement import Register
 from any2any_ros.cli import _arguments, _scans, _sources
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import splits
 from any2any_ros.data.sources import Recording
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry.clouds import Clouds
-from any2any_ros.geometry.refiner import GeometricCheck, GeometryConfig
+from any2any_ros.geometry.refiner import Refiner, RefinerConfig
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import bar
 from any2any_ros.retrieval import calibration, reference_map
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _sources.add_place_arguments(parser)
     _arguments.add_settings(parser, CalibrationConfig)
     _arguments.add_settings(parser, ConfidenceConfig)
-    _arguments.add_settings(parser, GeometryConfig)
+    _arguments.add_settings(parser, RefinerConfig)
     _scans.add_mounting(parser)
 
 
@@ -55,18 +55,18 @@ def run(arguments: argparse.Namespace) -> int:
     fitted = fit(
         reference, queries, place,
         _arguments.settings(arguments, CalibrationConfig), _arguments.settings(arguments, ConfidenceConfig),
-        _arguments.settings(arguments, GeometryConfig), _laying(arguments, source, queries, reference),
+        _arguments.settings(arguments, RefinerConfig), _laying(arguments, source, queries, reference),
     )  # fmt: skip
     calibration.save(fitted, arguments.map)
     print(tables.fusions(fitted.table))
-    if fitted.check is not None:
-        print("\ngeometric check\n" + tables.checks([fitted.check.summary]))
+    if fitted.refiner is not None:
+        print("\ngeometric check\n" + tables.checks([fitted.refiner.summary]))
     return 0
 
 
 def _laying(
     arguments: argparse.Namespace, source: Recording, queries: ObservationSet, reference: ReferenceMap
-) -> Lay | None:
+) -> Register | None:
     """Return what lays the map's scans over the drive's; None where there is nothing to lay, or --candidates 0."""
     scans = Clouds(arguments.map)
     if not scans or not arguments.candidates:
@@ -75,7 +75,7 @@ def _laying(
     if obstacle:
         print(f"no geometric check: {obstacle}")
         return None
-    return _scans.laying(GeometricCheck(scans), source, queries, reference.places, arguments)
+    return _scans.laying(Refiner(scans), source, queries, reference.places, arguments)
 
 
 def fit(
@@ -84,11 +84,11 @@ def fit(
     place: PlaceConfig,
     config: CalibrationConfig = CalibrationConfig(),
     promises: ConfidenceConfig = ConfidenceConfig(),
-    geometry: GeometryConfig = GeometryConfig(),
-    lay: Lay | None = None,
+    geometry: RefinerConfig = RefinerConfig(),
+    register: Register | None = None,
     bench: Retriever | None = None,
 ) -> Calibration:
-    """Calibrate a map on the queries of a drive; lay: lays its scans over theirs, for the geometric check; bench: what
+    """Calibrate a map on the queries of a drive; register: registers their scans with the map's; bench: what
     compares them, where that is not the map's own retriever."""
     right = splits.positives(queries.poses, reference.places.poses, place.hit_radius)
     hidden = splits.positives(queries.poses, reference.places.poses, OUTSIDE * place.hit_radius)
@@ -105,7 +105,7 @@ def fit(
         hidden,
         allowed,
         geometry,
-        lay,
+        register,
         bench=bench,
     )
 

@@ -138,7 +138,7 @@ def _against_map(arguments: argparse.Namespace, source: Recording, place: PlaceC
 
 def _refuse_check(arguments: argparse.Namespace, source: Recording, retriever: Retriever) -> None:
     """Raise Any2AnyError when there is nothing that --check could do."""
-    why = obstacle(arguments.map, retriever.check) or _scans.obstacle(source)
+    why = obstacle(arguments.map, retriever.refiner) or _scans.obstacle(source)
     if why:
         raise Any2AnyError(f"Cannot check against the map {arguments.map}", why, "Or leave --check")
 
@@ -149,7 +149,7 @@ def _checked(
     retriever: Retriever,
     queries: ObservationSet,
     right: NDArray[np.bool_],
-) -> list[reliability.Checked]:
+) -> list[reliability.Refined]:
     asked, row = queries.take(evaluation.answerable(right)), {name: i for i, name in enumerate(queries.ids)}
     scans = ((row[name], points) for name, points in _scans.scans(source, asked, arguments))
-    return reliability.checked(retriever, queries, right, scans)
+    return reliability.refined(retriever, queries, right, scans)

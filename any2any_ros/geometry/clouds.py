@@ -18,7 +18,7 @@ import numpy as np
 
 from any2any_ros.arrays import Float64, Floats
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.geometry.registration import RegistrationConfig, Scan, thinned
+from any2any_ros.geometry.registration import PreparedScan, RegistrationConfig, thinned
 from any2any_ros.storage import write_atomically
 
 LIDAR = "lidar"  # the modality whose samples these are
@@ -55,11 +55,11 @@ class Clouds:
             ) from error
         self._scan.cache_clear()
 
-    def scan(self, id: str) -> Scan | None:
+    def scan(self, id: str) -> PreparedScan | None:
         """Return the scan of place `id`; None when there is none; raise Any2AnyError when it is damaged."""
         return self._scan(id)
 
-    def _read(self, id: str) -> Scan | None:
+    def _read(self, id: str) -> PreparedScan | None:
         file = self._file(id)
         if not file.exists():
             return None
@@ -74,7 +74,7 @@ class Clouds:
                 f"{type(error).__name__}: {error}",
                 "Build the map again, or delete the file: the place is then not checked",
             ) from error
-        return Scan.of(points * CENTIMETRE, self.config)
+        return PreparedScan.of(points * CENTIMETRE, self.config)
 
     def _file(self, id: str) -> Path:
         # An id may hold what no file name can.

@@ -21,20 +21,20 @@ from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.rivals import LikelihoodRatio
 from any2any_ros.geometry.clouds import Clouds
-from any2any_ros.geometry.registration import NOWHERE, Registration, Scan, absent, align
+from any2any_ros.geometry.registration import NOWHERE, PreparedScan, Registration, absent, register_prepared
 from any2any_ros.trust.confidence import Confidence
 
-Laid = Mapping[str, Registration]  # what was found of candidates, by id
+Registrations = Mapping[str, Registration]  # what was found of candidates, by id
 
 
 @dataclass(frozen=True)
-class GeometryConfig(Settings):
+class RefinerConfig(Settings):
     """The geometric check of a ranking's first candidates."""
 
     candidates: int = setting(
         5, "best references whose scans are laid over the query's; 0 = no check", minimum=0, maximum=100
     )
-    checked_queries: int = setting(
+    refined_queries: int = setting(
         120, "calibration queries whose candidates are laid (some 3 s each); of more, so many are drawn", minimum=0
     )
 
@@ -53,10 +53,10 @@ class OverlapEvidence:
     intercept: float
     least: float
     most: float
-    candidates: int = GeometryConfig.candidates  # a query, of which it was learnt
+    candidates: int = RefinerConfig.candidates  # a query, of which it was learnt
 
     @classmethod
-    def fit(cls, overlap: Floats, positive: Flags, candidates: int = GeometryConfig.candidates) -> OverlapEvidence:
+    def fit(cls, overlap: Floats, positive: Flags, candidates: int = RefinerConfig.candidates) -> OverlapEvidence:
         """Fit on pairs of calibration queries and references: overlap and whether it is right, of one shape.
 
         An overlap of NaN was not checked.
@@ -79,7 +79,7 @@ def warn(text: str) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class GeometricCheck:
+class Refiner:
     """Lays the scans of candidates over the query's.
 
     candidates: how many of a ranking. evidence: what an overlap is worth, confidence: how far a checked ranking can be
@@ -88,24 +88,24 @@ class GeometricCheck:
     """
 
     clouds: Clouds
-    candidates: int = GeometryConfig.candidates
+    candidates: int = RefinerConfig.candidates
     evidence: OverlapEvidence | None = None
     confidence: Confidence | None = None
     temperature: float = 1.0
     complain: Callable[[str], None] = warn
 
-    def lay(self, points: Floats, ids: Iterable[str]) -> dict[str, Registration]:
-        """Lay the query's points (N, >= 3), in the robot's frame, over the scan of each candidate.
+    def register(self, points: Floats, ids: Iterable[str]) -> dict[str, Registration]:
+        """Register the query's points (N, >= 3), in the robot's frame, over the scan of each candidate.
 
         One without a scan, with a damaged one, or any without Open3D, is `NOWHERE`: unchecked, and complained about.
         """
-        query = Scan.of(points, self.clouds.config)
-        return {id: self._laid(query, id) for id in ids}
+        query = PreparedScan.of(points, self.clouds.config)
+        return {id: self._registered(query, id) for id in ids}
 
-    def _laid(self, query: Scan, id: str) -> Registration:
+    def _registered(self, query: PreparedScan, id: str) -> Registration:
         try:
             reference = self.clouds.scan(id)
-            return NOWHERE if reference is None else align(query, reference)
+            return NOWHERE if reference is None else register_prepared(query, reference)
         except Any2AnyError as error:
             self.complain(str(error))
             return NOWHERE
@@ -122,14 +122,14 @@ class GeometricCheck:
         return out
 
 
-NO_CHECK = GeometricCheck(Clouds(Path()), candidates=0)
+NO_REFINER = Refiner(Clouds(Path()), candidates=0)
 
 
-def obstacle(folder: Path, check: GeometricCheck) -> str:
+def obstacle(folder: Path, refiner: Refiner) -> str:
     """Return why answers of the map in `folder` are not checked, and what to do; empty when all is there."""
     if not Clouds(folder):
         return "the map has no scans. Build it with: any2any build-map DRIVE MAP --clouds"
-    if not check.candidates:
+    if not refiner.candidates:
         return "its calibration has learnt no check. Calibrate again: any2any calibrate MAP DRIVE"
     return absent()
 

@@ -72,7 +72,7 @@ NOWHERE = Registration(np.full((4, 4), np.nan), float("nan"), float("nan"), Fals
 
 
 @dataclass(frozen=True, eq=False)
-class Scan:
+class PreparedScan:
     """A scan made ready once for many registrations: points (N, 3), and which of them stand above the ground (N,)."""
 
     points: Float64
@@ -80,7 +80,7 @@ class Scan:
     config: RegistrationConfig
 
     @classmethod
-    def of(cls, points: Floats, config: RegistrationConfig = RegistrationConfig()) -> Scan:
+    def of(cls, points: Floats, config: RegistrationConfig = RegistrationConfig()) -> PreparedScan:
         """Take points (N, >= 3): x forward, y left, z up, metres, in the sensor's frame; NaN and far ones are not kept.
 
         Raises Any2AnyError when they have another shape.
@@ -155,10 +155,10 @@ def absent() -> str:
 
 def register(query: Floats, reference: Floats, config: RegistrationConfig = RegistrationConfig()) -> Registration:
     """Return where the scan `query` (N, >= 3) was taken in the frame of the scan `reference` (M, >= 3)."""
-    return align(Scan.of(query, config), Scan.of(reference, config))
+    return register_prepared(PreparedScan.of(query, config), PreparedScan.of(reference, config))
 
 
-def align(query: Scan, reference: Scan) -> Registration:
+def register_prepared(query: PreparedScan, reference: PreparedScan) -> Registration:
     """Return where `query` was taken in the frame of `reference`; `NOWHERE` when either has too few points."""
     if not (query.usable and reference.usable):
         return NOWHERE
@@ -196,7 +196,7 @@ def above_ground(points: Float64, height: float) -> Flags:
     return np.asarray(points[:, 2] > lowest[square.ravel()] + height)
 
 
-def first_guesses(query: Scan, reference: Scan) -> list[Float64]:
+def first_guesses(query: PreparedScan, reference: PreparedScan) -> list[Float64]:
     """Return poses (4, 4), the likeliest first: turned and shifted on the ground only."""
     n, most = _side(query.config), int(query.config.shift / CELL)
     match = fft.irfft2(np.conj(query.spectra) * reference.spectrum, s=(n, n))
@@ -233,7 +233,7 @@ def _settled(pose: Float64, later: Float64, config: RegistrationConfig) -> bool:
     return bool(still and within and later[2, 2] > STEEPEST)
 
 
-def _icp(query: Scan, reference: Scan, pose: Float64, stage: tuple[float, int, int]) -> Float64:
+def _icp(query: PreparedScan, reference: PreparedScan, pose: Float64, stage: tuple[float, int, int]) -> Float64:
     distance, steps, every = stage[0] * query.config.voxel, *stage[1:]
     pipeline = open3d().pipelines.registration
     # Tukey: what has no partner within the distance weighs nothing, and what hardly has one hardly anything.
@@ -245,7 +245,7 @@ def _icp(query: Scan, reference: Scan, pose: Float64, stage: tuple[float, int, i
     return np.array(found.transformation, dtype=np.float64)
 
 
-def _overlap(query: Scan, reference: Scan, pose: Float64) -> tuple[float, float]:
+def _overlap(query: PreparedScan, reference: PreparedScan, pose: Float64) -> tuple[float, float]:
     """Return the overlap and the rmse in metres."""
     seen = query.points[query.standing] @ pose[:3, :3].T + pose[:3, 3]
     seen = seen[np.hypot(seen[:, 0], seen[:, 1]) < query.config.reach]

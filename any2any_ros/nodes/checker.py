@@ -23,7 +23,7 @@ from any2any_ros.config import RetrievalNodeConfig
 from any2any_ros.errors import told
 from any2any_ros.geometry import clouds
 from any2any_ros.geometry.clouds import LIDAR
-from any2any_ros.geometry.refiner import Laid, obstacle
+from any2any_ros.geometry.refiner import Registrations, obstacle
 from any2any_ros.nodes import messages, outputs, runtime
 from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.observation import Observation
@@ -60,7 +60,7 @@ class Checker:
         self._mounting, self._period = clouds.mounting(config.cloud_mounting), config.cloud_period
         self._moment: Observation | None = None
         self._clouds: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
-        self._done: deque[tuple[Job, Laid]] = deque()
+        self._done: deque[tuple[Job, Registrations]] = deque()
         self._busy, self._begun = False, float("-inf")
         self._matches = self._node.create_lifecycle_publisher(msg.Ranking, "checked_matches", 10)
         self._place = self._node.create_lifecycle_publisher(PoseWithCovarianceStamped, "checked_place", 10)
@@ -86,7 +86,7 @@ class Checker:
         """See what stands in the way of a check that was asked for, and warn of it: at the start, and of a new map."""
         folder, retriever = self._localizer.folder, self._localizer.retriever
         if self._subscription is not None and folder is not None and retriever is not None:
-            self._obstacle = obstacle(folder, retriever.check)
+            self._obstacle = obstacle(folder, retriever.refiner)
             if self._obstacle:
                 self._node.get_logger().warning(f"no geometric check, rankings go on without: {self._obstacle}")
 
@@ -109,7 +109,7 @@ class Checker:
         retriever = self._localizer.retriever
         if abs(taken - stamp) > self._slop or retriever is None or self._obstacle:
             return
-        ids = [match.id for match in self._localizer.rank(self._moment, retriever.check.candidates).matches]
+        ids = [match.id for match in self._localizer.rank(self._moment, retriever.refiner.candidates).matches]
         self._busy, self._begun = True, time.monotonic()
         self._inbox.put(Job(self._moment, raw, retriever, ids))
         self._moment = None
@@ -117,26 +117,26 @@ class Checker:
     def _lay(self, jobs: list[Job]) -> None:
         """In the thread: lay, and wake the executor."""
         job, began = jobs[-1], time.perf_counter()
-        laid: Laid = {}
+        registrations: Registrations = {}
         try:
             points = samples.cloud(cdr.read(job.raw, "sensor_msgs/msg/PointCloud2"))
-            check = replace(job.retriever.check, complain=self._complain)
-            laid = check.lay(clouds.moved(points, self._mounting), job.ids)
+            refiner = replace(job.retriever.refiner, complain=self._complain)
+            registrations = refiner.register(clouds.moved(points, self._mounting), job.ids)
         except Exception as error:  # one bad cloud must not end the checks
             self._complain(told(error))
         self._seconds = time.perf_counter() - began
-        self._done.append((job, laid))
+        self._done.append((job, registrations))
         self._finished.trigger()
 
     def _answer(self) -> None:
         """In the executor: rank again by what was seen."""
         while self._done:
-            job, laid = self._done.popleft()
+            job, registrations = self._done.popleft()
             self._busy, reference = False, self._localizer.reference
             another_map = reference is None or self._localizer.retriever is not job.retriever
-            if another_map or all(np.isnan(found.overlap) for found in laid.values()):
+            if another_map or all(np.isnan(found.overlap) for found in registrations.values()):
                 continue
-            ranking = self._localizer.rank(job.moment, laid=laid)
+            ranking = self._localizer.rank(job.moment, registrations=registrations)
             latency = max(0.0, (self._node.now_ns() - ranking.stamp_ns) / NS)
             self._matches.publish(messages.ranking_message(ranking, reference.frame_id, latency))
             if ranking.accepted and ranking.matches[0].refined:

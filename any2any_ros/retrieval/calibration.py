@@ -20,13 +20,13 @@ from any2any_ros import storage
 from any2any_ros.arrays import Flags
 from any2any_ros.calibration import comparison, evaluation, refinement
 from any2any_ros.calibration.comparison import Judgement
-from any2any_ros.calibration.refinement import Examination, FittedCheck, Fold, Lay
+from any2any_ros.calibration.refinement import Examination, FittedRefiner, Fold, Register
 from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.fusion.rivals import RawMean
 from any2any_ros.geometry.clouds import Clouds
-from any2any_ros.geometry.refiner import NO_CHECK, GeometricCheck, GeometryConfig, OverlapEvidence
+from any2any_ros.geometry.refiner import NO_REFINER, OverlapEvidence, Refiner, RefinerConfig
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Fusion
 from any2any_ros.retrieval import imputers, reference_map
@@ -68,16 +68,16 @@ class Calibration:
     same_place: float
     table: list[dict[str, Any]] = field(default_factory=list)
     usual: dict[str, Difference] = field(default_factory=dict)
-    check: FittedCheck | None = None
+    refiner: FittedRefiner | None = None
     pairs: tuple[Pair, ...] = ()  # of modalities that are compared, in one space; none: the map's own
     imputer: JointImputer = NO_IMPUTER
 
     def retriever(
-        self, reference: ReferenceMap, check: GeometricCheck = NO_CHECK, device: str = "auto", threads: int = 1
+        self, reference: ReferenceMap, refiner: Refiner = NO_REFINER, device: str = "auto", threads: int = 1
     ) -> Retriever:
         """Return the retriever of this map as calibrated; raises Any2AnyError when it was another map's encoders.
 
-        check: what lays the map's scans. A calibration that has not learnt to judge its findings checks nothing.
+        refiner: what lays the map's scans. A calibration that has not learnt to judge its findings checks nothing.
         """
         found = {m: r.fingerprint for m, r in reference.encoders.items()}
         if found != self.encoders:
@@ -89,8 +89,8 @@ class Calibration:
         alignments = {**one_space(self.pairs or reference.pairs), **self.imputer.alignments}
         fitted = self.fusion, self.imputer, self.confidence, self.same_place
         if self.confidence is not None:
-            check = NO_CHECK if self.check is None else self.check.of(check, self.confidence.temperature)
-        return Retriever(reference.places, alignments, *fitted, check, device, reference.kept, threads)
+            refiner = NO_REFINER if self.refiner is None else self.refiner.of(refiner, self.confidence.temperature)
+        return Retriever(reference.places, alignments, *fitted, refiner, device, reference.kept, threads)
 
 
 def uncalibrated(reference: ReferenceMap, same_place: float, pairs: tuple[Pair, ...] = ()) -> Calibration:
@@ -109,8 +109,8 @@ def calibrate(
     promises: ConfidenceConfig = ConfidenceConfig(),
     hidden: Flags | None = None,
     allowed: Flags | None = None,
-    geometry: GeometryConfig = GeometryConfig(),
-    lay: Lay | None = None,
+    geometry: RefinerConfig = RefinerConfig(),
+    register: Register | None = None,
     pairs: tuple[Pair, ...] = (),
     bench: Retriever | None = None,
 ) -> Calibration:
@@ -119,7 +119,7 @@ def calibrate(
     positive (Q, R): which references are right. folds (Q,): queries of one number are neighbours, and are judged
     together. same_place: metres within which two references are one place. hidden (Q, R): what the map would lack if
     it lacked the place of a query; the right references where it is None. allowed (Q, R): which references may answer,
-    where a drive calibrates the map made from itself. lay: lays references over queries, for the geometric check.
+    where a drive calibrates the map made from itself. register: registers queries with references, for the refiner.
     pairs: of modalities that are compared in one space; where none are given, those that the map says. bench: what
     compares, where that is not the map's own. Raises Any2AnyError without right references in two folds.
     """
@@ -172,7 +172,7 @@ def calibrate(
         confidence=trust,
         table=table,
         usual=usual(differences(bench, queries.take(answered), may[answered])),
-        check=None if lay is None else refinement.fit(exam, lay, geometry, promises, config.seed),
+        refiner=None if register is None else refinement.fit(exam, register, geometry, promises, config.seed),
     )
 
 
@@ -249,10 +249,10 @@ def save(calibration: Calibration, folder: Path) -> None:
     calibration.imputer.save(unfinished / "imputer")
     for i, difference in enumerate(calibration.usual.values()):
         storage.save(difference, unfinished / f"usual-{i}")
-    check = calibration.check
-    if check is not None:
-        storage.save(check.evidence, unfinished / "overlap")
-        storage.save(check.confidence, unfinished / "checked_confidence")
+    refiner = calibration.refiner
+    if refiner is not None:
+        storage.save(refiner.evidence, unfinished / "overlap")
+        storage.save(refiner.confidence, unfinished / "checked_confidence")
     header = {
         "format": FORMAT if calibration.imputer is NO_IMPUTER else IMPUTING_FORMAT,
         "fusion": calibration.fusion.plug,
@@ -260,7 +260,7 @@ def save(calibration: Calibration, folder: Path) -> None:
         "same_place": calibration.same_place,
         "table": calibration.table,
         "usual": list(calibration.usual),
-        "check": None if check is None else check.summary,
+        "check": None if refiner is None else refiner.summary,
         "pairs": calibration.pairs,
         "imputer": calibration.imputer.plug,
     }
@@ -300,11 +300,11 @@ def load(folder: Path) -> Calibration | None:
         ) from error
 
 
-def _load_check(home: Path, summary: dict[str, Any] | None) -> FittedCheck | None:
+def _load_check(home: Path, summary: dict[str, Any] | None) -> FittedRefiner | None:
     """Read what the check has learnt; None in a calibration that taught it nothing."""
     if summary is None:
         return None
-    return FittedCheck(
+    return FittedRefiner(
         storage.load(home / "overlap", OverlapEvidence), storage.load(home / "checked_confidence", Confidence), summary
     )
 
@@ -315,4 +315,4 @@ def open_map(
     """Return the map in `folder`, its retriever (device, threads: as there), and its calibration, if it has one."""
     reference = reference_map.load(folder)
     chosen = (calibration := load(folder)) or uncalibrated(reference, same_place)
-    return reference, chosen.retriever(reference, GeometricCheck(Clouds(folder)), device, threads), calibration
+    return reference, chosen.retriever(reference, Refiner(Clouds(folder)), device, threads), calibration

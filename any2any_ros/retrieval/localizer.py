@@ -14,7 +14,7 @@ from any2any_ros import encoders
 from any2any_ros.calibration import adoption
 from any2any_ros.config import AliveConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.geometry.refiner import Laid
+from any2any_ros.geometry.refiner import Registrations
 from any2any_ros.observation import Embedding, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.assembler import Assembler
@@ -102,10 +102,10 @@ class Localizer:
             return self.assembler.now(now_ns)
         return Observation({e.modality: e.vector for e in embeddings}, max(e.stamp_ns for e in embeddings))
 
-    def rank(self, observation: Observation, k: int = 0, laid: Laid = NOTHING) -> Ranking:
-        """Return the k best places, or as many as usual; laid: what the geometric check found of them."""
+    def rank(self, observation: Observation, k: int = 0, registrations: Registrations = NOTHING) -> Ranking:
+        """Return the k best places, or as many as usual; registrations: of the candidates, by id."""
         self._map()
-        return self._rank(observation, k or self._ranking.k, laid=laid)
+        return self._rank(observation, k or self._ranking.k, registrations=registrations)
 
     def _rank(self, observation: Observation, k: int, **more: Any) -> Ranking:
         """Rank by the sensors that the map has; where none of them is alive, by one that it has adopted."""

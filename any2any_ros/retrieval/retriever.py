@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.arrays import Array, Floats
-from any2any_ros.geometry.refiner import NO_CHECK, GeometricCheck, Laid, refined_pose
+from any2any_ros.geometry.refiner import NO_REFINER, Refiner, Registrations, refined_pose
 from any2any_ros.geometry.registration import NOWHERE
 from any2any_ros.observation import Match, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Alignment, Fusion, Imputer
@@ -44,11 +44,11 @@ class Found:
     differences: Mapping[str, Array] = field(default_factory=dict)
     overlap: NDArray[np.float64] | None = None
 
-    def checked(self, check: GeometricCheck, overlap: NDArray[np.float64]) -> Found:
-        """Return the same references in their order by what the check saw of them (S,), NaN = nothing."""
+    def rescored(self, refiner: Refiner, overlap: NDArray[np.float64]) -> Found:
+        """Return the same references in their order by what the refiner saw of them (S,), NaN = nothing."""
         if np.isnan(overlap).all():
             return self
-        scores = check.rescored(self.scores, overlap)
+        scores = refiner.rescored(self.scores, overlap)
         order = np.argsort(-scores, kind="stable")
         rows, similarity = self.rows[order], self.similarity[order]
         return replace(self, rows=rows, similarity=similarity, scores=scores[order], overlap=overlap[order])
@@ -65,13 +65,13 @@ class Retriever:
         imputer: Imputer = NO_IMPUTER,
         confidence: Confidence | None = None,
         same_place: float = 5.0,
-        check: GeometricCheck = NO_CHECK,
+        refiner: Refiner = NO_REFINER,
         device: str = "auto",
         kept: Kept = IN_MEMORY,
         threads: int = 1,
     ) -> None:
         """imputer: what is added to references and queries before they are compared. same_place: references of a place
-        set farther apart than this, in metres, are distinct places. check: what lays scans for `checked`, and knows
+        set farther apart than this, in metres, are distinct places. refiner: what lays scans for `refine`, and knows
         what `rank` makes of them. device: where vectors are compared, "cpu", "cuda" or "auto"; raises Any2AnyError when
         it is not to be had. kept: where a large map's vectors are kept; not where the imputer makes others of them.
         threads: of the CPU, that a large map is searched by."""
@@ -80,7 +80,7 @@ class Retriever:
         reference = self.reference
         self._alignments = alignments
         self.fusion, self.imputer, self.confidence = fusion, imputer, confidence
-        self.same_place, self.check = same_place, check
+        self.same_place, self.refiner = same_place, refiner
         # Whether a reference is scored, and explained, by itself; others (mixture) weigh each against all.
         self._alone = can_be_bounded(fusion)
         large = self._alone and len(reference) >= LARGE
@@ -91,11 +91,11 @@ class Retriever:
         self.modalities = sensors(searched.query_modalities)  # what can be asked for
         self.reference_modalities = sensors(searched.reference_modalities)  # what the map has to compare it with
 
-    def using(self, fusion: Fusion, check: GeometricCheck = NO_CHECK) -> Retriever:
+    def using(self, fusion: Fusion, refiner: Refiner = NO_REFINER) -> Retriever:
         """Return the same map with another fusion and no confidence, every reference scored; vectors are shared."""
         other = copy.copy(self)
         other._matrix, other._large, other._alone = self.similarity, None, can_be_bounded(fusion)
-        other.fusion, other.confidence, other.check = fusion, None, check
+        other.fusion, other.confidence, other.refiner = fusion, None, refiner
         return other
 
     @property
@@ -138,21 +138,21 @@ class Retriever:
         k: int = 5,
         belief: BayesFilter | None = None,
         motion: NDArray[np.float64] | None = None,
-        laid: Laid = NOTHING,
+        registrations: Registrations = NOTHING,
     ) -> Ranking:
         """Return the k best references; none when nothing of the observation can be compared.
 
         belief: what the rankings before say, where the map is calibrated; it takes this one's evidence. motion (4, 4):
-        since then, in the robot's frame, where it is known. laid: what the geometric check found of the candidates.
+        since then, in the robot's frame, where it is known. registrations: of the candidates, by id.
         Raises Any2AnyError when a vector has another dimension than the map's.
         """
         seen = tuple(m for m in self.modalities if m in observation.embeddings)
         missing = tuple(m for m in self.modalities if m not in observation.embeddings)
-        # what is laid may rise from anywhere, and is explained like the others
-        found = self._look(observation, k if not laid else max(k, CANDIDATES))
-        if laid:
-            found = found.checked(self.check, self._overlap(found.rows, laid))
-        confidence = self.confidence if found.overlap is None else self.check.confidence
+        # what is registered may rise from anywhere, and is explained like the others
+        found = self._look(observation, k if not registrations else max(k, CANDIDATES))
+        if registrations:
+            found = found.rescored(self.refiner, self._overlap(found.rows, registrations))
+        confidence = self.confidence if found.overlap is None else self.refiner.confidence
         rows, candidates = found.rows, self._compared(found, seen, k)
         best = rows[:k]
         probability, accepted, inside, presence = np.full(len(best), np.nan), False, rows[:0], float("nan")
@@ -167,7 +167,7 @@ class Retriever:
             best, probability, agrees = self._followed(followed, rows, candidates, k)
             accepted = accepted and agrees
         ranking = Ranking(
-            self._matches(best, probability, found, seen, laid),
+            self._matches(best, probability, found, seen, registrations),
             seen,
             missing,
             accepted,
@@ -184,14 +184,14 @@ class Retriever:
         npz.forget(self.reference)
         return ranking
 
-    def checked(self, observation: Observation, points: Floats, k: int = 5) -> Ranking:
+    def refine(self, observation: Observation, points: Floats, k: int = 5) -> Ranking:
         """Rank, lay the robot's scan over those of the best references, and rank again by what is seen there.
 
         points (N, >= 3): the LiDAR's, in the robot's frame, metres. Some 0.15 s a candidate.
         """
-        first = self.rank(observation, max(k, self.check.candidates))
-        candidates = [match.id for match in first.matches[: self.check.candidates]]
-        return self.rank(observation, k, laid=self.check.lay(points, candidates))
+        first = self.rank(observation, max(k, self.refiner.candidates))
+        candidates = [match.id for match in first.matches[: self.refiner.candidates]]
+        return self.rank(observation, k, registrations=self.refiner.register(points, candidates))
 
     def _look(self, observation: Observation, k: int) -> Found:
         """Find the references that a ranking, its probability and its place set look at; k of them explained."""
@@ -222,10 +222,12 @@ class Retriever:
                 found[m] = observation.embeddings[m] - self.reference.embeddings[m][best]
         return found
 
-    def _overlap(self, rows: NDArray[np.intp], laid: Laid) -> NDArray[np.float64]:
+    def _overlap(self, rows: NDArray[np.intp], registrations: Registrations) -> NDArray[np.float64]:
         """Return how much of the robot's scan is at each of the references (S,); NaN where it was not laid."""
         names = (self.reference.ids[row] for row in rows)
-        return np.array([laid[name].overlap if name in laid else np.nan for name in names], dtype=np.float64)
+        return np.array(
+            [registrations[name].overlap if name in registrations else np.nan for name in names], dtype=np.float64
+        )
 
     def _followed(
         self, followed: Filtered, rows: NDArray[np.intp], candidates: Candidates, k: int
@@ -259,7 +261,7 @@ class Retriever:
         rows = top_k(scores, max(k, CANDIDATES))
         found = Found(rows, similarity[rows], scores[rows])
         if overlap:
-            found = found.checked(self.check, np.array([overlap.get(row, np.nan) for row in rows.tolist()]))
+            found = found.rescored(self.refiner, np.array([overlap.get(row, np.nan) for row in rows.tolist()]))
         return found.rows, self._compared(found, seen, k)
 
     def _compared(self, found: Found, seen: tuple[str, ...], k: int) -> Candidates:
@@ -279,7 +281,12 @@ class Retriever:
         return [self.modalities.index(m) for m in seen]
 
     def _matches(
-        self, rows: NDArray[np.intp], probability: NDArray[np.float64], found: Found, seen: tuple[str, ...], laid: Laid
+        self,
+        rows: NDArray[np.intp],
+        probability: NDArray[np.float64],
+        found: Found,
+        seen: tuple[str, ...],
+        registrations: Registrations,
     ) -> tuple[Match, ...]:
         scores, columns = dict(zip(found.rows.tolist(), found.scores.tolist(), strict=True)), self._columns(seen)
         known = len(self.reference_modalities)
@@ -289,7 +296,7 @@ class Retriever:
             # the past can name a place that the present does not
             score, pairs = scores.get(row, float("nan")), found.explained.get(row, unknown)[columns, :known]
             name, pose = self.reference.ids[row], self.reference.poses[row]
-            there = laid.get(name, NOWHERE)
+            there = registrations.get(name, NOWHERE)
             pose, overlap = refined_pose(pose, there), there.overlap
             matches.append(Match(name, p, score, pose, pairs, overlap, there.converged))
         return tuple(matches)

@@ -10,7 +10,7 @@ import pytest
 
 from any2any_ros.calibration import refinement
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.geometry.refiner import NO_CHECK, GeometricCheck, GeometryConfig, OverlapEvidence
+from any2any_ros.geometry.refiner import NO_REFINER, OverlapEvidence, Refiner, RefinerConfig
 from any2any_ros.geometry.registration import Registration
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import calibration
@@ -57,33 +57,37 @@ class Surveyor:
 @pytest.fixture(scope="module")
 def fitted():
     reference, *rest = drive()
-    lay = Surveyor()
-    geometry = GeometryConfig(candidates=6, checked_queries=160)
-    return reference, lay, calibrate(reference, *rest, 5.0, FUSION, PROMISES, geometry=geometry, lay=lay)
+    surveyor = Surveyor()
+    geometry = RefinerConfig(candidates=6, refined_queries=160)
+    return reference, surveyor, calibrate(reference, *rest, 5.0, FUSION, PROMISES, geometry=geometry, register=surveyor)
 
 
 def test_the_check_gains_on_held_out_places(fitted):
-    _, lay, found = fitted
-    summary = found.check.summary
-    assert summary["queries"] == sum(q % 9 > 0 for q in lay.wanted) and summary["chance@1"] == pytest.approx(1 / COUNT)
+    _, surveyor, found = fitted
+    summary = found.refiner.summary
+    assert summary["queries"] == sum(q % 9 > 0 for q in surveyor.wanted) and summary["chance@1"] == pytest.approx(
+        1 / COUNT
+    )
     assert summary["recall@1"] + 0.1 < summary["checked_recall@1"] < 1
-    assert found.check.evidence.candidates == 6 and found.check.evidence(np.array([0.6])) > 1
+    assert found.refiner.evidence.candidates == 6 and found.refiner.evidence(np.array([0.6])) > 1
 
 
 def test_as_many_queries_are_laid_as_told_and_each_candidate_once(fitted):
-    _, lay, _ = fitted
-    assert len(lay.wanted) == 160
+    _, surveyor, _ = fitted
+    assert len(surveyor.wanted) == 160
     # at most six under each of two patterns with a LiDAR, with their places and without
-    assert all(6 <= len(rows) == len(set(rows.tolist())) <= 24 for rows in lay.wanted.values())
-    assert any(query in rows for query, rows in lay.wanted.items())
+    assert all(6 <= len(rows) == len(set(rows.tolist())) <= 24 for rows in surveyor.wanted.values())
+    assert any(query in rows for query, rows in surveyor.wanted.items())
 
 
 def test_the_draw_is_the_seeds():
     def wanted(seed):
-        lay = Surveyor()
+        surveyor = Surveyor()
         config = CalibrationConfig(fusion="likelihood_ratio", seed=seed)
-        calibrate(*drive(count=80), 5.0, config, PROMISES, geometry=GeometryConfig(checked_queries=20), lay=lay)
-        return sorted(lay.wanted)
+        calibrate(
+            *drive(count=80), 5.0, config, PROMISES, geometry=RefinerConfig(refined_queries=20), register=surveyor
+        )
+        return sorted(surveyor.wanted)
 
     assert wanted(1) == wanted(1) != wanted(2) and len(wanted(1)) == 20
 
@@ -99,11 +103,11 @@ def events(monkeypatch, *arguments, **options):
 
 
 def test_no_overlap_is_judged_by_evidence_of_its_own_place(monkeypatch):
-    lay = Surveyor()
+    surveyor = Surveyor()
     reference, queries, positive, folds = drive(count=80)
-    _, pairs = events(monkeypatch, reference, queries, positive, folds, 5.0, FUSION, PROMISES, lay=lay)
+    _, pairs = events(monkeypatch, reference, queries, positive, folds, 5.0, FUSION, PROMISES, register=surveyor)
     *held_out, (kept, _) = pairs
-    every = lay(lay.wanted)
+    every = surveyor(surveyor.wanted)
     of_fold = {f: {o for q, there in every.items() for o in there.values() if folds[q] == f} for f in range(4)}
     assert len(held_out) == 2 * 4  # with their places, and without
     for i, (overlap, right) in enumerate(held_out):
@@ -114,9 +118,9 @@ def test_no_overlap_is_judged_by_evidence_of_its_own_place(monkeypatch):
 
 
 def test_a_place_hidden_from_the_map_is_among_what_teaches_trust(monkeypatch):
-    lay = Surveyor()
+    surveyor = Surveyor()
     reference, queries, positive, folds = drive(count=80)
-    found, _ = events(monkeypatch, reference, queries, positive, folds, 5.0, FUSION, PROMISES, lay=lay)
+    found, _ = events(monkeypatch, reference, queries, positive, folds, 5.0, FUSION, PROMISES, register=surveyor)
     mapped, lost = ([e for e in found if e.mapped == there] for there in (True, False))
     with_scan = sum(q % 9 > 0 for q in range(80))
     for group in (mapped, lost):
@@ -130,14 +134,14 @@ def test_a_place_hidden_from_the_map_is_among_what_teaches_trust(monkeypatch):
 def test_checked_probabilities_are_true_on_another_drive(fitted):
     """And the unchecked ones still are: each ranking has the confidence that it was made with."""
     reference, _, found = fitted
-    retriever = found.retriever(reference, GeometricCheck(NO_CHECK.clouds))
+    retriever = found.retriever(reference, Refiner(NO_REFINER.clouds))
     p, hit, accepted = [], [], []
     for seed in (1, 2):
         for i, observation in enumerate(drive(seed)[1]):
-            first = retriever.rank(observation, retriever.check.candidates)
+            first = retriever.rank(observation, retriever.refiner.candidates)
             rows = [int(m.id.split("/")[1]) for m in first.matches]
-            laid = {f"map/{r}": Registration(np.eye(4), overlap_of(i, r, seed), 0.1, True) for r in rows}
-            rankings = (first, retriever.rank(observation, laid=laid))
+            registrations = {f"map/{r}": Registration(np.eye(4), overlap_of(i, r, seed), 0.1, True) for r in rows}
+            rankings = (first, retriever.rank(observation, registrations=registrations))
             p.append([r.probability for r in rankings])
             hit.append([r.matches[0].id == f"map/{i}" for r in rankings])
             accepted.append([r.accepted for r in rankings])
@@ -152,29 +156,31 @@ def test_checked_probabilities_are_true_on_another_drive(fitted):
 
 
 def test_a_map_without_a_lidar_is_checked_all_the_same():
-    lay = Surveyor()
-    found = calibrate(*drive(noise={"camera": 1.5}, count=80), 5.0, FUSION, PROMISES, lay=lay)
-    assert found.check is not None and len(lay.wanted) == 80
+    surveyor = Surveyor()
+    found = calibrate(*drive(noise={"camera": 1.5}, count=80), 5.0, FUSION, PROMISES, register=surveyor)
+    assert found.refiner is not None and len(surveyor.wanted) == 80
 
 
 @pytest.mark.parametrize("how", ["nothing lies anywhere", "no candidates", "no queries", "nobody lays"])
 def test_nothing_learnt_is_no_check(how):
     reference, *rest = drive(count=80)
-    geometry = {"no candidates": GeometryConfig(candidates=0), "no queries": GeometryConfig(checked_queries=0)}
-    lay = {"nothing lies anywhere": lambda wanted: {}, "nobody lays": None}.get(how, Surveyor())
-    found = calibrate(reference, *rest, 5.0, FUSION, PROMISES, geometry=geometry.get(how, GeometryConfig()), lay=lay)
-    assert found.check is None and found.confidence is not None
+    geometry = {"no candidates": RefinerConfig(candidates=0), "no queries": RefinerConfig(refined_queries=0)}
+    surveyor = {"nothing lies anywhere": lambda wanted: {}, "nobody lays": None}.get(how, Surveyor())
+    found = calibrate(
+        reference, *rest, 5.0, FUSION, PROMISES, geometry=geometry.get(how, RefinerConfig()), register=surveyor
+    )
+    assert found.refiner is None and found.confidence is not None
     # What has learnt no check does none: its probabilities would not be true.
-    assert found.retriever(reference, GeometricCheck(NO_CHECK.clouds, candidates=5)).check is NO_CHECK
+    assert found.retriever(reference, Refiner(NO_REFINER.clouds, candidates=5)).refiner is NO_REFINER
 
 
 def test_before_calibration_the_best_overlap_comes_first():
     reference = drive(count=20)[0]
-    check = GeometricCheck(NO_CHECK.clouds, candidates=3)
-    retriever = calibration.uncalibrated(reference, 5.0).retriever(reference, check)
+    refiner = Refiner(NO_REFINER.clouds, candidates=3)
+    retriever = calibration.uncalibrated(reference, 5.0).retriever(reference, refiner)
     first = retriever.rank(reference.places.observation(4), 3)
-    laid = {m.id: Registration(np.eye(4), 0.1 * i, 0.1, True) for i, m in enumerate(first.matches)}
-    again = retriever.rank(reference.places.observation(4), 3, laid=laid)
+    registrations = {m.id: Registration(np.eye(4), 0.1 * i, 0.1, True) for i, m in enumerate(first.matches)}
+    again = retriever.rank(reference.places.observation(4), 3, registrations=registrations)
     assert [m.id for m in again.matches] == [m.id for m in reversed(first.matches)] and np.isnan(again.probability)
 
 
@@ -185,10 +191,14 @@ def test_what_was_learnt_is_kept(fitted, tmp_path):
     reference, _, found = fitted
     save(found, tmp_path)
     again = load(tmp_path)
-    assert vars(again.check.evidence) == vars(found.check.evidence) and again.check.summary == found.check.summary
-    laid = {f"map/{r}": Registration(np.eye(4), 0.2 + 0.1 * r, 0.1, True) for r in range(5)}
+    assert (
+        vars(again.refiner.evidence) == vars(found.refiner.evidence) and again.refiner.summary == found.refiner.summary
+    )
+    registrations = {f"map/{r}": Registration(np.eye(4), 0.2 + 0.1 * r, 0.1, True) for r in range(5)}
     for observation in list(drive(1)[1])[:10]:
-        one, other = (c.retriever(reference, NO_CHECK).rank(observation, laid=laid) for c in (found, again))
+        one, other = (
+            c.retriever(reference, NO_REFINER).rank(observation, registrations=registrations) for c in (found, again)
+        )
         assert [(m.id, m.probability) for m in one.matches] == [(m.id, m.probability) for m in other.matches]
         assert (one.accepted, one.place_set) == (other.accepted, other.place_set)
 
@@ -202,7 +212,7 @@ def test_a_calibration_of_before_there_was_a_check_is_read(fitted, tmp_path):
     for file in (*home.glob("overlap.*"), *home.glob("checked_confidence.*")):
         file.unlink()
     again = load(tmp_path)
-    assert again.check is None and again.fusion.plug == found.fusion.plug
+    assert again.refiner is None and again.fusion.plug == found.fusion.plug
 
 
 @pytest.mark.parametrize("name", ["overlap.json", "checked_confidence.npz"])
@@ -216,10 +226,11 @@ def test_a_damaged_check_is_refused(fitted, tmp_path, name):
 @pytest.mark.parametrize("queries", [1, 3])
 def test_a_handful_of_queries_is_enough_to_go_on_with(queries):
     """Fewer than there are folds: what is learnt without a query's fold may then be nothing at all."""
+    geometry = RefinerConfig(refined_queries=queries)
     found = calibrate(
-        *drive(count=80), 5.0, FUSION, PROMISES, geometry=GeometryConfig(checked_queries=queries), lay=lambda wanted: {
+        *drive(count=80), 5.0, FUSION, PROMISES, geometry=geometry, register=lambda wanted: {
             q: {int(r): overlap_of(q, int(r)) for r in rows} for q, rows in wanted.items()
         },
     )  # fmt: skip
-    assert found.check.summary["queries"] == queries
-    assert not np.isfinite(list(found.check.confidence.accept_above.values())).any()  # nothing is proven yet
+    assert found.refiner.summary["queries"] == queries
+    assert not np.isfinite(list(found.refiner.confidence.accept_above.values())).any()  # nothing is proven yet

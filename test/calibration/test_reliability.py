@@ -8,7 +8,7 @@ import pytest
 from any2any_ros.calibration import reliability
 from any2any_ros.calibration.reliability import Outcome
 from any2any_ros.fusion.rivals import RawMean
-from any2any_ros.geometry.refiner import NO_CHECK, GeometricCheck
+from any2any_ros.geometry.refiner import NO_REFINER, Refiner
 from any2any_ros.geometry.registration import Registration
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.retriever import Retriever
@@ -82,10 +82,10 @@ def test_chance_is_of_what_can_be_compared():
 
 
 @dataclass(frozen=True, eq=False)
-class Surveyor(GeometricCheck):
+class Surveyor(Refiner):
     """Knows the place that the robot is at by its points, and that it stands a metre ahead of it."""
 
-    def lay(self, points, ids):
+    def register(self, points, ids):
         ahead = np.eye(4)
         ahead[0, 3] = 1.0
         return {
@@ -101,10 +101,10 @@ def test_the_check_is_judged_through_the_retrievers_own_road():
     robots = poses[:3].copy()
     robots[:, 0, 3] += [1.0, 1.5, 1.0]
     queries = ObservationSet({"lidar": vectors}, robots, ("x", "y", "z"))
-    check = Surveyor(NO_CHECK.clouds, candidates=2)
-    retriever = Retriever(places, same_modality(("lidar",)), RawMean(), check=check)
+    refiner = Surveyor(NO_REFINER.clouds, candidates=2)
+    retriever = Retriever(places, same_modality(("lidar",)), RawMean(), refiner=refiner)
     right = np.eye(6, dtype=bool)[:3]
-    found = reliability.checked(retriever, queries, right, ((row, np.full((1, 3), row)) for row in (1, 0)))
+    found = reliability.refined(retriever, queries, right, ((row, np.full((1, 3), row)) for row in (1, 0)))
     assert [(c.before.right, c.after.right) for c in found] == [(False, True), (True, True)]
     assert [c.metres for c in found] == pytest.approx([0.5, 0.0])
     assert all(c.before.chance == pytest.approx(1 / 6) and c.before.pattern == "lidar" for c in found)
@@ -114,5 +114,5 @@ def test_the_check_is_judged_through_the_retrievers_own_road():
 
 
 def test_a_wrong_answers_pose_is_no_error_of_the_pose():
-    nobody = [reliability.Checked(FOUND[1], FOUND[1], float("nan"))]
+    nobody = [reliability.Refined(FOUND[1], FOUND[1], float("nan"))]
     assert "metres p50" not in reliability.by_check(nobody, 0.2)[1]

@@ -18,7 +18,7 @@ from any2any_ros.retrieval.calibration import load, open_map
 FRAMES, SPACING = 48, 5.0
 REACH = 36.0  # m, of the simulated LiDAR
 TR = np.array([[0, -1, 0, -0.01], [0, 0, -1, -0.08], [1, 0, 0, -0.27], [0, 0, 0, 1]])
-QUICK = ("--candidates", 2, "--checked-queries", 12, "--fusion", "likelihood_ratio")
+QUICK = ("--candidates", 2, "--refined-queries", 12, "--fusion", "likelihood_ratio")
 
 
 def world():
@@ -90,12 +90,12 @@ def without_open3d(monkeypatch):
 
 def test_a_checked_answer_is_right_to_the_centimetre(checked_map, street):
     reference, retriever, calibrated = open_map(checked_map, 5.0)
-    assert calibrated.check.summary["queries"] == 12 and retriever.check.candidates == 2
+    assert calibrated.refiner.summary["queries"] == 12 and retriever.refiner.candidates == 2
     source = open_recording(street, "01")
     queries = source.observe(reference_map.map_encoders(reference, source.modalities), 0.0)
     scans, right = dict(source.clouds(queries)), 0
     for i in range(2, FRAMES, 6):
-        ranking = retriever.checked(queries.observation(i), scans[queries.ids[i]])
+        ranking = retriever.refine(queries.observation(i), scans[queries.ids[i]])
         best = ranking.matches[0]
         assert 0 < ranking.probability < 1 and ranking.place_set
         if best.id == f"00/{i:06d}":
@@ -111,11 +111,11 @@ def test_the_gain_is_told_with_chance_beside_it(any2any, checked_map, bare_map, 
     done = any2any("calibrate", folder, street, "--sequence", "01", *QUICK)
     heading, _, row = done.out.split("geometric check\n")[1].strip().split("\n")
     assert heading.split() == ["queries", "rankings", "chance@1", "R@1", "checked", "R@1"]
-    summary = load(folder).check.summary
+    summary = load(folder).refiner.summary
     assert row.split()[0] == "12" and f"{summary['checked_recall@1']:.3f}" in row
     # it is the same each time
-    assert summary == load(checked_map).check.summary
-    assert vars(load(folder).check.evidence) == vars(load(checked_map).check.evidence)
+    assert summary == load(checked_map).refiner.summary
+    assert vars(load(folder).refiner.evidence) == vars(load(checked_map).refiner.evidence)
 
 
 def test_evaluate_shows_before_and_after(any2any, checked_map, street, tmp_path):
@@ -134,21 +134,21 @@ def test_the_check_can_be_left(any2any, bare_map, street, tmp_path):
     folder = shutil.copytree(bare_map, tmp_path / "map")
     flags = ("--sequence", "01", "--fusion", "likelihood_ratio", "--candidates", 0)
     done = any2any("calibrate", folder, street, *flags)
-    assert done.code == 0 and "geometric" not in done.out and load(folder).check is None
+    assert done.code == 0 and "geometric" not in done.out and load(folder).refiner is None
 
 
 def test_without_open3d_a_map_is_calibrated_as_ever(any2any, refused, bare_map, street, tmp_path, without_open3d):
     folder = shutil.copytree(bare_map, tmp_path / "map")
     done = any2any("calibrate", folder, street, "--sequence", "01", "--fusion", "likelihood_ratio")
     assert done.code == 0 and done.out.count("no geometric check: Open3D is absent") == 1
-    assert load(folder).check is None and load(folder).confidence is not None
+    assert load(folder).refiner is None and load(folder).confidence is not None
     flags = ("--sequence", "01", "--map")
     assert "has learnt no check" in refused("evaluate", street, *flags, folder, "--check")
     assert "Open3D is absent" in refused("evaluate", street, *flags, bare_map, "--check")
     _, retriever, _ = open_map(bare_map, 5.0)
     observation = retriever.reference.observation(5)
     with pytest.warns(UserWarning, match="Open3D is absent"):
-        ranking = retriever.checked(observation, world())
+        ranking = retriever.refine(observation, world())
     assert ranking.matches[0].id == "00/000005" and not ranking.matches[0].refined
 
 

@@ -11,7 +11,7 @@ from any2any_ros import storage
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry import registration
 from any2any_ros.geometry.clouds import Clouds, moved
-from any2any_ros.geometry.refiner import NO_CHECK, GeometricCheck, OverlapEvidence, refined_pose
+from any2any_ros.geometry.refiner import NO_REFINER, OverlapEvidence, Refiner, refined_pose
 from any2any_ros.geometry.registration import NOWHERE, Registration
 
 HERE = Path(__file__).parent  # a map without scans
@@ -103,7 +103,7 @@ def case(seed, references, checked):
 
 
 def check(evidence=None, **options):
-    return GeometricCheck(Clouds(HERE), evidence=evidence, **options)
+    return Refiner(Clouds(HERE), evidence=evidence, **options)
 
 
 @given(cases)
@@ -142,8 +142,8 @@ def test_when_all_candidates_fail_the_next_one_comes_first():
 
 def test_candidates_without_a_scan_are_nowhere(clouds):
     """No Open3D is needed to say so."""
-    assert GeometricCheck(clouds).lay(street(0), ["elsewhere"]) == {"elsewhere": NOWHERE}
-    assert NO_CHECK.lay(street(0), []) == {} and NO_CHECK.candidates == 0
+    assert Refiner(clouds).register(street(0), ["elsewhere"]) == {"elsewhere": NOWHERE}
+    assert NO_REFINER.register(street(0), []) == {} and NO_REFINER.candidates == 0
 
 
 def test_without_open3d_nothing_is_checked_and_it_is_said(clouds, monkeypatch):
@@ -152,28 +152,28 @@ def test_without_open3d_nothing_is_checked_and_it_is_said(clouds, monkeypatch):
 
     monkeypatch.setattr(registration, "open3d", absent)
     with pytest.warns(UserWarning, match="Open3D is absent") as said:
-        found = GeometricCheck(clouds).lay(street(0), ["straße/000000", "elsewhere"])
+        found = Refiner(clouds).register(street(0), ["straße/000000", "elsewhere"])
     assert list(found.values()) == [NOWHERE, NOWHERE] and len(said) == 1
 
 
 def test_a_damaged_scan_is_left_out_and_said(clouds):
     clouds._file("straße/000001").write_bytes(b"hello")
     said = []
-    found = GeometricCheck(clouds, complain=said.append).lay(street(0), ["straße/000001", "elsewhere"])
+    found = Refiner(clouds, complain=said.append).register(street(0), ["straße/000001", "elsewhere"])
     assert list(found.values()) == [NOWHERE, NOWHERE]
     assert len(said) == 1 and "straße/000001" in said[0]
 
 
 def test_a_robots_points_of_another_shape_are_refused(clouds):
     with pytest.raises(Any2AnyError, match=r"its shape is \(5, 2\)"):
-        GeometricCheck(clouds).lay(np.zeros((5, 2)), ["straße/000000"])
+        Refiner(clouds).register(np.zeros((5, 2)), ["straße/000000"])
 
 
 def test_the_right_candidate_overlaps_most(clouds):
     pytest.importorskip("open3d", reason="Open3D is absent: pip install 'any2any_ros[open3d]'", exc_type=ImportError)
     turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # the robot faces left now
     query = (street(1) - [2.0, -1.0, 0.0]) @ turn
-    found = list(GeometricCheck(clouds).lay(query, [f"straße/{i:06d}" for i in range(3)]).values())
+    found = list(Refiner(clouds).register(query, [f"straße/{i:06d}" for i in range(3)]).values())
     assert np.argmax([r.overlap for r in found]) == 1 and found[1].converged
     np.testing.assert_allclose(found[1].pose[:3, :3], turn, atol=0.01)
     np.testing.assert_allclose(found[1].pose[:3, 3], [2, -1, 0], atol=0.1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry import registration
-from any2any_ros.geometry.registration import RegistrationConfig, Scan, above_ground, register, thinned
+from any2any_ros.geometry.registration import PreparedScan, RegistrationConfig, above_ground, register, thinned
 
 ROOT = Path(__file__).parents[2]
 CONFIG = RegistrationConfig()
@@ -90,7 +90,7 @@ def test_a_known_motion_is_found_from_any_heading(icp, stand):
 def test_a_first_guess_is_near(stand):
     """The guess needs no Open3D."""
     points = world()
-    query, reference = (Scan.of(seen_from(points, p, i), CONFIG) for i, p in enumerate((stand, pose())))
+    query, reference = (PreparedScan.of(seen_from(points, p, i), CONFIG) for i, p in enumerate((stand, pose())))
     metres, degrees = errors(registration.first_guesses(query, reference)[0], stand)
     assert metres < 1.5 and degrees < 4.5
 

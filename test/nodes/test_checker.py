@@ -91,14 +91,14 @@ def scanned_map(small_map):
 def laying(monkeypatch):
     """Lay by comparing where the points are on average, in a second for five: scans are really laid further down."""
 
-    def align(query, reference):
+    def register_prepared(query, reference):
         time.sleep(0.2)
         apart = np.linalg.norm(query.points.mean(axis=0) - reference.points.mean(axis=0))
         moved = np.eye(4)
         moved[0, 3] = 1.5
         return Registration(moved, np.exp(-apart), 0.1, True)
 
-    monkeypatch.setattr(refiner, "align", align)
+    monkeypatch.setattr(refiner, "register_prepared", register_prepared)
     monkeypatch.setattr(registration, "open3d", lambda: None)
 
 
@@ -258,7 +258,7 @@ def test_scans_are_really_laid(bench, scanned_map):
     robot = Robot(bench, *scanned_map, cloud_mounting=f"0.5 0 0 0 0 {np.pi / 2}")
     places = bench.listen(PoseWithCovarianceStamped, "checked_place")
     retriever = robot.node.localizer.retriever
-    retriever.check = replace(retriever.check, confidence=Sure())
+    retriever.refiner = replace(retriever.refiner, confidence=Sure())
     left = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
     there = np.array([2.0, -1.0, 0.0])  # where the robot stands in the place's frame, and it faces left, too
     of_robot = (street(3) - there) @ left

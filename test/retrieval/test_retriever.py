@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.fusion.rivals import LikelihoodRatio, RawMean, ZScore
-from any2any_ros.geometry.refiner import NO_CHECK, GeometricCheck, OverlapEvidence
+from any2any_ros.geometry.refiner import NO_REFINER, OverlapEvidence, Refiner
 from any2any_ros.geometry.registration import NOWHERE, Registration
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval import retriever as retriever_module
@@ -341,8 +341,8 @@ def registration(overlap, x=0.0, converged=True):
 
 def checking(reference):
     """Return a calibrated retriever whose check is calibrated, too."""
-    check = GeometricCheck(NO_CHECK.clouds, 5, EVIDENCE, everything(-np.inf), temperature=0.5)
-    return make(reference, RATIO, confidence=everything(np.inf), check=check)
+    refiner = Refiner(NO_REFINER.clouds, 5, EVIDENCE, everything(-np.inf), temperature=0.5)
+    return make(reference, RATIO, confidence=everything(np.inf), refiner=refiner)
 
 
 @settings(max_examples=20)
@@ -352,18 +352,20 @@ def test_what_the_check_saw_moves_the_ranking_as_bayes_says(seed, k, count):
     reference = random_places(seed, 30, missing=0)
     retriever = checking(reference)
     plain = {m.id: m for m in retriever.rank(observation, 30).matches}
-    laid = {f"{seed}/{i}": registration(draw.random(), x=2.0) for i in draw.permutation(30)[:count]}
-    ranking = retriever.rank(observation, k, laid=laid)
+    registrations = {f"{seed}/{i}": registration(draw.random(), x=2.0) for i in draw.permutation(30)[:count]}
+    ranking = retriever.rank(observation, k, registrations=registrations)
     worth = {i: match.score for i, match in plain.items()}
-    for i, there in laid.items():
+    for i, there in registrations.items():
         worth[i] += np.clip(20 * there.overlap - 6, -3, 5) / 0.5
     expected = sorted(plain, key=lambda i: -worth[i])[:k]
     assert [m.id for m in ranking.matches] == expected
     for match in ranking.matches:
-        assert match.score == pytest.approx(worth[match.id]) and match.refined == (match.id in laid)
-        assert match.overlap == laid[match.id].overlap if match.id in laid else np.isnan(match.overlap)
+        assert match.score == pytest.approx(worth[match.id]) and match.refined == (match.id in registrations)
+        assert (
+            match.overlap == registrations[match.id].overlap if match.id in registrations else np.isnan(match.overlap)
+        )
         np.testing.assert_array_equal(match.pair_probability, plain[match.id].pair_probability)
-        assert match.pose[0, 3] == plain[match.id].pose[0, 3] + 2.0 * (match.id in laid)
+        assert match.pose[0, 3] == plain[match.id].pose[0, 3] + 2.0 * (match.id in registrations)
     # the checked confidence accepts, the other one never does
     assert ranking.accepted == (count > 0)
 
@@ -372,8 +374,8 @@ def test_a_check_that_saw_nothing_changes_nothing():
     reference, observation = random_places(3, 20), random_observation(3)
     retriever = checking(reference)
     plain = retriever.rank(observation)
-    for laid in ({}, dict.fromkeys([m.id for m in plain.matches], NOWHERE), {"nowhere": registration(0.9)}):
-        again = retriever.rank(observation, laid=laid)
+    for registrations in ({}, dict.fromkeys([m.id for m in plain.matches], NOWHERE), {"nowhere": registration(0.9)}):
+        again = retriever.rank(observation, registrations=registrations)
         assert [(m.id, m.score, m.probability) for m in again.matches] == [
             (m.id, m.score, m.probability) for m in plain.matches
         ]
@@ -383,7 +385,7 @@ def test_a_check_that_saw_nothing_changes_nothing():
 def test_a_pose_that_did_not_settle_is_the_places():
     reference, observation = random_places(3, 20), random_observation(3)
     best = make(reference).rank(observation).matches[0]
-    found = checking(reference).rank(observation, laid={best.id: registration(0.8, 3.0, converged=False)})
+    found = checking(reference).rank(observation, registrations={best.id: registration(0.8, 3.0, converged=False)})
     match = next(m for m in found.matches if m.id == best.id)
     np.testing.assert_array_equal(match.pose, best.pose)
     assert not match.refined and match.overlap == 0.8
@@ -392,39 +394,39 @@ def test_a_pose_that_did_not_settle_is_the_places():
 def test_a_large_map_is_checked_alike(monkeypatch):
     reference, observation = random_places(5, 60, missing=0), random_observation(5)
     small = checking(reference)
-    laid = {m.id: registration(0.1) for m in small.rank(observation, 3).matches} | {"5/50": registration(0.9)}
-    expected = small.rank(observation, 8, laid=laid)
+    registrations = {m.id: registration(0.1) for m in small.rank(observation, 3).matches} | {"5/50": registration(0.9)}
+    expected = small.rank(observation, 8, registrations=registrations)
     monkeypatch.setattr(retriever_module, "LARGE", 10)
-    found = checking(reference).rank(observation, 8, laid=laid)
+    found = checking(reference).rank(observation, 8, registrations=registrations)
     assert [m.id for m in found.matches] == [m.id for m in expected.matches] and found.accepted == expected.accepted
     for one, other in zip(found.matches, expected.matches, strict=True):
         np.testing.assert_allclose(one.pair_probability, other.pair_probability, atol=2e-3)  # kept in half precision
 
 
 @dataclass(frozen=True, eq=False)
-class Surveyor(GeometricCheck):
+class Surveyor(Refiner):
     """Knows how much of the robot's scan is where."""
 
     asked: list = field(default_factory=list)
 
-    def lay(self, points, ids):
+    def register(self, points, ids):
         self.asked.extend(ids)
         return {name: registration(float(points[0, 0])) for name in self.asked}
 
 
 def test_the_first_candidates_are_laid_and_the_rest_is_left():
     reference, observation = random_places(8, 20, missing=0), random_observation(8)
-    surveyor = Surveyor(NO_CHECK.clouds, candidates=4)
-    retriever = make(reference, check=surveyor)
+    surveyor = Surveyor(NO_REFINER.clouds, candidates=4)
+    retriever = make(reference, refiner=surveyor)
     plain = [m.id for m in retriever.rank(observation, 4).matches]
-    ranking = retriever.checked(observation, np.full((1, 3), 0.25), k=2)
+    ranking = retriever.refine(observation, np.full((1, 3), 0.25), k=2)
     assert surveyor.asked == plain and len(ranking.matches) == 2
     assert [m.overlap for m in ranking.matches] == [0.25, 0.25]
 
 
 def test_a_map_without_a_check_ranks_as_ever():
     reference, observation = random_places(8, 20), random_observation(8)
-    plain, checked = make(reference).rank(observation), make(reference).checked(observation, np.zeros((9, 3)))
+    plain, checked = make(reference).rank(observation), make(reference).refine(observation, np.zeros((9, 3)))
     assert [(m.id, m.score) for m in plain.matches] == [(m.id, m.score) for m in checked.matches]
 
 
@@ -434,7 +436,9 @@ def test_candidates_of_one_query_are_checked_as_a_ranking_is():
     similarity, scores = (batch[0] for batch in retriever.scores(observation.as_set()))
     overlap = {int(row): 0.1 * i for i, row in enumerate(top_k(scores, 5))}
     rows, found = retriever.candidates(similarity, scores, retriever.modalities, 3, overlap)
-    ranking = retriever.rank(observation, 3, laid={reference.ids[r]: registration(o) for r, o in overlap.items()})
+    ranking = retriever.rank(
+        observation, 3, registrations={reference.ids[r]: registration(o) for r, o in overlap.items()}
+    )
     assert [reference.ids[r] for r in rows[:3]] == [m.id for m in ranking.matches]
     # To the confidence the overlap is one sensor more: how much there is here, and how much more than elsewhere.
     assert found.alike.shape == found.lead.shape == (3, 4)
