@@ -18,7 +18,8 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import PointCloud2
 
-from any2any_ros import cdr, msg, samples
+import any2any_ros.msg as msg
+from any2any_ros import cdr, samples
 from any2any_ros.config import RetrievalNodeConfig
 from any2any_ros.errors import told
 from any2any_ros.geometry import clouds
@@ -133,8 +134,9 @@ class Checker:
         while self._done:
             job, registrations = self._done.popleft()
             self._busy, reference = False, self._localizer.reference
-            another_map = reference is None or self._localizer.retriever is not job.retriever
-            if another_map or all(np.isnan(found.overlap) for found in registrations.values()):
+            if reference is None or self._localizer.retriever is not job.retriever:
+                continue  # another map has been loaded meanwhile
+            if all(np.isnan(found.overlap) for found in registrations.values()):
                 continue
             ranking = self._localizer.rank(job.moment, registrations=registrations)
             latency = max(0.0, (self._node.now_ns() - ranking.stamp_ns) / NS)

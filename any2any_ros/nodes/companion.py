@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rclpy.action import ActionClient
 from visualization_msgs.msg import Marker, MarkerArray
 
-from any2any_ros import action
+import any2any_ros.action as action
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.peer import Peer

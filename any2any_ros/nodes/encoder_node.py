@@ -16,7 +16,8 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from any2any_ros import msg, samples
+import any2any_ros.msg as msg
+from any2any_ros import samples
 from any2any_ros.config import EncoderNodeConfig
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError, told
@@ -24,6 +25,7 @@ from any2any_ros.nodes import messages, parameters, runtime
 from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.nodes.rate import Rate
 from any2any_ros.observation import Embedding
+from any2any_ros.protocols import Encoder
 
 
 class EncoderNode(runtime.ManagedNode):
@@ -37,8 +39,8 @@ class EncoderNode(runtime.ManagedNode):
         self._received, self._encoded = Rate(), Rate()
 
     def configure(self) -> None:
-        cls = ENCODERS.find(self.config.encoder)
-        self._encoder = cls(parameters.declare(self, cls.Config, "settings"))
+        cls: Any = ENCODERS.find(self.config.encoder)
+        self._encoder: Encoder = cls(parameters.declare(self, cls.Config, "settings"))
         self._modality = self.config.modality or cls.modality
         self._topic = self.config.topic or cls.topic
         types = samples.types_of(cls.accepts)

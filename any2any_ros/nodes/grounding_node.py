@@ -64,7 +64,7 @@ class GroundingNode(runtime.ManagedNode):
         if self.config.hearing == "none":
             return None
         try:
-            cls = TRANSCRIBERS.find(self.config.hearing)
+            cls: Any = TRANSCRIBERS.find(self.config.hearing)
             found: Transcriber = cls(parameters.declare(self, cls.Config, "settings"))
             return found
         except Any2AnyError as error:

@@ -8,7 +8,8 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from any2any_ros import cdr, msg, samples
+import any2any_ros.msg as msg
+from any2any_ros import cdr, samples
 from any2any_ros.errors import Any2AnyError, told
 from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.protocols import Endpointer, Transcriber

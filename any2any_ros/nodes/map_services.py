@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from any2any_ros import srv
+import any2any_ros.srv as srv
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.runtime import ManagedNode

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 
-from any2any_ros import cdr, msg, observation
+import any2any_ros.msg as msg
+from any2any_ros import cdr, observation
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from geometry_msgs.msg import Pose, Quaternion, Vector3
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from any2any_ros import msg
+import any2any_ros.msg as msg
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.runtime import ManagedNode
 from any2any_ros.objects.grounder import Verdict
@@ -48,7 +48,7 @@ class ObjectOutputs:
         return Header(stamp=messages.time_message(stamp_ns), frame_id=self._frame_id)
 
 
-def boxes(objects: Sequence[Remembered], colours: dict[str, tuple[float, ...]], header: Header) -> MarkerArray:
+def boxes(objects: Sequence[Remembered], colours: Mapping[str, tuple[float, ...]], header: Header) -> MarkerArray:
     """Return each object's box with its name; grey where no other colour is given."""
     found = [Marker(header=header, action=Marker.DELETEALL)]
     for i, known in enumerate(objects):

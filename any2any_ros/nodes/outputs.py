@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from any2any_ros import msg
+import any2any_ros.msg as msg
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.runtime import ManagedNode
 from any2any_ros.observation import Ranking

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from any2any_ros import msg
+import any2any_ros.msg as msg
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.peer import Peer
 from any2any_ros.observation import Embedding, Ranking
@@ -30,7 +30,8 @@ class Recorder(Peer):
 
     def listening_to(self, publishers: int) -> bool:
         """Whether that many encoders and a retrieval node are there to be heard."""
-        return self.node.count_publishers("embeddings") >= publishers and self.node.count_publishers("matches") > 0
+        encoders, answers = (self.node.count_publishers(topic) for topic in ("embeddings", "matches"))
+        return bool(encoders >= publishers and answers > 0)
 
     def _on_ranking(self, message: msg.Ranking) -> None:
         self.recording.rankings.append((messages.ranking(message), time.monotonic()))

@@ -12,7 +12,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from any2any_ros import msg
+import any2any_ros.msg as msg
 from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig, RetrievalNodeConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages, parameters, runtime
@@ -123,8 +123,10 @@ class RetrievalNode(runtime.ManagedNode):
         self._publish(rankings)
 
     def _publish(self, rankings: list[Ranking]) -> None:
+        reference = self.localizer.reference
         for ranking in rankings:
-            self._outputs.publish(ranking, self.localizer.reference)
+            assert reference is not None  # or there would be no ranking
+            self._outputs.publish(ranking, reference)
             self.health.answers.tick(self.now_ns())
             self.health.last = ranking
             self._checker.offer(self.localizer.moment)

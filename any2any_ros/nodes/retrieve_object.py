@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import TypeAlias
 
 from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from std_msgs.msg import Header
 
-from any2any_ros import action
+import any2any_ros.action as action
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages, runtime
 from any2any_ros.nodes.runtime import ManagedNode
@@ -19,7 +20,7 @@ from any2any_ros.observation import Ranking
 from any2any_ros.samples import Sound
 
 Action = action.RetrieveObject
-Result = action.RetrieveObject.Result
+Result: TypeAlias = action.RetrieveObject.Result
 CODES = {
     Verdict.FOUND: Result.OK, Verdict.NOT_FOUND: Result.NOT_FOUND, Verdict.AMBIGUOUS: Result.AMBIGUOUS,
     Verdict.NO_OBJECTS: Result.NO_OBJECTS, Verdict.NOT_CALIBRATED: Result.NOT_CALIBRATED,

@@ -16,7 +16,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from any2any_ros import msg
+import any2any_ros.msg as msg
 from any2any_ros.config import GroundingNodeConfig
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.repeated import Repeated

@@ -10,7 +10,8 @@ from typing import Any
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 
-from any2any_ros import cdr, msg
+import any2any_ros.msg as msg
+from any2any_ros import cdr
 from any2any_ros.data import bag_messages
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.nodes import messages

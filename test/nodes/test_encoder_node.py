@@ -216,7 +216,7 @@ def test_the_lifecycle_starts_and_stops_the_work(bench):
 @pytest.mark.parametrize(
     ("parameters", "why"),
     [
-        ({"encoder": "sonar"}, "no 'sonar' among the encoders"),
+        ({"encoder": "sonar"}, "no encoder 'sonar'"),
         ({"encoder": "camera", "message_type": "std_msgs/msg/String"}, "cannot read std_msgs/msg/String"),
         ({"encoder": "lidar", "settings__descriptor": "cubic"}, "descriptor"),
     ],
