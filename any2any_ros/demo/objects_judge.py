@@ -1,4 +1,4 @@
-"""What the answers of the demo of objects were worth: remembered boxes against what stands on the table."""
+"""Judges the answers of the demo of objects: remembered boxes are compared with what stands on the table."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from any2any_ros.demo.objects_live import Box, Played, Said
-from any2any_ros.demo.objects_plan import Command
+from any2any_ros.demo.objects_commands import Command
+from any2any_ros.demo.objects_live import Box, Exchange, PlayedAct
 from any2any_ros.observation import Match
 from any2any_ros.sim.tabletop.scene import Thing
 
-NEAR = 0.08  # m between the middles, seen from above, within which a box is of a thing
-# Outcome -> what it is for who asked: it helps, it costs a question, it sends the robot to the wrong thing.
+NEAR = 0.08  # m, largest distance between the middles of a box and its thing, seen from above
+# What an answer is worth to the user: it helps, it costs one more question, it sends the robot to the wrong thing.
 GOOD, ASKS, BAD = "good", "asks", "bad"
 
 
-def whose(boxes: Mapping[str, Box], things: Sequence[Thing]) -> dict[str, str]:
-    """Return the instance that each remembered box is of, by id; a thing has at most one box, the nearest."""
+def instances_of(boxes: Mapping[str, Box], things: Sequence[Thing]) -> dict[str, str]:
+    """Return the instance of each remembered box, by id. A thing has at most one box; far boxes have no instance."""
     from scipy.optimize import linear_sum_assignment
 
     if not boxes or not things:
@@ -31,7 +31,10 @@ def whose(boxes: Mapping[str, Box], things: Sequence[Thing]) -> dict[str, str]:
 
 
 def outcome(command: Command, code: str, first: str | None) -> tuple[str, str]:
-    """Return what an answer is worth, and why; first: the instance on top of the ranking."""
+    """Return what an answer is worth, and why.
+
+    code: the action's result code. first: the instance at the top of the ranking.
+    """
     right = first is not None and first in command.meant
     several, none = len(command.meant) > 1, not command.meant
     if code == "OK":
@@ -52,42 +55,42 @@ def outcome(command: Command, code: str, first: str | None) -> tuple[str, str]:
     )
 
 
-def remembered(act: Played, things: Sequence[Thing]) -> dict[str, Any]:
-    """Return how many things are remembered at an act's end, what else is, and how far off they are, metres."""
-    found = whose(act.boxes, things)
+def memory(act: PlayedAct, things: Sequence[Thing]) -> dict[str, Any]:
+    """Return how many things are remembered at an act's end, how many other boxes are, and how far off they are, m."""
+    names = instances_of(act.boxes, things)
     by_name = {t.instance: t for t in things}
     off = [
         float(np.linalg.norm(_middle(*act.boxes[i]) - _middle(by_name[n].low, by_name[n].high)))
-        for i, n in found.items()
+        for i, n in names.items()
     ]
     return {
         "things": len(things),
-        "remembered": len(found),
-        "missing": sorted(set(by_name) - set(found.values())),
-        "phantoms": len(act.boxes) - len(found),
+        "remembered": len(names),
+        "missing": sorted(set(by_name) - set(names.values())),
+        "phantoms": len(act.boxes) - len(names),
         "error_mean": float(np.mean(off)) if off else None,
         "error_max": max(off, default=None),
     }
 
 
-def judged(said: Said, act: Played, things: Sequence[Thing]) -> dict[str, Any]:
-    """Return one answer as report.json tells it."""
-    # Where the answer says that they are: the memory may have changed since.
-    spots = {m.id: (m.pose[:3, 3], m.pose[:3, 3]) for m in said.ranking.matches}
-    names = whose(spots, things)
-    matches = [_match(m, names.get(m.id), said.command) for m in said.ranking.matches]
-    kind, why = outcome(said.command, said.code, matches[0]["is"] if matches else None)
+def judge(exchange: Exchange, act: PlayedAct, things: Sequence[Thing]) -> dict[str, Any]:
+    """Return one answer as report.json holds it."""
+    # The poses of the answer itself: the memory may have changed since.
+    spots = {m.id: (m.pose[:3, 3], m.pose[:3, 3]) for m in exchange.ranking.matches}
+    names = instances_of(spots, things)
+    matches = [_match(m, names.get(m.id), exchange.command) for m in exchange.ranking.matches]
+    kind, why = outcome(exchange.command, exchange.code, matches[0]["is"] if matches else None)
     return {
-        "text": said.command.text,
-        "spoken": said.command.spoken,
-        "heard": said.heard,
-        "meant": list(said.command.meant),
-        "code": said.code,
-        "answer": said.answer,
+        "text": exchange.command.text,
+        "spoken": exchange.command.spoken,
+        "heard": exchange.heard,
+        "meant": list(exchange.command.meant),
+        "code": exchange.code,
+        "answer": exchange.answer,
         "worth": kind,
         "why": why,
-        "used": list(said.ranking.modalities),
-        "seconds": said.seconds,
+        "used": list(exchange.ranking.modalities),
+        "seconds": exchange.seconds,
         "matches": matches,
     }
 
@@ -97,13 +100,13 @@ def _match(match: Match, instance: str | None, command: Command) -> dict[str, An
     return {"id": match.id, "is": instance, "probability": float(match.probability), "right": right}
 
 
-def report(played: Sequence[Played], things: Sequence[Thing]) -> dict[str, Any]:
+def report(played: Sequence[PlayedAct], things: Sequence[Thing]) -> dict[str, Any]:
     """Return all figures of the live part."""
     acts: list[dict[str, Any]] = [
         {
             "title": act.act.title, "alive": list(act.act.alive), "run": act.run, "noticed_after": act.noticed,
-            "memory": remembered(act, things), "look_seconds_p50": _median(act.look_seconds),
-            "commands": [judged(said, act, things) for said in act.said],
+            "memory": memory(act, things), "look_seconds_p50": _median(act.look_seconds),
+            "commands": [judge(exchange, act, things) for exchange in act.exchanges],
         }
         for act in played
     ]  # fmt: skip
@@ -113,14 +116,14 @@ def report(played: Sequence[Played], things: Sequence[Thing]) -> dict[str, Any]:
 
 def _summary(answers: Sequence[Mapping[str, Any]], things: int) -> dict[str, Any]:
     present = [a for a in answers if len(a["meant"]) == 1]
-    acted = [a for a in answers if a["code"] == "OK"]
+    accepted = [a for a in answers if a["code"] == "OK"]
     return {
         "commands": len(answers),
         "one_meant": len(present),
         "right_first": sum(bool(a["matches"]) and a["matches"][0]["right"] for a in present),
         "chance_first": 1 / things,
-        "accepted": len(acted),
-        "accepted_right": sum(a["worth"] == GOOD for a in acted),
+        "accepted": len(accepted),
+        "accepted_right": sum(a["worth"] == GOOD for a in accepted),
         "good": sum(a["worth"] == GOOD for a in answers),
         "asks": sum(a["worth"] == ASKS for a in answers),
         "bad": sum(a["worth"] == BAD for a in answers),

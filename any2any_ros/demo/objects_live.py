@@ -1,4 +1,4 @@
-"""The demo of objects, played to the real node: pictures, speech and commands over DDS, and what it answered."""
+"""Plays the demo of objects to the real node: sends pictures, speech and commands over DDS, records the answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.data import gold
-from any2any_ros.demo.objects_plan import Act, Command, Run
+from any2any_ros.demo.objects_commands import Act, Command, Run
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Ranking
 from any2any_ros.sim.tabletop import Frame, voices
@@ -23,17 +23,20 @@ if TYPE_CHECKING:
     from any2any_ros.nodes.companion import Companion
     from any2any_ros.nodes.table_player import CameraPlayer, Microphone
 
-READY = 40.0  # s, at most, until the node is up
-PATIENCE = 30.0  # s, at most, for an answer
-SPEAKERS = (0, 8)  # of voices.py, those with an American accent: what the recogniser is made for
+READY = 40.0  # s, the longest wait for the node to be up
+PATIENCE = 30.0  # s, the longest wait for an answer
+SPEAKERS = (0, 8)  # of voices.py: the American accents, for which the recogniser is made
 RATE = 2.0  # Hz of the cameras
 Box = tuple[NDArray[np.float64], NDArray[np.float64]]  # low and high corner (3,) in the map, m
 
 
 @dataclass(frozen=True, eq=False)
-class Said:
-    """One command and what came of it: the code's name, what to tell the user, the words understood, the ranking;
-    seconds: from the command's end (typed: sent, spoken: the last word) to the answer."""
+class Exchange:
+    """One command and its answer.
+
+    code: the name of the action's result code. answer: what to tell the user. heard: the words that were understood.
+    seconds: from the end of the command (typed: sent, spoken: the last word) to the answer. sound: what was spoken.
+    """
 
     command: Command
     code: str
@@ -45,22 +48,29 @@ class Said:
 
 
 @dataclass(frozen=True, eq=False)
-class Played:
-    """One act: what was said in it, what was remembered at its end, how long each look took (s), and how long it took
-    until the node said which cameras were alive (s)."""
+class PlayedAct:
+    """One act as it was played.
+
+    run: number of the node's start. boxes: what the node remembers at the end, by id. look_seconds: time that the node
+    took for each picture, s. noticed: time until the node's status named the cameras that are alive, s.
+    """
 
     act: Act
     run: int
-    said: tuple[Said, ...]
+    exchanges: tuple[Exchange, ...]
     boxes: Mapping[str, Box]
     look_seconds: tuple[float, ...]
     noticed: float
 
 
 def play(
-    runs: Sequence[Run], frames: Sequence[Frame], model: Path, out: Path, hearing: str, tell: Callable[[str], None]
-) -> list[Played]:
-    """Play everything; sounds and logs are left in `out`. tell: called with a line for every answer."""
+    runs: Sequence[Run], frames: Sequence[Frame], model: Path, out: Path, hearing: str, show: Callable[[str], None]
+) -> list[PlayedAct]:
+    """Play all runs; sounds and logs are written to `out`.
+
+    model: folder of the heads. hearing: name of the transcriber ("none" without speech). show: called with a line of
+    text for every answer. Raises Any2AnyError when the node does not come up or the cameras do not play.
+    """
     from any2any_ros.cli import _ros
 
     for part in ("logs", "speech"):
@@ -69,24 +79,24 @@ def play(
     played = []
     with _ros.node("demo", "loopback"):
         for number, run in enumerate(runs):
-            with _Stage(number, run, frames, model, out, hearing, tell) as stage:
+            with _Stage(number, run, frames, model, out, hearing, show) as stage:
                 played += [stage.play(act) for act in run]
     return played
 
 
 class _Stage:
-    """A node that has just been started, the cameras, the microphone, and somebody who asks."""
+    """A node that has just been started, two cameras, a microphone, and a user."""
 
     def __init__(
         self, number: int, run: Run, frames: Sequence[Frame], model: Path, out: Path, hearing: str,
-        tell: Callable[[str], None],
+        show: Callable[[str], None],
     ) -> None:  # fmt: skip
         from any2any_ros.nodes import topology
         from any2any_ros.nodes.bringup import Bringup
         from any2any_ros.nodes.companion import Companion
         from any2any_ros.nodes.table_player import CameraPlayer, Microphone
 
-        self._number, self._frames, self._out, self._tell = number, frames, out, tell
+        self._number, self._frames, self._out, self._show = number, frames, out, show
         self.companion: Companion = Companion()
         processes = topology.object_grounding(str(model), hearing=hearing)
         self._system = Bringup(processes, topology.environment("loopback"), None, out / "logs")
@@ -106,27 +116,27 @@ class _Stage:
     def __exit__(self, *error: Any) -> None:
         self._stack.__exit__(*error)
 
-    def play(self, act: Act) -> Played:
-        """Have only these cameras alive, walk once along the table, and ask."""
-        noticed = self._have_alive(act.alive)
+    def play(self, act: Act) -> PlayedAct:
+        """Switch the other cameras off, move once along the table, and give the commands."""
+        noticed = self._switch(act.alive)
         before = self.camera.shown
         self._until(
             lambda: self.camera.shown >= before + len(self._frames),
             "The cameras do not play",
             2 * len(self._frames) / RATE + READY,
         )
-        said = tuple(self._ask(command) for command in act.commands)
+        exchanges = tuple(self._ask(command) for command in act.commands)
         looks = tuple(self.companion.look_seconds)
         self.companion.look_seconds.clear()
-        return Played(act, self._number, said, dict(self.companion.boxes), looks, noticed)
+        return PlayedAct(act, self._number, exchanges, dict(self.companion.boxes), looks, noticed)
 
-    def _have_alive(self, kinds: tuple[str, ...]) -> float:
+    def _switch(self, kinds: tuple[str, ...]) -> float:
         self.camera.alive, began = kinds, time.monotonic()
-        told = f"sees by {' and '.join(kinds)}"
-        self._until(lambda: self.companion.status in (told, f"{told} alone"), f"The node never {told}", READY)
+        status = f"sees by {' and '.join(kinds)}"
+        self._until(lambda: self.companion.status in (status, f"{status} alone"), f"The node never {status}", READY)
         return time.monotonic() - began
 
-    def _ask(self, command: Command) -> Said:
+    def _ask(self, command: Command) -> Exchange:
         sound = self._sound(command.text) if command.spoken else None
         ended = [time.monotonic()]
         samples = None if sound is None else gold.sound(sound).samples
@@ -136,12 +146,12 @@ class _Stage:
             ended.append(self.microphone.say(samples))
 
         reply = self.companion.ask("" if command.spoken else command.text, PATIENCE, speak)
-        way = f'spoken "{command.text}", heard "{reply.heard}"' if command.spoken else f'typed  "{command.text}"'
-        self._tell(f"{way}\n    {reply.code}: {reply.text}")
-        return Said(command, reply.code, reply.text, reply.heard, reply.ranking, reply.arrived - ended[-1], sound)
+        line = f'spoken "{command.text}", heard "{reply.heard}"' if command.spoken else f'typed  "{command.text}"'
+        self._show(f"{line}\n    {reply.code}: {reply.text}")
+        return Exchange(command, reply.code, reply.text, reply.heard, reply.ranking, reply.arrived - ended[-1], sound)
 
     def _sound(self, text: str) -> Path:
-        """Speak a command into a file, by turns."""
+        """Speak a command into a file; the speakers take turns."""
         number = len(list((self._out / "speech").iterdir()))
         path = self._out / "speech" / f"{number}.wav"
         voices.say(text, SPEAKERS[number % len(SPEAKERS)], path, np.random.default_rng(number))

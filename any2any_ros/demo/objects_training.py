@@ -1,4 +1,4 @@
-"""The demo's heads, as `any2any train` makes them."""
+"""Trains the heads of the demo of objects, as `any2any train` does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONFIG = EmmaConfig(steps=300, interval=100, batch=128)
 
 
 def check() -> None:
-    """Raise Any2AnyError where nothing can be trained."""
+    """Raise Any2AnyError when PyTorch is missing: without it nothing can be trained."""
     if importlib.util.find_spec("torch") is None:
         raise Any2AnyError(
             "The heads cannot be trained", "there is no PyTorch",
@@ -28,23 +28,28 @@ def check() -> None:
 
 
 def usable(model: Path) -> bool:
-    """Return whether a model is there that this demo made to the end, with these encoders and settings."""
+    """Return whether `model` is a finished model of this demo, with its encoders and settings of today."""
     try:
-        found, story = grounding_model.load(model), figures(model)
+        loaded, story = grounding_model.load(model), figures(model)
     except (Any2AnyError, OSError, ValueError):
         return False
-    same = [encoders.build(_train_data.PLUGS[m]).fingerprint == r.fingerprint for m, r in found.records.items()]
-    asked = story["config"] == dataclasses.asdict(CONFIG) and (model / "curves.png").exists()
-    return all(same) and asked and _is_done(story)
+    same_encoders = [
+        encoders.build(_train_data.PLUGS[m]).fingerprint == r.fingerprint for m, r in loaded.records.items()
+    ]
+    same_settings = story["config"] == dataclasses.asdict(CONFIG) and (model / "curves.png").exists()
+    return all(same_encoders) and same_settings and _is_done(story)
 
 
 def figures(model: Path) -> dict[str, Any]:
-    """Return how the training went."""
+    """Return the content of training.json: settings, learning curve, results."""
     return dict(json.loads((model / "training.json").read_text()))
 
 
 def make(folder: Path, model: Path) -> None:
-    """Train on the GoLD folder: any2any train emma FOLDER MODEL, with CONFIG."""
+    """Train on the GoLD folder, as `any2any train emma FOLDER MODEL` with CONFIG does.
+
+    Raises KeyboardInterrupt when the user interrupted the training: its heads would be worse than a report says.
+    """
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)
     settings = {f"--{name.replace('_', '-')}": str(value) for name, value in dataclasses.asdict(CONFIG).items()}
@@ -52,11 +57,11 @@ def make(folder: Path, model: Path) -> None:
         parser.parse_args(["emma", str(folder), str(model), *(text for pair in settings.items() for text in pair)])
     )
     if not _is_done(figures(model)):
-        raise KeyboardInterrupt  # which ends the training with what it has, but not a story about it
+        raise KeyboardInterrupt
 
 
 def _is_done(story: dict[str, Any]) -> bool:
-    """Return whether training ended by itself: all steps, or no better look for as long as it waits."""
+    """Return whether training ended by itself: after all steps, or without progress for `patience` validations."""
     curve = story["curve"]
     best = max(range(len(curve)), key=lambda i: curve[i]["validation"])
     return curve[-1]["step"] >= CONFIG.steps or len(curve) - 1 - best >= CONFIG.patience

@@ -14,24 +14,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from any2any_ros.cli import _arguments, demo
-from any2any_ros.demo import objects_demo, objects_judge, objects_plan, objects_report, objects_training
-from any2any_ros.demo.objects_live import SPEAKERS, Played, Said
-from any2any_ros.demo.objects_plan import Act, Command
+from any2any_ros.demo import objects_commands, objects_demo, objects_judge, objects_page, objects_training
+from any2any_ros.demo.objects_commands import Act, Command
+from any2any_ros.demo.objects_live import SPEAKERS, Exchange, PlayedAct
 from any2any_ros.demo.objects_training import CONFIG
 from any2any_ros.observation import Match, Ranking
 from any2any_ros.sim.tabletop import CameraConfig, SceneConfig, TabletopConfig, scene, voices
 from any2any_ros.sim.tabletop.catalogue import bodies
 
-LAID = TabletopConfig(seed=100)
-TABLE = scene(0, LAID, SceneConfig(frames=3, sweep=20), CameraConfig(width=160, height=120, focal=131))
+TABLE_OBJECTS = TabletopConfig(seed=100)
+TABLE = scene(0, TABLE_OBJECTS, SceneConfig(frames=3, sweep=20), CameraConfig(width=160, height=120, focal=131))
 NAMES = [t.instance for t in TABLE.things]
 SHIFT = 0.02  # m, by which every remembered box of the recorded story is off
 
 
 def planned(seed, can_speak=True):
-    things = scene(seed, LAID, SceneConfig(frames=1)).things
+    things = scene(seed, TABLE_OBJECTS, SceneConfig(frames=1)).things
     return things, [
-        c for run in objects_plan.plan(things, bodies(LAID), seed, can_speak) for a in run for c in a.commands
+        c
+        for run in objects_commands.plan(things, bodies(TABLE_OBJECTS), seed, can_speak)
+        for a in run
+        for c in a.commands
     ]
 
 
@@ -39,7 +42,7 @@ def planned(seed, can_speak=True):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_every_thing_is_asked_for_once_and_there_are_two_riddles(seed):
+def test_every_thing_is_asked_for_once_and_there_are_two_special_commands(seed):
     things, commands = planned(seed)
     assert sorted(c.meant[0] for c in commands if len(c.meant) == 1) == sorted(t.instance for t in things)
     assert sum(c.spoken for c in commands) == 4
@@ -71,7 +74,7 @@ def test_who_speaks_is_american():
 
 
 def test_who_hears_is_asked_once_with_each_kind_of_camera():
-    runs = objects_plan.plan(TABLE.things, bodies(LAID), 0, True)
+    runs = objects_commands.plan(TABLE.things, bodies(TABLE_OBJECTS), 0, True)
     assert [[a.alive for a in run] for run in runs] == [[("camera", "depth"), ("camera",)], [("depth",)]]
     assert all(a.commands for run in runs for a in run)
 
@@ -86,14 +89,14 @@ def box(thing, shift=0.0):
 def test_a_box_is_of_the_thing_it_is_around():
     boxes = {f"object-{i}": box(t, 0.03) for i, t in enumerate(TABLE.things)}
     boxes["object-99"] = (np.array([9.0, 9.0, 0.0]), np.array([9.1, 9.1, 0.1]))
-    assert objects_judge.whose(boxes, TABLE.things) == {f"object-{i}": n for i, n in enumerate(NAMES)}
-    assert objects_judge.whose({}, TABLE.things) == {}
+    assert objects_judge.instances_of(boxes, TABLE.things) == {f"object-{i}": n for i, n in enumerate(NAMES)}
+    assert objects_judge.instances_of({}, TABLE.things) == {}
 
 
 @given(st.lists(st.tuples(st.integers(0, len(NAMES) - 1), st.floats(0, 0.2)), max_size=6))
 def test_a_thing_has_one_box_at_most_and_no_box_a_thing_far_away(drawn):
     boxes = {f"object-{i}": box(TABLE.things[row], off) for i, (row, off) in enumerate(drawn)}
-    found = objects_judge.whose(boxes, TABLE.things)
+    found = objects_judge.instances_of(boxes, TABLE.things)
     assert len(set(found.values())) == len(found)
     things = dict(zip(NAMES, TABLE.things, strict=True))
     for i, name in found.items():
@@ -140,13 +143,15 @@ def story(tmp_path):
     boxes = {f"object-{i}": box(t, SHIFT) for i, t in enumerate(TABLE.things[:-1])}
     boxes["object-50"] = (np.array([2.0, 1.0, 1.2]), np.array([2.1, 1.1, 1.3]))
     said = (
-        Said(Command("the <b>first</b>", False, (NAMES[0],)), "OK", "It is that", "the first", ranking(0.9, 0.1), 0.5),
-        Said(Command("the second", True, (NAMES[1],)), "OK", "It is this", "the sec", ranking(0.8, 0.2), 2.0, wav),
-        Said(Command("no such", False, ()), "NOT_FOUND", "I see none", "no such", ranking(np.nan, np.nan), 0.7),
-        Said(Command("mumble", True, (NAMES[2],)), "NOT_UNDERSTOOD", "What?", "", ranking(), 3.0, wav),
+        Exchange(
+            Command("the <b>first</b>", False, (NAMES[0],)), "OK", "It is that", "the first", ranking(0.9, 0.1), 0.5
+        ),
+        Exchange(Command("the second", True, (NAMES[1],)), "OK", "It is this", "the sec", ranking(0.8, 0.2), 2.0, wav),
+        Exchange(Command("no such", False, ()), "NOT_FOUND", "I see none", "no such", ranking(np.nan, np.nan), 0.7),
+        Exchange(Command("mumble", True, (NAMES[2],)), "NOT_UNDERSTOOD", "What?", "", ranking(), 3.0, wav),
     )
-    one = Played(Act("Both", ("camera", "depth"), ()), 0, said, boxes, (0.1, 0.3), 0.4)
-    two = Played(Act("Blind", ("depth",), ()), 1, said[:1], {}, (), 1.0)
+    one = PlayedAct(Act("Both", ("camera", "depth"), ()), 0, said, boxes, (0.1, 0.3), 0.4)
+    two = PlayedAct(Act("Blind", ("depth",), ()), 1, said[:1], {}, (), 1.0)
     return [one, two]
 
 
@@ -183,14 +188,14 @@ def page(story, tmp_path):
         "seed": 0, "speech": "", "classes": 20, "alike": 20, "training": training, "ablations": {"text → colour": row},
     }  # fmt: skip
     out = tmp_path / "report.html"
-    objects_report.write(out, report, story, list(TABLE), TABLE.things, curve)
+    objects_page.write(out, report, story, list(TABLE), TABLE.things, curve)
     return out.read_text("utf-8")
 
 
 def test_the_page_stands_alone_and_shows_every_command(page, story):
     assert not re.findall(r'(?:src|href)="(?!data:)', page) and "http" not in page
-    for said in story[0].said[1:]:
-        assert page.count(f"<q>{said.command.text}</q>") == 1
+    for exchange in story[0].exchanges[1:]:
+        assert page.count(f"<q>{exchange.command.text}</q>") == 1
     assert "the &lt;b&gt;first&lt;/b&gt;" in page and "<b>first" not in page
     assert page.count('src="data:audio/wav') == 2 and page.count('src="data:image/png') == 1
 
@@ -205,7 +210,7 @@ def test_the_page_frames_the_true_one_green_and_a_wrong_first_answer_red(page):
 
 def test_the_page_says_what_is_simulated_and_when_nothing_was_spoken(page, story, tmp_path):
     assert "Simulated:" in page and "Speech is synthetic" in page
-    text = objects_report.TEMPLATE.read_text("utf-8")
+    text = objects_page.TEMPLATE.read_text("utf-8")
     assert "Nothing was spoken: {{ report.speech }}" in text
 
 
@@ -259,11 +264,11 @@ def test_without_torch_one_line_says_what_to_install(monkeypatch, refused, tmp_p
 
 def test_without_a_voice_or_ears_it_says_so(monkeypatch):
     monkeypatch.setattr(objects_demo.voices, "available", lambda: False)
-    assert "espeak-ng" in objects_demo._why_silent()
+    assert "espeak-ng" in objects_demo._why_no_speech()
     monkeypatch.setattr(objects_demo.voices, "available", lambda: True)
     fake = types.SimpleNamespace(find_spec=lambda name: None)
     monkeypatch.setattr(objects_demo.importlib, "util", fake)
-    assert "PocketSphinx" in objects_demo._why_silent()
+    assert "PocketSphinx" in objects_demo._why_no_speech()
 
 
 def test_a_model_is_used_again_where_this_demo_made_it_to_the_end(tmp_path, untrained_model):

@@ -1,8 +1,7 @@
-"""The demo's page: one self-contained HTML file."""
+"""The page of the demo of place recognition."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,57 +9,37 @@ from typing import Any
 import numpy as np
 
 from any2any_ros.data.drive import Drive
-from any2any_ros.demo import figures
-from any2any_ros.demo.live import Answer
+from any2any_ros.demo import figures, page
+from any2any_ros.demo.town_answers import Answer
+from any2any_ros.demo.town_laps import Laps
 from any2any_ros.retrieval.reference_map import ReferenceMap
-from any2any_ros.storage import write_atomically
 
-TEMPLATE = Path(__file__).with_name("report.html.j2")
-STYLE = Path(__file__).with_name("page.css")
+TEMPLATE = Path(__file__).with_name("town_page.html.j2")
 SHOWN = 3  # matches beside each query
 
 
-def write(
-    path: Path,
-    report: dict[str, Any],
-    answers: Sequence[Answer],
-    lap: Drive,
-    mapped: Drive,
-    reference: ReferenceMap,
-    calibration_poses: np.ndarray[Any, np.dtype[np.float64]],
-) -> None:
-    """Write the page. report: what report.json says. lap, mapped: the drives of the queries and of the map."""
+def write(path: Path, report: dict[str, Any], answers: Sequence[Answer], laps: Laps, reference: ReferenceMap) -> None:
+    """Write the page to `path`. report: the content of report.json."""
     places = {name: i for i, name in enumerate(reference.places.ids)}
-    fill(
+    page.write(
         TEMPLATE, path,
         report=report,
-        route=_route(answers, lap, reference, calibration_poses, places),
-        timeline=_timeline(report, answers, lap),
+        route=_route(answers, laps, reference, places),
+        timeline=_timeline(report, answers, laps.test),
         reliability=figures.reliability(report["trust"]["reliability"]),
         precision=figures.precision_by_share(report["trust"]["precision_by_share"], report["trust"]["precision"]),
-        stories=[_story(title, a, lap, mapped, places) for title, a in _telling(answers)],
+        stories=[_story(title, a, laps, places) for title, a in _examples(answers)],
     )  # fmt: skip
 
 
-def fill(template: Path, path: Path, **values: Any) -> None:
-    """Write a page that stands alone, from a template and what it shows."""
-    from jinja2 import Environment, StrictUndefined
-
-    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template.read_text("utf-8"))
-    html = page.render(style=STYLE.read_text("utf-8"), **values)
-    write_atomically(path, lambda stream: stream.write(html.encode()))
-
-
-def _route(
-    answers: Sequence[Answer], lap: Drive, reference: ReferenceMap, calibration: Any, places: dict[str, int]
-) -> str:
-    found = [places[a.ranking.matches[0].id] for a in answers]
+def _route(answers: Sequence[Answer], laps: Laps, reference: ReferenceMap, places: dict[str, int]) -> str:
+    answered = [places[a.ranking.matches[0].id] for a in answers]
     return figures.route(
         reference.places.poses[:, :2, 3],
-        calibration[:, :2, 3],
-        lap.poses[[a.frame for a in answers], :2, 3],
+        laps.calibration.poses[:, :2, 3],
+        laps.test.poses[[a.frame for a in answers], :2, 3],
         np.array([a.hit for a in answers]),
-        reference.places.poses[found, :2, 3],
+        reference.places.poses[answered, :2, 3],
     )
 
 
@@ -79,7 +58,7 @@ def _seconds(answers: Sequence[Answer], lap: Drive) -> Any:
     return (lap.stamps_ns[[a.frame for a in answers]] - lap.stamps_ns[0]) / 1e9
 
 
-def _telling(answers: Sequence[Answer]) -> list[tuple[str, Answer]]:
+def _examples(answers: Sequence[Answer]) -> list[tuple[str, Answer]]:
     """Choose the surest right answer, the surest wrong one, and the most ambiguous one."""
     right, wrong = [a for a in answers if a.hit], [a for a in answers if not a.hit]
     chosen = [("Best: the surest right answer", max(right, key=_sure, default=None))]
@@ -92,7 +71,7 @@ def _sure(answer: Answer) -> float:
     return answer.ranking.probability
 
 
-def _story(title: str, answer: Answer, lap: Drive, mapped: Drive, places: dict[str, int]) -> dict[str, Any]:
+def _story(title: str, answer: Answer, laps: Laps, places: dict[str, int]) -> dict[str, Any]:
     ranking = answer.ranking
     return {
         "title": title,
@@ -101,9 +80,9 @@ def _story(title: str, answer: Answer, lap: Drive, mapped: Drive, places: dict[s
         "probability": ranking.probability,
         "accepted": ranking.accepted,
         "place_set": len(ranking.place_set),
-        "query": _view(lap, answer.frame) | {"id": lap.ids()[answer.frame]},
+        "query": _view(laps.test, answer.frame) | {"id": laps.test.ids()[answer.frame]},
         "matches": [
-            _view(mapped, places[m.id]) | {"id": m.id, "score": m.score, "right": bool(answer.right[i])}
+            _view(laps.mapped, places[m.id]) | {"id": m.id, "score": m.score, "right": bool(answer.right[i])}
             for i, m in enumerate(ranking.matches[:SHOWN])
         ],
     }
@@ -113,14 +92,4 @@ def _view(drive: Drive, i: int) -> dict[str, str]:
     """Return what a person sees of a frame: its picture as a data URL, and its caption."""
     picture = drive.sample("camera", i) if "camera" in drive.modalities else None
     caption = drive.sample("text", i) if "text" in drive.modalities else None
-    return {"picture": data_url(picture), "caption": caption or ""}
-
-
-def data_url(picture: Any) -> str:
-    """Return a picture (H, W, 3) uint8, RGB, as the address of an image; "" for none."""
-    if picture is None:
-        return ""
-    import cv2
-
-    encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
-    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
+    return {"picture": page.picture_url(picture), "caption": caption or ""}

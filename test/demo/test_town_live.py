@@ -11,7 +11,8 @@ from any2any_ros.cli import build_map
 from any2any_ros.config import ReplayConfig
 from any2any_ros.data import bags, carmen, kitti
 from any2any_ros.data.drive import encode, keyframes
-from any2any_ros.demo import live
+from any2any_ros.demo import town_answers, town_live
+from any2any_ros.demo.town_live import LiveSetup
 from any2any_ros.nodes.replay import Outage
 from any2any_ros.retrieval import calibration, reference_map
 
@@ -37,10 +38,10 @@ def params(folder, **retrieval):
 def driven(drive, folder, *outages, rate=1.0, during=lambda system, seconds: None, **retrieval):
     """Replay a drive to the nodes of the map in folder/map."""
     bags.write(drive, folder / "bag")
-    return live.drive(
-        folder / "map", folder / "bag", tuple(map(Outage.parse, outages)), folder / "logs",
-        params(folder, **retrieval), ReplayConfig(rate=rate), during=during,
-    )  # fmt: skip
+    setup = LiveSetup(
+        folder / "map", folder / "bag", folder / "logs", params(folder, **retrieval), ReplayConfig(rate=rate)
+    )
+    return town_live.drive(setup, tuple(map(Outage.parse, outages)), during=during)
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +57,15 @@ def test_no_ranking_is_skipped_while_sensors_die_and_return(ring, tmp_path):
     (tmp_path / "map").symlink_to(folder / "map")
     deaths = ("camera@2s-4s", "lidar@3s-5s", "camera@7s-9s", "lidar@7s-9s", "audio@7s-9s", "text@7s-9s")
     run = driven(drive, tmp_path, *deaths, source_timeout=TIMEOUT)
-    told = live.continuity(run, drive, 0.5, TIMEOUT)
-    assert told["answered"] == told["frames"] == 24 - 4  # but for the two seconds in which nobody lives
-    assert told["all_in_time"]
-    by_sensor = {(d["sensor"], d["from"]): d for d in told["deaths"]}
+    continuity = town_live.continuity(run, drive, 0.5, TIMEOUT)
+    assert continuity["answered"] == continuity["frames"] == 24 - 4  # but for the two seconds in which nobody lives
+    assert continuity["all_in_time"]
+    by_sensor = {(d["sensor"], d["from"]): d for d in continuity["deaths"]}
     assert by_sensor["camera", 2.0]["first_ranking_used"] == ["audio", "lidar", "text"]
     assert by_sensor["camera", 7.0]["first_ranking_used"] == []  # an answer that says that nobody is left
 
     _, retriever, _ = calibration.open_map(folder / "map", 5.0)
-    answers = live.judge(run, drive, retriever, 5.0)
+    answers = town_answers.judge(run, drive, retriever, 5.0)
     assert len(answers) == 20 and all(a.agrees for a in answers)  # identical ids, in the library's order
     assert np.mean([a.hit for a in answers]) > 0.7  # chance 0.04
     alive_at_the_end = answers[-1].ranking.modalities
@@ -86,7 +87,7 @@ def test_killing_an_encoder_process_is_killing_its_sensor(ring, tmp_path):
             done["started"] = seconds
 
     run = driven(drive, tmp_path, during=strike, source_timeout=TIMEOUT)
-    assert live.continuity(run, drive, 0.5, TIMEOUT)["answered"] == 24
+    assert town_live.continuity(run, drive, 0.5, TIMEOUT)["answered"] == 24
     used = [("lidar" in r.modalities) for r, _ in run.recording.rankings if r.modalities]
     died, back = used.index(False), len(used) - 1 - used[::-1].index(False)
     assert all(used[:died]) and not any(used[died : back + 1]) and all(used[back + 1 :])

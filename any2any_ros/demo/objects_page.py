@@ -1,8 +1,7 @@
-"""The page of the demo of objects: one self-contained HTML file."""
+"""The page of the demo of objects."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,46 +10,48 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.demo import objects_judge
-from any2any_ros.demo import report as page
-from any2any_ros.demo.objects_live import Played, Said
+from any2any_ros.demo import objects_judge, page
+from any2any_ros.demo.objects_live import Exchange, PlayedAct
 from any2any_ros.objects.grounder import Look, seen_boxes
 from any2any_ros.objects.object_memory import Remembered
 from any2any_ros.objects.proposals import Box, ProposalConfig, framed
 from any2any_ros.sim.tabletop import Frame
 from any2any_ros.sim.tabletop.scene import Thing
 
-TEMPLATE = Path(__file__).with_name("objects.html.j2")
+TEMPLATE = Path(__file__).with_name("objects_page.html.j2")
 AROUND = 30  # px of the table's picture around the outermost boxes
 RGB = NDArray[np.uint8]
 
 
 def write(
-    path: Path, report: dict[str, Any], played: Sequence[Played], frames: Sequence[Frame], things: Sequence[Thing],
+    path: Path, report: dict[str, Any], played: Sequence[PlayedAct], frames: Sequence[Frame], things: Sequence[Thing],
     curve: Path,
 ) -> None:  # fmt: skip
-    """Write the page. report: what report.json says; frames: what the camera saw; curve: a PNG of the training."""
+    """Write the page to `path`.
+
+    report: the content of report.json. frames: what the camera saw. curve: PNG file of the learning curve.
+    """
     acts = [
-        told | {"views": _views(act, told["commands"], frames)}
-        for act, told in zip(played, report["acts"], strict=True)
+        figures | {"views": _views(act, figures["commands"], frames)}
+        for act, figures in zip(played, report["acts"], strict=True)
     ]
-    page.fill(
-        TEMPLATE, path, report=report, acts=acts, curve=_address(curve, "image/png"),
+    page.write(
+        TEMPLATE, path, report=report, acts=acts, curve=page.file_url(curve, "image/png"),
         tables=[_table(played[i], frames, things) for i in _first_of_runs(played)],
     )  # fmt: skip
 
 
-def _first_of_runs(played: Sequence[Played]) -> list[int]:
-    """Return the act of every run in its first."""
+def _first_of_runs(played: Sequence[PlayedAct]) -> list[int]:
+    """Return the number of each run's first act."""
     first: dict[int, int] = {}
     for i, act in enumerate(played):
         first.setdefault(act.run, i)
     return list(first.values())
 
 
-def _table(act: Played, frames: Sequence[Frame], things: Sequence[Thing]) -> dict[str, Any]:
-    """Return the picture that shows most of what is remembered, and where in it that is."""
-    names = objects_judge.whose(act.boxes, things)
+def _table(act: PlayedAct, frames: Sequence[Frame], things: Sequence[Thing]) -> dict[str, Any]:
+    """Return the picture that shows the most remembered boxes, and where it shows them."""
+    names = objects_judge.instances_of(act.boxes, things)
     seen = [{i: b for i in act.boxes if (b := _seen(act, i, frame))} for frame in frames]
     best = int(np.argmax([len(s) for s in seen]))
     boxes = [
@@ -58,7 +59,7 @@ def _table(act: Played, frames: Sequence[Frame], things: Sequence[Thing]) -> dic
         for i, (x0, y0, x1, y1) in seen[best].items()
     ]
     left, top, right, bottom = _around(list(seen[best].values()), frames[best].depth.shape)
-    picture = page.data_url(_picture(act, frames[best])[top:bottom, left:right])
+    picture = page.picture_url(_picture(act, frames[best])[top:bottom, left:right])
     return {"picture": picture, "boxes": boxes, "x": left, "y": top, "width": right - left, "height": bottom - top}
 
 
@@ -71,41 +72,41 @@ def _around(boxes: Sequence[Box], shape: tuple[int, ...]) -> Box:
     return max(0, int(low[0])), max(0, int(low[1])), min(whole[2], int(high[2])), min(whole[3], int(high[3]))
 
 
-def _views(act: Played, answers: Sequence[dict[str, Any]], frames: Sequence[Frame]) -> list[dict[str, Any]]:
-    return [_view(said, answer, act, frames) for said, answer in zip(act.said, answers, strict=True)]
+def _views(act: PlayedAct, answers: Sequence[dict[str, Any]], frames: Sequence[Frame]) -> list[dict[str, Any]]:
+    return [_view(exchange, answer, act, frames) for exchange, answer in zip(act.exchanges, answers, strict=True)]
 
 
-def _view(said: Said, answer: dict[str, Any], act: Played, frames: Sequence[Frame]) -> dict[str, Any]:
-    """Return one command as the page shows it."""
+def _view(exchange: Exchange, answer: dict[str, Any], act: PlayedAct, frames: Sequence[Frame]) -> dict[str, Any]:
+    """Return one command and its answer as the page shows them."""
     matches = [m | {"picture": _crop(act, m["id"], frames), "frame": ""} for m in answer["matches"]]
     misled = answer["worth"] == objects_judge.BAD or answer["meant"]
     for m in matches[:1] if misled else ():
         m["frame"] = "wrong"
     for m in (m for m in matches if m["right"]):
         m["frame"] = "right"
-    return answer | {"matches": matches, "sound": _address(said.sound, "audio/wav") if said.sound else ""}
+    return answer | {"matches": matches, "sound": page.file_url(exchange.sound, "audio/wav") if exchange.sound else ""}
 
 
-def _crop(act: Played, id: str, frames: Sequence[Frame]) -> str:
-    """Return the largest view of a remembered object, as its camera gave it."""
-    found = [(box, frame) for frame in frames if (box := _seen(act, id, frame))]
-    if not found:
+def _crop(act: PlayedAct, id: str, frames: Sequence[Frame]) -> str:
+    """Return the largest view of a remembered object as a data URL; "" where no picture shows it whole."""
+    views = [(box, frame) for frame in frames if (box := _seen(act, id, frame))]
+    if not views:
         return ""
-    (left, top, right, bottom), frame = max(found, key=lambda f: _area(f[0]))
+    (left, top, right, bottom), frame = max(views, key=lambda view: _area(view[0]))
     left, top, right, bottom = framed((left, top, right, bottom), frame.depth.shape, ProposalConfig())
     part = replace(frame, rgb=frame.rgb[top:bottom, left:right], depth=frame.depth[top:bottom, left:right])
-    return page.data_url(_picture(act, part))
+    return page.picture_url(_picture(act, part))
 
 
-def _seen(act: Played, id: str, frame: Frame) -> Box | None:
+def _seen(act: PlayedAct, id: str, frame: Frame) -> Box | None:
     if id not in act.boxes:
         return None
     look = Look(frame.stamp_ns, frame.intrinsics, frame.pose, frame.rgb, frame.depth)
     return seen_boxes(look, [Remembered(id, *act.boxes[id], seen_ns=0)], frame.depth.shape).get(id)
 
 
-def _picture(act: Played, frame: Frame) -> RGB:
-    """Return what the robot saw: colour where that camera is alive, else depth: near is light, unknown dark."""
+def _picture(act: PlayedAct, frame: Frame) -> RGB:
+    """Return what the robot saw (H, W, 3): colour where that camera is alive, else depth (near is light)."""
     if "camera" in act.act.alive:
         return frame.rgb
     import cv2
@@ -119,7 +120,3 @@ def _picture(act: Played, frame: Frame) -> RGB:
 
 def _area(box: Box) -> int:
     return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def _address(path: Path, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
