@@ -56,7 +56,7 @@ def _announce(step: str) -> None:
 
 
 def _learn(things: Path, model: Path) -> None:
-    objects_training.check()
+    objects_training.require_torch()
     _announce("1/5 simulated objects to learn from")
     tabletop.write(things, TRAINING_OBJECTS, overwrite=True)
     _announce("2/5 heads are trained and calibrated on them")

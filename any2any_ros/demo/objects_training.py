@@ -18,7 +18,7 @@ from any2any_ros.objects import grounding_model
 CONFIG = EmmaConfig(steps=300, interval=100, batch=128)
 
 
-def check() -> None:
+def require_torch() -> None:
     """Raise Any2AnyError when PyTorch is missing: without it nothing can be trained."""
     if importlib.util.find_spec("torch") is None:
         raise Any2AnyError(
