@@ -20,7 +20,7 @@ class Inbox(Generic[T]):
         self._changed = threading.Condition()
         self._closed = False
         self.dropped = 0
-        self._thread = threading.Thread(target=self._run, name="encode")
+        self._thread = threading.Thread(target=self._run, name="inbox")
         self._thread.start()
 
     def put(self, item: T) -> None:

@@ -1,8 +1,9 @@
-"""ROS parameters made from settings dataclasses: description, range and default are written once, there."""
+"""Makes ROS parameters from settings dataclasses, where descriptions, ranges and defaults are written once."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -12,13 +13,14 @@ from any2any_ros import config
 from any2any_ros.errors import Any2AnyError
 
 T = TypeVar("T")
-WIDEST = 2**31 - 1
+WIDEST = 2**31 - 1  # the end of a range that a setting leaves open
 
 
 def declare(node: Node, cls: type[T], prefix: str = "", **defaults: Any) -> T:
-    """Declare every setting of `cls` as a parameter (prefix.name) and return the settings as they are given.
+    """Declare every setting of the dataclass `cls` as a parameter, and return the settings with the parameters' values.
 
-    defaults: where this node's default differs from the dataclass's. Raises Any2AnyError on a value out of range.
+    prefix: put before the parameters' names, with a dot. defaults: the defaults of this node, where they differ from
+    the dataclass's. Raises Any2AnyError when a value has another type or is out of range.
     """
     values = {}
     for f in config.fields(cls):
@@ -30,15 +32,27 @@ def declare(node: Node, cls: type[T], prefix: str = "", **defaults: Any) -> T:
     return config.build(cls, values)
 
 
+def source_timeouts(node: Node, default: float, modalities: Iterable[str]) -> dict[str, float]:
+    """Return the source_timeout of each modality, in seconds.
+
+    The parameter `source_timeouts.<modality>` is declared when a map first names the modality. default: its default.
+    """
+    names = {m: f"source_timeouts.{m}" for m in modalities}
+    for name in names.values():
+        if not node.has_parameter(name):
+            node.declare_parameter(name, default)
+    return {m: float(node.get_parameter(name).value or 0.0) for m, name in names.items()}
+
+
 def _typed(name: str, value: Any, default: Any) -> Any:
-    """Return the value in its default's type; `source_timeout:=2` means 2.0."""
+    """Return the value in the type of its default: `source_timeout:=2` means 2.0."""
     if type(default) is float and type(value) is int:
         return float(value)
     if type(value) is not type(default):
         raise Any2AnyError(
             f"Parameter '{name}' cannot be {value!r}",
             f"it is of type {type(default).__name__}",
-            f"Give such a value (default {default!r})",
+            f"Give a value of that type (the default is {default!r})",
         )
     return value
 
@@ -46,7 +60,7 @@ def _typed(name: str, value: Any, default: Any) -> Any:
 def _descriptor(f: dataclasses.Field[Any], default: Any) -> ParameterDescriptor:
     m = f.metadata
     low, high = m["minimum"], m["maximum"]
-    # Types are checked by _typed, whose message says what to do; rclpy would refuse 2 for 2.0.
+    # dynamic_typing: `_typed` checks the types and says what to do. rclpy itself would refuse 2 for 2.0.
     descriptor = ParameterDescriptor(description=config.describe(f), read_only=True, dynamic_typing=True)
     if isinstance(default, bool) or (low is None and high is None):
         return descriptor

@@ -1,4 +1,4 @@
-"""How a retrieval node is, for /diagnostics: its answers, and every sensor that its map knows."""
+"""The diagnostics of a retrieval node: one line for its answers, and one for each modality of its map."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from any2any_ros.observation import Ranking
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.samples import NS
 
-DRIFTED = "unlike its calibration (changed, or outside of the map)"
+DRIFTED = "unlike its calibration (the sensor has changed, or the robot is outside of the map)"
 
 
 @dataclass
 class Health:
-    """What has happened so far; `lines` tells it."""
+    """What the node counts: answers, the last ranking, refused embeddings, the last error, and drifted modalities."""
 
     answers: Rate = field(default_factory=Rate)
     last: Ranking = field(default_factory=lambda: Ranking((), ()))
@@ -26,12 +26,12 @@ class Health:
     drifted: tuple[str, ...] = ()
 
     def newly_drifted(self, localizer: Localizer) -> list[str]:
-        """Return the sensors that the calibration fits no longer, each once."""
+        """Return the modalities that have drifted from their calibration since the last call."""
         before, self.drifted = self.drifted, localizer.drift.suspects
         return sorted(set(self.drifted) - set(before))
 
     def lines(self, name: str, localizer: Localizer, now_ns: int) -> list[DiagnosticStatus]:
-        """Return one line for the answers and one for each modality of the map."""
+        """Return one line for the answers and one for each modality of the map. name: the node's."""
         modalities = localizer.reference.sensors if localizer.reference else ()
         return [self._answers(name, localizer, now_ns), *(_sensor(name, m, localizer, now_ns) for m in modalities)]
 
@@ -56,7 +56,7 @@ def _sensor(name: str, modality: str, localizer: Localizer, now_ns: int) -> Diag
     source, alive = localizer.assembler.sources.get(modality), modality in localizer.alive
     age = (now_ns - source.received_ns) / NS if source else float("inf")
     period = source.period_ns / NS if source else 0.0
-    text = "alive" if alive else "stale" if source else "never heard"
+    text = "alive" if alive else "stale" if source else "never received"
     drifted = modality in localizer.drift.suspects
     return status(
         DiagnosticStatus.OK if alive and not drifted else DiagnosticStatus.WARN, f"{name}: {modality}",

@@ -362,7 +362,7 @@ def test_diagnostics_name_every_sensor_of_the_map(robot):
         robot.bench.spin(0.05)
     robot.bench.until(lambda: robot.node.localizer.alive == ("camera",))
     lines = {line.name: line for line in robot.node.status()}
-    assert lines["retrieval: camera"].message == "alive" and lines["retrieval: lidar"].message == "never heard"
+    assert lines["retrieval: camera"].message == "alive" and lines["retrieval: lidar"].message == "never received"
     rate = next(v.value for v in lines["retrieval: camera"].values if v.key == "rate")
     assert float(rate) == pytest.approx(10, abs=0.5)
     robot.bench.until(lambda: not robot.node.localizer.alive)

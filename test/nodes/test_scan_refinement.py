@@ -1,8 +1,9 @@
-"""The geometric check of a running node: it never holds up the stream, says why it does nothing, and ends cleanly."""
+"""Refinement by scans in a running node: it never delays the stream, says why it does nothing, and ends cleanly."""
 
 import array
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from lifecycle_msgs.msg import State
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import PointCloud2, PointField
 
 from any2any_ros import msg, srv
@@ -52,7 +54,7 @@ class Robot:
     def __init__(self, bench, folder, reference, **parameters):
         self.bench, self.reference = bench, reference
         self.node = bench.node(RetrievalNode, map=str(folder), **(LISTENING | parameters))
-        self.quick, self.checked = bench.listen(msg.Ranking, "matches"), bench.listen(msg.Ranking, "checked_matches")
+        self.quick, self.refined = bench.listen(msg.Ranking, "matches"), bench.listen(msg.Ranking, "refined_matches")
         self._embeddings = bench.publisher(msg.Embedding, "embeddings")
         self._points = bench.publisher(PointCloud2, "points", qos_profile_sensor_data)
 
@@ -75,7 +77,7 @@ class Robot:
 def no_thread_is_left():
     """Whatever a test was at when its node was shut down."""
     yield
-    assert not any(thread.name == "encode" for thread in threading.enumerate())
+    assert not any(thread.name == "inbox" for thread in threading.enumerate())
 
 
 @pytest.fixture
@@ -102,14 +104,14 @@ def laying(monkeypatch):
     monkeypatch.setattr(registration, "open3d", lambda: None)
 
 
-def test_nothing_is_checked_unless_it_is_asked_for(bench, scanned_map):
+def test_nothing_is_refined_without_a_cloud_topic(bench, scanned_map):
     node = bench.node(RetrievalNode, map=str(scanned_map[0]), **FAST)
     assert not [line for line in node.status() if "geometric" in line.name]
-    assert bench.peer.count_publishers("checked_matches") == 0
-    assert not any(thread.name == "encode" for thread in threading.enumerate())
+    assert bench.peer.count_publishers("refined_matches") == 0
+    assert not any(thread.name == "inbox" for thread in threading.enumerate())
 
 
-def test_the_stream_does_not_wait_for_the_check(bench, scanned_map, laying):
+def test_the_stream_does_not_wait_for_the_refinement(bench, scanned_map, laying):
     robot = Robot(bench, *scanned_map)
     waits = []
     for i in range(1, 16):
@@ -118,42 +120,56 @@ def test_the_stream_does_not_wait_for_the_check(bench, scanned_map, laying):
         waits.append(time.monotonic() - began)
         assert quick.matches[0].id == "place/03" and quick.matches[0].pose.position.x == 30.0
         bench.spin(0.1)
-    bench.until(lambda: robot.checked)
-    assert np.median(waits) < 0.5  # a check takes a second
-    checked = robot.checked[0]
-    assert checked.matches[0].id == "place/03" and checked.matches[0].pose.position.x == 31.5
-    assert checked.matches[0].refined and checked.matches[0].overlap == pytest.approx(1, abs=0.1)
+    bench.until(lambda: robot.refined)
+    assert np.median(waits) < 0.5  # a refinement takes a second
+    refined = robot.refined[0]
+    assert refined.matches[0].id == "place/03" and refined.matches[0].pose.position.x == 31.5
+    assert refined.matches[0].refined and refined.matches[0].overlap == pytest.approx(1, abs=0.1)
     assert not robot.quick[0].matches[0].refined and np.isnan(robot.quick[0].matches[0].overlap)
-    assert checked.header.stamp == robot.quick[0].header.stamp and list(checked.modalities) == ["lidar"]
-    assert checked.latency > 0.9
-    # The newest moment is the next to be checked, not the one after the first.
-    bench.until(lambda: len(robot.checked) > 1)
-    assert messages.time_ns(robot.checked[1].header.stamp) > 5 * NS // 10
+    assert refined.header.stamp == robot.quick[0].header.stamp and list(refined.modalities) == ["lidar"]
+    assert refined.latency > 0.9
+    # The newest moment is the next to be refined, not the one after the first.
+    bench.until(lambda: len(robot.refined) > 1)
+    assert messages.time_ns(robot.refined[1].header.stamp) > 5 * NS // 10
+
+
+def test_the_old_topic_names_carry_the_same_messages(bench, scanned_map, laying):
+    """`checked_matches` and `checked_place` are aliases of `refined_matches` and `refined_place` for one release."""
+    robot = Robot(bench, *scanned_map)
+    old_matches = bench.listen(msg.Ranking, "checked_matches")
+    places, old_places = (bench.listen(PoseWithCovarianceStamped, f"{name}_place") for name in ("refined", "checked"))
+    retriever = robot.node.localizer.retriever
+    retriever.refiner = replace(retriever.refiner, confidence=Sure())
+    robot.see(3, NS, street(3))
+    bench.until(lambda: robot.refined and old_matches and places and old_places)
+    for new, old in ((robot.refined[0], old_matches[0]), (places[0], old_places[0])):
+        assert serialize_message(old) == serialize_message(new)  # NaN included
+    assert robot.refined[0].accepted and places[0].pose.pose.position.x == 31.5
 
 
 def test_a_cloud_may_come_after_its_moment_was_answered(bench, scanned_map, laying):
     robot = Robot(bench, *scanned_map)
-    assert (robot.line().level, robot.line().message) == (DiagnosticStatus.WARN, "no cloud has come")
+    assert (robot.line().level, robot.line().message) == (DiagnosticStatus.WARN, "no point cloud has arrived")
     robot.see(2, NS)
     bench.spin(0.2)
-    assert not robot.node._checker._busy
+    assert not robot.node._refinement._busy
     robot._points.publish(cloud(street(4), NS + NS // 5))  # another moment's
     bench.spin(0.2)
-    assert not robot.node._checker._busy
+    assert not robot.node._refinement._busy
     robot._points.publish(cloud(street(2), NS))
-    bench.until(lambda: robot.checked)
-    assert robot.checked[0].matches[0].id == "place/02"
+    bench.until(lambda: robot.refined)
+    assert robot.refined[0].matches[0].id == "place/02"
 
 
-def test_a_check_is_made_as_often_as_told(bench, scanned_map, laying):
+def test_rankings_are_refined_as_often_as_cloud_period_says(bench, scanned_map, laying):
     robot = Robot(bench, *scanned_map, cloud_period=3600.0)
     for i in range(1, 4):
         robot.see(3, i * NS, street(3))
-        bench.until(lambda: robot.checked)
+        bench.until(lambda: robot.refined)
         bench.spin(0.1)
-    assert len(robot.checked) == 1 and robot.node._checker.checks == 1
+    assert len(robot.refined) == 1 and robot.node._refinement.count == 1
     line = robot.line()
-    assert line.level == DiagnosticStatus.OK and line.message == "checking"
+    assert line.level == DiagnosticStatus.OK and line.message == "refining"
     assert float(next(v.value for v in line.values if v.key == "seconds")) > 0.9
 
 
@@ -161,18 +177,18 @@ def test_the_thread_ends_with_the_node(bench, scanned_map, laying):
     before = threading.active_count()
     robot = Robot(bench, *scanned_map)
     robot.see(3, NS, street(3))
-    bench.until(lambda: robot.node._checker._busy)
+    bench.until(lambda: robot.node._refinement._busy)
     began = time.monotonic()
     robot.node.trigger_deactivate()
     assert time.monotonic() - began < 3 and threading.active_count() == before
     bench.spin(0.3)
-    assert not robot.checked
+    assert not robot.refined
     robot.node.trigger_activate()
     robot.see(4, 2 * NS, street(4))
-    bench.until(lambda: robot.checked)
-    assert robot.checked[0].matches[0].id == "place/04"
-    robot.see(5, 3 * NS, street(5))  # and the test ends in the midst of a check: see `no_thread_is_left`
-    bench.until(lambda: robot.node._checker._busy)
+    bench.until(lambda: robot.refined)
+    assert robot.refined[0].matches[0].id == "place/04"
+    robot.see(5, 3 * NS, street(5))  # and the test ends during a refinement: see `no_thread_is_left`
+    bench.until(lambda: robot.node._refinement._busy)
 
 
 def test_a_map_loaded_meanwhile_is_not_answered_for(bench, scanned_map, laying, tmp_path):
@@ -180,13 +196,13 @@ def test_a_map_loaded_meanwhile_is_not_answered_for(bench, scanned_map, laying, 
     folder, reference = scanned_map
     robot = Robot(bench, folder, reference)
     robot.see(3, NS, street(3))
-    bench.until(lambda: robot.node._checker._busy)
+    bench.until(lambda: robot.node._refinement._busy)
     others = reference.places.take(range(10, 20))
     reference_map.save(reference_map.ReferenceMap(others, reference.encoders, "other"), tmp_path / "other")
     assert bench.call(srv.LoadMap, "/retrieval/load_map", path=str(tmp_path / "other")).places == 10
-    bench.until(lambda: not robot.node._checker._busy)
+    bench.until(lambda: not robot.node._refinement._busy)
     bench.spin(0.2)
-    assert not robot.checked and "no scans" in robot.line().message
+    assert not robot.refined and "no scans" in robot.line().message
 
 
 def test_without_open3d_it_says_so_once_and_ranks_on(bench, scanned_map, monkeypatch, capfd):
@@ -198,7 +214,7 @@ def test_without_open3d_it_says_so_once_and_ranks_on(bench, scanned_map, monkeyp
     for i in range(1, 6):
         assert robot.see(3, i * NS, street(3)).matches[0].id == "place/03"
     bench.spin(0.3)
-    assert not robot.checked
+    assert not robot.refined
     assert capfd.readouterr().err.count("Open3D is absent") == 1
     line = robot.line()
     assert line.level == DiagnosticStatus.WARN and "pip install it" in line.message
@@ -207,7 +223,7 @@ def test_without_open3d_it_says_so_once_and_ranks_on(bench, scanned_map, monkeyp
 def test_a_map_without_scans_is_told(bench, small_map, capfd):
     robot = Robot(bench, *small_map)
     assert robot.see(3, NS, street(3)).matches[0].id == "place/03"
-    assert "no geometric check, rankings go on without: the map has no scans" in capfd.readouterr().err
+    assert "rankings are not refined by scans: the map has no scans" in capfd.readouterr().err
     assert robot.line().level == DiagnosticStatus.WARN
 
 
@@ -217,7 +233,7 @@ def test_a_mounting_that_is_none_is_told(bench, scanned_map, capfd):
     assert node._state_machine.current_state[0] == State.PRIMARY_STATE_INACTIVE
 
 
-def test_a_bad_cloud_and_a_damaged_scan_are_told_and_the_next_is_checked(bench, scanned_map, laying, capfd):
+def test_a_bad_cloud_and_a_damaged_scan_are_reported_and_the_next_is_refined(bench, scanned_map, laying, capfd):
     folder, reference = scanned_map
     Clouds(folder)._file("place/02").write_bytes(b"hello")
     robot = Robot(bench, folder, reference)
@@ -225,13 +241,13 @@ def test_a_bad_cloud_and_a_damaged_scan_are_told_and_the_next_is_checked(bench, 
     bad.fields = []
     robot._points.publish(bad)
     robot.see(3, NS)
-    bench.until(lambda: "no field x, y, z" in robot.node._checker._error)
-    bench.until(lambda: not robot.node._checker._busy)
+    bench.until(lambda: "no field x, y, z" in robot.node._refinement._error)
+    bench.until(lambda: not robot.node._refinement._busy)
     robot.see(2, 2 * NS, street(2))
-    bench.until(lambda: robot.checked or "place/02" in robot.node._checker._error)
+    bench.until(lambda: robot.refined or "place/02" in robot.node._refinement._error)
     robot.see(3, 3 * NS, street(3))
-    bench.until(lambda: robot.checked and robot.checked[-1].header.stamp.sec == 3)
-    assert robot.checked[-1].matches[0].id == "place/03"
+    bench.until(lambda: robot.refined and robot.refined[-1].header.stamp.sec == 3)
+    assert robot.refined[-1].matches[0].id == "place/03"
     assert "no field x, y, z" in capfd.readouterr().err
 
 
@@ -246,6 +262,9 @@ class Sure:
     def accepts(self, candidates, modalities):
         return True
 
+    def presence(self, candidates, modalities):
+        return 1.0
+
     def place_set(self, candidates, modalities):
         return 1
 
@@ -253,10 +272,8 @@ class Sure:
 def test_scans_are_really_laid(bench, scanned_map):
     """With Open3D: the pose is the robot's own, through its LiDAR's mounting, and the stream is not held up."""
     pytest.importorskip("open3d", reason="Open3D is absent: pip install 'any2any_ros[open3d]'", exc_type=ImportError)
-    from dataclasses import replace
-
     robot = Robot(bench, *scanned_map, cloud_mounting=f"0.5 0 0 0 0 {np.pi / 2}")
-    places = bench.listen(PoseWithCovarianceStamped, "checked_place")
+    places = bench.listen(PoseWithCovarianceStamped, "refined_place")
     retriever = robot.node.localizer.retriever
     retriever.refiner = replace(retriever.refiner, confidence=Sure())
     left = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
@@ -269,11 +286,11 @@ def test_scans_are_really_laid(bench, scanned_map):
         robot.see(3, i * NS // 10, of_lidar)
         waits.append(time.monotonic() - began)
         bench.spin(max(0.0, 0.1 - waits[-1]))
-        if robot.checked and places:
+        if robot.refined and places:
             break
-    bench.until(lambda: robot.checked and places)
-    best, pose = robot.checked[0].matches[0], places[0].pose
-    assert best.id == "place/03" and robot.checked[0].accepted
+    bench.until(lambda: robot.refined and places)
+    best, pose = robot.refined[0].matches[0], places[0].pose
+    assert best.id == "place/03" and robot.refined[0].accepted
     np.testing.assert_allclose([best.pose.position.x, best.pose.position.y], [32, -1], atol=0.1)
     turn = messages.pose_array(pose.pose)[:3, :3]
     np.testing.assert_allclose(turn, left, atol=0.02)
