@@ -101,9 +101,17 @@ class Fusion(Protocol):
 
 @runtime_checkable
 class Imputer(Protocol):
-    """Fills in missing modalities before similarity."""
+    """Adds to observations what their sensors say together, before they are compared. Fitted state (storage.py)."""
 
-    def impute(self, observations: ObservationSet) -> ObservationSet: ...
+    kind: ClassVar[str]  # "imputer"
+    plug: ClassVar[str]  # its name, e.g. "calmrl"
+    adds: ClassVar[tuple[str, ...]]  # the modalities that it adds; each is compared with itself, by the cosine
+
+    def extend(self, observations: ObservationSet) -> ObservationSet:
+        """Return the observations (N) with the modalities in `adds`; NaN rows where it has nothing to say."""
+
+    def training_queries(self, queries: ObservationSet, seed: int) -> ObservationSet:
+        """Return the queries (N) that a fusion is fitted on, extended: the same once (N) or several times (k N)."""
 
 
 @runtime_checkable

@@ -33,12 +33,14 @@ from any2any_ros.data.availability import sensors_off
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.mixture import Mixture
 from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.imputers import IMPUTERS
+from any2any_ros.imputers.calmrl import CalMRL
+from any2any_ros.imputers.groups import patterns
 from any2any_ros.learning import calmrl
-from any2any_ros.learning.calmrl import CalMRL
-from any2any_ros.learning.calmrl_data import Digest, patterns
+from any2any_ros.learning.calmrl_data import SufficientStatistics
+from any2any_ros.learning.imputers import fit as fit_imputer
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval import imputers
-from any2any_ros.retrieval.imputers import IMPUTERS, JointImputer
+from any2any_ros.protocols import Imputer
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
 from any2any_ros.sim import mfeat
@@ -188,7 +190,7 @@ def falls(count: int) -> Row:
             width = int(draw.integers(1, 8))
             columns[m] = beta @ draw.normal(size=(beta.shape[1], width)) + noise * draw.normal(size=(n, width))
             columns[m][3:][draw.random(n - 3) < draw.choice([0.0, 0.3, 0.7])] = np.nan
-        data = Digest.of(ObservationSet(columns, np.zeros((n, 4, 4)), tuple(map(str, range(n)))))
+        data = SufficientStatistics.of(ObservationSet(columns, np.zeros((n, 4, 4)), tuple(map(str, range(n)))))
         gains = np.diff([value for _, value in itertools.islice(calmrl.steps(data, size, seed), 26)]) / data.numbers
         worst, fallen = min(worst, float(gains.min())), fallen + bool((gains < -1e-9).any())
     return {"problems": count, "fell": fallen, "worst": worst}
@@ -214,20 +216,20 @@ def town(folder: Path) -> dict[str, Row]:
     """Return R@1 and chance by pattern, of both halves of the streets, for each imputer, fitted on the map."""
     laps = Laps.of(folder)
     hits: dict[str, dict[str, list[float]]] = {}
-    for name in IMPUTERS:
-        added = imputers.fitted(name, laps.mapped)
-        for group in itertools.chain.from_iterable(judged(case, added) for case in laps.halves()):
+    for name in IMPUTERS.names():
+        imputer = fit_imputer(name, laps.mapped)
+        for group in itertools.chain.from_iterable(judged(case, imputer) for case in laps.halves()):
             row = hits.setdefault(group["pattern"], {})
             for key, value in ((name, group["recall@1"]), ("chance", group["chance@1"])):
                 row.setdefault(key, []).append(value)
     return {pattern: {key: float(np.mean(v)) for key, v in row.items()} for pattern, row in hits.items()}
 
 
-def judged(case: Case, added: JointImputer) -> list[Row]:
+def judged(case: Case, imputer: Imputer) -> list[Row]:
     """Return a group a pattern, ranked by a mixture that has learnt from the calibration half, as `calibrate` does."""
-    alignments = {**same_modality(case.reference.modalities), **added.alignments}
-    bench = Retriever(case.reference, alignments, RawMean(), added)
-    lessons = added.lessons(case.calibration, 0)
+    alignments = {**same_modality(case.reference.modalities), **same_modality(imputer.adds)}
+    bench = Retriever(case.reference, alignments, RawMean(), imputer)
+    lessons = imputer.training_queries(case.calibration, 0)
     right = np.tile(case.positive, (len(lessons) // len(case.calibration), 1))
     fusion = Mixture.fit(bench.similarity(lessons), right)
     return evaluation.evaluate(bench.using(fusion), case.test, case.test_positive)

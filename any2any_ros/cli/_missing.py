@@ -11,9 +11,8 @@ import numpy as np
 from any2any_ros.arrays import Flags
 from any2any_ros.calibration import evaluation
 from any2any_ros.data.availability import sensors_off
-from any2any_ros.learning.calmrl import CalMRL
+from any2any_ros.imputers.calmrl import CalMRL
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval.imputers import JointLatent
 from any2any_ros.retrieval.retriever import Retriever
 
 DRAWS = 5  # times that sensors are switched off at random
@@ -60,9 +59,9 @@ def _run(
 ) -> dict[str, float]:
     left = without(queries, sensors_off(len(queries), len(queries.modalities), wanted, draw))
     found = evaluation.as_they_are(retriever, left, positive, asked, allowed)
-    if not isinstance(retriever.imputer, JointLatent):
+    if not isinstance(retriever.imputer, CalMRL):
         return found
-    return found | imputed(retriever.imputer.model, queries.take(asked), left.take(asked))
+    return found | imputed(retriever.imputer, queries.take(asked), left.take(asked))
 
 
 def without(queries: ObservationSet, off: Flags) -> ObservationSet:

@@ -26,10 +26,10 @@ from any2any_ros.data.sources import Recording
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.geometry.refiner import obstacle
+from any2any_ros.imputers.none import NO_IMPUTER
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import bar
 from any2any_ros.retrieval.calibration import open_map
-from any2any_ros.retrieval.imputers import NO_IMPUTER
 from any2any_ros.retrieval.reference_map import map_encoders
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros import storage
+from any2any_ros import imputers, storage
 from any2any_ros.arrays import Flags
 from any2any_ros.calibration import comparison, evaluation, refinement
 from any2any_ros.calibration.comparison import Judgement
@@ -27,13 +27,15 @@ from any2any_ros.fusion import FUSIONS
 from any2any_ros.fusion.rivals import RawMean
 from any2any_ros.geometry.clouds import Clouds
 from any2any_ros.geometry.refiner import NO_REFINER, OverlapEvidence, Refiner, RefinerConfig
+from any2any_ros.imputers import IMPUTERS
+from any2any_ros.imputers.none import NO_IMPUTER
+from any2any_ros.learning.imputers import fit as fit_imputer
 from any2any_ros.observation import ObservationSet
-from any2any_ros.protocols import Fusion
-from any2any_ros.retrieval import imputers, reference_map
-from any2any_ros.retrieval.imputers import IMPUTERS, NO_IMPUTER, JointImputer
+from any2any_ros.protocols import Fusion, Imputer
+from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix, one_space
+from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix, one_space, same_modality
 from any2any_ros.trust import confidence
 from any2any_ros.trust.confidence import Confidence, ConfidenceConfig, Event, pattern_name
 from any2any_ros.trust.drift import Difference
@@ -51,7 +53,7 @@ class CalibrationConfig(Settings):
     fusion: str = setting(
         "auto", "the fusion's plug; auto = the best on held-out places (docs/scale.md: of a large map)"
     )
-    imputer: str = setting("none", "what is compared beside the sensors (docs/calmrl.md)", choices=IMPUTERS)
+    imputer: str = setting("none", "what is compared beside the sensors (docs/calmrl.md)", choices=IMPUTERS.names())
     max_pairs: int = setting(200_000, "calibration pairs kept; wrong ones beyond are drawn at random", minimum=100)
     seed: int = setting(0, "of what is drawn at random", minimum=0)
 
@@ -70,7 +72,7 @@ class Calibration:
     usual: dict[str, Difference] = field(default_factory=dict)
     refiner: FittedRefiner | None = None
     pairs: tuple[Pair, ...] = ()  # of modalities that are compared, in one space; none: the map's own
-    imputer: JointImputer = NO_IMPUTER
+    imputer: Imputer = NO_IMPUTER
 
     def retriever(
         self, reference: ReferenceMap, refiner: Refiner = NO_REFINER, device: str = "auto", threads: int = 1
@@ -86,7 +88,7 @@ class Calibration:
                 f"it was made for {self.encoders}, the map has {found}",
                 "Calibrate again: any2any calibrate MAP DRIVE",
             )
-        alignments = {**one_space(self.pairs or reference.pairs), **self.imputer.alignments}
+        alignments = {**one_space(self.pairs or reference.pairs), **same_modality(self.imputer.adds)}
         fitted = self.fusion, self.imputer, self.confidence, self.same_place
         if self.confidence is not None:
             refiner = NO_REFINER if self.refiner is None else self.refiner.of(refiner, self.confidence.temperature)
@@ -133,9 +135,9 @@ def calibrate(
             "stretches of the drive",
             "Give a longer drive through the mapped places, and check that both poses share one frame",
         )
-    imputer = NO_IMPUTER if bench else imputers.fitted(config.imputer, reference.places)
+    imputer = NO_IMPUTER if bench else fit_imputer(config.imputer, reference.places)
     plain = replace(uncalibrated(reference, same_place, pairs), imputer=imputer)
-    bench, lessons = bench or plain.retriever(reference), imputer.lessons(queries, config.seed)
+    bench, lessons = bench or plain.retriever(reference), imputer.training_queries(queries, config.seed)
 
     def sample(rows: Flags) -> tuple[NDArray[np.float32], Flags]:
         again = np.arange(len(lessons)) % len(queries)
@@ -246,7 +248,7 @@ def save(calibration: Calibration, folder: Path) -> None:
     storage.save(calibration.fusion, unfinished / "fusion")
     if calibration.confidence is not None:
         storage.save(calibration.confidence, unfinished / "confidence")
-    calibration.imputer.save(unfinished / "imputer")
+    imputers.save(calibration.imputer, unfinished / "imputer")
     for i, difference in enumerate(calibration.usual.values()):
         storage.save(difference, unfinished / f"usual-{i}")
     refiner = calibration.refiner

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from any2any_ros.arrays import Array, Floats
 from any2any_ros.geometry.refiner import NO_REFINER, Refiner, Registrations, refined_pose
 from any2any_ros.geometry.registration import NOWHERE
+from any2any_ros.imputers import sensors
+from any2any_ros.imputers.none import NO_IMPUTER
 from any2any_ros.observation import Match, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Alignment, Fusion, Imputer
-from any2any_ros.retrieval.imputers import NO_IMPUTER, sensors
 from any2any_ros.retrieval.large import npz
 from any2any_ros.retrieval.large.bounds import can_be_bounded
 from any2any_ros.retrieval.large.gpu import LARGE, chosen
@@ -75,7 +76,7 @@ class Retriever:
         what `rank` makes of them. device: where vectors are compared, "cpu", "cuda" or "auto"; raises Any2AnyError when
         it is not to be had. kept: where a large map's vectors are kept; not where the imputer makes others of them.
         threads: of the CPU, that a large map is searched by."""
-        self.reference = imputer.impute(reference)
+        self.reference = imputer.extend(reference)
         kept = kept if self.reference is reference else IN_MEMORY
         reference = self.reference
         self._alignments = alignments
@@ -107,7 +108,7 @@ class Retriever:
 
     def add(self, places: ObservationSet) -> None:
         """Append references; they are found from the next ranking on."""
-        places = self.imputer.impute(places)
+        places = self.imputer.extend(places)
         self.reference = self.reference.appended(places)
         for index in (self._large, self._matrix):
             if index is not None:
@@ -125,7 +126,7 @@ class Retriever:
 
         allowed (Q, R): which references may answer; the others are as if the map lacked them.
         """
-        similarity = self.similarity(self.imputer.impute(queries))
+        similarity = self.similarity(self.imputer.extend(queries))
         if allowed is not None:
             similarity[~allowed] = np.nan
         if similarity.size == 0:
@@ -203,7 +204,7 @@ class Retriever:
             pairs = dict(zip(rows.tolist(), explained, strict=False))
             differences = self.differences(observation, np.arange(len(every)), every)
             return Found(rows, every[rows], scores[rows], pairs, differences)
-        asked = self.imputer.impute(observation.as_set()).observation(0)
+        asked = self.imputer.extend(observation.as_set()).observation(0)
         rows, best = self._large.top_k(asked, wanted)
         similarity = self._large.similarity(asked, rows).astype(np.float32)
         pairs = dict(zip(rows.tolist(), self._explained(similarity[:k]), strict=False))

@@ -12,7 +12,6 @@ from any2any_ros.fusion.rivals import RawMean
 from any2any_ros.learning import calmrl
 from any2any_ros.learning.calmrl import CalMRL
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval.imputers import JointLatent
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
 
@@ -50,7 +49,7 @@ def test_nothing_missing_is_the_plain_evaluation(world):
 def test_the_more_is_missing_the_less_is_found_and_the_farther_it_moves(world):
     reference, queries = world
     model = calmrl.fit(reference)
-    retriever = Retriever(reference, same_modality(reference.modalities), RawMean(), JointLatent(model))
+    retriever = Retriever(reference, same_modality(reference.modalities), RawMean(), model)
     none, some, most = _missing.by_share(retriever, queries, np.eye(40, dtype=bool), [0.0, 0.5, 0.75])
     assert np.isnan(none["error"]) and none["shift"] == 0 and none["shift_means"] == pytest.approx(0)
     # What the views share is nearly everything here, so half of what is missing is known from the rest.

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from any2any_ros import storage
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.imputers import calmrl as model_file
 from any2any_ros.learning import calmrl, calmrl_data
 from any2any_ros.learning.calmrl import CalMRL
-from any2any_ros.learning.calmrl_data import Digest
+from any2any_ros.learning.calmrl_data import SufficientStatistics
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Alignment, Imputer
 from any2any_ros.retrieval.retriever import Retriever
@@ -90,11 +91,11 @@ def test_the_likelihood_never_falls():
     """300 problems of any shape, 25 steps each; benchmarks/calmrl.py does a thousand."""
     for seed in range(300):
         data, latent = any_problem(seed)
-        digest = Digest.of(data)
-        found = [value for _, value in itertools.islice(calmrl.steps(digest, latent, seed), 25)]
+        statistics = SufficientStatistics.of(data)
+        found = [value for _, value in itertools.islice(calmrl.steps(statistics, latent, seed), 25)]
         assert np.isfinite(found).all(), seed
         # Where there is next to no noise, squares of 1e6 standard deviations cancel: that is what doubles leave.
-        assert (np.diff(found) >= -1e-9 * digest.numbers).all(), seed
+        assert (np.diff(found) >= -1e-9 * statistics.numbers).all(), seed
 
 
 @pytest.mark.parametrize("latent", [1, 3])
@@ -148,7 +149,7 @@ def test_the_same_seed_gives_the_same_model():
 def test_more_rows_than_are_looked_at_together(monkeypatch):
     data, _ = made(5)
     whole = calmrl.fit(data, latent=2, iterations=5)
-    monkeypatch.setattr(calmrl, "CHUNK", 7)
+    monkeypatch.setattr(model_file, "CHUNK", 7)
     monkeypatch.setattr(calmrl_data, "CHUNK", 7)
     chunked = calmrl.fit(data, latent=2, iterations=5)
     for m in "abc":
@@ -157,14 +158,14 @@ def test_more_rows_than_are_looked_at_together(monkeypatch):
 
 
 def test_second_moments_are_all_that_em_needs():
-    """The digest of many rows is small, and as likely under any model as the rows themselves."""
+    """The statistics of many rows are few, and as likely under any model as the rows themselves."""
     data, _ = made(6, n=3000)
-    digest = Digest.of(data)
-    assert all(len(group.ones) <= 1 + 5 + 7 + 4 for group in digest.groups)
-    assert sum(group.count for group in digest.groups) == sum(o.modalities != () for o in data)
+    statistics = SufficientStatistics.of(data)
+    assert all(len(group.ones) <= 1 + 5 + 7 + 4 for group in statistics.groups)
+    assert sum(group.count for group in statistics.groups) == sum(o.modalities != () for o in data)
     model = random_model()
-    centred = CalMRL(model.weights, {m: mu - digest.means[m] for m, mu in model.means.items()}, model.noise)
-    found = sum(centred.look(group).log_likelihood for group in digest.groups)
+    centred = CalMRL(model.weights, {m: mu - statistics.means[m] for m, mu in model.means.items()}, model.noise)
+    found = sum(centred.group_posterior(group).log_likelihood for group in statistics.groups)
     assert found == pytest.approx(model.log_likelihood(data), rel=1e-8)
 
 
@@ -184,7 +185,7 @@ def test_posterior_imputation_and_likelihood_are_the_dense_gaussian_conditional(
     model, (data, _) = random_model(seed), made(seed, n=40)
     mean, covariance = model.posterior(data)
     total, patterns = 0.0, set()
-    assert sorted(row for rows, _ in model.looks(data) for row in rows) == list(range(40))
+    assert sorted(row for rows, _ in model.posteriors(data) for row in rows) == list(range(40))
     for i, observation in enumerate(data):
         beta, spread, expected, log_density = dense(model, observation)
         np.testing.assert_allclose(mean[i], beta, atol=1e-8)
@@ -292,9 +293,9 @@ def test_modalities_that_it_has_not_learnt_are_named():
     with pytest.raises(Any2AnyError, match="does not know 'smell': it has learnt a, b, c"):
         random_model().alignments(["a"], ["smell"])
     with pytest.raises(Any2AnyError, match="does not know 'smell'"):
-        random_model().alone("smell", np.ones((1, 2)))
+        random_model().latent_direction("smell", np.ones((1, 2)))
     with pytest.raises(Any2AnyError, match="'a' embeddings do not fit"):
-        random_model().alone("a", np.ones((1, 2)))
+        random_model().latent_direction("a", np.ones((1, 2)))
 
 
 # --- little to learn from -------------------------------------------------------------------------------------

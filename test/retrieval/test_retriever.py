@@ -257,7 +257,7 @@ def test_candidates_are_the_best_and_their_neighbours(monkeypatch):
 
 def test_an_imputer_fills_in_before_the_comparison():
     class Everywhere:
-        def impute(self, observations):
+        def extend(self, observations):
             filled = {m: np.ones((len(observations), d), dtype=np.float32) for m, d in WIDTH.items()}
             return ObservationSet(filled, observations.poses, observations.ids)
 

@@ -1,4 +1,4 @@
-"""What sensors say together: added for the comparison, invisible to everybody else, kept with the calibration."""
+"""An imputer adds a modality for the comparison; it never counts as observed, and is saved with the calibration."""
 
 import json
 
@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.imputers import IMPUTERS, LATENT
+from any2any_ros.imputers.none import NO_IMPUTER
 from any2any_ros.learning import calmrl
+from any2any_ros.learning import imputers as learning
 from any2any_ros.observation import Observation, ObservationSet
-from any2any_ros.retrieval import calibration, imputers, reference_map
+from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval import retriever as retriever_module
 from any2any_ros.retrieval.calibration import CalibrationConfig, calibrate
-from any2any_ros.retrieval.imputers import LATENT, NO_IMPUTER, JointLatent
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
@@ -42,7 +44,7 @@ def drive(seed=0, count=60, missing=0.4):
 @pytest.fixture(scope="module")
 def both():
     reference, *rest = drive()
-    fitted = {i: calibrate(reference, *rest, 5.0, CalibrationConfig("mixture", i), PROMISES) for i in imputers.IMPUTERS}
+    fitted = {i: calibrate(reference, *rest, 5.0, CalibrationConfig("mixture", i), PROMISES) for i in IMPUTERS.names()}
     return reference, rest[0], fitted
 
 
@@ -50,7 +52,7 @@ def test_the_latent_is_the_posterior_mean_and_missing_where_nothing_was_seen():
     places = drive()[0].places
     model = calmrl.fit(places, latent=3)
     nothing = ObservationSet({"camera": np.full((1, 12), np.nan)}, np.zeros((1, 4, 4)), ("dark",))
-    found = JointLatent(model).impute(ObservationSet.concatenate([places, nothing]))
+    found = model.extend(ObservationSet.concatenate([places, nothing]))
     np.testing.assert_allclose(found.embeddings[LATENT][:-1], model.posterior(places)[0], atol=1e-6)
     assert np.isnan(found.embeddings[LATENT][-1]).all()
     assert found.modalities[:-1] == places.modalities  # it is the last, so the sensors' columns stay where they are
@@ -153,11 +155,19 @@ def test_a_lost_imputer_is_an_error_and_not_left_out(both, tmp_path):
 
 def test_a_fusion_learns_from_queries_with_dead_sensors_too():
     reference, queries, *_ = drive()
-    lessons = JointLatent(calmrl.fit(reference.places, latent=3)).lessons(queries, 0)
-    assert len(lessons) == 120 and len(NO_IMPUTER.lessons(queries, 0)) == 60
-    np.testing.assert_array_equal(lessons.embeddings["lidar"][:60], queries.embeddings["lidar"])
-    assert 0.3 < lessons.present("lidar")[60:].mean() < 0.7
-    assert not np.allclose(lessons.embeddings[LATENT][:60], lessons.embeddings[LATENT][60:], equal_nan=True)
+    extended = calmrl.fit(reference.places, latent=3).training_queries(queries, 0)
+    assert len(extended) == 120 and len(NO_IMPUTER.training_queries(queries, 0)) == 60
+    np.testing.assert_array_equal(extended.embeddings["lidar"][:60], queries.embeddings["lidar"])
+    assert 0.3 < extended.present("lidar")[60:].mean() < 0.7
+    assert not np.allclose(extended.embeddings[LATENT][:60], extended.embeddings[LATENT][60:], equal_nan=True)
+
+
+def test_every_imputer_can_be_fitted():
+    assert IMPUTERS.names() == tuple(sorted(learning.FITS)) == ("calmrl", "none")
+    fitted = {plug: learning.fit(plug, drive()[0].places) for plug in IMPUTERS.names()}
+    assert all(type(fitted[plug]) is IMPUTERS.find(plug) for plug in fitted)
+    with pytest.raises(Any2AnyError, match="'magic' cannot be fitted"):
+        learning.fit("magic", drive()[0].places)
 
 
 def test_an_unknown_imputer_is_refused():
