@@ -92,9 +92,7 @@ def place(ranking: Ranking, frame_id: str, hit_radius: float) -> PoseWithCovaria
     spread = _positions(ranking) - best.pose[:3, 3]
     # A match is right anywhere within hit_radius: half of it is about one standard deviation.
     metres, radians = REFINED_DEVIATION if best.refined else (hit_radius / 2, HEADING_DEVIATION)
-    if (
-        best.refined
-    ):  # the place that was refined, and its neighbours, do not contradict the pose
+    if best.refined:  # the place that was refined, and its neighbours, do not contradict the pose
         spread[np.linalg.norm(spread, axis=1) < hit_radius] = 0
     covariance = np.zeros((6, 6))
     covariance[:3, :3] = spread.T @ spread / max(len(spread), 1) + metres**2 * np.eye(3)
