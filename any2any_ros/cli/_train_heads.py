@@ -10,6 +10,7 @@ import numpy as np
 
 from any2any_ros import tables
 from any2any_ros.arrays import Array
+from any2any_ros.calibration import objects as object_calibration
 from any2any_ros.cli import _arguments, _train_data
 from any2any_ros.data.availability import sensors_off
 from any2any_ros.learning import calmrl, emma, emma_evaluation
@@ -63,9 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     # Calibration: how far an answer can be trusted, on objects that the heads have not learnt from.
     model = Model(best, {m: EncoderRecord(**r) for m, r in objects.encoders.items()})
     trust: list[dict[str, Any]] = []
-    if grounding_model.enough(held_out) and grounding_model.enough(test) and model.pairs:
-        model = dataclasses.replace(model, calibration=grounding_model.fitted(model, held_out, config.seed))
-        trust = grounding_model.judged(model, test, config.seed)
+    if object_calibration.enough(held_out) and object_calibration.enough(test) and model.pairs:
+        model = dataclasses.replace(model, calibration=object_calibration.fitted(model, held_out, config.seed))
+        trust = object_calibration.judged(model, test, config.seed)
         print(tables.trust(trust), end="\n\n")
     if guessed:
         print(tables.imputation(guessed), end="\n\n")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from any2any_ros import encoders
+from any2any_ros.calibration import objects as object_calibration
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning.emma import EMMA
 from any2any_ros.objects import grounding_model
@@ -317,7 +318,7 @@ def calibrated():
     columns = {m: draw.normal(0, 0.05, (96, r.dimension)) for m, r in WHOLE.records.items()}
     views = ObservationSet(columns, np.full((96, 4, 4), np.nan), tuple(f"v{i}" for i in range(96)))
     described = Objects(dict(views.embeddings), np.array(views.ids), np.char.add("c", instances), instances, {})
-    return replace(WHOLE, calibration=grounding_model.fitted(WHOLE, described))
+    return replace(WHOLE, calibration=object_calibration.fitted(WHOLE, described))
 
 
 def test_calibrated_on_noise_it_does_not_claim_to_know(calibrated, frames):
