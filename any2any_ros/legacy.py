@@ -32,6 +32,8 @@ CLASSES = {
     "retrieval.similarity:SameSpace": ("alignment", "same_space"),
 }
 OLD_NAMES = {new: f"any2any_ros.{old}" for old, new in CLASSES.items()}
+# Members that were renamed since then: kind and plug of the state, then old and new name.
+FIELDS = {("confidence", "isotonic"): {"lost": "unmapped"}}
 
 
 def kind_and_plug(name: str) -> tuple[str, str]:
@@ -39,6 +41,12 @@ def kind_and_plug(name: str) -> tuple[str, str]:
     if name not in CLASSES:
         raise Any2AnyError("Cannot read the fitted state", f"'{name}' is not ours", "Fit it again")
     return CLASSES[name]
+
+
+def renamed(kind: str, plug: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the members of a state that an old file holds, under today's names. No array was renamed."""
+    new_names = FIELDS.get((kind, plug), {})
+    return {new_names.get(name, name): value for name, value in values.items()}
 
 
 def spelling(state: Any) -> str:

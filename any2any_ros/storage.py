@@ -74,8 +74,10 @@ def load(path: Path, expected: Registry[T] | type[T]) -> T:
         header = json.loads(path.with_suffix(".json").read_text())
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        cls = _class(header, expected)
+        cls: Any = _class(header, expected)
         values = header["values"]
+        if header["format"] == legacy.FORMAT:
+            values = legacy.renamed(cls.kind, cls.plug, values)
         for f in dataclasses.fields(cls):
             stands_for = values.get(f.name)
             if isinstance(stands_for, dict) and set(stands_for) == {"keys"}:

@@ -116,16 +116,16 @@ def calibrated(world: World, seed: int) -> float:
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: right or not, its probability, P(lost), log likelihood of the true place (NaN out of the map)."""
+    """One answer: right or not, its probability, P(unmapped), log likelihood of the true place (NaN out of the map)."""
 
     right: bool
     probability: float
-    lost: float
+    unmapped: float
     log_likelihood: float
 
 
 def unfiltered(world: World, frame: Frame, temperature: float) -> Answer:
-    """The query alone: with no past, the filter's answer is the evidence's own, but for being lost and lapses."""
+    """The query alone: with no past, the filter's answer is the evidence's own, but for being unmapped and lapses."""
     p = np.exp(temperature * (frame.scores - frame.scores.max()))
     p, best = p / p.sum(), int(frame.scores.argmax())
     mass = _near(world, p, best)
@@ -137,7 +137,7 @@ def filtered(world: World, frame: Frame, temperature: float, bayes: BayesFilter,
     found = bayes.update(rows, temperature * frame.scores[rows], frame.motion if odometry else None)
     p = np.full(world.places, 0.0)
     p[rows] = np.exp(found.log_posterior)
-    return Answer(right(world, found.best, frame.truth), found.probability, found.lost, _log(world, p, frame.truth))
+    return Answer(right(world, found.best, frame.truth), found.probability, found.unmapped, _log(world, p, frame.truth))
 
 
 def _near(world: World, p: Float64, row: int) -> float:
@@ -240,7 +240,7 @@ def print_recovery(places: int, seeds: int, config: FilterConfig) -> None:
 
 
 def print_leaving(places: int, seeds: int, config: FilterConfig) -> None:
-    print(f"\nOut of the map from keyframe 60 to 90, {seeds} seeds: mean P(lost), probability of the answer")
+    print(f"\nOut of the map from keyframe 60 to 90, {seeds} seeds: mean P(unmapped), probability of the answer")
     moments = {"before": 59, "after 1": 60, "3": 62, "5": 64, "10": 69, "30": 89, "back 1": 90, "3 ": 92, "5 ": 94}
     print(f"\n| world | | {' | '.join(moments)} |\n|{'---|' * (len(moments) + 2)}")
     for name, world in _worlds(places):
@@ -248,7 +248,7 @@ def print_leaving(places: int, seeds: int, config: FilterConfig) -> None:
             run(world, list(drive(world, 100, 7300 + s, outside=(60, 90))), calibrated(world, 7000 + s), config)
             for s in range(seeds)
         ]
-        for what in ("lost", "probability"):
+        for what in ("unmapped", "probability"):
             means = [np.mean([getattr(answers[i], what) for answers in found]) for i in moments.values()]
             print(f"| {name} | {what} | {' | '.join(f'{m:.2f}' for m in means)} |", flush=True)
 

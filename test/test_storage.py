@@ -1,7 +1,9 @@
 """Fitted state comes back as it was saved, or is refused with a reason; a file is replaced as a whole."""
 
 import json
+import shutil
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,6 +51,7 @@ def event(g, i):
 
 STATES = dict(fitted_states())
 OTHER_STATES = (CSA, COX, EMMA, CalMRL, Confidence, Difference, Head, MemoryState, Objects, OverlapEvidence, SameSpace)
+NOVEMBER = Path(__file__).parent / "maps" / "november"  # from a map of November 2026, of format 1
 OLD_SAME_SPACE = "5ff0c14dfa0cdf0f"
 
 
@@ -201,6 +204,29 @@ def test_state_that_an_old_file_names_by_its_class_comes_back(saved):
     assert type(again) is Any2Any and all(same(getattr(STATES["any2any"], n), v) for n, v in vars(again).items())
     with pytest.raises(Any2AnyError, match="it holds fusion 'any2any', confidence 'isotonic' is expected"):
         storage.load(saved, Confidence)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.25])  # 0.01 is what stands in the file
+def test_a_member_of_another_name_in_an_old_file_keeps_its_value(tmp_path, share):
+    """The confidence of a map of November 2026, whose `unmapped` was called `lost`."""
+    for ending in ("json", "npz"):
+        shutil.copy(NOVEMBER / "calibration" / f"confidence.{ending}", tmp_path)
+    path = tmp_path / "confidence"
+    values = json.loads(path.with_suffix(".json").read_text())["values"]
+    assert values["lost"] == 0.01
+    rewrite(path, values=values | {"lost": share})
+    found = storage.load(path, Confidence)
+    assert (found.unmapped, found.miss, found.temperature) == (share, 0.1, values["temperature"])
+    assert found.accept_above["*"] == 0.46538716645823525 and len(found.weights) == 20
+
+
+def test_a_new_file_is_read_by_new_names_alone(tmp_path):
+    storage.save(STATES["confidence"], tmp_path / "confidence")
+    values = json.loads((tmp_path / "confidence.json").read_text())["values"]
+    values["lost"] = values.pop("unmapped")
+    rewrite(tmp_path / "confidence", values=values)
+    with pytest.raises(Any2AnyError, match="lost"):
+        storage.load(tmp_path / "confidence", Confidence)
 
 
 def test_every_class_of_the_old_table_is_found_under_its_kind_and_plug():

@@ -66,7 +66,7 @@ def fitted(model: Model, objects: Objects, seed: int = 0) -> Calibration:
         )
     laid = Tables.laid(model, objects, seed)
     return calibrate(
-        laid.reference, laid.queries, laid.right, laid.folds, SAME_OBJECT, promises=ConfidenceConfig(lost=ABSENT),
+        laid.reference, laid.queries, laid.right, laid.folds, SAME_OBJECT, promises=ConfidenceConfig(unmapped=ABSENT),
         allowed=laid.allowed, pairs=model.pairs,
     )  # fmt: skip
 

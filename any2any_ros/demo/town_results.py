@@ -70,7 +70,7 @@ def _trust(retriever: Retriever, queries: ObservationSet, right: Flags) -> dict[
     return {
         "precision": promised.precision,
         "coverage": 1 - promised.miss,
-        "outside": promised.outside,
+        "outside": promised.accepted_unmapped,
         "groups": reliability.by_pattern(outcomes, [promised.miss]),
         "overall": reliability.figures(outcomes, [promised.miss]),
         "reliability": reliability.reliability(outcomes).tolist(),

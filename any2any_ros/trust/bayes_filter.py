@@ -36,7 +36,7 @@ class FilterConfig(Settings):
     comeback: float = setting(
         0.15, "share of being lost that jumps at every step of driving; at least kidnap", minimum=0, maximum=0.5
     )
-    outside: float = setting(
+    unmapped: float = setting(
         0.2, "how likely the robot is out of the map, before any evidence", minimum=1e-3, maximum=0.9
     )
     lapse: float = setting(0.05, "share of queries whose evidence says nothing", minimum=1e-3, maximum=0.9)
@@ -63,7 +63,7 @@ class Filtered:
     log_posterior: Float64
     best: int
     probability: float
-    lost: float
+    unmapped: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,13 +73,13 @@ class _Evidence:
     rows: Rows
     listed: Float64
     others: float
-    lost: float
+    unmapped: float
 
     def weights(self, places: int, temper: float) -> Float64:
         """Return (places + 1,), lost last."""
         weights = np.full(places + 1, self.others**temper)
         weights[self.rows] = self.listed**temper
-        weights[-1] = self.lost**temper
+        weights[-1] = self.unmapped**temper
         return weights
 
 
@@ -157,8 +157,8 @@ class BayesFilter:
         spacing, c = self._ground.spacing, self.config
         self._step = max(c.step * self.same_place, spacing)
         self._blur = max(c.blur * self.same_place, spacing / 2)
-        outside = c.outside if len(self) else 1.0
-        self._anywhere = np.append(np.full(len(self), (1 - outside) / max(len(self), 1)), outside)
+        unmapped = c.unmapped if len(self) else 1.0
+        self._anywhere = np.append(np.full(len(self), (1 - unmapped) / max(len(self), 1)), unmapped)
 
     def _expect(self, moved: Float64, jumped: Float64) -> None:
         """Take the belief before the present evidence: of who has a past, and of who was kidnapped just now."""
@@ -204,7 +204,7 @@ class BayesFilter:
 
     def _predicted(self, belief: Float64) -> tuple[Float64, Float64]:
         """Return what the motion makes of a belief: of who moved and who jumped, (R + 1,) each."""
-        places, lost = belief[:-1], belief[-1]
+        places, unmapped = belief[:-1], belief[-1]
         near, far, blur = self._ring()
         followed = self._followed(places, far + CUT * blur)
         origin, target, weight = self._moves(followed, near, far, blur)
@@ -214,7 +214,7 @@ class BayesFilter:
         moved = np.zeros(len(places)) + np.bincount(target, share, minlength=len(places))
         mass = places[followed].sum()
         moved += (places.sum() - mass) / max(len(places), 1)
-        return self._faded(np.append(moved, lost + mass - share.sum()), self.config.comeback)
+        return self._faded(np.append(moved, unmapped + mass - share.sum()), self.config.comeback)
 
     def _followed(self, places: Float64, radius: float) -> Rows:
         """Return the places worth following, most mass first; an even rest stays even wherever it moves."""

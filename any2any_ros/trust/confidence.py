@@ -43,9 +43,13 @@ class ConfidenceConfig(Settings):
     """What the robot is promised."""
 
     precision: float = setting(0.9, "share of the accepted answers that are right", minimum=0.5, maximum=0.999)
-    outside: float = setting(0.05, "share of answers accepted outside of the map, at most", minimum=0.001, maximum=1.0)
+    accepted_unmapped: float = setting(
+        0.05, "share of the answers accepted while the robot is unmapped, at most", minimum=0.001, maximum=1.0
+    )
     risk: float = setting(0.1, "probability that the calibration set misleads about these", minimum=0.001, maximum=0.5)
-    lost: float = setting(0.01, "share of the time that the robot is outside of the map", minimum=0.0, maximum=0.9)
+    unmapped: float = setting(
+        0.01, "share of the time that the robot is where the map has no place", minimum=0.0, maximum=0.9
+    )
     miss: float = setting(0.1, "share of place sets that may lack the true place", minimum=0.001, maximum=0.5)
     min_queries: int = setting(50, "calibration queries a pattern needs to be judged alone", minimum=10, maximum=100000)
 
@@ -101,7 +105,7 @@ class Confidence:
     at even odds; bias and slopes, and below them 0 and what stands for an unknown feature); isotonic steps (2, n) of
     evidence and probability; the evidence from which an answer is accepted; the bounds (L - 1,) between levels of
     evidence. By pattern/level: the log posterior of each calibration query's best right reference, negated (its
-    nonconformity score), and some +inf (place_sets.py). lost: share of the time outside of the map; miss: share of
+    nonconformity score), and some +inf (place_sets.py). unmapped: share of the time outside of the map; miss: share of
     place sets that may lack the true place, unless asked for another."""
 
     kind: ClassVar[str] = "confidence"
@@ -113,7 +117,7 @@ class Confidence:
     accept_above: dict[str, float]
     levels: dict[str, Float64]
     nonconformity: dict[str, Float64]
-    lost: float = ConfidenceConfig.lost
+    unmapped: float = ConfidenceConfig.unmapped
     miss: float = ConfidenceConfig.miss
 
     def probability(self, candidates: Candidates, modalities: Sequence[str]) -> Float64:
@@ -132,15 +136,15 @@ class Confidence:
         worst = conformal_quantile(self.nonconformity[f"{key}/{level}"], self.miss if miss is None else miss)
         return int((-_log_posterior(candidates, self.temperature) <= worst).sum())
 
-    def evidence(self, candidates: Candidates, modalities: Sequence[str], lost: float | None = None) -> Float64:
-        """Return what speaks for each of the K matches (K,), in log odds; lost: share of the time outside."""
+    def evidence(self, candidates: Candidates, modalities: Sequence[str], unmapped: float | None = None) -> Float64:
+        """Return what speaks for each of the K matches (K,), in log odds; unmapped: share of the time outside."""
         features, weights = candidates.features(self.temperature), self.weights[self._known(modalities)]
-        return weigh(features, weights, self.lost if lost is None else lost)
+        return weigh(features, weights, self.unmapped if unmapped is None else unmapped)
 
     def presence(self, candidates: Candidates, modalities: Sequence[str]) -> float:
         """Return P(what is asked for is among the references at all), by what the first match is by itself."""
         features, weights = candidates.features(self.temperature)[:1], self.weights[self._known(modalities)]
-        return float(expit(parts(features, weights)[1][0] - logit(max(self.lost, TINY))))
+        return float(expit(parts(features, weights)[1][0] - logit(max(self.unmapped, TINY))))
 
     def _known(self, modalities: Sequence[str]) -> str:
         return next(key for key in _keys(pattern_name(modalities)) if key in self.weights)
@@ -166,7 +170,7 @@ def fit(events: Sequence[Event], config: ConfidenceConfig = ConfidenceConfig()) 
     temperature = _temperature(events)
     parts = [_fit_group(key, group, temperature, config) for key, group in groups.items()]
     merged = [{k: v for part in parts for k, v in part[i].items()} for i in range(5)]
-    return Confidence(temperature, *merged, config.lost, config.miss)  # type: ignore[arg-type, call-arg]
+    return Confidence(temperature, *merged, config.unmapped, config.miss)  # type: ignore[arg-type, call-arg]
 
 
 def _fit_group(
@@ -177,14 +181,16 @@ def _fit_group(
     features = np.stack([e.candidates.features(temperature)[0][:, : None if own else 1] for e in events])
     right = np.array([bool(e.right[0]) for e in events])
     mapped, fold = np.array([e.mapped for e in events]), np.array([e.fold for e in events])
-    evidence, at_even_odds = (cross_weighed(features, right, mapped, fold, lost) for lost in (config.lost, EVEN))
+    evidence, at_even_odds = (
+        cross_weighed(features, right, mapped, fold, unmapped) for unmapped in (config.unmapped, EVEN)
+    )
     bounds = place_sets.bounds(evidence[mapped])
     level = place_sets.level(evidence, bounds)
     scores = np.array([_nonconformity(e, temperature) for e in events])
     conformal = place_sets.calibrated(scores[mapped], level[mapped], fold[mapped], len(bounds) + 1)
     return (
         {key: learnt_weights(features, right, mapped)},
-        {key: _isotonic(evidence, right, _shares(mapped, config.lost))},
+        {key: _isotonic(evidence, right, _shares(mapped, config.unmapped))},
         {key: _accept_above(at_even_odds, right, mapped, config)},
         {key: bounds},
         {f"{key}/{i}": of_level for i, of_level in enumerate(conformal)},
@@ -228,10 +234,10 @@ def _log_posterior(candidates: Candidates, temperature: float) -> Float64:
     return np.asarray(tempered - _log_sum_exp(tempered))
 
 
-def _shares(mapped: Flags, lost: float) -> Float64:
-    """Return weights (N,) at which the events outside of the map make up the share `lost` of all."""
+def _shares(mapped: Flags, unmapped: float) -> Float64:
+    """Return weights (N,) at which the events outside of the map make up the share `unmapped` of all."""
     outside = int((~mapped).sum())
-    odds = lost / (1 - lost) * (len(mapped) - outside) / max(outside, 1)
+    odds = unmapped / (1 - unmapped) * (len(mapped) - outside) / max(outside, 1)
     return np.where(mapped, 1.0, odds)
 
 
@@ -264,7 +270,7 @@ def _accept_above(evidence: Float64, right: Flags, mapped: Flags, config: Confid
         accepted_outside = len(outside) - int(np.searchsorted(outside, surest[n - 1], side="left"))
         if (
             _at_least(int(hit[:n].sum()), n, config.risk) < config.precision
-            or 1 - _at_least(len(outside) - accepted_outside, len(outside), config.risk) > config.outside
+            or 1 - _at_least(len(outside) - accepted_outside, len(outside), config.risk) > config.accepted_unmapped
         ):
             break
         threshold = surest[n - 1]

@@ -16,10 +16,10 @@ TINY = 1e-12  # 1 - p that still has a logarithm
 RIDGE = 1.0  # of the logistic regression, as scikit-learn's default C = 1
 
 
-def weigh(features: Float64, weights: Float64, lost: float) -> Float64:
+def weigh(features: Float64, weights: Float64, unmapped: float) -> Float64:
     """Return the evidence (K,) of features (K, 2, F), or of the first of them where the weights are shared."""
     right, mapped = parts(features, weights)
-    log_both = log_expit(right) + log_expit(mapped - logit(max(lost, TINY)))
+    log_both = log_expit(right) + log_expit(mapped - logit(max(unmapped, TINY)))
     return np.asarray(log_both - np.log(-np.expm1(np.minimum(log_both, -TINY))))
 
 
@@ -31,13 +31,15 @@ def parts(features: Float64, weights: Float64) -> tuple[Float64, Float64]:
     return right, mapped
 
 
-def cross_weighed(features: Float64, right: Flags, mapped: Flags, fold: NDArray[np.intp], lost: float) -> Float64:
+def cross_weighed(features: Float64, right: Flags, mapped: Flags, fold: NDArray[np.intp], unmapped: float) -> Float64:
     """Return each event's evidence (N,), by weights learnt from the other folds."""
     evidence = np.empty(len(right))
     for f in np.unique(fold):
         here = fold == f
         others = here if here.all() else ~here
-        evidence[here] = weigh(features[here], learnt_weights(features[others], right[others], mapped[others]), lost)
+        evidence[here] = weigh(
+            features[here], learnt_weights(features[others], right[others], mapped[others]), unmapped
+        )
     return evidence
 
 

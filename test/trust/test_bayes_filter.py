@@ -46,7 +46,7 @@ class Dense:
         nearest = np.where(np.eye(self.places, dtype=bool), np.inf, self.apart).min(axis=1)
         self.step = max(config.step * SAME_PLACE, np.median(nearest))
         self.blur = max(config.blur * SAME_PLACE, np.median(nearest) / 2)
-        self.anywhere = np.array([(1 - config.outside) / self.places] * self.places + [config.outside])
+        self.anywhere = np.array([(1 - config.unmapped) / self.places] * self.places + [config.unmapped])
         self.moved, self.jumped, self.last = 0 * self.anywhere, self.anywhere, None
 
     def transition(self, belief, near, far, blur):
@@ -107,7 +107,7 @@ def test_equals_the_dense_filter(seed, places, evidence, odometry):
         found = bayes.update(rows, log_posterior, motion)
         np.testing.assert_allclose(bayes.belief, expected, atol=1e-12)
         np.testing.assert_allclose(np.exp(found.log_posterior), expected[rows], atol=1e-12)
-        assert found.lost == pytest.approx(expected[-1], abs=1e-12)
+        assert found.unmapped == pytest.approx(expected[-1], abs=1e-12)
         assert expected[found.best] == pytest.approx(expected[:-1].max(), abs=1e-12)
         near = dense.apart[found.best] <= SAME_PLACE
         assert found.probability == pytest.approx(expected[:-1][near].sum(), abs=1e-12)
@@ -129,7 +129,7 @@ def test_following_fewer_places_errs_by_no_more_than_the_mass_of_the_others(seed
 
 
 def test_the_first_answer_is_the_evidence_s_own_but_for_lapses():
-    config = FilterConfig(lapse=1e-3, outside=1e-3, kidnap=1e-4)
+    config = FilterConfig(lapse=1e-3, unmapped=1e-3, kidnap=1e-4)
     bayes = BayesFilter(road(50, apart=10.0), SAME_PLACE, config)
     rows, log_posterior = pointing(7, 0.6)
     found = bayes.update(rows, log_posterior, forward(30.0))
@@ -177,7 +177,7 @@ def test_without_sensors_certainty_fades_and_follows_the_motion():
         sure = bayes.update(*pointing(100 + i, places=300), forward(1.0)).probability
     faded = [bayes.update([], [], forward(2.0)).probability for _ in range(100)]
     assert sure > 0.9 and (np.diff(faded[:5]) < 0).all() and faded[-1] < 0.1
-    assert 0.01 < bayes.update([], [], None).lost <= CONFIG.outside  # silence is no sign of being lost
+    assert 0.01 < bayes.update([], [], None).unmapped <= CONFIG.unmapped  # silence is no sign of being unmapped
 
 
 def test_flat_evidence_of_the_best_few_stays_flat():
@@ -188,7 +188,7 @@ def test_flat_evidence_of_the_best_few_stays_flat():
         assert found.probability < 0.05
 
 
-def test_what_the_calibration_finds_unlikely_is_believed_less_and_the_robot_rather_lost():
+def test_what_the_calibration_finds_unlikely_is_believed_less_and_the_robot_is_rather_unmapped():
     answers = []
     for probability in (np.nan, 0.9, 0.5, 0.05):
         bayes = BayesFilter(road(50), SAME_PLACE)
@@ -197,7 +197,7 @@ def test_what_the_calibration_finds_unlikely_is_believed_less_and_the_robot_rath
         answers.append(found)
     assert answers[0].probability == pytest.approx(answers[1].probability, abs=0.05)
     assert answers[1].probability > answers[2].probability > answers[3].probability
-    assert answers[1].lost < answers[2].lost < answers[3].lost and answers[3].lost > 0.9
+    assert answers[1].unmapped < answers[2].unmapped < answers[3].unmapped and answers[3].unmapped > 0.9
 
 
 def test_a_drive_off_the_map_is_no_way_to_another_place():
@@ -205,7 +205,7 @@ def test_a_drive_off_the_map_is_no_way_to_another_place():
     bayes = BayesFilter(road(50), SAME_PLACE)
     for i in range(5):
         before = bayes.update(*pointing(20 + i), forward(1.0))
-    assert before.lost < 0.1 and bayes.update([], [], forward(500.0)).lost > 0.8
+    assert before.unmapped < 0.1 and bayes.update([], [], forward(500.0)).unmapped > 0.8
     back = [bayes.update(*pointing(30 + i), forward(1.0)) for i in range(5)]
     assert back[-1].best == 34 and back[-1].probability > 0.7
 
@@ -224,7 +224,7 @@ def test_reset_forgets_and_added_places_are_found():
 
 
 def vars_of(found):
-    return found.best, found.probability, found.lost, found.log_posterior.tolist()
+    return found.best, found.probability, found.unmapped, found.log_posterior.tolist()
 
 
 def test_motion_short_of_a_step_adds_up():
@@ -251,7 +251,7 @@ def test_a_robot_that_crawls_is_followed():
 def test_maps_without_places_or_positions():
     nothing = BayesFilter(np.empty((0, 4, 4)), SAME_PLACE)
     found = nothing.update([], [], forward(1.0))
-    assert (found.best, found.probability, found.lost) == (-1, 0.0, 1.0) and found.log_posterior.shape == (0,)
+    assert (found.best, found.probability, found.unmapped) == (-1, 0.0, 1.0) and found.log_posterior.shape == (0,)
     one = BayesFilter(road(1), SAME_PLACE, FilterConfig(step=0.0))
     assert one.update([0], [0.0], np.eye(4)).best == 0
     poses = road(50)
@@ -343,16 +343,16 @@ def test_evidence_that_is_wrong_again_and_again_is_not_believed_more_than_it_is_
 
 
 def test_a_robot_that_leaves_the_map_says_so_and_comes_back():
-    lost, probability = [], []
+    unmapped, probability = [], []
     for seed in range(8):
         frames = list(drive(HARD, 80, 30 + seed, outside=(30, 60)))
         answers = run(HARD, frames, TEMPERATURE, CONFIG)
-        lost.append([a.lost for a in answers])
+        unmapped.append([a.unmapped for a in answers])
         probability.append([a.probability for a in answers])
-    lost, probability = np.mean(lost, axis=0), np.mean(probability, axis=0)
-    assert lost[29] < 0.1 and lost[35] > 0.45 and lost[59] > 0.7
+    unmapped, probability = np.mean(unmapped, axis=0), np.mean(probability, axis=0)
+    assert unmapped[29] < 0.1 and unmapped[35] > 0.45 and unmapped[59] > 0.7
     assert probability[29] > 0.8 and probability[35] < 0.4
-    assert lost[70] < 0.2 and probability[70] > 0.7
+    assert unmapped[70] < 0.2 and probability[70] > 0.7
 
 
 def test_an_update_of_ten_thousand_places_is_quick():

@@ -163,8 +163,8 @@ def test_too_few_queries_for_the_coverage_put_everything_into_the_set():
 
 def test_a_truth_beyond_the_candidates_is_a_miss_that_counts():
     events = drawn(300)
-    lost = [Event(e.pattern, e.candidates, np.zeros_like(e.right)) for e in events[:60]]  # a fifth
-    fitted = fit(lost + events[60:], ConfidenceConfig(miss=0.1, min_queries=50))
+    hidden = [Event(e.pattern, e.candidates, np.zeros_like(e.right)) for e in events[:60]]  # a fifth
+    fitted = fit(hidden + events[60:], ConfidenceConfig(miss=0.1, min_queries=50))
     assert fitted.place_set(events[-1].candidates, ["lidar"]) == REFERENCES  # 0.9 cannot be had
     assert fitted.place_set(events[-1].candidates, ["lidar"], 0.3) < REFERENCES
 
@@ -198,21 +198,21 @@ def test_outside_of_the_map_hardly_anything_is_accepted():
     assert np.mean(inside) > 0.5
 
 
-def test_without_the_hidden_places_a_lost_robot_would_be_believed():
+def test_without_the_hidden_places_a_robot_off_the_map_would_be_believed():
     """It is the hidden places that teach it: the best of the map always looks like something."""
     fitted = fit(visits(150, outside=False), CONFIG)
-    lost = [e for e in visits(300, 5) if not e.mapped]
-    assert np.mean([fitted.accepts(e.candidates, ["lidar"]) for e in lost]) > 0.05
+    hidden = [e for e in visits(300, 5) if not e.mapped]
+    assert np.mean([fitted.accepts(e.candidates, ["lidar"]) for e in hidden]) > 0.05
 
 
 def test_a_sensor_that_finds_nothing_familiar_lowers_the_probability():
     fitted = fit(visits(200), CONFIG)
-    lost = [e for e in visits(200, 3) if not e.mapped]
+    hidden = [e for e in visits(200, 3) if not e.mapped]
     known = [e for e in visits(200, 3) if e.mapped]
-    assert probabilities(fitted, lost)[0].mean() < probabilities(fitted, known)[0].mean() - 0.2
+    assert probabilities(fitted, hidden)[0].mean() < probabilities(fitted, known)[0].mean() - 0.2
 
 
-def test_the_robot_s_being_lost_counts_as_often_as_it_is():
+def test_unmapped_places_count_as_often_as_the_robot_is_at_them():
     found = confidence._shares(np.array([True] * 6 + [False] * 12), 0.25)
     assert found[:6].tolist() == [1.0] * 6 and found[6:].sum() / found.sum() == pytest.approx(0.25)
     assert confidence._shares(np.array([True] * 3), 0.25).tolist() == [1.0] * 3

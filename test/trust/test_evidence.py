@@ -19,12 +19,12 @@ def learnt(seed, count=80, sensors=2):
 
 @settings(max_examples=30)
 @given(st.integers(0, 1000), st.integers(0, 1), st.integers(0, 2), st.floats(0, 5), st.floats(0, 0.9))
-def test_more_of_anything_is_never_less_evidence(seed, half, which, more, lost):
+def test_more_of_anything_is_never_less_evidence(seed, half, which, more, unmapped):
     features, right, mapped, _ = learnt(seed)
     weights = evidence.learnt_weights(features, right, mapped)
     raised = features[:1].copy()
     raised[0, half, which] += more
-    assert evidence.weigh(raised, weights, lost) >= evidence.weigh(features[:1], weights, lost)
+    assert evidence.weigh(raised, weights, unmapped) >= evidence.weigh(features[:1], weights, unmapped)
 
 
 def test_evidence_is_the_log_odds_of_both_being_true():
