@@ -31,7 +31,6 @@ from tqdm import tqdm
 from any2any_ros import encoders, storage
 from any2any_ros.calibration import adoption, evaluation, reliability
 from any2any_ros.calibration.adoption import AdoptionConfig
-from any2any_ros.cli import calibrate
 from any2any_ros.data import splits
 from any2any_ros.data.sources import ON_ROADS
 from any2any_ros.learning.head import RECIPES, Recipe
@@ -39,6 +38,7 @@ from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.tables import table
+from any2any_ros.workflows.calibrate import CalibrationOptions, fit
 
 KNOWN, NEW = ("audio", "camera", "lidar", "text"), "thermal"
 VIEW = {"across": 0.77, "upright": 0.32}  # of the thermal picture: what the camera sees, by both lenses' angles
@@ -59,7 +59,7 @@ class Town:
         )
         block = np.array(json.loads((folder / "town.json").read_text())["laps"]["01"]["square"]) % 4
         calibration, self.drive, test = (driven.take(np.isin(block, part)) for part in (CALIBRATION, ADOPTION, TEST))
-        fitted = calibrate.fit(self.reference, calibration.only(KNOWN), ON_ROADS)
+        fitted = fit(self.reference, calibration.only(KNOWN), CalibrationOptions(ON_ROADS))
         self.retriever = fitted.retriever(self.reference)
         seen = np.concatenate([calibration.poses, self.drive.poses])
         self.test = test.take(splits.apart(test.poses, seen, 2 * ON_ROADS.hit_radius))
@@ -90,7 +90,7 @@ def _adopted(
     off = np.linalg.norm((frames.poses - pairs.poses)[:, :2, 3], axis=1)
     lesson = adoption.learn(town.reference.places, pairs, NEW, ON_ROADS.hit_radius, recipes)
     bench, held_out = adoption.bench(town.reference, pairs, NEW, lesson, ON_ROADS.hit_radius)
-    fitted = calibrate.fit(town.reference, held_out, ON_ROADS, bench=bench)
+    fitted = fit(town.reference, held_out, CalibrationOptions(ON_ROADS), retriever=bench)
     fitted = replace(fitted, encoders=adoption.fingerprints(town.reference, NEW, town.record))
     report: dict[str, Any] = {
         "pairs": len(pairs),

@@ -27,8 +27,6 @@ from any2any_ros import encoders, storage
 from any2any_ros.arrays import Flags
 from any2any_ros.calibration import reliability
 from any2any_ros.calibration.reliability import Outcome
-from any2any_ros.cli import build_map
-from any2any_ros.cli.calibrate import FOLDS, OUTSIDE, STRETCH
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import drive, kitti, sources, splits
 from any2any_ros.data.sources import ON_ROADS
@@ -38,6 +36,8 @@ from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.calibration import Calibration, calibrate
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.sim import mfeat, town
+from any2any_ros.workflows import build_map
+from any2any_ros.workflows.calibrate import FOLDS, OUTSIDE, STRETCH
 
 SEEDS = 5
 TOWN_SEEDS = (11, 12, 13, 14, 15)  # neither those that methods were designed on (1, 2) nor the demo's (0)

@@ -25,7 +25,6 @@ from tqdm import tqdm
 
 from any2any_ros import encoders, storage
 from any2any_ros.arrays import Array, Rows
-from any2any_ros.cli.calibrate import OUTSIDE
 from any2any_ros.data import kitti, splits
 from any2any_ros.data.sources import ON_ROADS
 from any2any_ros.fusion.rivals import RawMean
@@ -35,6 +34,7 @@ from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
 from any2any_ros.tables import table
 from any2any_ros.trust.drift import DriftTest
+from any2any_ros.workflows.calibrate import OUTSIDE
 
 LONG, STRETCH, RUNS = 1000, 40, 20  # queries of a drive, frames of a stretch, drives for each town, half and case
 SOON = 100  # queries within which a change must be noticed

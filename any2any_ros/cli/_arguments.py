@@ -12,6 +12,7 @@ from any2any_ros import config, encoders
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.protocols import Encoder
+from any2any_ros.workflows.inputs import refuse_kind, refuse_unknown
 
 T = TypeVar("T")
 
@@ -64,36 +65,20 @@ def build_encoders(
 ) -> dict[str, Encoder]:
     """Build the chosen modalities' encoders with the settings given by --set; usual: plugs where they are
     not the modality's own."""
-    there = tuple(modalities)
+    available = tuple(modalities)
     others, settings_given = pairs(arguments.encoder, "--encoder"), pairs(arguments.encoder_settings, "--set")
     named = {*arguments.modality, *others, *(key.split(".")[0] for key in settings_given)}
-    if not named <= set(there):
-        raise Any2AnyError(
-            f"There is no sensor {', '.join(map(repr, sorted(named - set(there))))}",
-            f"there are {', '.join(there) or 'none'}",
-            "Correct --modality, --encoder or --set",
-        )
-    wanted = [m for m in there if not arguments.modality or m in arguments.modality]
+    refuse_unknown(named, available, "Correct --modality, --encoder or --set")
+    wanted = [m for m in available if not arguments.modality or m in arguments.modality]
     plugs = {m: (usual or {}).get(m, m) for m in wanted} | others
-    given: dict[str, dict[str, Any]] = {m: {} for m in wanted}
+    values: dict[str, dict[str, Any]] = {m: {} for m in wanted}
     for key, text in settings_given.items():
         modality, _, name = key.partition(".")
-        if modality in given:
-            given[modality][name] = typed(plugs[modality], name, text)
+        if modality in values:
+            values[modality][name] = typed(plugs[modality], name, text)
     for m in wanted:
-        _check_kind(m, plugs[m])
-    return {m: encoders.build(plugs[m], values) for m, values in given.items()}
-
-
-def _check_kind(modality: str, plug: str) -> None:
-    """Raise when another encoder for a modality takes another kind of sample than the modality's own."""
-
-    if plug != modality and modality in ENCODERS.names():
-        own, other = (ENCODERS.find(name).accepts for name in (modality, plug))
-        if own != other:
-            raise Any2AnyError(
-                f"Encoder '{plug}' cannot encode {modality}", f"it takes {other}, not {own}", "Choose another"
-            )
+        refuse_kind(m, ENCODERS.find(plugs[m]))
+    return {m: encoders.build(plugs[m], chosen) for m, chosen in values.items()}
 
 
 def typed(plug: str, name: str, text: str) -> Any:

@@ -10,6 +10,7 @@ from any2any_ros.cli import _arguments
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import bags
 from any2any_ros.data.sources import Recording, open_recording
+from any2any_ros.workflows.scans import MOUNTING
 
 
 def add_source_arguments(parser: argparse.ArgumentParser, name: str = "source") -> None:
@@ -33,6 +34,14 @@ def open_from(arguments: argparse.Namespace, name: str = "source") -> Recording:
         _arguments.pairs(arguments.topic, "--topic") or None,
         arguments.pose_topic,
     )
+
+
+def add_mounting(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--mounting", default=MOUNTING, metavar="POSE",
+        help="the LiDAR in the frame of the drive's poses, 'x y z roll pitch yaw' in metres and radians (default: the "
+        "poses are the LiDAR's)",
+    )  # fmt: skip
 
 
 def add_place_arguments(parser: argparse.ArgumentParser) -> None:

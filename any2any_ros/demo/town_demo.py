@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from any2any_ros import share, storage, tables
-from any2any_ros.cli import _ros, build_map, calibrate
+from any2any_ros.cli import _ros
 from any2any_ros.data import bags
 from any2any_ros.data.sources import ON_ROADS, DriveSource
 from any2any_ros.demo import town_laps, town_live, town_page, town_results
@@ -23,6 +23,8 @@ from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
 from any2any_ros.sim import town
 from any2any_ros.sim.town import TownConfig
+from any2any_ros.workflows import build_map
+from any2any_ros.workflows.calibrate import CalibrationOptions, fit
 
 MADE = ("town", "map", "bag")  # what a run leaves for the next one
 # Which sensor is silent from when to when, as shares of the drive: each alone, then two, three and all at once.
@@ -74,7 +76,7 @@ def _map(laps: Laps, out: Path) -> ReferenceMap:
 def _calibrate(laps: Laps, reference: ReferenceMap, out: Path) -> None:
     source = DriveSource(laps.calibration, ON_ROADS)
     queries = source.observe(map_encoders(reference, source.modalities), ON_ROADS.keyframe, bar)
-    fitted = calibrate.fit(reference, queries, ON_ROADS)
+    fitted = fit(reference, queries, CalibrationOptions(ON_ROADS))
     calibration.save(fitted, out / "map")
     print(tables.fusions(fitted.table))
 

@@ -39,6 +39,9 @@ class Clouds:
     def __bool__(self) -> bool:
         return self.folder.is_dir()
 
+    def __len__(self) -> int:
+        return len(list(self.folder.glob("*.npz")))
+
     def __contains__(self, id: str) -> bool:
         return self._file(id).exists()
 

@@ -9,8 +9,6 @@ import pytest
 from any2any_ros import storage
 from any2any_ros.calibration import adoption
 from any2any_ros.calibration.adoption import Adopted, AdoptionConfig, by_cell
-from any2any_ros.cli import calibrate
-from any2any_ros.cli.adopt import adopt
 from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.rivals import LikelihoodRatio
@@ -21,9 +19,12 @@ from any2any_ros.retrieval import retriever as retriever_module
 from any2any_ros.retrieval.large.large_map import LargeMap
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.workflows.adopt import AdoptionOptions, NewSensor, adopt_from_frames
+from any2any_ros.workflows.calibrate import fit
 
 PLACE = PlaceConfig()
 NEW = EncoderRecord("thermal", "thermal-test", 10)
+SENSOR = NewSensor("thermal", NEW)
 COUNT, WIDTH = 320, 16  # places 10 m apart, on as many lines as fill a square
 SEEN, UNSEEN = np.arange(220), np.arange(230, COUNT)  # by the drive of the adoption, and by none
 
@@ -51,7 +52,7 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("adoption") / "map"
     reference_map.save(reference, folder)
     first = ObservationSet(observe(latent, 0.7, 2, known), poses, ids[1])
-    calibration.save(calibrate.fit(reference, first, PLACE), folder)
+    calibration.save(fit(reference, first), folder)
     driven = ObservationSet(observe(latent, 0.7, 3, known | {"thermal": 0.7}), poses, ids[2])
     return folder, driven
 
@@ -62,7 +63,7 @@ def adopted(world):
     reference, retriever, _ = calibration.open_map(folder, 5.0)
     frames = driven.take(SEEN)
     blind = replace(frames, poses=np.full_like(frames.poses, np.nan))  # no pose of the drive is needed
-    return adopt(reference, retriever, blind, "thermal", NEW, PLACE)
+    return adopt_from_frames(reference, retriever, blind, SENSOR)
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def test_what_is_reported_is_what_was_found(adopted):
 def test_with_poses_it_is_told_how_many_pairs_are_right(world):
     folder, driven = world
     reference, retriever, _ = calibration.open_map(folder, 5.0)
-    report = adopt(reference, retriever, driven.take(SEEN), "thermal", NEW, PLACE).report
+    report = adopt_from_frames(reference, retriever, driven.take(SEEN), SENSOR).report
     assert report["with_pose"] == report["pairs"] and 0.9 < report["right"] / report["pairs"] <= 1
 
 
@@ -128,24 +129,24 @@ def test_a_sensor_that_knows_no_places_is_refused(world, kind, seed):
     }[kind]  # fmt: skip
     frames = replace(frames, embeddings={**frames.embeddings, "thermal": useless.astype(np.float32)})
     with pytest.raises(Any2AnyError, match="does not know places"):
-        adopt(reference, retriever, frames, "thermal", NEW, PLACE)
+        adopt_from_frames(reference, retriever, frames, SENSOR)
 
 
 def test_too_few_pairs_are_refused_with_their_number(world):
     folder, driven = world
     reference, retriever, _ = calibration.open_map(folder, 5.0)
     with pytest.raises(Any2AnyError, match=r"of 40 frames with it \d+ are recognised for certain, 150 are needed"):
-        adopt(reference, retriever, driven.take(range(40)), "thermal", NEW, PLACE)
+        adopt_from_frames(reference, retriever, driven.take(range(40)), SENSOR)
     strict = AdoptionConfig(min_pairs=100_000)
     with pytest.raises(Any2AnyError, match="100000 are needed"):
-        adopt(reference, retriever, driven.take(SEEN), "thermal", NEW, PLACE, strict)
+        adopt_from_frames(reference, retriever, driven.take(SEEN), SENSOR, AdoptionOptions(adoption=strict))
 
 
 def test_the_maps_own_drive_is_refused(world):
     folder, driven = world
     reference, retriever, _ = calibration.open_map(folder, 5.0)
     with pytest.raises(Any2AnyError, match="it was made from this drive"):
-        adopt(reference, retriever, replace(driven, ids=reference.places.ids), "thermal", NEW, PLACE)
+        adopt_from_frames(reference, retriever, replace(driven, ids=reference.places.ids), SENSOR)
 
 
 def test_pairs_at_one_place_or_never_beside_a_known_sensor_teach_nothing(world):

@@ -1,16 +1,13 @@
 """`any2any build-map`: a drive becomes a map that knows how it was made."""
 
 import numpy as np
-import pytest
 from scipy.spatial import cKDTree
 
 from any2any_ros import encoders
-from any2any_ros.cli.build_map import as_map
 from any2any_ros.data import bags, kitti
-from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry.clouds import Clouds
 from any2any_ros.geometry.registration import thinned
-from any2any_ros.observation import Observation, ObservationSet
+from any2any_ros.observation import Observation
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.calibration import open_map
 
@@ -85,25 +82,6 @@ def test_a_bag_keeps_the_same_scans(any2any, laps, tmp_path):
         assert any2any("build-map", drive, tmp_path / name, *sequence, "--modality", "lidar", "--clouds").code == 0
     one, two = Clouds(tmp_path / "one"), Clouds(tmp_path / "two")
     np.testing.assert_array_equal(one.scan("00/000009").points, two.scan("bag/000009").points)
-
-
-def places(n, **columns):
-    poses = np.tile(np.eye(4), (n, 1, 1))
-    return ObservationSet(columns, poses, tuple(f"x/{i}" for i in range(n)))
-
-
-def test_places_that_no_sensor_saw_are_left_out():
-    text = encoders.build("text", {"bins": 16})
-    seen = np.ones((3, 16), dtype=np.float32)
-    seen[1] = np.nan
-    assert as_map(places(3, text=seen), {"text": text}, "m").places.ids == ("x/0", "x/2")
-
-
-@pytest.mark.parametrize("columns", [{}, {"text": np.full((3, 16), np.nan)}], ids=["nothing", "never"])
-def test_a_map_of_nothing_is_refused(columns):
-    text = encoders.build("text", {"bins": 16})
-    with pytest.raises(Any2AnyError, match="Cannot make map 'm'"):
-        as_map(places(3, **columns), {"text": text} if columns else {}, "m")
 
 
 def test_bad_inputs_are_refused_in_one_line(refused, laps, tmp_path):

@@ -105,3 +105,22 @@ def test_bad_inputs_are_refused_in_one_line(refused, laps, town_map, tmp_path):
     assert "file" in refused(
         "evaluate", laps, "--sequence", "02", "--modality", "text", "--json", tmp_path / "file" / "x"
     )
+
+
+# --- --missing: sensors that are off at random ---
+
+
+def test_a_command_shows_them(any2any, laps, town_map, tmp_path):
+    flags = ("--sequence", "02", "--map", town_map, "--missing", 0, 0.5, "--json", tmp_path / "f.json")
+    done = any2any("evaluate", laps, *flags)
+    assert done.code == 0 and "with sensors off at random" in done.out, done.err
+    none, half = json.loads((tmp_path / "f.json").read_text())["missing"]
+    assert none["recall@1"] > 0.9 and half["missing"] == 0.5 and half["chance@1"] < 0.1
+    alone = any2any("evaluate", laps, "--sequence", "02", "--missing", 0.25, "--json", tmp_path / "g.json")
+    assert alone.code == 0 and json.loads((tmp_path / "g.json").read_text())["missing"][0]["queries"] == 24
+
+
+@pytest.mark.parametrize("text", ["1", "-0.1", "half", "nan"])
+def test_no_such_share(any2any, laps, text):
+    done = any2any("evaluate", laps, "--missing", text)
+    assert done.code == 2 and "--missing" in done.err and "Traceback" not in done.err

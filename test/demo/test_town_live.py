@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from any2any_ros import encoders
-from any2any_ros.cli import build_map
 from any2any_ros.config import ReplayConfig
 from any2any_ros.data import bags, carmen, kitti
 from any2any_ros.data.drive import encode, keyframes
@@ -15,6 +14,7 @@ from any2any_ros.demo import town_answers, town_live
 from any2any_ros.demo.town_live import LiveSetup
 from any2any_ros.nodes.replay import Outage
 from any2any_ros.retrieval import calibration, reference_map
+from any2any_ros.workflows import build_map
 
 TIMEOUT = 1.2  # s; a message comes every 0.5 s
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from any2any_ros import encoders
-from any2any_ros.cli import build_map
 from any2any_ros.data import bags, kitti
 from any2any_ros.data.drive import encode
 from any2any_ros.retrieval import reference_map
+from any2any_ros.workflows import build_map
 
 HERE = Path(__file__).parent / "launch_tests"
 ABSENT = [name for name in ("launch", "launch_ros", "launch_testing") if importlib.util.find_spec(name) is None]

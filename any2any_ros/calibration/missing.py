@@ -1,8 +1,7 @@
-"""`any2any evaluate --missing`: what is found, and imputed, by the share of a drive's sensors that is off."""
+"""How recall and imputation depend on the share of a drive's sensors that is switched off at random."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,14 +17,6 @@ from any2any_ros.retrieval.retriever import Retriever
 DRAWS = 5  # times that sensors are switched off at random
 
 
-def share(text: str) -> float:
-    """Read a share of sensors that may be off."""
-    value = float(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no share from 0 to below 1, such as 0.5")
-    return value
-
-
 def by_share(
     retriever: Retriever,
     queries: ObservationSet,
@@ -34,8 +25,12 @@ def by_share(
     allowed: Flags | None = None,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Return a row a share: recall with chance, mean of DRAWS (and spread, recall@1_sd), each query ranked by what it
-    has left; with an imputer, how far what is off is from what it and what the means make of it."""
+    """Return one row for each share of sensors that are off: recall beside chance, both as the mean of DRAWS draws.
+
+    Every query is ranked by the sensors that it has left. positive (Q, R): the right references; allowed (Q, R): those
+    that may answer, all when None. recall@1_sd is the standard deviation over the draws. With an imputer a row also
+    has the figures of `imputed`.
+    """
     queries = queries.only(retriever.modalities)
     asked = evaluation.answerable(positive, allowed) & np.any([queries.present(m) for m in queries.modalities], axis=0)
     rows = []

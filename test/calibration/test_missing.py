@@ -1,12 +1,10 @@
-"""`any2any evaluate --missing`: recall, imputation error and shift by the share of the sensors that is off."""
-
-import json
+"""Recall, imputation error and shift by the share of the sensors that is off."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from any2any_ros.cli import _missing
+from any2any_ros.calibration import missing
 from any2any_ros.data.availability import sensors_off
 from any2any_ros.fusion.rivals import RawMean
 from any2any_ros.learning import calmrl
@@ -39,7 +37,7 @@ def world():
 def test_nothing_missing_is_the_plain_evaluation(world):
     reference, queries = world
     retriever = Retriever(reference, same_modality(reference.modalities), RawMean())
-    (row,) = _missing.by_share(retriever, queries, np.eye(40, dtype=bool), [0.0])
+    (row,) = missing.by_share(retriever, queries, np.eye(40, dtype=bool), [0.0])
     scores = retriever.scores(queries)[1]
     assert row["recall@1"] == pytest.approx((scores.argmax(axis=1) == np.arange(40)).mean())
     assert (row["recall@1_sd"], row["queries"], row["chance@1"]) == (0.0, 40, pytest.approx(1 / 40))
@@ -50,7 +48,7 @@ def test_the_more_is_missing_the_less_is_found_and_the_farther_it_moves(world):
     reference, queries = world
     model = calmrl.fit(reference)
     retriever = Retriever(reference, same_modality(reference.modalities), RawMean(), model)
-    none, some, most = _missing.by_share(retriever, queries, np.eye(40, dtype=bool), [0.0, 0.5, 0.75])
+    none, some, most = missing.by_share(retriever, queries, np.eye(40, dtype=bool), [0.0, 0.5, 0.75])
     assert np.isnan(none["error"]) and none["shift"] == 0 and none["shift_means"] == pytest.approx(0)
     # What the views share is nearly everything here, so half of what is missing is known from the rest.
     assert some["error"] < 0.5 and some["shift"] < some["shift_means"]
@@ -62,7 +60,7 @@ def test_the_same_seed_switches_the_same_sensors_off(world):
     reference, queries = world
     retriever = Retriever(reference, same_modality(reference.modalities), RawMean())
     one, again, other = (
-        _missing.by_share(retriever, queries, np.eye(40, dtype=bool), [0.5], seed=s)[0] for s in (1, 1, 2)
+        missing.by_share(retriever, queries, np.eye(40, dtype=bool), [0.5], seed=s)[0] for s in (1, 1, 2)
     )
     assert one == again and one["recall@1_sd"] > 0 and other != one
 
@@ -72,7 +70,7 @@ def test_error_and_shift_by_hand():
     model = CalMRL({m: np.ones((1, 1)) for m in "ab"}, {m: np.zeros(1) for m in "ab"}, dict.fromkeys("ab", 1e-06))
     whole = observed({"a": np.array([[1.0], [-1.0]]), "b": np.array([[1.0], [-1.0]])})
     left = observed({"a": np.array([[1.0], [-1.0]]), "b": np.full((2, 1), np.nan)})
-    found = _missing.imputed(model, whole, left)
+    found = missing.imputed(model, whole, left)
     assert found["error"] == pytest.approx(0, abs=1e-3) and found["shift"] == pytest.approx(0, abs=1e-3)
     # Means put b at 0: the latent ends half-way, .5 off, and two queries are 2 apart, sqrt(2 * 1) on average.
     assert found["shift_means"] == pytest.approx(0.5 / np.sqrt(2), abs=1e-3)
@@ -80,7 +78,7 @@ def test_error_and_shift_by_hand():
 
 def test_a_query_keeps_what_it_has_rather_than_nothing():
     queries = observed({"a": np.array([[1.0], [2.0], [np.nan]]), "b": np.array([[1.0], [np.nan], [np.nan]])})
-    left = _missing.without(queries, np.array([[True, False], [True, False], [True, False]]))
+    left = missing.without(queries, np.array([[True, False], [True, False], [True, False]]))
     assert_array_equal(left.present("a"), [False, True, False])
     assert_array_equal(left.present("b"), [True, False, False])
     assert_allclose(queries.embeddings["a"][:2], [[1], [2]])  # untouched
@@ -89,22 +87,6 @@ def test_a_query_keeps_what_it_has_rather_than_nothing():
 def test_as_many_are_off_as_was_asked(world):
     off = sensors_off(4000, 4, 0.5, np.random.default_rng(0))
     queries = observed({m: np.zeros((4000, 1)) for m in "abcd"})
-    left = _missing.without(queries, off)
+    left = missing.without(queries, off)
     off_now = np.mean([~left.present(m) for m in "abcd"])
     assert off_now == pytest.approx((0.5 - 0.5**4) / (1 - 0.5**4), abs=0.02)
-
-
-def test_a_command_shows_them(any2any, laps, town_map, tmp_path):
-    flags = ("--sequence", "02", "--map", town_map, "--missing", 0, 0.5, "--json", tmp_path / "f.json")
-    done = any2any("evaluate", laps, *flags)
-    assert done.code == 0 and "with sensors off at random" in done.out, done.err
-    none, half = json.loads((tmp_path / "f.json").read_text())["missing"]
-    assert none["recall@1"] > 0.9 and half["missing"] == 0.5 and half["chance@1"] < 0.1
-    alone = any2any("evaluate", laps, "--sequence", "02", "--missing", 0.25, "--json", tmp_path / "g.json")
-    assert alone.code == 0 and json.loads((tmp_path / "g.json").read_text())["missing"][0]["queries"] == 24
-
-
-@pytest.mark.parametrize("text", ["1", "-0.1", "half", "nan"])
-def test_no_such_share(any2any, laps, text):
-    done = any2any("evaluate", laps, "--missing", text)
-    assert done.code == 2 and "--missing" in done.err and "Traceback" not in done.err

@@ -1,0 +1,110 @@
+"""From a recording to a map of reference places."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from any2any_ros.encoders import build as build_encoder
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.geometry import clouds
+from any2any_ros.geometry.clouds import LIDAR
+from any2any_ros.observation import ObservationSet
+from any2any_ros.progress import Progress, silent
+from any2any_ros.protocols import Encoder
+from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.workflows.inputs import EncoderChoice, Source, chosen_encoders, opened
+from any2any_ros.workflows.scans import MOUNTING, robot_scans
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """How a map is built.
+
+    name: of the map; empty: the name of its folder. keyframe: distance between two places in metres; None: what is
+    usual for the kind of recording. query_only: modalities that are not stored in the map, and may still be compared
+    with it, because their encoder shares an embedding space with one of the map's. scans: whether every place's LiDAR
+    scan is stored, too (about 20 kB each; docs/geometry.md). mounting: pose of the LiDAR in the frame of the
+    recording's poses, "x y z roll pitch yaw" in metres and radians.
+    """
+
+    name: str = ""
+    keyframe: float | None = None
+    query_only: tuple[str, ...] = ()
+    scans: bool = False
+    mounting: str = MOUNTING
+
+
+def write_map(
+    source: Source,
+    folder: str | os.PathLike[str],
+    encoders: EncoderChoice = None,
+    options: MapOptions = MapOptions(),
+    progress: Progress[Any] = silent,
+) -> ReferenceMap:
+    """Encode the frames of a recording, and write them as the places of a map.
+
+    Raises Any2AnyError when the recording cannot be read, when it has nothing to encode, and when the map cannot be
+    written. An older map in the folder stays until the new one is whole.
+    """
+    recording, folder = opened(source), Path(folder)
+    _refuse_absent_scans(recording.modalities, recording.name, options)
+    mounting = clouds.mounting(options.mounting)
+    built = chosen_encoders(tuple(dict.fromkeys([*recording.modalities, *options.query_only])), encoders)
+    query_only = {m: built.pop(m) if m in built else build_encoder(m) for m in options.query_only}
+    keyframe = recording.place.keyframe if options.keyframe is None else options.keyframe
+    places = recording.observe(built, keyframe, progress)
+    reference = as_map(places, built, options.name or folder.resolve().name)
+    reference = replace(reference, encoders={**reference.encoders, **_query_only(reference, query_only)})
+    scans = robot_scans(recording, reference.places, mounting, progress) if options.scans else ()
+    clouds.prepare(folder, scans)
+    clouds.discard(folder)  # the scans of an older map in this folder
+    reference_map.save(reference, folder)
+    clouds.publish(folder)
+    return reference
+
+
+def _refuse_absent_scans(modalities: tuple[str, ...], name: str, options: MapOptions) -> None:
+    if options.scans and LIDAR not in modalities:
+        raise Any2AnyError(
+            f"Cannot keep the scans of {name}",
+            f"it has no '{LIDAR}', only {', '.join(modalities) or 'nothing'}",
+            "Leave --clouds, or name the topic of its clouds: --topic lidar=/points",
+        )
+
+
+def _query_only(reference: ReferenceMap, encoders: Mapping[str, Encoder]) -> dict[str, EncoderRecord]:
+    """Return the records of the query-only encoders; raise when one shares no space with an encoder of the map."""
+    records = {m: EncoderRecord.of(encoder) for m, encoder in encoders.items()}
+    spaces = {m: record.space for m, record in reference.encoders.items()}
+    for modality, record in records.items():
+        if not record.space or record.space not in spaces.values():
+            raise Any2AnyError(
+                f"'{modality}' cannot ask map '{reference.name}'",
+                f"encoder '{record.plug}' shares no space with {', '.join(spaces)}",
+                "Choose encoders of one network, e.g. --encoder camera=vision --encoder text=language, both of CLIP",
+            )
+    return records
+
+
+def as_map(places: ObservationSet, encoders: Mapping[str, Encoder], name: str) -> ReferenceMap:
+    """Return a map of these places. A place that no sensor observed is left out; one without a pose is kept.
+
+    Raises Any2AnyError when no place has an embedding.
+    """
+    some = [places.present(m) for m in places.modalities]
+    observed = np.logical_or.reduce(some) if some else np.zeros(len(places), dtype=bool)
+    if not observed.any():
+        raise Any2AnyError(
+            f"Cannot make map '{name}'",
+            f"none of its {len(places)} frames has anything that was encoded ({', '.join(encoders) or 'nothing'})",
+            "Choose other sensors with --modality, or another drive",
+        )
+    records = {m: EncoderRecord.of(e) for m, e in encoders.items() if m in places.embeddings}
+    return ReferenceMap(places.take(observed), records, name)

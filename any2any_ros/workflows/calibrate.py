@@ -1,0 +1,132 @@
+"""From a drive through mapped places to the calibration of a map."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from any2any_ros.arrays import Flags
+from any2any_ros.calibration.refinement import Register
+from any2any_ros.config import PlaceConfig
+from any2any_ros.data import splits
+from any2any_ros.data.sources import Recording
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.geometry import clouds
+from any2any_ros.geometry.clouds import Clouds
+from any2any_ros.geometry.refiner import Refiner, RefinerConfig
+from any2any_ros.observation import ObservationSet
+from any2any_ros.progress import Progress, silent
+from any2any_ros.retrieval import calibration, reference_map
+from any2any_ros.retrieval.calibration import Calibration, CalibrationConfig
+from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
+from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.trust.confidence import ConfidenceConfig
+from any2any_ros.workflows import scans
+from any2any_ros.workflows.inputs import Source, opened
+
+FOLDS, STRETCH = 4, 25.0  # the folds take turns every so many metres of driving
+OUTSIDE = 2.0  # hit radii between a robot and the nearest reference, from which on the robot is outside of the map
+
+
+@dataclass(frozen=True)
+class CalibrationOptions:
+    """How a map is calibrated.
+
+    place: what counts as the same place; None: what is usual for the kind of recording. mounting: pose of the LiDAR in
+    the frame of the recording's poses, "x y z roll pitch yaw" in metres and radians.
+    """
+
+    place: PlaceConfig | None = None
+    calibration: CalibrationConfig = CalibrationConfig()
+    confidence: ConfidenceConfig = ConfidenceConfig()
+    refiner: RefinerConfig = RefinerConfig()
+    mounting: str = scans.MOUNTING
+
+
+def calibrate(
+    map: str | os.PathLike[str],
+    source: Source,
+    options: CalibrationOptions = CalibrationOptions(),
+    progress: Progress[Any] = silent,
+) -> Calibration:
+    """Calibrate the map in a folder on a drive through its places, and store the calibration with the map.
+
+    Where the map has LiDAR scans, and the drive has them too, the calibration also learns how to refine a ranking;
+    `obstacle` says why it does not. Raises Any2AnyError when too few frames lie near a place of the map.
+    """
+    folder, recording = Path(map), opened(source)
+    reference = reference_map.load(folder)
+    options = replace(options, place=options.place or recording.place)
+    assert options.place is not None
+    encoders = map_encoders(reference, recording.modalities)
+    queries = recording.observe(encoders, options.place.keyframe, progress)
+    register = _register(Clouds(folder), recording, reference, queries, options, progress)
+    fitted = fit(reference, queries, options, register)
+    calibration.save(fitted, folder)
+    return fitted
+
+
+def obstacle(map: str | os.PathLike[str], recording: Recording, options: CalibrationOptions) -> str:
+    """Return why a calibration does not learn how to refine a ranking, although the map has scans; otherwise ""."""
+    return scans.obstacle(recording) if Clouds(Path(map)) and options.refiner.candidates else ""
+
+
+def _register(
+    stored: Clouds,
+    recording: Recording,
+    reference: ReferenceMap,
+    queries: ObservationSet,
+    options: CalibrationOptions,
+    progress: Progress[Any],
+) -> Register | None:
+    """Return what registers the drive's scans with the map's; None when there are none, or no candidates."""
+    if not stored or not options.refiner.candidates or scans.obstacle(recording):
+        return None
+    mounting = clouds.mounting(options.mounting)
+    return scans.registering(Refiner(stored), recording, queries, reference.places, mounting, progress)
+
+
+def fit(
+    reference: ReferenceMap,
+    queries: ObservationSet,
+    options: CalibrationOptions = CalibrationOptions(),
+    register: Register | None = None,
+    retriever: Retriever | None = None,
+) -> Calibration:
+    """Calibrate a map on the encoded frames of a drive.
+
+    register: registers the drive's scans with the map's. retriever: compares the frames with the map; None: the map's
+    own. Raises Any2AnyError when too few frames lie near a place of the map.
+    """
+    place = options.place or PlaceConfig()
+    return calibration.calibrate(
+        reference,
+        queries,
+        splits.positives(queries.poses, reference.places.poses, place.hit_radius),
+        splits.blocks(queries.poses, STRETCH, FOLDS),
+        place.hit_radius,
+        options.calibration,
+        options.confidence,
+        splits.positives(queries.poses, reference.places.poses, OUTSIDE * place.hit_radius),
+        _allowed(reference, queries, place),
+        options.refiner,
+        register,
+        bench=retriever,
+    )
+
+
+def _allowed(reference: ReferenceMap, queries: ObservationSet, place: PlaceConfig) -> Flags | None:
+    """Return which references may answer (Q, R) when the drive is the map's own, where each frame would find itself;
+    None for another drive."""
+    shared = len(set(queries.ids) & set(reference.places.ids))
+    if shared == 0:
+        return None
+    if queries.ids != reference.places.ids:
+        raise Any2AnyError(
+            f"Cannot calibrate map '{reference.name}' with this drive",
+            f"{shared} of its {len(queries)} frames are places of the map, and would find themselves",
+            "Give another drive, or the map's own with the --keyframe it was made with",
+        )
+    return splits.same_drive(queries.poses, place.path_gap)

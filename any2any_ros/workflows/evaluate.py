@@ -1,0 +1,203 @@
+"""How well a drive is recognised: in a map, or in its own past."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from any2any_ros import tables
+from any2any_ros.arrays import Flags
+from any2any_ros.calibration import adoption, evaluation, missing, reliability
+from any2any_ros.config import PlaceConfig
+from any2any_ros.data import splits
+from any2any_ros.data.sources import Recording
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.fusion import FUSIONS
+from any2any_ros.geometry import clouds, refiner
+from any2any_ros.imputers.none import NO_IMPUTER
+from any2any_ros.observation import ObservationSet
+from any2any_ros.progress import Progress, silent
+from any2any_ros.retrieval.calibration import open_map
+from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
+from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.similarity import same_modality
+from any2any_ros.trust.confidence import ConfidenceConfig
+from any2any_ros.workflows import scans
+from any2any_ros.workflows.inputs import EncoderChoice, Source, chosen_encoders, opened
+
+UNFITTED = ("raw_mean", "min_max", "z_score", "reciprocal_rank")  # fusions that need no calibration
+EARLIER, ALL = "earlier", "all"  # which frames of a drive may answer a frame of the same drive
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How a drive is evaluated.
+
+    place: what counts as the same place; None: what is usual for the kind of recording. missing: shares of the sensors,
+    from 0 to below 1, that are switched off at random. fusion (one of UNFITTED) and references ("earlier" or "all") are
+    used without a map. refine: whether rankings are also refined by registering scans, about 1 s a query; it needs a
+    map with scans. mounting: pose of the LiDAR in the frame of the recording's poses, "x y z roll pitch yaw" in metres
+    and radians.
+    """
+
+    place: PlaceConfig | None = None
+    missing: Sequence[float] = ()
+    fusion: str = "reciprocal_rank"
+    references: str = EARLIER
+    refine: bool = False
+    mounting: str = scans.MOUNTING
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """The figures of an evaluation. `str` makes tables of them.
+
+    groups: for every availability pattern the number of queries, recall@1 and recall@5 with chance@1 and chance@5
+    beside them, the mean reciprocal rank, and the best single sensor on the same queries. missing: the same for each
+    share of sensors switched off. trust: for every pattern of a calibrated map how true probability, acceptance and
+    place sets are. refined: the same before and after the refinement. imputer: the map's; None without a map.
+    """
+
+    source: str
+    place: PlaceConfig
+    groups: Rows
+    missing: Rows = field(default_factory=list)
+    imputer: str | None = None
+    trust: Rows = field(default_factory=list)
+    refined: Rows = field(default_factory=list)
+
+    def __str__(self) -> str:
+        parts = [tables.groups(self.groups)]
+        if self.imputer not in (None, NO_IMPUTER.plug):
+            parts.insert(0, f"with the imputer {self.imputer}: what a place's sensors say together is compared, too")
+        if self.missing:
+            parts.append("with sensors off at random\n" + tables.missing(self.missing))
+        if self.trust:
+            parts.append("how true its numbers are\n" + tables.trust(self.trust))
+        if self.refined:
+            heading = "with every sensor there is, before the geometric check and after it\n"
+            parts.append(heading + tables.trust(self.refined))
+        return "\n\n".join(parts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all figures as plain values, for JSON."""
+        out: dict[str, Any] = {"source": self.source, "place": vars(self.place), "groups": self.groups}
+        if self.imputer is not None:
+            out["imputer"] = self.imputer
+        out["missing"] = self.missing
+        return out | {k: v for k, v in {"check": self.refined, "trust": self.trust}.items() if v}
+
+
+def evaluate(
+    source: Source,
+    map: str | os.PathLike[str] | None = None,
+    encoders: EncoderChoice = None,
+    options: EvaluationOptions = EvaluationOptions(),
+    progress: Progress[Any] = silent,
+) -> Report:
+    """Rank every frame of a drive that has a right answer, for every subset of its sensors.
+
+    map: folder of the map whose places are ranked; None: the drive's own frames, except those near by along the path.
+    encoders: of the drive; a map has its own, and only the names of `encoders` count there. Raises Any2AnyError when no
+    frame has a right answer.
+    """
+    recording = opened(source)
+    place = options.place or recording.place
+    if map is None:
+        return _against_itself(recording, place, encoders, options, progress)
+    return _Against(Path(map), recording, place, options, progress).report(encoders)
+
+
+def _against_itself(
+    recording: Recording,
+    place: PlaceConfig,
+    encoders: EncoderChoice,
+    options: EvaluationOptions,
+    progress: Progress[Any],
+) -> Report:
+    frames = recording.observe(chosen_encoders(recording.modalities, encoders), place.keyframe, progress)
+    right = splits.positives(frames.poses, frames.poses, place.hit_radius)
+    allowed = splits.same_drive(frames.poses, place.path_gap, options.references == EARLIER)
+    if not (right & allowed).any():
+        raise Any2AnyError(
+            f"Nothing in {recording.name} can be evaluated",
+            f"no frame comes within {place.hit_radius:g} m of another one {place.path_gap:g} m along the path, "
+            "or there is no ground truth",
+            "Give a drive with loops, or a map: --map MAP",
+        )
+    fusion = FUSIONS.find(options.fusion)()
+    retriever = Retriever(frames, same_modality(frames.modalities), fusion, same_place=place.hit_radius)
+    groups = evaluation.evaluate(retriever, frames, right, allowed)
+    return Report(recording.name, place, groups, missing.by_share(retriever, frames, right, options.missing, allowed))
+
+
+@dataclass(frozen=True, eq=False)
+class _Against:
+    """A drive that is evaluated against the map in a folder."""
+
+    folder: Path
+    recording: Recording
+    place: PlaceConfig
+    options: EvaluationOptions
+    progress: Progress[Any]
+
+    def report(self, encoders: EncoderChoice) -> Report:
+        reference, retriever, calibrated = open_map(self.folder, self.place.hit_radius)
+        if self.options.refine:
+            self._refuse_refinement(retriever)
+        wanted = [m for m in self.recording.modalities if encoders is None or m in set(encoders)]
+        queries = self.recording.observe(map_encoders(reference, wanted), self.place.keyframe, self.progress)
+        right = splits.positives(queries.poses, reference.places.poses, self.place.hit_radius)
+        adopted = (sensor.retriever(reference) for sensor in adoption.load(self.folder).values())
+        retrievers = [retriever, *adopted]
+        groups = [group for each in retrievers for group in evaluation.evaluate(each, queries, right)]
+        if not groups:
+            raise self._nothing(reference, queries, right)
+        return Report(
+            self.recording.name,
+            self.place,
+            groups,
+            missing.by_share(retriever, queries, right, self.options.missing),
+            NO_IMPUTER.plug if calibrated is None else calibrated.imputer.plug,
+            self._trust(retrievers, queries, right),
+            self._refined(retriever, queries, right) if self.options.refine else [],
+        )
+
+    def _refuse_refinement(self, retriever: Retriever) -> None:
+        """Raise Any2AnyError when nothing can be refined."""
+        why = refiner.obstacle(self.folder, retriever.refiner) or scans.obstacle(self.recording)
+        if why:
+            raise Any2AnyError(f"Cannot check against the map {self.folder}", why, "Or leave --check")
+
+    def _nothing(self, reference: ReferenceMap, queries: ObservationSet, right: Flags) -> Any2AnyError:
+        return Any2AnyError(
+            f"Nothing in {self.recording.name} can be evaluated",
+            f"{right.any(axis=1).sum()} of its {len(queries)} frames lie within {self.place.hit_radius:g} m of a place "
+            f"of the map, whose sensors are {', '.join(reference.sensors)}",
+            "Give a drive through the mapped places with one of these sensors, its poses in the map's frame",
+        )
+
+    def _trust(self, retrievers: list[Retriever], queries: ObservationSet, right: Flags) -> Rows:
+        """Return how true the numbers of a calibrated map are, one row a pattern."""
+        miss, answerable = _miss(retrievers[0]), evaluation.answerable(right)
+        if retrievers[0].confidence is None:
+            return []
+        found = [o for each in retrievers for o in reliability.outcomes(each, queries, right, answerable, [miss])]
+        return reliability.by_pattern(found, [miss])
+
+    def _refined(self, retriever: Retriever, queries: ObservationSet, right: Flags) -> Rows:
+        """Return the same before and after the refinement."""
+        asked, row = queries.take(evaluation.answerable(right)), {name: i for i, name in enumerate(queries.ids)}
+        mounting = clouds.mounting(self.options.mounting)
+        points = scans.robot_scans(self.recording, asked, mounting, self.progress)
+        found = reliability.refined(retriever, queries, right, ((row[name], scan) for name, scan in points))
+        return reliability.by_check(found, _miss(retriever))
+
+
+def _miss(retriever: Retriever) -> float:
+    """Return the share of place sets that may miss the true place."""
+    return ConfidenceConfig.miss if retriever.confidence is None else retriever.confidence.miss

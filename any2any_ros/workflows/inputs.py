@@ -1,0 +1,61 @@
+"""What most tasks are given: a recording, and the encoders for its modalities."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from any2any_ros import encoders
+from any2any_ros.data.sources import Recording, open_recording
+from any2any_ros.encoders import ENCODERS
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.protocols import Encoder
+
+Source = str | os.PathLike[str] | Recording
+# None: every modality by its default encoder. Names: these modalities only, by their default encoders. A mapping: these
+# modalities only, each by an encoder or by the name of one.
+EncoderChoice = Mapping[str, str | Encoder] | Iterable[str] | None
+
+
+def opened(source: Source) -> Recording:
+    """Return a recording. A path is opened with defaults; `open_recording` takes a sequence, topics and a pose topic.
+
+    Raises Any2AnyError when there is nothing at the path that can be read.
+    """
+    return open_recording(Path(source)) if isinstance(source, str | os.PathLike) else source
+
+
+def chosen_encoders(available: Sequence[str], choice: EncoderChoice = None) -> dict[str, Encoder]:
+    """Return the encoder of each chosen modality.
+
+    Raises Any2AnyError when a modality is not available, or when its encoder takes another kind of sample.
+    """
+    named = choice if isinstance(choice, Mapping) else {m: m for m in (available if choice is None else choice)}
+    refuse_unknown(set(named), available, "Correct the name, or give another recording")
+    built = {m: encoders.build(value) if isinstance(value, str) else value for m, value in named.items()}
+    for modality, encoder in built.items():
+        refuse_kind(modality, type(encoder))
+    return built
+
+
+def refuse_unknown(modalities: set[str], available: Sequence[str], remedy: str) -> None:
+    """Raise Any2AnyError when one of the modalities is not available."""
+    if not modalities <= set(available):
+        raise Any2AnyError(
+            f"There is no sensor {', '.join(map(repr, sorted(modalities - set(available))))}",
+            f"there are {', '.join(available) or 'none'}",
+            remedy,
+        )
+
+
+def refuse_kind(modality: str, encoder: type[Encoder]) -> None:
+    """Raise Any2AnyError when the encoder takes another kind of sample than the modality's default encoder."""
+    if encoder.plug != modality and modality in ENCODERS.names():
+        kind = ENCODERS.find(modality).accepts
+        if encoder.accepts != kind:
+            raise Any2AnyError(
+                f"Encoder '{encoder.plug}' cannot encode {modality}",
+                f"it takes {encoder.accepts}, not {kind}",
+                "Choose another",
+            )

@@ -1,0 +1,61 @@
+"""The LiDAR scans of a recording: in the robot's frame, and registered with the scans of a map's places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from any2any_ros.arrays import Float64, Rows
+from any2any_ros.calibration.refinement import Overlaps, Register
+from any2any_ros.config import RetrievalNodeConfig
+from any2any_ros.data.sources import Recording
+from any2any_ros.geometry import clouds
+from any2any_ros.geometry.clouds import LIDAR
+from any2any_ros.geometry.refiner import Refiner
+from any2any_ros.geometry.registration import absent
+from any2any_ros.observation import ObservationSet
+from any2any_ros.progress import Progress
+
+MOUNTING = RetrievalNodeConfig.cloud_mounting  # the poses are the LiDAR's
+
+
+def robot_scans(
+    recording: Recording, frames: ObservationSet, mounting: Float64, progress: Progress[Any]
+) -> Iterator[tuple[str, Float64]]:
+    """Yield the id and the points (N, 3), metres, in the robot's frame, of every frame that has a scan.
+
+    mounting: pose (4, 4) of the LiDAR in the robot's frame.
+    """
+    for name, points in recording.clouds(frames, progress):
+        yield name, clouds.moved(points, mounting)
+
+
+def obstacle(recording: Recording) -> str:
+    """Return why the scans of this recording cannot be registered; empty when they can."""
+    if LIDAR not in recording.modalities:
+        return f"{recording.name} has no '{LIDAR}'"
+    return absent()
+
+
+def registering(
+    refiner: Refiner,
+    recording: Recording,
+    queries: ObservationSet,
+    places: ObservationSet,
+    mounting: Float64,
+    progress: Progress[Any],
+) -> Register:
+    """Return a function that registers the scans of queries with those of a map's places, and returns overlaps."""
+    row = {name: i for i, name in enumerate(queries.ids)}
+
+    def register(wanted: Mapping[int, Rows]) -> Overlaps:
+        overlaps = {}
+        for name, points in robot_scans(recording, queries.take(list(wanted)), mounting, progress):
+            ids = {places.ids[i]: i for i in wanted[row[name]].tolist()}
+            registrations = refiner.register(points, ids)
+            overlaps[row[name]] = {ids[k]: r.overlap for k, r in registrations.items() if not np.isnan(r.overlap)}
+        return overlaps
+
+    return register
