@@ -65,7 +65,7 @@ $(VENV)/bin/python:
 $(VENV)/.dependencies: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "$(VENV): installing what constraints.txt pins"
 	@$(PIP) pip setuptools
-	@$(PIP) '.[ros,sim,dev]'
+	@$(PIP) '.[ros,demo,dev]'
 	@touch $@
 
 # A step of its own: messages are compiled against ROS, so ROS must be installed before.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import subprocess
@@ -155,6 +156,32 @@ def test_no_import_runs_upward(path):
     floor = FLOORS.index(part) if part in FLOORS else -1
     above = {f"any2any_ros.{other}" for other in FLOORS[floor + 1 :] if frozenset({part, other}) not in SIDE_BY_SIDE}
     assert not within(our_imports(path), above)
+
+
+def run_without(absent: set[str], modules: list[str]) -> None:
+    """Import modules in a new process that lacks these packages; fail with its traceback."""
+    code = f"""
+import importlib, sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if any(name == package or name.startswith(package + ".") for package in {sorted(absent)!r}):
+            raise ImportError("absent: " + name)
+
+sys.meta_path.insert(0, Absent())
+for module in {modules!r}:
+    importlib.import_module(module)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_verb_can_be_imported_without_the_extras():
+    """So that each says itself, in one line, what is missing."""
+    from any2any_ros.cli.main import VERBS
+
+    verbs = [f"any2any_ros.cli.{verb.replace('-', '_')}" for verb in VERBS]
+    run_without({"matplotlib", "jinja2", "trimesh", "embreex", "torch"}, ["any2any_ros.cli.main", *verbs])
 
 
 @pytest.mark.parametrize("path", FILES, ids=relative)

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from any2any_ros import storage
+from any2any_ros import extras, storage
 from any2any_ros.cli import _arguments
 from any2any_ros.data import gold, splits
 from any2any_ros.data.examples import observe
-from any2any_ros.demo import figures
 from any2any_ros.objects.views import Objects
 from any2any_ros.progress import bar
 
@@ -96,6 +95,11 @@ def looks_of(curve: Curve) -> list[dict[str, Any]]:
 
 
 def draw(folder: Path, curve: Curve, chance: float, score: str) -> None:
-    """Write the learning curve, curves.png."""
+    """Write the learning curve, curves.png; without matplotlib say that there is none."""
+    if "matplotlib" in extras.missing("report"):
+        print("No picture of the learning curve: it takes pip install 'any2any_ros[report]'", file=sys.stderr)
+        return
+    from any2any_ros.demo import figures
+
     picture = figures.learning_curve(np.array(curve), chance, score)
     storage.write_atomically(folder / "curves.png", lambda stream: stream.write(picture))

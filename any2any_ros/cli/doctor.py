@@ -27,6 +27,8 @@ PACKAGES = (
     ("cv2", "opencv-python-headless", "camera", "pip install 'opencv-python-headless<5'"),
     ("rosbags", "rosbags", "bags", "pip install rosbags"),
     ("sklearn", "scikit-learn", "calibration", "pip install scikit-learn"),
+    ("matplotlib", "matplotlib", "pictures", "pip install 'any2any_ros[report]'"),
+    ("jinja2", "jinja2", "reports", "pip install 'any2any_ros[report]'"),
     ("embreex", "embreex", "simulation", "pip install 'any2any_ros[sim]'"),
     ("onnxruntime", "onnxruntime", "sentence model", "pip install 'any2any_ros[text]'"),
     ("pocketsphinx", "pocketsphinx", "spoken commands", "pip install 'any2any_ros[speech]'"),

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros import extras
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -120,6 +122,7 @@ def learning_curve(curve: NDArray[np.float64], chance: float, score_name: str) -
 
 
 def _canvas(width: float, height: float, rows: int = 1, ratios: Sequence[float] = (1,)) -> tuple[Figure, Any]:
+    extras.require("report", "draw a figure")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import storage
+from any2any_ros import extras, storage
 from any2any_ros.cli import _ros, _train_heads
 from any2any_ros.demo import objects_commands, objects_judge, objects_live, objects_page, objects_training
 from any2any_ros.demo.objects_live import PlayedAct
@@ -30,6 +30,7 @@ def run(out: Path, seed: int, fresh: bool) -> int:
 
     seed: draws the table and the commands. fresh: make everything anew. Returns the exit code.
     """
+    extras.require("demo", "play the demo")
     _ros.prepare()
     if fresh:
         for part in MADE:

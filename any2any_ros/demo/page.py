@@ -6,6 +6,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
+from any2any_ros import extras
 from any2any_ros.storage import write_atomically
 
 STYLE = Path(__file__).with_name("page.css")
@@ -13,6 +14,7 @@ STYLE = Path(__file__).with_name("page.css")
 
 def write(template: Path, path: Path, **values: Any) -> None:
     """Fill a Jinja template with values and write the page to `path`."""
+    extras.require("report", "write a report")
     from jinja2 import Environment, StrictUndefined
 
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template.read_text("utf-8"))

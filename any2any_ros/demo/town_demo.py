@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import share, storage, tables
+from any2any_ros import extras, share, storage, tables
 from any2any_ros.cli import _ros
 from any2any_ros.data import bags
 from any2any_ros.data.sources import ON_ROADS, DriveSource
@@ -42,6 +42,7 @@ OUTAGES = (
 
 def run(out: Path, config: TownConfig, fresh: bool) -> int:
     """Play the whole demo into the folder `out`; fresh: make everything anew. Returns the exit code."""
+    extras.require("demo", "play the demo")
     _ros.prepare()
     if fresh:
         for part in MADE:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from any2any_ros import storage
+from any2any_ros import extras, storage
 from any2any_ros.sim.simulated import mapper, reusable, story_head, write_picture
 from any2any_ros.sim.tabletop import voices
 from any2any_ros.sim.tabletop.catalogue import Body, bodies
@@ -61,6 +61,7 @@ def write(
     head = story_head(FORMAT, config)
     if reusable(folder, KIND, head | ({"spoken": True} if spoken else {}), overwrite or _silent(folder, head)):
         return folder
+    extras.require("sim", "simulate objects")
     with replacing(folder) as unfinished, mapper(workers) as do:
         _write_views(unfinished, config, do, progress)
         written, said = _sentences(config, 3, config.descriptions), _sentences(config, 4, config.utterances)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros import samples
+from any2any_ros import extras, samples
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS
 from any2any_ros.sim.tabletop.camera import Camera, Light, looking
@@ -102,6 +102,7 @@ class TableScene:
 def scene(seed: int, objects: TabletopConfig = TabletopConfig(), config: SceneConfig = SceneConfig(),
           camera: CameraConfig = CameraConfig()) -> TableScene:  # fmt: skip
     """Return a table laid by `seed` with some of the objects that `objects` (its own seed) writes as a folder."""
+    extras.require("sim", "simulate a table")
     return TableScene(seed, objects, config, camera)
 
 

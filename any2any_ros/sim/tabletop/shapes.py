@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
-import trimesh
 from numpy.typing import ArrayLike, NDArray
 
 Points = NDArray[np.float64]
@@ -16,13 +17,15 @@ SIDES = 40  # of what is round
 
 def lathe(profile: ArrayLike, sides: int = SIDES) -> Shape:
     """Turn a line of (radius, height), (P, 2), about the vertical axis."""
+    import trimesh
+
     turned = trimesh.creation.revolve(np.asarray(profile, dtype=np.float64), sections=sides)
     return turned.vertices, turned.faces
 
 
 def box(size: Sequence[float], rounded: float = 0.0) -> Shape:
     """Return a box (length, width, height) standing on 0; `rounded` draws its corners in, as a share of its size."""
-    cube = trimesh.creation.box(extents=(1, 1, 1)).subdivide().subdivide() if rounded else _CUBE
+    cube = _cube().subdivide().subdivide() if rounded else _cube()
     v = np.array(cube.vertices)
     v *= 1 - rounded * (np.linalg.norm(v, axis=1, keepdims=True) - 0.5)
     return (v + [0, 0, 0.5]) * np.asarray(size), cube.faces
@@ -30,7 +33,8 @@ def box(size: Sequence[float], rounded: float = 0.0) -> Shape:
 
 def ball(radii: ArrayLike, centre: ArrayLike = (0.0, 0.0, 0.0)) -> Shape:
     """Return an ellipsoid."""
-    return _BALL.vertices * np.asarray(radii) + np.asarray(centre), _BALL.faces
+    unit_ball = _ball()
+    return unit_ball.vertices * np.asarray(radii) + np.asarray(centre), unit_ball.faces
 
 
 def tube(path: ArrayLike, radius: ArrayLike, sides: int = 14) -> Shape:
@@ -78,9 +82,23 @@ def arc(start: float, end: float, points: int = 14) -> Points:
 
 def moved(shape: Shape, by: ArrayLike = (0.0, 0.0, 0.0), turn: ArrayLike = (0.0, 0.0, 0.0)) -> Shape:
     """Turn a shape about the fixed x, then y, then z axis (degrees), then move it."""
+    import trimesh
+
     rotation = trimesh.transformations.euler_matrix(*np.radians(turn), axes="sxyz")[:3, :3]
     return shape[0] @ rotation.T + np.asarray(by), shape[1]
 
 
-_CUBE = trimesh.creation.box(extents=(1, 1, 1))
-_BALL = trimesh.creation.icosphere(subdivisions=3, radius=1)
+@cache
+def _cube() -> Any:
+    """Return a cube of side 1 around the origin."""
+    import trimesh
+
+    return trimesh.creation.box(extents=(1, 1, 1))
+
+
+@cache
+def _ball() -> Any:
+    """Return a fine ball of radius 1 around the origin."""
+    import trimesh
+
+    return trimesh.creation.icosphere(subdivisions=3, radius=1)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from any2any_ros import storage
+from any2any_ros import extras, storage
 from any2any_ros.sim.simulated import mapper, reusable, story_head, write_picture
 from any2any_ros.sim.town.camera import CAMERA_FROM_LIDAR, CAMERAS, Camera, projection
 from any2any_ros.sim.town.lidar import Lidar
@@ -57,6 +57,7 @@ def write(
     head = _head(config, thermal)
     if reusable(folder, KIND, head, overwrite):
         return folder
+    extras.require("sim", "simulate a town")
     with replacing(folder) as unfinished:
         for lap in LAPS:
             _write_lap_files(unfinished, config, lap)

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
 from typing import Any
 
 import numpy as np
-import trimesh
-from embreex import rtcore_scene
-from embreex.mesh_construction import TriangleMesh
 from numpy.typing import ArrayLike, NDArray
 
 from any2any_ros.arrays import Array
 from any2any_ros.sim.town.conditions import RGB
-
-_CUBE = trimesh.creation.box(extents=(1, 1, 1))
-_BLOB = trimesh.creation.icosphere(subdivisions=1, radius=1)
 
 
 class Kind(IntEnum):
@@ -126,8 +121,9 @@ class Mesh:
 
     def box(self, centre: Sequence[float], size: Sequence[float], surface: int, yaw: float = 0.0) -> None:
         """Add a box: centre of its bottom, (length, width, height), turned by `yaw` radians."""
-        v = (_CUBE.vertices + np.array([0, 0, 0.5])) * size
-        self.add(turned(v, yaw) + centre, _CUBE.faces, surface)
+        cube = _cube()
+        v = (cube.vertices + np.array([0, 0, 0.5])) * size
+        self.add(turned(v, yaw) + centre, cube.faces, surface)
 
     def cylinder(self, centre: Sequence[float], radius: float, height: float, surface: int, sides: int = 6,
                  top: float | None = None) -> None:  # fmt: skip
@@ -145,8 +141,9 @@ class Mesh:
 
     def blob(self, centre: ArrayLike, radii: ArrayLike, surface: int, rng: np.random.Generator, keep: float) -> None:
         """Add a ragged ball of leaves; the share `keep` of its faces, so that one can look through."""
-        v = _BLOB.vertices * radii * rng.uniform(0.75, 1.2, (len(_BLOB.vertices), 1)) + centre
-        faces = _BLOB.faces[rng.random(len(_BLOB.faces)) < keep]
+        ball = _ball()
+        v = ball.vertices * radii * rng.uniform(0.75, 1.2, (len(ball.vertices), 1)) + centre
+        faces = ball.faces[rng.random(len(ball.faces)) < keep]
         if len(faces):
             self.add(v, faces, surface)
 
@@ -172,6 +169,22 @@ class Mesh:
             np.concatenate(self._face_surface),
             np.stack(self._surfaces),
         )
+
+
+@cache
+def _cube() -> Any:
+    """Return a cube of side 1 around the origin."""
+    import trimesh
+
+    return trimesh.creation.box(extents=(1, 1, 1))
+
+
+@cache
+def _ball() -> Any:
+    """Return a coarse ball of radius 1 around the origin."""
+    import trimesh
+
+    return trimesh.creation.icosphere(subdivisions=1, radius=1)
 
 
 def turned(points: ArrayLike, yaw: float) -> NDArray[np.float64]:
@@ -208,6 +221,9 @@ class Scene:
         surface: NDArray[np.int32],
         surfaces: NDArray[np.void],
     ) -> None:
+        from embreex import rtcore_scene
+        from embreex.mesh_construction import TriangleMesh
+
         corners = vertices[faces]
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         self.normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
