@@ -8,7 +8,7 @@ from any2any_ros.calibration.adoption import AdoptionConfig
 from any2any_ros.cli._train_cox import PairsConfig
 from any2any_ros.cli._train_liploc import HeldOutConfig
 from any2any_ros.encoders import ENCODERS
-from any2any_ros.encoders._liploc_network import NetworkSize
+from any2any_ros.encoders.networks.liploc_network import NetworkSize
 from any2any_ros.geometry.refiner import RefinerConfig
 from any2any_ros.hearing import TRANSCRIBERS
 from any2any_ros.hearing.endpoint import EndpointConfig

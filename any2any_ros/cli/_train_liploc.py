@@ -17,8 +17,9 @@ from any2any_ros.cli import _arguments, _sources, _train_data
 from any2any_ros.config import PlaceConfig, Settings, setting
 from any2any_ros.data import kitti, splits
 from any2any_ros.data.drive import keyframes, travelled
-from any2any_ros.encoders import _liploc_network, liploc
-from any2any_ros.encoders._liploc_network import NetworkSize, View
+from any2any_ros.encoders import liploc
+from any2any_ros.encoders.networks import liploc_network
+from any2any_ros.encoders.networks.liploc_network import NetworkSize, View
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning import liploc as method
 from any2any_ros.learning.liploc import Encode, TrainingConfig
@@ -72,13 +73,13 @@ def run(arguments: argparse.Namespace) -> int:
     judge, chance = validation(held_out, place.hit_radius)
 
     # Training: a look at the held-out places every `interval` steps, until they are no longer told apart better.
-    towers = {half: _liploc_network.tower(state) for half, state in states.items()}
+    towers = {half: liploc_network.build_tower(state) for half, state in states.items()}
     looks = method.training(towers, train, place.hit_radius, place.path_gap, judge, config, variation)
     best, curve = _train_data.followed(looks, config.steps, "towers")
 
     # What is kept: the checkpoint, and how it was made and judged.
     weights = arguments.model / BEST
-    _liploc_network.write(_liploc_network.whole_of(best, view), weights)
+    liploc_network.write(liploc_network.join_towers(best, view), weights)
     highest = max(score for _, _, score in curve)
     _train_data.tell(arguments.model, {
         "config": dataclasses.asdict(config) | dataclasses.asdict(variation) | ({} if arguments.start else vars(size)),
@@ -95,13 +96,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _begun(start: Path | None, size: NetworkSize, seed: int) -> tuple[dict[str, _liploc_network.Parameters], View]:
+def _begun(start: Path | None, size: NetworkSize, seed: int) -> tuple[dict[str, liploc_network.Parameters], View]:
     """Return both halves' parameters before training, and what they see."""
     if start is None:
-        return _liploc_network.fresh(size, seed), size.view
-    every = _liploc_network.read(start)
-    halves = {half: _liploc_network.half_of(every, half, start) for half in _liploc_network.HALVES}
-    return halves, _liploc_network.view(every, "lidar", start)
+        return liploc_network.initial_towers(size, seed), size.view
+    every = liploc_network.read(start)
+    halves = {half: liploc_network.select_tower(every, half, start) for half in liploc_network.TOWERS}
+    return halves, liploc_network.read_view(every, "lidar", start)
 
 
 def _refuse_unwritable(folder: Path) -> None:
@@ -143,9 +144,9 @@ def _squeezed(drive: kitti.KittiDrive, view: View, which_map: int, which_drive: 
         picture, points = drive.sample("camera", i), drive.sample("lidar", i)
         if picture is None or points is None:
             continue
-        scan = liploc.shown(liploc.ahead(liploc.range_image(points), view))
-        pictures.append(liploc.squeezed(picture, view))
-        ranges.append(liploc.squeezed(scan, view)[:1])
+        scan = liploc.grey(liploc.window(liploc.range_image(points), view))
+        pictures.append(liploc.resized(picture, view))
+        ranges.append(liploc.resized(scan, view)[:1])
         rows.append(i)
     empty = np.empty((0, 3, view.height, view.width), dtype=np.uint8)
     count = np.ones(len(rows), dtype=np.intp)

@@ -12,23 +12,18 @@ map, built with the network as it is, with both, and 8 bits are refused when the
 from __future__ import annotations
 
 import argparse
-import logging
-import shutil
-import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from any2any_ros import config, samples, storage
+from any2any_ros import config, storage
 from any2any_ros.calibration import evaluation
 from any2any_ros.cli import _arguments
 from any2any_ros.data import splits
 from any2any_ros.data.sources import open_recording
-from any2any_ros.encoders import ENCODERS, backends
-from any2any_ros.encoders._network import NetworkEncoder
-from any2any_ros.encoders._weights import EXPORTED, ONNX
-from any2any_ros.encoders.backends import RuntimeConfig
+from any2any_ros.encoders import ENCODERS
+from any2any_ros.encoders.networks.encoder import NetworkEncoder
+from any2any_ros.encoders.networks.export import export, quantise
+from any2any_ros.encoders.networks.weights import ONNX
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.rivals import RawMean
 from any2any_ros.progress import bar
@@ -36,8 +31,6 @@ from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality
 
-CLOSE = 1e-4  # largest cosine distance between the graph and PyTorch
-KEPT = ("config.json", "preprocessor_config.json", "tokenizer.json", "modules.json")
 LOSS = 0.01  # of recall@1, that 8 bits may cost
 
 
@@ -73,9 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
             f"Cannot write {arguments.folder}", "it is there already", "Choose another folder, or remove it"
         )
     with storage.replacing(arguments.folder) as folder:
-        export(encoder, folder)
+        print(f"largest cosine distance from PyTorch: {export(encoder, folder):.1e}")
         if arguments.int8:
-            _quantise(folder / ONNX)
+            quantise(folder / ONNX)
             whole, quantised = _judged(arguments, encoder, folder)
             print(f"recall@1 as it was {whole:.3f}, with 8 bits {quantised:.3f}")
             if quantised < whole - LOSS:
@@ -100,84 +93,6 @@ def _built(arguments: argparse.Namespace) -> NetworkEncoder:
 
 def _opened(cls: type[NetworkEncoder], settings: dict[str, Any]) -> NetworkEncoder:
     return cls(config.build(cls.Config, settings))
-
-
-def export(encoder: NetworkEncoder, folder: Path) -> None:
-    """Write the encoder's graph and what it needs beside it to a folder; raise when it differs from PyTorch."""
-    graph = folder / ONNX
-    given = [samples.example(encoder.accepts)] * (2 if 0 in next(iter(encoder.free.values())) else 1)
-    _write_graph(encoder, encoder.inputs(given), graph)
-    for name in KEPT:
-        if (encoder.weights.folder / name).is_file():
-            shutil.copy(encoder.weights.folder / name, folder)
-    storage.write_json(folder / "config.json", encoder.described())
-    apart = _apart(encoder, graph)
-    if not apart < CLOSE:
-        raise Any2AnyError(
-            "The exported graph is not the network", f"a vector is {apart:.1e} from PyTorch's (1 - cosine)",
-            "Install the versions of constraints.txt",
-        )  # fmt: skip
-    about = {"weights": encoder.weights.digest, "encoder": encoder.plug, "cosine_distance": apart}
-    storage.write_json(folder / EXPORTED, about)
-    print(f"largest cosine distance from PyTorch: {apart:.1e}")
-
-
-def _write_graph(encoder: NetworkEncoder, inputs: dict[str, Any], graph: Path) -> None:
-    import torch
-
-    arrays = {name: torch.from_numpy(x) for name, x in inputs.items()}
-    dims: dict[int, Any] = {}  # one symbol an axis: inputs of one encoder grow together
-    shapes = {
-        name: {axis: dims.setdefault(axis, torch.export.Dim(f"axis{axis}", min=2 if axis == 0 else 4)) for axis in axes}
-        for name, axes in encoder.free.items()
-    }
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision, which nothing here needs
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own remarks
-        torch.onnx.export(
-            _eager(encoder.module().eval()), kwargs=arrays, f=str(graph), input_names=list(arrays),
-            output_names=["vector"], dynamic_shapes=shapes, external_data=False, verbose=False,
-        )  # fmt: skip
-
-
-def _eager(module: Any) -> Any:
-    """Return a module whose attention is written out: a fused one becomes a graph that looks for NaN in every layer,
-    a tenth of a small network's time."""
-    for part in module.modules():
-        if hasattr(part, "set_attn_implementation"):
-            part.set_attn_implementation("eager")
-    return module
-
-
-def _apart(encoder: NetworkEncoder, graph: Path) -> float:
-    """Return the largest 1 - cosine between what the graph and PyTorch make of sample inputs."""
-    exported = backends.OnnxNetwork(graph, RuntimeConfig(device="cpu"))
-    worst = 0.0
-    for sample in _trials(encoder.accepts):
-        inputs = encoder.inputs([sample])
-        ours, theirs = exported(**inputs)[0], encoder.network(**inputs)[0]
-        worst = max(worst, 1 - float(ours @ theirs / (np.linalg.norm(ours) * np.linalg.norm(theirs))))
-    return worst
-
-
-def _trials(kind: str) -> list[Any]:
-    """Return samples that differ in what they show and, where they may, in length."""
-    first = samples.example(kind)
-    if kind == "text":
-        return [first, "?", "bring me the blue mug", "two parked cars and a bakery " * 30]
-    if kind == "sound":
-        return [samples.Sound(first.samples[:n], first.rate) for n in (first.rate // 2, first.rate)]
-    return [first, first[::-1].copy(), first[: len(first) // 2]]
-
-
-def _quantise(graph: Path) -> None:
-    import onnx
-    from onnxruntime.quantization import quantize_dynamic
-
-    model = onnx.load(graph)
-    del model.graph.value_info[:]  # shapes between the layers, some of which the exporter writes wrongly
-    # Convolutions with 8 bits are slower than without on ONNX Runtime's CPU.
-    quantize_dynamic(model, graph, op_types_to_quantize=["MatMul", "Gemm"], extra_options={"DefaultTensorType": 1})
 
 
 def _judged(arguments: argparse.Namespace, encoder: NetworkEncoder, folder: Path) -> tuple[float, float]:

@@ -1,4 +1,7 @@
-"""From a sensor's sample to a vector. One encoder a file; heavy imports wait until one is built."""
+"""Encoders: from one sample of a sensor to one embedding. One encoder a file, found by its name (plugins.py).
+
+networks/ holds what the pretrained ones share.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +14,10 @@ ENCODERS: Registry[Encoder] = Registry("encoder", __name__, Encoder, (("space", 
 
 
 def build(plug: str, settings: Mapping[str, Any] | None = None) -> Encoder:
-    """Build the encoder `plug` with these settings, the rest at their defaults."""
+    """Build the encoder `plug`. Settings that are not in `settings` have their defaults.
+
+    Raises Any2AnyError when there is no such encoder or setting, or when what the encoder needs is missing.
+    """
     cls: Any = ENCODERS.find(plug)
     encoder: Encoder = cls(config.build(cls.Config, settings or {}))
     return encoder

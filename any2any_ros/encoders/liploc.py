@@ -1,11 +1,12 @@
-"""LIP-Loc: LiDAR and camera in one space, by two vision transformers (Puligilla et al. 2024, "LIP-Loc").
+"""LIP-Loc: LiDAR and camera in one embedding space, by two vision transformers (Puligilla et al. 2024, "LIP-Loc").
 
     any2any build-map DRIVE MAP --encoder lidar=liploc --set lidar.model=best.pth
     any2any build-map DRIVE MAP --encoder camera=liploc_camera --set camera.model=best.pth
 
-The checkpoint is one that LIP-Loc's own training wrote with a ViT backbone, or `any2any train liploc` (docs/liploc.md).
-A cloud becomes a range image of 64 x 900, +3 to -25 degrees; as there, the network sees its upper half, straight ahead,
-where the camera looks, too. How large its pictures are, and what else it sees, is read off the checkpoint.
+The checkpoint was written by LIP-Loc's own training with a ViT backbone, or by `any2any train liploc` (docs/liploc.md).
+A cloud becomes a range image of 64 x 900 pixels, from +3 to -25 degrees. As in LIP-Loc, the network sees its upper half
+straight ahead, where the camera looks too. The size of the network's images, and any other part of the range image that
+it sees, are read from the checkpoint.
 """
 
 from __future__ import annotations
@@ -18,98 +19,108 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros.arrays import Array, Float64, Rows
 from any2any_ros.config import setting
-from any2any_ros.encoders import _liploc_network
-from any2any_ros.encoders._liploc_network import View
-from any2any_ros.encoders._network import NetworkConfig, NetworkEncoder
+from any2any_ros.encoders.networks import liploc_network
+from any2any_ros.encoders.networks.encoder import NetworkEncoder
+from any2any_ros.encoders.networks.liploc_network import View
+from any2any_ros.encoders.networks.settings import NetworkConfig
 from any2any_ros.errors import Any2AnyError
 
 ROWS, COLUMNS = 64, 900
 UP, DOWN = np.radians(3.0), np.radians(-25.0)
 FARTHEST = 50.0  # m
-LEVELS = 5.1  # grey levels a metre
-EMPTY = 251  # what LIP-Loc's -1 becomes as a byte; its networks have learnt it
-FEWEST = 100  # points in range that make a picture
-CHUNK = 1 << 14  # points looked at together: all that is worked out for them stays in a core's own cache
+LEVELS_PER_METRE = 5.1  # grey levels
+EMPTY = 251  # grey level of a pixel without a point: LIP-Loc's -1 as a byte, which its networks were trained with
+MIN_POINTS = 100  # in range
+CHUNK = 1 << 14  # points processed together, so that all intermediate arrays fit into the cache of one core
 
 
 @dataclass(frozen=True)
 class LipLocConfig(NetworkConfig):
     """Settings of LIP-Loc."""
 
-    ahead: bool = setting(True, "the network was trained on what lies ahead, not on the whole circle")
+    ahead: bool = setting(True, "use only the part of the range image straight ahead, as in the network's training")
 
 
 class LipLocEncoder(NetworkEncoder):
-    """256 dimensions of a cloud, comparable with `liploc_camera`'s. Cost: a ViT-S and 3 ms. Invariant to: nothing."""
+    """256 dimensions of a cloud, comparable with `liploc_camera`'s. Cost: a ViT-S and 3 ms. Keeps the heading."""
 
-    plug: ClassVar[str] = "liploc"
-    modality: ClassVar[str] = "lidar"
-    accepts: ClassVar[str] = "cloud"
-    topic: ClassVar[str] = "lidar/points"
-    Config: ClassVar[type[LipLocConfig]] = LipLocConfig
-    families: ClassVar[tuple[str, ...]] = ("liploc",)
-    free: ClassVar[dict[str, tuple[int, ...]]] = {"pixels": (0,)}
-    joint: ClassVar[tuple[str, ...]] = ("liploc",)
-    half: ClassVar[str] = "lidar"
+    plug = "liploc"
+    modality = "lidar"
+    accepts = "cloud"
+    topic = "lidar/points"
+    Config = LipLocConfig
+    families = ("liploc",)
+    joint = ("liploc",)
+    free_axes: ClassVar = {"pixels": (0,)}
+    tower: ClassVar[str] = "lidar"
     config: LipLocConfig
 
     def module(self) -> Any:
-        every = _liploc_network.read(self.weights.checkpoint)
-        self.view = _liploc_network.view(every, self.half, self.weights.checkpoint)  # not read again for it
-        return _liploc_network.tower(_liploc_network.half_of(every, self.half, self.weights.checkpoint))
+        checkpoint = self.weights.checkpoint
+        parameters = liploc_network.read(checkpoint)
+        self.view = liploc_network.read_view(parameters, self.tower, checkpoint)  # so that it is not read again
+        return liploc_network.build_tower(liploc_network.select_tower(parameters, self.tower, checkpoint))
 
     @cached_property
     def view(self) -> View:
-        """What the network sees: an export says it, a checkpoint shows it."""
+        """What the network sees: from the config.json of an export, or from the checkpoint."""
         if self.weights.onnx is not None:
             return View(**self.weights.config.get("view", {}))
         checkpoint = self.weights.checkpoint
-        return _liploc_network.view(_liploc_network.read(checkpoint), self.half, checkpoint)
+        return liploc_network.read_view(liploc_network.read(checkpoint), self.tower, checkpoint)
 
-    def described(self) -> dict[str, Any]:
-        return super().described() | {"view": asdict(self.view)}
+    def exported_config(self) -> dict[str, Any]:
+        return super().exported_config() | {"view": asdict(self.view)}
 
-    def inputs(self, given: Sequence[NDArray[Any]]) -> dict[str, Any]:
-        """Return pixels (N, 3, H, W) uint8, 224 x 224 in LIP-Loc, for clouds (P, >= 3) in the LiDAR's frame, metres."""
-        return {"pixels": np.stack([squeezed(self._picture(sample), self.view) for sample in given])}
+    def inputs(self, batch: Sequence[NDArray[Any]]) -> dict[str, Any]:
+        """Return pixels (N, 3, H, W) uint8, in LIP-Loc 224 x 224.
 
-    def _picture(self, points: NDArray[np.float32]) -> NDArray[np.uint8]:
-        image = range_image(points)
-        return shown(ahead(image, self.view) if self.config.ahead else image)
+        batch: clouds (P, >= 3) in the LiDAR's frame, metres. Raises Any2AnyError when too few points are in range.
+        """
+        return {"pixels": np.stack([resized(self._image(sample), self.view) for sample in batch])}
+
+    def _image(self, sample: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the image (H', W', 3) of a cloud."""
+        image = range_image(sample)
+        return grey(window(image, self.view) if self.config.ahead else image)
 
 
 class LipLocCameraEncoder(LipLocEncoder):
-    """256 dimensions of a picture, comparable with `liploc`'s. Cost: a ViT-S and 1 ms."""
+    """256 dimensions of an image, comparable with `liploc`'s. Cost: a ViT-S and 1 ms."""
 
-    plug: ClassVar[str] = "liploc_camera"
-    modality: ClassVar[str] = "camera"
-    accepts: ClassVar[str] = "image"
-    topic: ClassVar[str] = "camera/image_raw"
-    half: ClassVar[str] = "camera"
+    plug = "liploc_camera"
+    modality = "camera"
+    accepts = "image"
+    topic = "camera/image_raw"
+    tower = "camera"
 
-    def _picture(self, points: NDArray[Any]) -> NDArray[np.uint8]:
-        return points
+    def _image(self, sample: NDArray[Any]) -> NDArray[np.uint8]:
+        return sample
 
 
-def range_image(points: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return (64, 900): 5.1 grey levels a metre, EMPTY where nothing is, straight ahead in the middle."""
+def range_image(points: Array) -> NDArray[np.uint8]:
+    """Return the range image (64, 900) of points (N, >= 3): 5.1 grey levels a metre, EMPTY where there is no point.
+
+    Straight ahead is in the middle. Raises Any2AnyError when too few points are in range.
+    """
     nearest = np.full(ROWS * COLUMNS, np.inf)
-    seen = 0
+    count = 0
     for start in range(0, len(points), CHUNK):
-        cell, distance = _cells(points[start : start + CHUNK])
-        np.minimum.at(nearest, cell, distance)
-        seen += len(cell)
-    if seen < FEWEST:
+        pixel, distance = _pixels(points[start : start + CHUNK])
+        np.minimum.at(nearest, pixel, distance)
+        count += len(pixel)
+    if count < MIN_POINTS:
         raise Any2AnyError(
-            "Cannot use a point cloud", f"{seen} of its points lie within {FARTHEST:g} m", "Check the LiDAR"
+            "Cannot use a point cloud", f"{count} of its points lie within {FARTHEST:g} m", "Check the LiDAR"
         )
-    levels = np.where(nearest < FARTHEST, nearest * LEVELS, EMPTY)
+    levels = np.where(nearest < FARTHEST, nearest * LEVELS_PER_METRE, EMPTY)
     return levels.astype(np.uint8).reshape(ROWS, COLUMNS)
 
 
-def _cells(points: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return the pixel of each point in range, row by row, and its distance in metres."""
+def _pixels(points: Array) -> tuple[Rows, Float64]:
+    """Return the pixel of each point in range, counted row by row, and its distance in metres."""
     x, y, z = points[:, :3].T.astype(np.float64, order="C")
     distance = np.sqrt(x * x + y * y + z * z)
     near = (distance > 0) & (distance < FARTHEST)
@@ -121,20 +132,20 @@ def _cells(points: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.fl
     return (row * COLUMNS + column).astype(np.intp), distance
 
 
-def ahead(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+def window(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     """Return the upper rows and the middle columns of a range image (64, 900) that a network sees."""
     left = (COLUMNS - view.columns) // 2
     return image[: view.rows, left : left + view.columns]
 
 
-def shown(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a range image as a grey picture (H, W, 3)."""
+def grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a range image (H, W) as an image (H, W, 3) with three equal channels."""
     return np.repeat(image[..., None], 3, axis=2)
 
 
-def squeezed(picture: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
-    """Return (3, H, W) for a picture (H', W', 3) of any shape: LIP-Loc squeezes."""
+def resized(image: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+    """Return (3, H, W) for an image (H', W', 3) of any shape. The aspect ratio changes, as in LIP-Loc."""
     import cv2
 
-    small = cv2.resize(picture, (view.width, view.height), interpolation=cv2.INTER_LINEAR)
+    small = cv2.resize(image, (view.width, view.height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(small.transpose(2, 0, 1))

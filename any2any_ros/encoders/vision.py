@@ -1,10 +1,10 @@
-"""Pictures by a pretrained network from the disk: CLIP, SigLIP, DINOv2, DINOv3, ViT, ResNet.
+"""Images by a pretrained network with weights on the disk: CLIP, SigLIP, DINOv2, DINOv3, ViT or ResNet.
 
     any2any build-map DRIVE MAP --encoder camera=vision --set camera.model=FOLDER
 
-FOLDER is the network as the Hugging Face hub gives it, or as `any2any export` wrote it. Pictures are prepared as its
-preprocessor_config.json says. CLIP and SigLIP share a space with `language` of the same weights. `vision_depth` shows
-the network depth in colours, as EMMA does with ResNet-152.
+FOLDER holds the network as the Hugging Face hub gives it, or as `any2any export` wrote it. Images are prepared as its
+preprocessor_config.json says. CLIP and SigLIP share an embedding space with `language` of the same weights.
+`vision_depth` shows the network depth as colours, as EMMA does with ResNet-152.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.encoders._network import NetworkEncoder
-from any2any_ros.encoders._pictures import PREPROCESSOR, Recipe
-from any2any_ros.encoders._transformers import part, pictures
+from any2any_ros.arrays import Array
+from any2any_ros.encoders.networks.encoder import NetworkEncoder
+from any2any_ros.encoders.networks.huggingface import image_module, load_part
+from any2any_ros.encoders.networks.preprocessing import PREPROCESSOR, Preprocessing
 from any2any_ros.errors import Any2AnyError
 
-# network -> the class of transformers that has its vision part, and which of its outputs is the vector
+# family -> the transformers class of its vision part, and the output that is the embedding
 FAMILIES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "clip": ("CLIPVisionModelWithProjection", lambda out: out.image_embeds),
     "siglip": ("SiglipVisionModel", lambda out: out.pooler_output),
@@ -31,55 +32,55 @@ FAMILIES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "resnet": ("ResNetModel", lambda out: out.pooler_output.flatten(1)),
 }
 JOINT = ("clip", "siglip")  # trained together with a text encoder
-FEWEST = 16  # depths that make a picture
+MIN_PIXELS = 16  # measured depths in a usable depth image
 
 
 class VisionEncoder(NetworkEncoder):
-    """The network's vector of a picture. Cost: the network's, and 2 ms to prepare the picture."""
+    """The network's embedding of an image. Cost: the network's, and 2 ms to prepare the image."""
 
-    plug: ClassVar[str] = "vision"
-    modality: ClassVar[str] = "camera"
-    accepts: ClassVar[str] = "image"
-    topic: ClassVar[str] = "camera/image_raw"
-    families: ClassVar[tuple[str, ...]] = tuple(FAMILIES)
-    free: ClassVar[dict[str, tuple[int, ...]]] = {"pixels": (0,)}
+    plug = "vision"
+    modality = "camera"
+    accepts = "image"
+    topic = "camera/image_raw"
+    families = tuple(FAMILIES)
     joint: ClassVar[tuple[str, ...]] = JOINT
+    free_axes: ClassVar = {"pixels": (0,)}
 
     @cached_property
-    def recipe(self) -> Recipe:
-        return Recipe.read(self.weights.read(PREPROCESSOR))
+    def preprocessing(self) -> Preprocessing:
+        return Preprocessing.read(self.weights.read(PREPROCESSOR))
 
     def module(self) -> Any:
         name, vector = FAMILIES[self.weights.family]
-        return pictures(part(name, self.weights), vector, self.recipe)
+        return image_module(load_part(name, self.weights), vector, self.preprocessing)
 
-    def inputs(self, given: Sequence[NDArray[Any]]) -> dict[str, Any]:
-        """Return pixels (N, 3, H, W) uint8 for pictures (H', W', 3) uint8, RGB, of any size."""
-        return {"pixels": np.stack([self.recipe.prepare(picture).transpose(2, 0, 1) for picture in given])}
+    def inputs(self, batch: Sequence[NDArray[Any]]) -> dict[str, Any]:
+        """Return pixels (N, 3, H, W) uint8 for images (H', W', 3) uint8, RGB, of any size."""
+        return {"pixels": np.stack([self.preprocessing.prepare(image).transpose(2, 0, 1) for image in batch])}
 
 
 class ColouredDepthEncoder(VisionEncoder):
-    """The network's vector of a depth image, its nearest point blue and its farthest red; black where nothing is."""
+    """The network's embedding of a depth image shown in colours: near is blue, far is red, unmeasured is black."""
 
-    plug: ClassVar[str] = "vision_depth"
-    modality: ClassVar[str] = "depth"
-    accepts: ClassVar[str] = "depth"
-    topic: ClassVar[str] = "camera/depth/image_rect_raw"
-    joint: ClassVar[tuple[str, ...]] = ()
+    plug = "vision_depth"
+    modality = "depth"
+    accepts = "depth"
+    topic = "camera/depth/image_rect_raw"
+    joint = ()
 
-    def inputs(self, given: Sequence[NDArray[Any]]) -> dict[str, Any]:
-        """Return pixels (N, 3, H, W) uint8 for depth images (H', W') in metres, NaN = nothing measured."""
-        return super().inputs([coloured(depth) for depth in given])
+    def inputs(self, batch: Sequence[NDArray[Any]]) -> dict[str, Any]:
+        """Return pixels (N, 3, H, W) uint8 for depth images (H', W') in metres, NaN where nothing was measured."""
+        return super().inputs([coloured(depth) for depth in batch])
 
 
-def coloured(depth: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-    """Return a picture (H, W, 3) uint8, RGB, of depths (H, W) in metres."""
+def coloured(depth: Array) -> NDArray[np.uint8]:
+    """Return an image (H, W, 3) uint8, RGB, of depths (H, W) in metres. Raises Any2AnyError when it is empty."""
     import cv2
 
-    there = np.isfinite(depth)
-    if there.sum() < FEWEST:
+    measured = np.isfinite(depth)
+    if measured.sum() < MIN_PIXELS:
         raise Any2AnyError("Cannot use a depth image", "it is empty", "Check the depth camera and its range")
-    near, far = float(depth[there].min()), float(depth[there].max())
-    scaled = np.where(there, (depth - near) / max(far - near, 1e-6) * 255, 0).astype(np.uint8)
+    near, far = float(depth[measured].min()), float(depth[measured].max())
+    scaled = np.where(measured, (depth - near) / max(far - near, 1e-6) * 255, 0).astype(np.uint8)
     colours = cv2.cvtColor(cv2.applyColorMap(scaled, cv2.COLORMAP_JET), cv2.COLOR_BGR2RGB)
-    return np.asarray(np.where(there[..., None], colours, 0), dtype=np.uint8)
+    return np.asarray(np.where(measured[..., None], colours, 0), dtype=np.uint8)

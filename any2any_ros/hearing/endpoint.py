@@ -18,8 +18,8 @@ import numpy as np
 
 from any2any_ros.arrays import Array
 from any2any_ros.config import Settings, setting
-from any2any_ros.encoders.backends import onnx_session
-from any2any_ros.encoders.speech import BEFORE, SpeechConfig, Utterances
+from any2any_ros.encoders.networks.onnx_runtime import open_session
+from any2any_ros.encoders.speech import MARGIN, SpeechConfig, Utterances
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.protocols import Endpointer
 from any2any_ros.samples import Sound
@@ -99,7 +99,7 @@ class Judged:
         return self._cut(max(self._first + 1, self._last - (0 if speaking else delay)))
 
     def _cut(self, end: int) -> Sound | None:
-        margin, start = round(BEFORE * self._rate), self._first
+        margin, start = round(MARGIN * self._rate), self._first
         utterance = self._heard[max(0, start - margin) : end + margin].copy()
         self._first = self._last = -1
         self._forget(end)
@@ -107,7 +107,7 @@ class Judged:
 
     def _forget(self, samples: int) -> None:
         """Forget these, but for what an utterance that begins now would have before it."""
-        gone = min(max(0, samples - round(BEFORE * self._rate)), self._judged)
+        gone = min(max(0, samples - round(MARGIN * self._rate)), self._judged)
         self._heard, self._judged = self._heard[gone:], self._judged - gone
 
 
@@ -142,7 +142,7 @@ class SileroJudge:
         spec = importlib.util.find_spec("silero_vad")  # not imported: it would ask for torch
         if spec is None or spec.origin is None:
             raise _missing("silero", "silero_vad is missing", "pip install --no-deps silero-vad")
-        self._session = onnx_session(Path(spec.origin).parent / "data" / "silero_vad.onnx")
+        self._session = open_session(Path(spec.origin).parent / "data" / "silero_vad.onnx")
         self._resample, common = resample_poly, gcd(SILERO_RATE, rate)
         self._up, self._down = SILERO_RATE // common, rate // common
         self.block = round(SILERO_BLOCK * rate / SILERO_RATE)

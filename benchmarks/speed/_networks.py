@@ -43,12 +43,13 @@ def range_image(device: str) -> Any:
 
 
 def _write_liploc(checkpoint: Path) -> None:
-    from any2any_ros.encoders import _liploc_network
+    from any2any_ros.encoders.networks import liploc_network
 
-    size = _liploc_network.NetworkSize(
+    size = liploc_network.NetworkSize(
         grid=14, patch_height=16, patch_width=16, width=384, depth=12, hidden=1536, dims=256
     )
-    _liploc_network.write(_liploc_network.whole_of(_liploc_network.fresh(size, 0), size.view), checkpoint)
+    towers = liploc_network.initial_towers(size, 0)
+    liploc_network.write(liploc_network.join_towers(towers, size.view), checkpoint)
 
 
 def folder(kind: str) -> Path:
@@ -70,14 +71,14 @@ def _save(folder: Path) -> None:
 
 
 def _export(folder: Path) -> None:
-    from any2any_ros.cli import export
+    from any2any_ros.encoders.networks.export import export
 
-    export.export(vision("torch"), folder)
+    export(vision("torch"), folder)
 
 
 def _quantise(target: Path) -> None:
-    from any2any_ros.cli import export
-    from any2any_ros.encoders._weights import ONNX
+    from any2any_ros.encoders.networks.export import quantise
+    from any2any_ros.encoders.networks.weights import ONNX
 
     shutil.copytree(folder("onnx"), target, dirs_exist_ok=True)
-    export._quantise(target / ONNX)
+    quantise(target / ONNX)

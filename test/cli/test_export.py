@@ -11,6 +11,7 @@ import pytest
 from any2any_ros import encoders, samples
 from any2any_ros.cli import export
 from any2any_ros.cli.main import main
+from any2any_ros.encoders.networks import export as network_export
 
 NEEDED = ("torch", "transformers", "onnxscript", "onnx", "tokenizers")
 absent = [name for name in NEEDED if importlib.util.find_spec(name) is None]
@@ -74,8 +75,8 @@ def test_what_cannot_be_exported_is_said(clip, refused, tmp_path):
 
 
 def test_a_graph_that_differs_is_not_kept(clip, refused, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "CLOSE", -1.0)
-    monkeypatch.setattr(export, "_write_graph", lambda encoder, inputs, graph: _copied(clip, graph))
+    monkeypatch.setattr(network_export, "MAX_DISTANCE", -1.0)
+    monkeypatch.setattr(network_export, "_write_graph", lambda encoder, graph: _copied(clip, graph))
     assert "is not the network" in refused("export", "vision", tmp_path / "x", "--set", f"model={clip / 'weights'}")
     assert not list(tmp_path.iterdir())
 
@@ -85,7 +86,7 @@ def _copied(clip, graph):
 
 
 def test_eight_bits_are_judged_on_places(clip, any2any, refused, laps, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "_write_graph", lambda encoder, inputs, graph: _copied(clip, graph))
+    monkeypatch.setattr(network_export, "_write_graph", lambda encoder, graph: _copied(clip, graph))
     model, place = f"model={clip / 'weights'}", tmp_path / "map"
     camera = ("--modality", "camera", "--encoder", "camera=vision", "--set", f"camera.{model}")
     assert any2any("build-map", laps, place, "--sequence", "00", *camera).code == 0

@@ -10,8 +10,8 @@ import pytest
 from any2any_ros import encoders
 from any2any_ros.cli import _train_liploc
 from any2any_ros.data import kitti
-from any2any_ros.encoders import _liploc_network as network
 from any2any_ros.encoders import liploc as encoder
+from any2any_ros.encoders.networks import liploc_network as network
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning import liploc
 
@@ -90,7 +90,7 @@ def test_the_checkpoint_has_lip_loc_s_names_in_half_precision(done):
             assert state[f"encoder_{half}.{name}"].dtype == torch.float16
         assert f"projection_{half}.projection.weight" in state
     assert state["window"].tolist() == [32, 300]
-    assert network.view(state, "lidar", "") == network.View(32, 64, 32, 300)
+    assert network.read_view(state, "lidar", "") == network.View(32, 64, 32, 300)
 
 
 def test_the_same_seed_gives_the_same_weights(done, laps, any2any, tmp_path):
@@ -198,12 +198,12 @@ def test_without_pytorch_it_says_what_to_install(refused, laps, tmp_path, monkey
 
 def test_a_half_of_another_shape_is_read_off_its_checkpoint(done):
     size = network.NetworkSize(grid=3, patch_height=8, patch_width=16, columns=200, rows=20)
-    state = network.whole_of(network.fresh(size, 0), size.view)
-    view = network.view(state, "camera", "")
+    state = network.join_towers(network.initial_towers(size, 0), size.view)
+    view = network.read_view(state, "camera", "")
     assert view == size.view == network.View(24, 48, 20, 200)
     image = np.arange(64 * 900).reshape(64, 900)
-    assert (encoder.ahead(image, view) == image[:20, 350:550]).all()
-    assert encoder.squeezed(np.zeros((5, 9, 3), np.uint8), view).shape == (3, 24, 48)
+    assert (encoder.window(image, view) == image[:20, 350:550]).all()
+    assert encoder.resized(np.zeros((5, 9, 3), np.uint8), view).shape == (3, 24, 48)
 
 
 def test_an_export_keeps_what_the_network_sees(done, laps, any2any, tmp_path):

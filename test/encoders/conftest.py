@@ -1,5 +1,6 @@
 """What every encoder's tests ask for."""
 
+import os
 import subprocess
 import sys
 
@@ -20,7 +21,7 @@ def checksum():
 
     def run(plug, expression, seed):
         command = [sys.executable, "-c", CHECKSUM, plug, expression]
-        environment = {"PYTHONHASHSEED": str(seed), "PYTHONPATH": ".", "OMP_NUM_THREADS": str(1 + seed)}
+        environment = {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": ".", "OMP_NUM_THREADS": str(1 + seed)}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         return int(done.stdout)

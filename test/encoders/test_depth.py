@@ -141,7 +141,7 @@ def test_a_bare_table_and_a_bare_wall_are_described_all_the_same():
 
 
 def test_weights_that_leave_nothing_are_refused():
-    with pytest.raises(Any2AnyError, match="leave nothing to see"):
+    with pytest.raises(Any2AnyError, match="leave nothing to encode"):
         DepthConfig(picture=0.0, shape=0.0, metric=0.0)
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from any2any_ros import config, encoders, samples
 from any2any_ros.encoders import ENCODERS
-from any2any_ros.encoders._fingerprint import fingerprint, unit
-from any2any_ros.encoders._network import NetworkEncoder
+from any2any_ros.encoders._base import fingerprint, unit_vector
+from any2any_ros.encoders.networks.encoder import NetworkEncoder
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.protocols import Encoder
 from any2any_ros.samples import Scan, Sound
@@ -119,10 +119,13 @@ def test_raising_the_revision_changes_the_fingerprint(plug, monkeypatch):
 def test_an_unknown_setting_or_plug_is_refused():
     with pytest.raises(Any2AnyError, match="Unknown setting 'ring'"):
         encoders.build("lidar", {"ring": 3})
-    with pytest.raises(Any2AnyError, match="no 'radar' among the encoders"):
+    with pytest.raises(Any2AnyError, match="There is no encoder 'radar'"):
         encoders.build("radar")
 
 
 def test_unit_keeps_zeros_and_makes_float32():
-    assert unit(np.zeros(3)).tolist() == [0, 0, 0]
-    assert unit(np.array([3.0, 4.0])).tolist() == pytest.approx([0.6, 0.8]) and unit(np.ones(2)).dtype == np.float32
+    assert unit_vector(np.zeros(3)).tolist() == [0, 0, 0]
+    assert (
+        unit_vector(np.array([3.0, 4.0])).tolist() == pytest.approx([0.6, 0.8])
+        and unit_vector(np.ones(2)).dtype == np.float32
+    )

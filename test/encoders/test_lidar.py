@@ -179,5 +179,5 @@ def test_a_cloud_of_too_few_points_in_range_is_refused():
 def test_a_cloud_of_nothing_but_ground_is_refused(name):
     flat = street(10)
     flat[:, 2] = -1.8
-    with pytest.raises(Any2AnyError, match=r"nothing in it stands higher than 1\.8 m below the sensor"):
+    with pytest.raises(Any2AnyError, match=r"no point is higher than 1\.8 m below the sensor"):
         ENCODERS[name].encode(flat)

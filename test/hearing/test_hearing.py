@@ -36,7 +36,7 @@ def test_an_endpoint_without_its_library_says_what_to_install_before_it_hears(mo
 
 
 def test_unknown_plugs_settings_and_endpoints_are_refused():
-    with pytest.raises(Any2AnyError, match="There is no 'siri'"):
+    with pytest.raises(Any2AnyError, match="There is no transcriber 'siri'"):
         hearing.build("siri")
     with pytest.raises(Any2AnyError, match="Unknown setting 'volume'"):
         hearing.build("sphinx", {"volume": 1})

@@ -97,10 +97,10 @@ def test_a_text_is_stamped_when_it_comes(bench):
 
 BAD = [
     ("camera", Image, "camera/image_raw", image(encoding="fisheye12"), image(), "fisheye12"),
-    ("camera", Image, "camera/image_raw", image(np.zeros((48, 96, 3), np.uint8)), image(), "even colour"),
+    ("camera", Image, "camera/image_raw", image(np.zeros((48, 96, 3), np.uint8)), image(), "same colour"),
     ("lidar", PointCloud2, "lidar/points", cloud(names=("a", "b", "c", "d")), cloud(), "no field x, y, z"),
     ("lidar", PointCloud2, "lidar/points", cloud(POINTS[:3]), cloud(), "3 of its 3 points"),
-    ("text", String, "caption", String(data="?!"), String(data="a tower"), "says nothing"),
+    ("text", String, "caption", String(data="?!"), String(data="a tower"), "names nothing"),
 ]
 
 

@@ -101,7 +101,7 @@ def test_an_encoder_with_its_head_encodes_into_the_common_space():
     raw = encoders.build("text", {"bins": WIDTH + 6}).encode("the blue mug")
     np.testing.assert_allclose(vector, trained.heads.project("text", raw[None])[0])
     assert encoder.fingerprint == trained.fingerprint("text")
-    with pytest.raises(Any2AnyError, match="says nothing"):
+    with pytest.raises(Any2AnyError, match="names nothing"):
         encoder.encode("...")
 
 

@@ -1,6 +1,7 @@
-"""A vision transformer whose parameters are named as timm's, so that its checkpoints load without timm.
+"""A vision transformer (Dosovitskiy et al. 2021) whose parameters have timm's names: timm's checkpoints load without
+timm.
 
-Dosovitskiy et al. 2021; the class token's vector. Sizes are read off the checkpoint.
+The output is the vector of the class token. All sizes are read from the checkpoint.
 """
 
 from __future__ import annotations
@@ -10,19 +11,22 @@ from typing import Any
 
 from any2any_ros.errors import Any2AnyError
 
-HEAD = 64  # dimensions of one attention head, in all of timm's ViTs
-EPSILON = 1e-6
+HEAD_WIDTH = 64  # dimensions of one attention head, in all of timm's ViTs
+EPSILON = 1e-6  # of layer normalisation
 
 
 def vit(state: Mapping[str, Any]) -> Any:
-    """Return the module pictures (N, C, H, W) -> (N, D) with these parameters."""
+    """Return the module images (N, C, H, W) -> (N, D) with the parameters `state` (name -> torch.Tensor).
+
+    Raises Any2AnyError when they are not those of a timm ViT.
+    """
     import torch
     from torch import nn
 
     class Attention(nn.Module):
         def __init__(self, width: int) -> None:
             super().__init__()
-            self.heads = max(1, width // HEAD)
+            self.heads = max(1, width // HEAD_WIDTH)
             self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
 
         def forward(self, x: Any) -> Any:
@@ -69,19 +73,19 @@ def vit(state: Mapping[str, Any]) -> Any:
             self.blocks = nn.Sequential(*(Block(width, hidden) for _ in range(depth)))
             self.norm = nn.LayerNorm(width, EPSILON)
 
-        def forward(self, pictures: Any) -> Any:
-            x = self.patch_embed(pictures)
-            # shape[0], not len(): an export would take the number of pictures for a constant
+        def forward(self, images: Any) -> Any:
+            x = self.patch_embed(images)
+            # shape[0], not len(): an export would take the number of images for a constant
             x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1) + self.pos_embed
             return self.norm(self.blocks(x))[:, 0]
 
     try:
-        made = VisionTransformer()
-        made.load_state_dict({k: v for k, v in state.items() if not k.startswith("head.")})
+        network = VisionTransformer()
+        network.load_state_dict({k: v for k, v in state.items() if not k.startswith("head.")})
     except (KeyError, ValueError, RuntimeError) as error:
         raise Any2AnyError(
-            "The checkpoint is no vision transformer of timm's",
+            "The checkpoint is not a vision transformer of timm",
             str(error).splitlines()[0],
-            "Give one with vit_* inside",
+            "Give a checkpoint of a timm model vit_*",
         ) from error
-    return made
+    return network

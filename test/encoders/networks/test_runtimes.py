@@ -5,8 +5,11 @@ import shutil
 import numpy as np
 import pytest
 
-from any2any_ros.encoders import _tensorrt, backends
-from any2any_ros.encoders.backends import RuntimeConfig
+from any2any_ros.encoders.networks import tensorrt_runtime
+from any2any_ros.encoders.networks.onnx_runtime import OnnxNetwork
+from any2any_ros.encoders.networks.runtimes import open_network
+from any2any_ros.encoders.networks.settings import RuntimeConfig
+from any2any_ros.encoders.networks.torch_runtime import TorchNetwork
 from any2any_ros.errors import Any2AnyError
 
 torch = pytest.importorskip("torch", reason="no torch: run `make torch`")
@@ -50,14 +53,14 @@ def graph(tmp_path_factory):
 def test_torch_and_onnx_give_the_same(graph):
     expected = Scaled()(torch.from_numpy(rows())).detach().numpy()
     for graph_or_none in (None, graph):
-        network = backends.network(graph_or_none, Scaled, RuntimeConfig(device="cpu"))
+        network = open_network(graph_or_none, Scaled, RuntimeConfig(device="cpu"))
         np.testing.assert_allclose(network(x=rows()), expected, atol=1e-6)
         assert network.name == ("torch cpu fp32" if graph_or_none is None else "onnx cpu")
 
 
 @pytest.mark.parametrize(("precision", "allowed"), [("fp16", 2e-3), ("bf16", 2e-2)])
 def test_half_the_bits_are_nearly_the_same(precision, allowed):
-    network = backends.TorchNetwork(Scaled(), RuntimeConfig(device="cpu", precision=precision))
+    network = TorchNetwork(Scaled(), RuntimeConfig(device="cpu", precision=precision))
     found = network(x=rows())
     assert found.dtype == np.float32 and network.name == f"torch cpu {precision}"
     np.testing.assert_allclose(found, Scaled()(torch.from_numpy(rows())).detach().numpy(), atol=allowed)
@@ -72,21 +75,21 @@ def test_threads_are_the_networks_own_and_given_back():
             seen.append(torch.get_num_threads())
             return super().forward(x)
 
-    backends.TorchNetwork(Looks(), RuntimeConfig(device="cpu", threads=2))(x=rows())
+    TorchNetwork(Looks(), RuntimeConfig(device="cpu", threads=2))(x=rows())
     assert seen == [2] and torch.get_num_threads() == before
 
 
 def test_a_gpu_that_is_not_there_is_said(graph):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    with pytest.raises(Any2AnyError, match="PyTorch sees none"):
-        backends.TorchNetwork(Scaled(), RuntimeConfig(device="cuda"))
+    with pytest.raises(Any2AnyError, match="PyTorch finds no GPU"):
+        TorchNetwork(Scaled(), RuntimeConfig(device="cuda"))
     with pytest.raises(Any2AnyError, match="ONNX Runtime has only"):
-        backends.OnnxNetwork(graph, RuntimeConfig(device="cuda"))
+        OnnxNetwork(graph, RuntimeConfig(device="cuda"))
 
 
 def test_a_full_gpu_leaves_the_work_to_the_cpu_with_one_warning(monkeypatch):
-    network = backends.TorchNetwork(Scaled(), RuntimeConfig(device="cpu"))
+    network = TorchNetwork(Scaled(), RuntimeConfig(device="cpu"))
     expected = network(x=rows())
     network._device, run = "cuda", network._run
 
@@ -96,7 +99,7 @@ def test_a_full_gpu_leaves_the_work_to_the_cpu_with_one_warning(monkeypatch):
         return run(inputs)
 
     monkeypatch.setattr(network, "_run", full)
-    with pytest.warns(UserWarning, match=r"GPU's memory is full .*Lower the batch") as said:
+    with pytest.warns(UserWarning, match=r"GPU has no memory left .*Lower the batch") as said:
         found = [network(x=rows()) for _ in range(2)]
     np.testing.assert_array_equal(found, [expected, expected])
     assert len(said) == 1 and network.name == "torch cpu fp32"
@@ -105,7 +108,7 @@ def test_a_full_gpu_leaves_the_work_to_the_cpu_with_one_warning(monkeypatch):
 def test_a_network_that_was_not_exported_says_so():
     for runtime in ("onnx", "tensorrt"):
         with pytest.raises(Any2AnyError, match="it was not exported"):
-            backends.network(None, Scaled, RuntimeConfig(runtime=runtime))
+            open_network(None, Scaled, RuntimeConfig(runtime=runtime))
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph", None])
@@ -113,7 +116,7 @@ def test_a_damaged_graph_is_refused(graph, tmp_path, content):
     path = tmp_path / "model.onnx"
     path.write_bytes(graph.read_bytes()[:60] if content is None else content)
     with pytest.raises(Any2AnyError, match=r"Cannot load the model .*export it again"):
-        backends.network(path, Scaled, RuntimeConfig())
+        open_network(path, Scaled, RuntimeConfig())
 
 
 def test_a_graph_of_a_later_opset_is_refused(graph, tmp_path):
@@ -123,19 +126,19 @@ def test_a_graph_of_a_later_opset_is_refused(graph, tmp_path):
     model.opset_import[0].version = 999
     onnx.save(model, tmp_path / "model.onnx")
     with pytest.raises(Any2AnyError, match="Cannot load the model"):
-        backends.network(tmp_path / "model.onnx", Scaled, RuntimeConfig())
+        open_network(tmp_path / "model.onnx", Scaled, RuntimeConfig())
 
 
 def test_a_graph_of_another_encoder_is_refused(graph):
     with pytest.raises(Any2AnyError, match="it takes x, the encoder gives pixels"):
-        backends.OnnxNetwork(graph, RuntimeConfig())(pixels=rows())
+        OnnxNetwork(graph, RuntimeConfig())(pixels=rows())
 
 
 def test_where_tensorrt_is_missing_onnx_runtime_goes_on_with_one_warning(graph):
     if not _absent("tensorrt"):
         pytest.skip("TensorRT is there")
     with pytest.warns(UserWarning, match="TensorRT cannot be used.*ONNX Runtime runs") as said:
-        network = backends.network(graph, Scaled, RuntimeConfig(runtime="tensorrt"))
+        network = open_network(graph, Scaled, RuntimeConfig(runtime="tensorrt"))
     assert network.name.startswith("onnx") and len(said) == 1
 
 
@@ -149,7 +152,7 @@ def test_an_engine_is_good_for_one_gpu_version_precision_and_graph(graph, tmp_pa
     other = tmp_path / "model.onnx"
     shutil.copy(graph, other)
     kept = {
-        _tensorrt.engine_path(*key).name
+        tensorrt_runtime.engine_path(*key).name
         for key in [
             (graph, "NVIDIA Orin", "10.3.0", "fp16"),
             (graph, "NVIDIA H200", "10.3.0", "fp16"),
@@ -158,18 +161,18 @@ def test_an_engine_is_good_for_one_gpu_version_precision_and_graph(graph, tmp_pa
         ]
     }
     assert len(kept) == 4 and all(name.isprintable() and " " not in name for name in kept)
-    same = _tensorrt.engine_path(other, "NVIDIA Orin", "10.3.0", "fp16")
+    same = tensorrt_runtime.engine_path(other, "NVIDIA Orin", "10.3.0", "fp16")
     assert same.parent == tmp_path and same.name in kept
     other.write_bytes(other.read_bytes() + b"\0")
-    assert _tensorrt.engine_path(other, "NVIDIA Orin", "10.3.0", "fp16").name not in kept
+    assert tensorrt_runtime.engine_path(other, "NVIDIA Orin", "10.3.0", "fp16").name not in kept
 
 
 def test_free_axes_get_the_sizes_an_engine_is_built_for():
-    assert [_tensorrt.free((-1, 3, 224, 224), i) for i in range(3)] == [
+    assert [tensorrt_runtime.profile_shape((-1, 3, 224, 224), i) for i in range(3)] == [
         (1, 3, 224, 224), (1, 3, 224, 224), (64, 3, 224, 224),
     ]  # fmt: skip
-    assert [_tensorrt.free((-1, -1), i) for i in range(3)] == [(1, 2), (1, 32), (64, 512)]
-    assert _tensorrt.free((1, -1), 1) == (1, 32)
+    assert [tensorrt_runtime.profile_shape((-1, -1), i) for i in range(3)] == [(1, 2), (1, 32), (64, 512)]
+    assert tensorrt_runtime.profile_shape((1, -1), 1) == (1, 32)
 
 
 def test_numbers_that_are_none_are_refused(tiny, monkeypatch):
@@ -177,5 +180,5 @@ def test_numbers_that_are_none_are_refused(tiny, monkeypatch):
 
     encoder = encoders.build("vision", {"model": str(tiny("vit"))})
     monkeypatch.setattr(encoder, "network", lambda **inputs: np.full((1, 32), np.nan, np.float32))
-    with pytest.raises(Any2AnyError, match="some of its numbers are not finite"):
+    with pytest.raises(Any2AnyError, match="some of its values are not finite"):
         encoder.encode(samples.example("image"))

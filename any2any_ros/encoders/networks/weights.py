@@ -1,7 +1,7 @@
-"""Where a pretrained network's files lie: a folder as the Hugging Face hub gives it, or as `any2any export` wrote it.
+"""Where the files of a pretrained network are: a folder of the Hugging Face hub, or one that `any2any export` wrote.
 
-A model is named by a folder, or by its name on the hub, for what lies in this machine's cache. Nothing is ever
-downloaded here.
+A model is named by its folder, or by its name on the hub when it is in this machine's cache. Nothing is ever
+downloaded.
 """
 
 from __future__ import annotations
@@ -15,16 +15,20 @@ from typing import Any
 
 from any2any_ros.errors import Any2AnyError
 
-EXPORTED = "any2any.json"  # what an export says of itself
+CONFIG = "config.json"
+EXPORT_RECORD = "any2any.json"  # written by an export; holds the digest of the weights that were exported
 ONNX = "model.onnx"
-CHUNK = 1 << 20  # bytes read at once
-WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
+BLOCK = 1 << 20  # bytes read at once
+PATTERNS = ("*.safetensors", "*.bin", "*.pt", "*.pth")  # files that hold weights, the preferred format first
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A network on the disk: its folder, its configuration, and which weights it has, as eight hex digits; checkpoint:
-    the file, where it is a single one."""
+    """A network on the disk.
+
+    folder: where its files are. config: its config.json. digest: of the weights, eight hex digits. checkpoint: the
+    file, where the network is a single file.
+    """
 
     folder: Path
     config: dict[str, Any]
@@ -33,37 +37,37 @@ class Weights:
 
     @property
     def family(self) -> str:
-        """What kind of network it is, e.g. "clip"."""
+        """The kind of network (`model_type`), e.g. "clip"."""
         return str(self.config.get("model_type", ""))
 
     @property
     def onnx(self) -> Path | None:
-        """Its graph for ONNX Runtime, if it was exported."""
+        """The graph for ONNX Runtime; None when the network was not exported."""
         path = self.folder / ONNX
         return path if path.is_file() else None
 
     def read(self, name: str) -> dict[str, Any]:
-        """Return one of its JSON files, empty when there is none."""
+        """Return the content of a JSON file in the folder; empty when there is no such file."""
         path = self.folder / name
-        return _json(path) if path.is_file() else {}
+        return _read_json(path) if path.is_file() else {}
 
 
-def located(model: str) -> Weights:
-    """Return the network `model`, a folder or a name; the error says how to get it when it is not here."""
+def find_weights(model: str) -> Weights:
+    """Return the network `model`, a folder or a name. Raises Any2AnyError, saying how to get it, when it is absent."""
     folder = _folder(model)
-    if folder.is_file():  # a bare checkpoint; the only kind of these that is known
+    if folder.is_file():  # LIP-Loc's is the only known network that is a single file
         return Weights(folder.parent, {"model_type": "liploc"}, _hash((_version(folder),)), folder)
-    if not (folder / "config.json").is_file():
+    if not (folder / CONFIG).is_file():
         raise _absent(model, folder)
-    exported = folder / EXPORTED
-    digest = str(_json(exported).get("weights", "")) if exported.is_file() else _digest(folder)
+    record = folder / EXPORT_RECORD
+    digest = str(_read_json(record).get("weights", "")) if record.is_file() else _digest(folder)
     if not digest:
         raise _absent(model, folder)
-    return Weights(folder, _json(folder / "config.json"), digest)
+    return Weights(folder, _read_json(folder / CONFIG), digest)
 
 
 def _folder(model: str) -> Path:
-    """Return where a model should be, whether it is or not."""
+    """Return where a model should be, whether it exists or not."""
     path = Path(model).expanduser()
     if path.exists() or not _is_name(model):
         return path.absolute()
@@ -84,25 +88,25 @@ def _absent(model: str, folder: Path) -> Any2AnyError:
     name = model if _is_name(model) and not Path(model).exists() else "OWNER/NAME"
     return Any2AnyError(
         f"The weights of '{model}' are not here" if model else "No weights are named",
-        f"{folder} has no config.json with weights beside it",
+        f"{folder} has no {CONFIG} with weights beside it",
         f"Where there is a network: hf download {name} --local-dir FOLDER; copy it, and set model to its path",
     )
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise Any2AnyError(f"Cannot read {path}", str(error), "Fetch the model again") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise Any2AnyError(f"Cannot read {path}", "it is no JSON object", "Fetch the model again")
-    return found
+    return content
 
 
 def _digest(folder: Path) -> str:
     """Return eight hex digits of the files that hold weights; empty when there are none."""
-    # Safetensors stand for all others: a hub folder often has the same weights in several formats.
-    files = next((found for found in (sorted(folder.glob(p)) for p in WEIGHTS) if found), [])
+    # One format is enough: a folder of the hub often has the same weights in several formats.
+    files = next((found for found in (sorted(folder.glob(p)) for p in PATTERNS) if found), [])
     return _hash(tuple(map(_version, files))) if files else ""
 
 
@@ -112,10 +116,10 @@ def _version(file: Path) -> tuple[str, int, int]:
 
 @functools.cache
 def _hash(files: tuple[tuple[str, int, int], ...]) -> str:
-    """Hash files, once per version of each: a camera and a text encoder often share one."""
-    whole = hashlib.sha256()
+    """Hash files (path, time of change, size) once per version: an image and a text encoder often share one."""
+    digest = hashlib.sha256()
     for path, _, _ in files:
         with open(path, "rb") as stream:
-            while part := stream.read(CHUNK):
-                whole.update(part)
-    return whole.hexdigest()[:8]
+            while block := stream.read(BLOCK):
+                digest.update(block)
+    return digest.hexdigest()[:8]

@@ -1,0 +1,1 @@
+"""Pretrained networks: how they are found on the disk, loaded, run and exported."""
