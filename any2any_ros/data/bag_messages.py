@@ -1,4 +1,4 @@
-"""Samples as messages that rosbags writes: what `samples.decode` reads, the other way round."""
+"""Turns samples into messages that rosbags writes: the inverse of `samples.decode`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rosbags.typesys.store import Typestore
 from scipy.spatial.transform import Rotation
 
 from any2any_ros import samples
+from any2any_ros.arrays import Array, Float64
 
 POSE = "geometry_msgs/msg/PoseStamped"
 MAP_FRAME = "map"
@@ -21,7 +22,7 @@ def header(store: Typestore, stamp: int, frame: str) -> Any:
     return store.types["std_msgs/msg/Header"](stamp=time, frame_id=frame)
 
 
-def pose_message(store: Typestore, pose: NDArray[np.float64], stamp: int) -> Any:
+def pose_message(store: Typestore, pose: Float64, stamp: int) -> Any:
     x, y, z = pose[:3, 3]
     qx, qy, qz, qw = Rotation.from_matrix(pose[:3, :3]).as_quat()
     make = store.types
@@ -42,7 +43,7 @@ def image_message(store: Typestore, pixels: NDArray[np.uint8], header: Any) -> A
     )  # fmt: skip
 
 
-def depth_message(store: Typestore, metres: NDArray[np.float32], header: Any) -> Any:
+def depth_message(store: Typestore, metres: Array, header: Any) -> Any:
     height, width = metres.shape
     data = np.ascontiguousarray(metres, dtype="<f4").reshape(-1).view(np.uint8)
     return store.types["sensor_msgs/msg/Image"](
@@ -50,8 +51,8 @@ def depth_message(store: Typestore, metres: NDArray[np.float32], header: Any) ->
     )
 
 
-def thermal_message(store: Typestore, counts: NDArray[np.float32], header: Any) -> Any:
-    """Whole numbers of at most 16 bits, as cameras give them, go back to exactly the same ones."""
+def thermal_message(store: Typestore, counts: Array, header: Any) -> Any:
+    """Return counts (H, W) as an image of 16 bits. Whole numbers of at most 16 bits are kept exactly."""
     height, width = counts.shape
     data = np.clip(np.round(counts), 0, 65535).astype("<u2").reshape(-1).view(np.uint8)
     return store.types["sensor_msgs/msg/Image"](
@@ -59,7 +60,7 @@ def thermal_message(store: Typestore, counts: NDArray[np.float32], header: Any) 
     )
 
 
-def cloud_message(store: Typestore, points: NDArray[np.float32], header: Any) -> Any:
+def cloud_message(store: Typestore, points: Array, header: Any) -> Any:
     field = store.types["sensor_msgs/msg/PointField"]
     fields = [field(name=n, offset=4 * i, datatype=7, count=1) for i, n in enumerate(("x", "y", "z", "intensity"))]
     data = np.ascontiguousarray(points[:, :4], dtype="<f4").reshape(-1).view(np.uint8)
@@ -80,7 +81,7 @@ def scan_message(store: Typestore, scan: samples.Scan, header: Any) -> Any:
 
 
 def sound_message(store: Typestore, sound: samples.Sound, header: Any) -> Any:
-    # What was read from 16-bit files goes back to exactly the same 16 bits.
+    # Exact for sound that was read from a file of 16 bits.
     pcm = np.clip(np.round(sound.samples * 32768.0), -32768, 32767).astype("<i2")
     return store.types["any2any_ros/msg/AudioStamped"](
         header=header, sample_rate=sound.rate, channels=1, encoding="S16LE", data=pcm.view(np.uint8)

@@ -1,20 +1,19 @@
-"""rosbag2 in and out, without ROS: a drive becomes a bag (mcap or sqlite3), and any bag becomes observations."""
+"""ROS 2 bags without ROS: writes a drive as a bag (mcap or sqlite3), and reads any bag as observations."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 from scipy.spatial.transform import Rotation, Slerp
 
 from any2any_ros import samples
+from any2any_ros.arrays import Array, Float64, Int64
 from any2any_ros.cdr import typestore
 from any2any_ros.config import AliveConfig
 from any2any_ros.data import bag_messages
@@ -25,8 +24,9 @@ from any2any_ros.observation import Embedding, Observation, ObservationSet
 from any2any_ros.progress import Progress, silent
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.assembler import Assembler
+from any2any_ros.storage import replacing
 
-TRUTH = "ground_truth/pose"  # topic of the poses that a bag made here carries
+TRUTH = "ground_truth/pose"  # topic of the true poses, in bags that are written here
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 POSE_TYPES = (bag_messages.POSE, "geometry_msgs/msg/PoseWithCovarianceStamped", "nav_msgs/msg/Odometry")
 
@@ -35,9 +35,10 @@ POSE_TYPES = (bag_messages.POSE, "geometry_msgs/msg/PoseWithCovarianceStamped", 
 
 
 def write(drive: Drive, path: Path, storage: str = "mcap", progress: Progress[int] = silent) -> Path:
-    """Write the drive as a rosbag2 at the folder `path`, each modality on its encoder's default topic.
+    """Write a drive as a ROS 2 bag to the folder `path`, each modality on the default topic of its encoder.
 
-    An interrupted write leaves nothing behind; an existing path is refused.
+    storage: a key of STORAGES. An interrupted write leaves nothing behind. Raises Any2AnyError when `path` exists, when
+    the drive is empty, and for an unknown storage.
     """
     if storage not in STORAGES:
         raise Any2AnyError(f"Cannot write a '{storage}' bag", f"known are {', '.join(STORAGES)}", "Choose one")
@@ -45,22 +46,16 @@ def write(drive: Drive, path: Path, storage: str = "mcap", progress: Progress[in
         raise Any2AnyError(f"Cannot write the bag {path}", "it exists", "Remove it, or choose another name")
     if len(drive) == 0:
         raise Any2AnyError(f"Cannot write the bag {path}", "the drive has no frames", "Choose another drive")
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with replacing(path) as unfinished:
+        unfinished.rmdir()  # rosbags makes the folder itself, and refuses one that exists
         with Writer(unfinished, version=9, storage_plugin=STORAGES[storage]) as writer:
             _write_frames(drive, writer, progress)
         _rename_inside(unfinished, path.name)
-        unfinished.rename(path)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
     return path
 
 
 def _rename_inside(folder: Path, name: str) -> None:
-    """Give the data file, and the metadata that names it, the bag's final name."""
+    """Give the data file, and the metadata that names it, the final name of the bag."""
     metadata = folder / "metadata.yaml"
     metadata.write_text(metadata.read_text().replace(folder.name, name))
     for file in list(folder.glob(f"{folder.name}*")):
@@ -90,7 +85,7 @@ def _write_frames(drive: Drive, writer: Writer, progress: Progress[int]) -> None
 
 @contextmanager
 def open_reader(path: Path) -> Iterator[AnyReader]:
-    """Open the bag at `path` for reading; raise Any2AnyError when it is none, damaged, or empty."""
+    """Open the bag at `path` for reading. Raises Any2AnyError when it is no bag, damaged, or empty."""
     try:
         reader = AnyReader([path], default_typestore=typestore())
         reader.open()
@@ -107,7 +102,7 @@ def open_reader(path: Path) -> Iterator[AnyReader]:
 
 
 def _messages(reader: AnyReader, connections: list[Any]) -> Iterator[tuple[Any, int, Any]]:
-    """Yield (connection, time received, message); raise Any2AnyError where the bag turns out to be damaged."""
+    """Yield (connection, time received in ns, message). Raises Any2AnyError where the bag is damaged."""
     try:
         for connection, received, raw in reader.messages(connections):
             yield connection, received, reader.deserialize(raw, connection.msgtype)
@@ -116,15 +111,15 @@ def _messages(reader: AnyReader, connections: list[Any]) -> Iterator[tuple[Any, 
 
 
 def default_topics(reader: AnyReader) -> dict[str, str]:
-    """Return modality -> topic for every encoder whose default topic is in the bag with a fitting type."""
-    found = {}
+    """Return modality -> topic for each encoder whose default topic is in the bag, with a type it accepts."""
+    topics = {}
     for modality in ENCODERS.names():
         encoder = ENCODERS.find(modality)
         for connection in reader.connections:
             fits = connection.msgtype in samples.types_of(encoder.accepts) and encoder.modality == modality
             if connection.topic.lstrip("/") == encoder.topic and fits:
-                found[modality] = connection.topic
-    return found
+                topics[modality] = connection.topic
+    return topics
 
 
 def observe(
@@ -135,59 +130,77 @@ def observe(
     alive: AliveConfig = AliveConfig(),
     progress: Progress[Any] = silent,
 ) -> ObservationSet:
-    """Encode a bag's topics (modality -> topic) and assemble them into moments, as the live nodes do.
+    """Encode a bag's topics (modality -> topic) and assemble the embeddings into moments, as the live nodes do.
 
-    Poses come from `pose_topic` (PoseStamped, PoseWithCovarianceStamped or Odometry), interpolated; a moment
-    outside its times has no pose (NaN). A message that an encoder refuses is left out.
+    topics: None: the default topics. Poses come from `pose_topic` (PoseStamped, PoseWithCovarianceStamped or Odometry),
+    interpolated; a moment before its first or after its last pose has none (NaN). A message that an encoder refuses is
+    left out. Raises Any2AnyError when the bag cannot be read, when it has none of the topics, and when an encoder does
+    not accept the type of its topic.
     """
     with open_reader(path) as reader:
         wanted = {m: t.lstrip("/") for m, t in (topics or default_topics(reader)).items() if m in encoders}
-        chosen = [c for c in reader.connections if c.topic.lstrip("/") in wanted.values()]
-        if not chosen:
-            raise Any2AnyError(
-                f"Nothing in the bag {path} can be encoded",
-                f"its topics are {', '.join(sorted({c.topic for c in reader.connections}))}",
-                "Name them: --topic camera=/my/image",
-            )
-        for connection in chosen:
-            for modality in _modalities_of(connection, wanted):
-                _check_type(connection, modality, encoders[modality])
-        assembler = Assembler(alive, expected=wanted)
-        moments: list[Observation] = []
-        patience = 0  # when it ends with the moment that is open
-        for connection, received, message in progress(_messages(reader, chosen), f"encoding {path.name}"):
-            for modality in _modalities_of(connection, wanted):
-                embedding = _encode(modality, encoders[modality], connection, received, message)
-                if embedding is None:
-                    continue
-                if received > patience:
-                    moments += _flushed(assembler, patience)
-                waited = assembler.waiting
-                moments += assembler.add(embedding, received)
-                if assembler.waiting and not waited:
-                    patience = received + int(alive.wait * samples.NS)
-        moments += _flushed(assembler, patience)
+        connections = _connections(reader, wanted, encoders, path)
+        messages = progress(_messages(reader, connections), f"encoding {path.name}")
+        moments = list(_moments(messages, wanted, encoders, alive))
         poses = _poses_at(reader, pose_topic, [m.stamp_ns for m in moments])
     return _stack(path.name, moments, poses, encoders)
 
 
-def clouds(
-    path: Path, topic: str, stamps_ns: NDArray[np.int64], within: float = AliveConfig.slop
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield, in time, the index of each stamp and the point cloud (N, 4) of a bag's topic that is nearest to it.
+def _connections(
+    reader: AnyReader, wanted: Mapping[str, str], encoders: Mapping[str, Encoder], path: Path
+) -> list[Any]:
+    """Return the bag's connections of the wanted topics, whose types the encoders accept."""
+    connections = [c for c in reader.connections if c.topic.lstrip("/") in wanted.values()]
+    if not connections:
+        raise Any2AnyError(
+            f"Nothing in the bag {path} can be encoded",
+            f"its topics are {', '.join(sorted({c.topic for c in reader.connections}))}",
+            "Name them: --topic camera=/my/image",
+        )
+    for connection in connections:
+        for modality in _modalities_of(connection, wanted):
+            _refuse_type(connection, modality, encoders[modality])
+    return connections
 
-    Stamps (S,) without a cloud `within` so many seconds are left out, as are clouds that cannot be used.
+
+def _moments(
+    messages: Iterable[tuple[Any, int, Any]],
+    wanted: Mapping[str, str],
+    encoders: Mapping[str, Encoder],
+    alive: AliveConfig,
+) -> Iterator[Observation]:
+    """Encode the messages and yield the moments that they form, at the times at which a live node would."""
+    assembler = Assembler(alive, expected=wanted)
+    deadline = 0  # ns: when the moment that is open is closed, whatever is missing
+    for connection, received, message in messages:
+        for modality in _modalities_of(connection, wanted):
+            embedding = _encode(modality, encoders[modality], connection, received, message)
+            if embedding is None:
+                continue
+            if received > deadline:
+                yield from _flushed(assembler, deadline)
+            waited = assembler.waiting
+            yield from assembler.add(embedding, received)
+            if assembler.waiting and not waited:
+                deadline = received + int(alive.wait * samples.NS)
+    yield from _flushed(assembler, deadline)
+
+
+def clouds(path: Path, topic: str, stamps_ns: Int64, within: float = AliveConfig.slop) -> Iterator[tuple[int, Array]]:
+    """Yield, in order of time, the index of each stamp and the point cloud (N, 4) of the topic that is nearest to it.
+
+    stamps_ns (S,). within: s; a stamp without a cloud this near is left out, and so is a cloud that cannot be used.
     """
     with open_reader(path) as reader:
         named = [c for c in reader.connections if c.topic.lstrip("/") == topic.lstrip("/")]
-        chosen = [c for c in named if c.msgtype in samples.types_of("cloud")]
-        if not chosen or len(stamps_ns) == 0:
+        connections = [c for c in named if c.msgtype in samples.types_of("cloud")]
+        if not connections or len(stamps_ns) == 0:
             return
-        # Twice through the topic: a whole drive of clouds does not fit into memory.
-        have = np.array([samples.stamp_ns(m) or received for _, received, m in _messages(reader, chosen)])
-        nearest = np.array([np.abs(have - stamp).argmin() for stamp in stamps_ns])
-        near = np.abs(have[nearest] - stamps_ns) <= within * samples.NS
-        for i, (connection, _, message) in enumerate(_messages(reader, chosen)):
+        # The topic is read twice: the clouds of a whole drive do not fit into memory.
+        cloud_stamps = np.array([samples.stamp_ns(m) or received for _, received, m in _messages(reader, connections)])
+        nearest = np.array([np.abs(cloud_stamps - stamp).argmin() for stamp in stamps_ns])
+        near = np.abs(cloud_stamps[nearest] - stamps_ns) <= within * samples.NS
+        for i, (connection, _, message) in enumerate(_messages(reader, connections)):
             for index in np.flatnonzero(near & (nearest == i)):
                 try:
                     yield int(index), samples.decode(connection.msgtype, message, "cloud")
@@ -196,6 +209,7 @@ def clouds(
 
 
 def _flushed(assembler: Assembler, now_ns: int) -> list[Observation]:
+    """Close the moment that is open, if any, and return it."""
     moment = assembler.flush(now_ns)
     return [] if moment is None else [moment]
 
@@ -204,7 +218,7 @@ def _modalities_of(connection: Any, wanted: Mapping[str, str]) -> list[str]:
     return [m for m, topic in wanted.items() if topic == connection.topic.lstrip("/")]
 
 
-def _check_type(connection: Any, modality: str, encoder: Encoder) -> None:
+def _refuse_type(connection: Any, modality: str, encoder: Encoder) -> None:
     types = samples.types_of(encoder.accepts)
     if connection.msgtype not in types:
         raise Any2AnyError(
@@ -225,11 +239,9 @@ def _encode(modality: str, encoder: Encoder, connection: Any, received: int, mes
         return None
 
 
-def _stack(
-    name: str, moments: list[Observation], poses: NDArray[np.float64], encoders: Mapping[str, Encoder]
-) -> ObservationSet:
-    seen = sorted({m for moment in moments for m in moment.embeddings})
-    columns = {m: np.full((len(moments), encoders[m].dimension), np.nan, dtype=np.float32) for m in seen}
+def _stack(name: str, moments: list[Observation], poses: Float64, encoders: Mapping[str, Encoder]) -> ObservationSet:
+    modalities = sorted({m for moment in moments for m in moment.embeddings})
+    columns = {m: np.full((len(moments), encoders[m].dimension), np.nan, dtype=np.float32) for m in modalities}
     for i, moment in enumerate(moments):
         for m, vector in moment.embeddings.items():
             columns[m][i] = vector
@@ -237,22 +249,23 @@ def _stack(
     return ObservationSet(columns, poses, ids, np.array([m.stamp_ns for m in moments], dtype=np.int64))
 
 
-def _poses_at(reader: AnyReader, topic: str, stamps: Iterable[int]) -> NDArray[np.float64]:
-    """Return poses (N, 4, 4) at the stamps, interpolated between the topic's messages; NaN outside of them."""
+def _poses_at(reader: AnyReader, topic: str, stamps: Iterable[int]) -> Float64:
+    """Return the poses (N, 4, 4) at the stamps, interpolated between messages; NaN before the first, after the last."""
     times = np.array(list(stamps), dtype=np.int64)
     poses = np.full((len(times), 4, 4), np.nan)
-    chosen = [c for c in reader.connections if c.topic.lstrip("/") == topic.lstrip("/")]
-    known = dict(sorted(_poses_in(reader, chosen)))
+    connections = [c for c in reader.connections if c.topic.lstrip("/") == topic.lstrip("/")]
+    known = dict(sorted(_poses_in(reader, connections)))
     if len(known) < 2:
         return poses
-    at = np.array(list(known), dtype=np.int64)
+    known_times = np.array(list(known), dtype=np.int64)
     rows = np.array(list(known.values()))
-    inside = (times >= at[0]) & (times <= at[-1])
-    when, base = times[inside] - at[0], at - at[0]
+    inside = (times >= known_times[0]) & (times <= known_times[-1])
+    # Counted from the first pose: float64 cannot tell nanoseconds since 1970 apart.
+    at, known_at = times[inside] - known_times[0], known_times - known_times[0]
     poses[inside] = np.eye(4)
-    poses[inside, :3, :3] = Slerp(base, Rotation.from_quat(rows[:, 3:]))(when).as_matrix()
+    poses[inside, :3, :3] = Slerp(known_at, Rotation.from_quat(rows[:, 3:]))(at).as_matrix()
     for axis in range(3):
-        poses[inside, axis, 3] = np.interp(when, base, rows[:, axis])
+        poses[inside, axis, 3] = np.interp(at, known_at, rows[:, axis])
     return poses
 
 
@@ -268,5 +281,5 @@ def _poses_in(reader: AnyReader, connections: list[Any]) -> Iterable[tuple[int, 
         pose = message.pose.pose if hasattr(message.pose, "pose") else message.pose
         p, q = pose.position, pose.orientation
         row = (p.x, p.y, p.z, q.x, q.y, q.z, q.w)
-        if np.isfinite(row).all() and any(row[3:]):  # many a driver publishes zeros until it knows where it is
+        if np.isfinite(row).all() and any(row[3:]):  # some drivers publish zeros until they know where they are
             yield samples.stamp_ns(message) or received, row

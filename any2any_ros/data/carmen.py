@@ -1,12 +1,16 @@
-"""CARMEN laser logs, plain or gzipped: one laser, with the poses that some mapper has corrected.
+"""Reads CARMEN laser logs, plain or gzipped: the scans of one laser, with poses that a mapper has corrected.
 
     FLASER n range_1 ... range_n x y theta odom_x odom_y odom_theta ipc_timestamp host logger_timestamp
 
-The format leaves some things open; here they are settled so. The beams cover half a turn counter-clockwise
-from -90 degrees: an even n stops one step short of +90 (180 beams of 1 degree, 360 of 0.5), an odd n has it.
-(In intel, fhw and freiburg-079 alike, the walls seen on crossing headings lie closest with -90, not -89.5.)
-The pose is x y theta, the laser's own. Scans keep the order of the file. A last line without its newline was
-being written when the logger stopped: it is left out unless whole. Any other damage is an error.
+The format leaves some things open. This reader decides them so:
+
+- The beams cover half a turn, counter-clockwise from -90 degrees. With an even n the last beam is one step before +90
+  (180 beams of 1 degree, 360 of 0.5), with an odd n it is at +90. (In intel, fhw and freiburg-079, walls that were seen
+  with crossing headings lie closest together with -90, not with -89.5.)
+- The pose is x y theta, the pose of the laser.
+- The scans keep the order of the file.
+- A last line without a newline was being written when the logger stopped. It is left out unless it is whole. Any other
+  damage is an error.
 """
 
 from __future__ import annotations
@@ -18,28 +22,32 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from any2any_ros.arrays import Array, Float64, Int64, Rows
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS, Scan
 
-# Readings from here on are codes for "no return": 51.05 in fhw, 81.83 in intel, 81.91 in freiburg-079 ...
+# Ranges from here on are codes for "no return": 51.05 in fhw, 81.83 in intel, 81.91 in freiburg-079, …
 NO_RETURN = 50.0  # m
-AROUND_RANGES = 11  # words: FLASER, n; then two poses, time, host, time
-LATEST = 9e9  # s; later times do not fit int64 nanoseconds
+AROUND_RANGES = 11  # words of a line beside its ranges: FLASER, n, two poses, time, host, time
+LATEST = 9e9  # s; later times do not fit into int64 nanoseconds
 
-Row = NDArray[np.float64]  # n ranges, x, y, theta, odom_x, odom_y, odom_theta, time
+Row = Float64  # n ranges, x, y, theta, odom_x, odom_y, odom_theta, time
 
 
 @dataclass(frozen=True, eq=False)
 class CarmenDrive:
-    """One log; see data.drive.Drive. ranges (N, B) float32 in metres, inf = no return."""
+    """One log as a drive (data/drive.py).
+
+    ranges (N, B): m, inf = no return. frames (N,): number of each scan in the log.
+    """
 
     name: str
-    stamps_ns: NDArray[np.int64]
-    poses: NDArray[np.float64]
-    ranges: NDArray[np.float32]
-    frames: NDArray[np.intp]  # which scan of the log each is
+    stamps_ns: Int64
+    poses: Float64
+    ranges: Array
+    frames: Rows
     modalities: tuple[str, ...] = ("laser_scan",)
 
     def __len__(self) -> int:
@@ -62,13 +70,13 @@ class CarmenDrive:
         if modality not in self.modalities:
             return None
         beams = self.ranges.shape[1]
-        # Angles as a LaserScan message carries them, so that a log and its bag give the same vectors.
+        # float32, as in a LaserScan message: a log and its bag then give the same vectors.
         first, step = np.float32(-np.pi / 2), np.float32(np.pi / (beams - beams % 2))
         return Scan(self.ranges[i], float(first), float(step), NO_RETURN)
 
 
 def read(path: Path) -> CarmenDrive:
-    """Read a log; raise Any2AnyError, with the number of the line, on anything that is not a whole one."""
+    """Read a log. Raises Any2AnyError when it cannot be read or has no scan, and names the number of a damaged line."""
     path = Path(path)
     *lines, cut = _text(path).split("\n")
     rows = {i: _row(path, i, line) for i, line in enumerate(lines, start=1) if line.startswith("FLASER")}
@@ -101,7 +109,7 @@ def _text(path: Path) -> str:
         raise Any2AnyError(
             f"Cannot read the laser log {path}", str(error), "Check the path, or download the file again"
         ) from error
-    return data.decode("latin-1")  # any byte is a letter: a damaged line is reported as such
+    return data.decode("latin-1")  # every byte is a letter in it, so that a damaged line is reported with its number
 
 
 def _row(path: Path, number: int, line: str) -> Row:
@@ -118,7 +126,7 @@ def _row(path: Path, number: int, line: str) -> Row:
     return row
 
 
-def _table(path: Path, rows: dict[int, Row]) -> NDArray[np.float64]:
+def _table(path: Path, rows: dict[int, Row]) -> Float64:
     size = len(next(iter(rows.values())))
     for number, row in rows.items():
         if len(row) != size:
@@ -130,16 +138,16 @@ def _damaged(path: Path, number: int, why: str) -> Any2AnyError:
     return Any2AnyError(f"Line {number} of {path} is damaged", why, "Download the log again, or remove the line")
 
 
-def _increasing(stamps: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the stamps with each one not after its predecessor moved to 1 ns after it.
+def _increasing(stamps: Int64) -> Int64:
+    """Return the stamps; one that does not come after its predecessor becomes 1 ns later than it.
 
-    Intel's log steps back four times, by less than a second, while the robot all but stands.
+    The log intel steps back four times, by less than a second, while the robot hardly moves.
     """
     count = np.arange(len(stamps))
     return np.asarray(np.maximum.accumulate(stamps - count) + count)
 
 
-def _matrices(poses: NDArray[np.float64]) -> NDArray[np.float64]:
+def _matrices(poses: Float64) -> Float64:
     """Return (N, 4, 4) for poses (N, 3): x, y in metres and the heading in radians; z = 0."""
     x, y, theta = poses.T
     matrices = np.tile(np.eye(4), (len(poses), 1, 1))

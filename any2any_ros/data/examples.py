@@ -1,4 +1,4 @@
-"""Described objects, encoded: views x descriptions as one set of observations with the class and object of each row."""
+"""Encodes described objects: views × descriptions as one observation set, with the class and object of each row."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from any2any_ros.arrays import Array
+from any2any_ros.arrays import Array, Names, Rows
 from any2any_ros.data.gold import MODALITIES, PICTURES, View, sample
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.objects.views import Objects
@@ -21,17 +20,20 @@ from any2any_ros.retrieval.reference_map import EncoderRecord
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Views × descriptions, encoded: N rows, a NaN row where a modality is missing; labels and instances (N,) str;
-    views (N,) rows of what was encoded; refused: samples that could not be read or encoded, by modality."""
+    """Views × descriptions, encoded: N rows, NaN where a modality is missing.
+
+    labels, instances (N,): class and object of each row. views (N,): the encoded view of each row. refused: how many
+    samples could not be read or encoded, by modality.
+    """
 
     observations: ObservationSet
-    labels: NDArray[np.str_]
-    instances: NDArray[np.str_]
-    views: NDArray[np.intp]
+    labels: Names
+    instances: Names
+    views: Rows
     refused: Mapping[str, int] = field(default_factory=dict)
 
     def objects(self, encoders: Mapping[str, Encoder]) -> Objects:
-        """Return the same as what grounding is learnt from; encoders: what made the vectors."""
+        """Return the same as training data of grounding. encoders: those that made the vectors, by modality."""
         return Objects(
             dict(self.observations.embeddings), np.array(self.observations.ids), self.labels, self.instances,
             {m: asdict(EncoderRecord.of(encoder)) for m, encoder in encoders.items()},
@@ -41,10 +43,11 @@ class Examples:
 def observe(
     views: Sequence[View], encoders: Mapping[str, Encoder], most: int = 0, progress: Progress[View] = silent
 ) -> Examples:
-    """Encode views × descriptions: row j of a view has its j-th text, its j-th utterance, and its pictures.
+    """Encode views × descriptions. Row j of a view has its j-th text, its j-th utterance, and its pictures.
 
-    encoders: of any of camera, depth, text and speech, by modality; no others. most: rows of a view (0: all). Samples
-    that cannot be read or are refused by the encoder are missing, and counted in `refused`. Ids are "mug_2_3/0".
+    encoders: by modality (camera, depth, text, speech). most: rows of a view (0: all). A sample that cannot be read, or
+    that the encoder refuses, is missing and counted in `refused`. The id of a row is "mug_2_3/0". Raises Any2AnyError
+    for a modality that GoLD does not have.
     """
     unknown = sorted(set(encoders) - set(MODALITIES))
     if unknown:
@@ -64,7 +67,7 @@ def observe(
 
 
 def _column(view: View, modality: str, encoder: Encoder, count: int, refused: Counter[str]) -> list[Array]:
-    """Return one modality's vectors of a view's rows; a picture is encoded once for all."""
+    """Return the vectors of one modality for the rows of a view; a picture is encoded once for all rows."""
     if modality in PICTURES:
         return [_encoded(view, modality, 0, encoder, refused)] * count
     return [_encoded(view, modality, j, encoder, refused) for j in range(count)]
@@ -72,9 +75,9 @@ def _column(view: View, modality: str, encoder: Encoder, count: int, refused: Co
 
 def _encoded(view: View, modality: str, j: int, encoder: Encoder, refused: Counter[str]) -> Array:
     try:
-        given = sample(view, modality, j)
-        if given is not None:
-            return encoder.encode(given)
+        value = sample(view, modality, j)
+        if value is not None:
+            return encoder.encode(value)
     except Any2AnyError:
         refused[modality] += 1
     return np.full(encoder.dimension, np.nan, dtype=np.float32)

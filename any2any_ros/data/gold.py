@@ -1,11 +1,12 @@
-"""GoLD, the Grounded Language Dataset, as its users download it: household objects, seen and described.
+"""Reads GoLD, the Grounded Language Dataset, as it is downloaded: pictures and descriptions of household objects.
 
     images/RGB[_cropped]/<class>/<class>_<instance>/<class>_<instance>_<frame>.png, images/depth[_cropped]/...
     text.tsv      hit_id, worker_id, worktime_s, item_id, text
     speech.tsv    hit_id, worker_id, worktime_s, item_id, wav, transcription
     speech/<class>_<instance>_<frame>_<description>.wav
 
-Crops are preferred; tables may be gzipped and have fewer columns; what is missing is a missing modality.
+Cropped pictures are preferred. Tables may be gzipped and may have fewer columns. What is not there is a missing
+modality.
 
 Kebe et al., "A Spoken Language Dataset of Descriptions for Speech-Based Grounded Language Learning", NeurIPS 2021.
 """
@@ -25,18 +26,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros import samples
+from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import Sound
 
-ITEM = re.compile(r"(?P<instance>(?P<label>.+)_\d+)_\d+")  # class names have underscores of their own: allen_wrench
+ITEM = re.compile(r"(?P<instance>(?P<label>.+)_\d+)_\d+")  # a class name may have underscores, too: allen_wrench
 PICTURES = {"camera": ("RGB_cropped", "RGB"), "depth": ("depth_cropped", "depth")}
 MODALITIES = ("camera", "depth", "speech", "text")
-CENTIMETRE = 0.01  # m, the unit of an 8-bit depth picture, which reaches 2.55 m; that of a 16-bit one is the mm
+CENTIMETRE = 0.01  # m, the unit of a depth picture of 8 bits, which reaches 2.55 m; with 16 bits it is the millimetre
 
 
 @dataclass(frozen=True)
 class Description:
-    """What somebody said of a view, written or spoken: its text, who, and of spoken ones the file's name ("")."""
+    """One description of a view: its text, who wrote or spoke it, and for a spoken one the name of its file."""
 
     item: str
     text: str
@@ -46,7 +48,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Descriptions(Sequence[Description]):
-    """The lines of one table, in order; `skipped` lines were damaged."""
+    """The lines of one table, in order. skipped: how many lines were damaged."""
 
     lines: tuple[Description, ...]
     skipped: int = 0
@@ -60,7 +62,10 @@ class Descriptions(Sequence[Description]):
 
 @dataclass(frozen=True)
 class View:
-    """One look at one object: item "allen_wrench_5_2", its class, its instance "allen_wrench_5", and what there is."""
+    """One view of one object: its item "allen_wrench_5_2", class, and instance "allen_wrench_5"; files; descriptions.
+
+    utterances: a transcription each, and its sound where there is one.
+    """
 
     item: str
     label: str
@@ -68,12 +73,12 @@ class View:
     camera: Path | None = None
     depth: Path | None = None
     descriptions: tuple[Description, ...] = ()
-    utterances: tuple[tuple[Description, Path | None], ...] = ()  # a transcription, and its sound where that is there
+    utterances: tuple[tuple[Description, Path | None], ...] = ()
 
 
 @dataclass(frozen=True)
 class Gold:
-    """A folder of views, ordered by item; skipped: how much was left out, by the reason."""
+    """A folder of views, ordered by item. skipped: how many things were left out, by reason."""
 
     folder: Path
     views: tuple[View, ...]
@@ -93,10 +98,10 @@ class Gold:
 
 
 def read(folder: Path) -> Gold:
-    """Read a GoLD folder, whole or in part; nothing but the tables is opened yet.
+    """Read a GoLD folder, whole or a part of it. Only its tables are opened; pictures and sounds wait for `sample`.
 
-    A view is whatever has a picture or a description. Raises Any2AnyError where there is neither, or where a table
-    cannot be read; damaged lines, and pictures of no item's name, are counted in `skipped`.
+    A view is an item that has a picture or a description. Damaged lines, and pictures that are not named as an item,
+    are counted in `skipped`. Raises Any2AnyError when there is no view, and when a table cannot be read.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -126,14 +131,14 @@ def _view(folder: Path, item: str, pictures: Mapping[str, Mapping[str, Path]],
 
 
 def _parts(item: str) -> tuple[str, str]:
-    """Return class and instance of an item's name."""
+    """Return class and instance of an item."""
     match = ITEM.fullmatch(item)
     assert match is not None, item
     return match["label"], match["instance"]
 
 
 def _in_order(item: str) -> tuple[str | int, ...]:
-    """Return a key that puts frame 10 after frame 9."""
+    """Return a sort key that puts frame 10 after frame 9."""
     label, instance, frame = item.rsplit("_", 2)
     return label, int(instance), int(frame)
 
@@ -143,19 +148,19 @@ def _existing(path: Path) -> Path | None:
 
 
 def _pictures(images: Path, names: Iterable[str], skipped: Counter[str]) -> dict[str, Path]:
-    """Return item -> file; of two kinds of pictures of one item, the first of `names`."""
-    found: dict[str, Path] = {}
+    """Return item -> file; where an item is in several of the folders `names`, the first one counts."""
+    files: dict[str, Path] = {}
     for name in names:
         for path in sorted((images / name).glob("*/*/*.png")):
             if ITEM.fullmatch(path.stem):
-                found.setdefault(path.stem, path)
+                files.setdefault(path.stem, path)
             else:
                 skipped["pictures of no item"] += 1
-    return found
+    return files
 
 
 def _table_in(folder: Path, name: str, skipped: Counter[str]) -> dict[str, list[Description]]:
-    """Return the folder's table by item; empty where there is none."""
+    """Return item -> its lines in the folder's table; empty when there is no such table."""
     path = next((p for end in (".tsv", ".tsv.gz") if (p := folder / f"{name}{end}").is_file()), None)
     by_item: dict[str, list[Description]] = defaultdict(list)
     if path is not None:
@@ -168,12 +173,12 @@ def _table_in(folder: Path, name: str, skipped: Counter[str]) -> dict[str, list[
 
 
 def descriptions(path: Path) -> Descriptions:
-    """Read text.tsv or speech.tsv, gzipped or not: item_id, text | transcription, and whatever else it has.
+    """Read text.tsv or speech.tsv, gzipped or not. It must have the columns item_id and text or transcription.
 
-    A line with too few or too many columns, without an item's name, or with neither words nor sound, is skipped and
-    counted. Raises Any2AnyError on a file that is no such table, or in which no line is whole.
+    A line with too few or too many columns, without an item, or with neither words nor sound, is skipped and counted.
+    Raises Any2AnyError for a file that is no such table, and when all its lines are damaged.
     """
-    # Not by csv: a quotation mark that nobody closed would swallow all lines that follow.
+    # Not read by csv: there, a quotation mark that is never closed takes all lines that follow into one value.
     lines = [line.rstrip("\r").split("\t") for line in _text_of(path).split("\n") if line.strip()]
     header = [name.strip() for name in lines[0]] if lines else []
     words = next((name for name in ("text", "transcription") if name in header), None)
@@ -183,20 +188,20 @@ def descriptions(path: Path) -> Descriptions:
             f"its first line names {', '.join(header) or 'nothing'}; item_id and text or transcription are needed",
             "Get GoLD's text.tsv or speech.tsv again",
         )
-    found = tuple(_described(header, words, lines[1:]))
-    skipped = len(lines) - 1 - len(found)
-    if skipped and not found:
+    whole = tuple(_whole_lines(header, words, lines[1:]))
+    skipped = len(lines) - 1 - len(whole)
+    if skipped and not whole:
         raise Any2AnyError(f"No line of {path} is whole", f"all of its {skipped} lines are damaged", "Get it again")
-    return Descriptions(found, skipped)
+    return Descriptions(whole, skipped)
 
 
-def _described(header: list[str], words: str, lines: list[list[str]]) -> Iterator[Description]:
+def _whole_lines(header: list[str], words: str, lines: list[list[str]]) -> Iterator[Description]:
     for line in lines:
         row = dict(zip(header, map(_unquoted, line), strict=False))
-        whole = len(line) == len(header) and ITEM.fullmatch(row["item_id"]) is not None
+        is_whole = len(line) == len(header) and ITEM.fullmatch(row["item_id"]) is not None
         wav = row.get("wav", "").removesuffix(".wav")
-        # A sound whose transcription is empty, as some of GoLD's are, is still a sound.
-        if whole and (wav or any(c.isalnum() for c in row[words])):
+        # A sound without a transcription, of which GoLD has some, is still a sound.
+        if is_whole and (wav or any(c.isalnum() for c in row[words])):
             yield Description(row["item_id"], row[words], row.get("worker_id", ""), wav)
 
 
@@ -218,7 +223,10 @@ def _text_of(path: Path) -> str:
 
 
 def sample(view: View, modality: str, j: int = 0) -> Any | None:
-    """Return a view's picture, depth, j-th text or j-th sound, as samples.py defines them; None where missing."""
+    """Return the picture, the depth, the j-th text or the j-th sound of a view, as samples.py defines it.
+
+    None where it is missing. Raises Any2AnyError for a file that cannot be read.
+    """
     if modality == "camera":
         return None if view.camera is None else picture(view.camera)
     if modality == "depth":
@@ -230,15 +238,18 @@ def sample(view: View, modality: str, j: int = 0) -> Any | None:
 
 
 def picture(path: Path) -> NDArray[np.uint8]:
-    """Return a picture (H, W, 3) uint8, RGB; raise Any2AnyError on a file that is none."""
+    """Return a picture (H, W, 3) uint8, RGB. Raises Any2AnyError for a file that is no picture."""
     pixels = samples.picture(_bytes_of(path))
     if pixels is None:
         raise _unreadable(path)
     return pixels
 
 
-def depth(path: Path) -> NDArray[np.float32]:
-    """Return depth (H, W) float32 in metres, NaN = hole, from a PNG of 16 bits (mm) or 8 (cm, for want of better)."""
+def depth(path: Path) -> Array:
+    """Return depth (H, W) in metres, NaN = unknown, from a PNG of 16 bits (in mm) or 8 bits (taken as cm).
+
+    Raises Any2AnyError for a file that is no such picture.
+    """
     import cv2
 
     try:
@@ -254,7 +265,7 @@ def depth(path: Path) -> NDArray[np.float32]:
 
 
 def sound(path: Path) -> Sound:
-    """Return a WAV file of 16 bits, its channels averaged; raise Any2AnyError on any other."""
+    """Return the sound of a WAV file of 16 bits, its channels averaged. Raises Any2AnyError for any other file."""
     try:
         with wave.open(str(path), "rb") as file:
             if file.getsampwidth() != 2:

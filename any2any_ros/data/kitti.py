@@ -1,7 +1,7 @@
-"""KITTI folders: odometry sequences, raw drives, and whatever keeps their layout (our simulated town does).
+"""Reads KITTI folders: odometry sequences, raw drives, and other folders of this layout, such as the simulated town.
 
-Beside KITTI's own files three more are read where present: captions.txt (a line a frame, empty = none), audio.wav
-(starting at time 0; frame i has the sound since frame i-1), and thermal/ (PNG of one channel, 8 or 16 bits).
+Three more files are read beside KITTI's own: captions.txt (a line for each frame, empty = no caption), audio.wav (it
+starts at time 0; the sound of frame i begins at frame i-1), and thermal/ (PNG of one channel, 8 or 16 bits).
 """
 
 from __future__ import annotations
@@ -17,41 +17,44 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from any2any_ros import samples
-from any2any_ros.arrays import Float64
+from any2any_ros.arrays import Array, Float64, Int64
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS, Sound
 
-# KITTI's camera axes (x right, y down, z forward) as seen in ROS axes (x forward, y left, z up), REP-103.
+# From KITTI's camera axes (x right, y down, z forward) to the ROS axes of REP-103 (x forward, y left, z up).
 ROS_FROM_CAMERA = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], dtype=np.float64)
 CLOUDS = ("velodyne", "velodyne_points/data")
 PICTURES = ("image_2", "image_02/data", "image_02")
 THERMAL = ("thermal", "thermal/data")
-START = NS  # when a drive's time 0 is: ROS takes a stamp of 0 for no stamp at all
-RAW_PERIOD = 0.1  # s; KITTI's sensors run at 10 Hz, and frame numbers count them
+START = NS  # ns, the stamp of time 0: for ROS a stamp of 0 means that there is no stamp
+RAW_PERIOD = 0.1  # s between frame numbers: the sensors of KITTI run at 10 Hz
 
 
 @dataclass(frozen=True, eq=False)
 class KittiDrive:
-    """One sequence; see data.drive.Drive."""
+    """One sequence as a drive (data/drive.py).
+
+    files: modality -> frame -> file. captions: frame -> text. heard_from_ns (N,): where the sound of each frame begins.
+    """
 
     name: str
-    stamps_ns: NDArray[np.int64]
+    stamps_ns: Int64
     poses: Float64
     frames: tuple[str, ...]
-    files: Mapping[str, Mapping[str, Path]]  # modality -> frame -> file
+    files: Mapping[str, Mapping[str, Path]]
     captions: Mapping[str, str]
     sound: Path | None
-    heard_from_ns: NDArray[np.int64]  # where each frame's sound starts
+    heard_from_ns: Int64
 
     def __len__(self) -> int:
         return len(self.frames)
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        found = [m for m, files in self.files.items() if files]
-        found += ["text"] if self.captions else []
-        found += ["audio"] if self.sound else []
-        return tuple(sorted(found))
+        modalities = [m for m, files in self.files.items() if files]
+        modalities += ["text"] if self.captions else []
+        modalities += ["audio"] if self.sound else []
+        return tuple(sorted(modalities))
 
     def ids(self) -> tuple[str, ...]:
         return tuple(f"{self.name}/{frame}" for frame in self.frames)
@@ -72,13 +75,13 @@ class KittiDrive:
         if modality == "text":
             return self.captions.get(frame)
         if modality == "audio":
-            return self._heard(i)
+            return self._sound_of(i)
         file = self.files.get(modality, {}).get(frame)
         if file is None:
             return None
         return READERS[modality](file)
 
-    def _heard(self, i: int) -> Sound | None:
+    def _sound_of(self, i: int) -> Sound | None:
         if self.sound is None:
             return None
         with _recording(self.sound) as recording:
@@ -105,8 +108,11 @@ def _recording(file: Path) -> wave.Wave_read:
     return recording
 
 
-def points(file: Path) -> NDArray[np.float32]:
-    """Return a Velodyne scan (N, 4) float32: x forward, y left, z up in metres, and reflectance."""
+def points(file: Path) -> Array:
+    """Return a Velodyne scan (N, 4): x forward, y left, z up in metres, and reflectance.
+
+    Raises Any2AnyError for a file that is cut short.
+    """
     data = np.fromfile(file, dtype=np.uint8)
     if data.size == 0 or data.size % 16:
         raise Any2AnyError(
@@ -118,15 +124,15 @@ def points(file: Path) -> NDArray[np.float32]:
 
 
 def picture(file: Path) -> NDArray[np.uint8]:
-    """Return a picture (H, W, 3) uint8, RGB."""
+    """Return a picture (H, W, 3) uint8, RGB. Raises Any2AnyError for a file that is no picture."""
     pixels = samples.picture(np.fromfile(file, dtype=np.uint8))
     if pixels is None:
         raise Any2AnyError(f"Cannot read the picture {file}", "it is no whole PNG or JPEG", "Copy or download it again")
     return pixels
 
 
-def thermal(file: Path) -> NDArray[np.float32]:
-    """Return a thermal picture (H, W) float32, in the camera's own counts."""
+def thermal(file: Path) -> Array:
+    """Return a thermal picture (H, W) in the counts of the camera. Raises Any2AnyError for any other file."""
     counts = samples.thermal_picture(np.fromfile(file, dtype=np.uint8))
     if counts is None:
         raise Any2AnyError(
@@ -139,12 +145,16 @@ READERS: dict[str, Callable[[Path], Any]] = {"lidar": points, "camera": picture,
 
 
 def sequences(root: Path) -> tuple[str, ...]:
-    """Return the names of an odometry folder's sequences; () when it is a single drive."""
+    """Return the names of the sequences of an odometry folder; () for a folder that is one drive."""
     return tuple(sorted(p.name for p in (root / "sequences").glob("*") if p.is_dir()))
 
 
 def read(root: Path, sequence: str | None = None) -> KittiDrive:
-    """Read one sequence of an odometry folder, or (`sequence` None) a folder that is one drive itself."""
+    """Read one sequence of an odometry folder, or a folder that is one drive (`sequence` None).
+
+    Poses are those of the LiDAR, or of the inertial unit in a raw drive. Raises Any2AnyError when there is no drive,
+    and when a file of it is damaged or too short.
+    """
     folder = root / "sequences" / sequence if sequence else root
     files = {
         "lidar": _listed(folder, CLOUDS, ".bin"),
@@ -173,17 +183,17 @@ def read(root: Path, sequence: str | None = None) -> KittiDrive:
     )
 
 
-def _listed(folder: Path, places: tuple[str, ...], *endings: str) -> dict[str, Path]:
-    """Return frame -> file of the first of `places` that holds such files."""
-    for place in places:
-        found = {p.stem: p for p in (folder / place).glob("*") if p.suffix in endings and p.stem.isdigit()}
-        if found:
-            return found
+def _listed(folder: Path, folders: tuple[str, ...], *endings: str) -> dict[str, Path]:
+    """Return frame -> file of the first of `folders` that holds files with these endings."""
+    for name in folders:
+        files = {p.stem: p for p in (folder / name).glob("*") if p.suffix in endings and p.stem.isdigit()}
+        if files:
+            return files
     return {}
 
 
-def _stamps(folder: Path, frames: list[str]) -> NDArray[np.int64]:
-    """Return each frame's time in ns: START and times.txt (s), timestamps.txt (dates), or the frame number at 10 Hz."""
+def _stamps(folder: Path, frames: list[str]) -> Int64:
+    """Return the time of each frame in ns: from times.txt (s), timestamps.txt (dates), or the frame number at 10 Hz."""
     number = [int(frame) for frame in frames]
     seconds = folder / "times.txt"
     dates = next((p for p in (folder / "velodyne_points/timestamps.txt", folder / "image_02/timestamps.txt")
@@ -198,8 +208,8 @@ def _stamps(folder: Path, frames: list[str]) -> NDArray[np.int64]:
     return START + np.asarray(np.round(times[number] * NS), dtype=np.int64)
 
 
-def _seconds(dates: Path) -> NDArray[np.float64]:
-    """Return the seconds (N,) since the first of a file's dates, one a line."""
+def _seconds(dates: Path) -> Float64:
+    """Return the seconds (N,) since the first date of a file that has one date in each line."""
     try:
         days = [datetime.fromisoformat(line[:26]) for line in dates.read_text().splitlines() if line]
     except ValueError as error:
@@ -225,7 +235,7 @@ def _poses(root: Path, folder: Path, sequence: str | None, frames: list[str]) ->
 
 
 def _camera_from_lidar(folder: Path) -> Float64:
-    """Return the calibration Tr (4, 4); without one, the turn of the axes alone."""
+    """Return the calibration Tr (4, 4); without one, only the change of axes."""
     calib = folder / "calib.txt"
     rows = calib.read_text().splitlines() if calib.exists() else []
     values = next((line.split()[1:] for line in rows if line.split(":")[0] in ("Tr", "Tr_velo_cam")), None)
@@ -238,9 +248,10 @@ def _camera_from_lidar(folder: Path) -> Float64:
 
 
 def _inertial(oxts: Float64) -> Float64:
-    """Return poses (N, 4, 4) from KITTI's OXTS rows (N, 30): Mercator ground position, roll, pitch, yaw.
+    """Return poses (N, 4, 4) from the OXTS rows of KITTI (N, 30): latitude, longitude, altitude, roll, pitch, yaw, …
 
-    The inertial unit's axes are ROS's; the map starts at the first row's position, facing east.
+    Positions are Mercator projections. The axes of the inertial unit are those of ROS. The map's origin is the position
+    of the first row, and its x axis points east.
     """
     from scipy.spatial.transform import Rotation
 
@@ -259,7 +270,7 @@ def _captions(folder: Path, frames: list[str]) -> dict[str, str]:
     file = folder / "captions.txt"
     if not file.exists():
         return {}
-    # Not splitlines(): a caption may hold what Unicode calls a line's end.
+    # Not splitlines(): a caption may hold other characters that end a line in Unicode.
     lines = file.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
     _enough(file, "captions", len(lines), max(int(f) for f in frames) + 1)
     return {f: lines[int(f)].strip() for f in frames if lines[int(f)].strip()}

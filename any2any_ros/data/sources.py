@@ -1,4 +1,4 @@
-"""Anything that was recorded, opened by its path: a KITTI folder, a CARMEN laser log, or a rosbag2."""
+"""Opens a recording by its path: a KITTI folder, a CARMEN laser log, or a ROS 2 bag."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from any2any_ros.arrays import Array
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import bags, carmen, kitti
 from any2any_ros.data.drive import Drive, encode, keyframes
@@ -19,14 +17,13 @@ from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress, silent
 from any2any_ros.protocols import Encoder
 
-Cloud = NDArray[np.float32]
-# What counts as a place on a road, and in a building: the customary figures of each kind of data.
+# What counts as the same place on a road, and in a building: the usual figures for each kind of data.
 ON_ROADS = PlaceConfig()
 IN_BUILDINGS = PlaceConfig(hit_radius=2.0, keyframe=0.5, path_gap=20.0)
 
 
 class Recording(Protocol):
-    """A recording that can be encoded. place: what counts as a place in it unless told otherwise."""
+    """A recording that can be encoded. place: what usually counts as the same place in such a recording."""
 
     @property
     def name(self) -> str: ...
@@ -38,15 +35,15 @@ class Recording(Protocol):
     def observe(
         self, encoders: Mapping[str, Encoder], keyframe: float, progress: Progress[Any] = silent
     ) -> ObservationSet:
-        """Encode the frames `keyframe` metres apart (0: all) with the encoders of their modalities."""
+        """Encode the frames that are `keyframe` metres apart (0: all frames) with the encoders of its modalities."""
 
-    def clouds(self, frames: ObservationSet, progress: Progress[Any] = silent) -> Iterator[tuple[str, Cloud]]:
-        """Yield the id and the LiDAR's points (N, 4), in its own frame, of those frames observed that have a scan."""
+    def clouds(self, frames: ObservationSet, progress: Progress[Any] = silent) -> Iterator[tuple[str, Array]]:
+        """Yield id and LiDAR points (N, 4), in the LiDAR's frame, of each observed frame that has a scan."""
 
 
 @dataclass(frozen=True, eq=False)
 class DriveSource:
-    """A drive whose frames lie in files."""
+    """A recording whose frames are files: a KITTI folder or a laser log."""
 
     drive: Drive
     place: PlaceConfig
@@ -64,7 +61,7 @@ class DriveSource:
     ) -> ObservationSet:
         return encode(self.drive.take(keyframes(self.drive.poses, keyframe)), encoders, progress)
 
-    def clouds(self, frames: ObservationSet, progress: Progress[Any] = silent) -> Iterator[tuple[str, Cloud]]:
+    def clouds(self, frames: ObservationSet, progress: Progress[Any] = silent) -> Iterator[tuple[str, Array]]:
         row = {name: i for i, name in enumerate(self.drive.ids())}
         for name in progress(frames.ids, f"scans of {self.name}"):
             points = self.drive.sample(LIDAR, row[name]) if LIDAR in self.modalities else None
@@ -74,7 +71,7 @@ class DriveSource:
 
 @dataclass(frozen=True, eq=False)
 class BagSource:
-    """A rosbag2: modality -> topic, and the topic of the poses."""
+    """A ROS 2 bag. topics: modality -> topic. pose_topic: where its poses are."""
 
     path: Path
     topics: Mapping[str, str]
@@ -92,12 +89,12 @@ class BagSource:
     def observe(
         self, encoders: Mapping[str, Encoder], keyframe: float, progress: Progress[Any] = silent
     ) -> ObservationSet:
-        found = bags.observe(self.path, encoders, self.topics, self.pose_topic, progress=progress)
-        return found.take(keyframes(found.poses, keyframe))
+        moments = bags.observe(self.path, encoders, self.topics, self.pose_topic, progress=progress)
+        return moments.take(keyframes(moments.poses, keyframe))
 
-    def clouds(self, frames: ObservationSet, progress: Progress[Any] = silent) -> Iterator[tuple[str, Cloud]]:
-        found = bags.clouds(self.path, self.topics[LIDAR], frames.stamps_ns) if LIDAR in self.topics else ()
-        for i, points in progress(found, f"scans of {self.name}"):
+    def clouds(self, frames: ObservationSet, progress: Progress[Any] = silent) -> Iterator[tuple[str, Array]]:
+        clouds = bags.clouds(self.path, self.topics[LIDAR], frames.stamps_ns) if LIDAR in self.topics else ()
+        for i, points in progress(clouds, f"scans of {self.name}"):
             yield frames.ids[i], points
 
 
@@ -107,9 +104,10 @@ def open_recording(
     topics: Mapping[str, str] | None = None,
     pose_topic: str = bags.TRUTH,
 ) -> Recording:
-    """Open a recording. sequence: of a KITTI odometry folder. topics, pose_topic: of a bag; None: the defaults.
+    """Open a recording.
 
-    Raises Any2AnyError when there is nothing there that can be read.
+    sequence: of a KITTI odometry folder, such as "00". topics: of a bag, modality -> topic; None: the default topics.
+    pose_topic: of a bag. Raises Any2AnyError when there is nothing that can be read.
     """
     if not path.exists():
         raise Any2AnyError(f"There is no {path}", "the path does not exist", "Check its spelling")
@@ -122,11 +120,11 @@ def open_recording(
 
 def _default_topics(path: Path) -> dict[str, str]:
     with bags.open_reader(path) as reader:
-        found = bags.default_topics(reader)
-        if not found:
+        topics = bags.default_topics(reader)
+        if not topics:
             raise Any2AnyError(
                 f"Nothing in the bag {path} can be encoded",
                 f"none of its topics is a default one: {', '.join(sorted({c.topic for c in reader.connections}))}",
                 "Name them: --topic camera=/my/image",
             )
-    return found
+    return topics
