@@ -1,7 +1,7 @@
-"""ROS 2 messages as bytes (CDR), read without ROS.
+"""Serialised ROS 2 messages (CDR), read without ROS.
 
-What is large in a message, its pixels or points, becomes a view of the bytes: rclpy's own reading copies it, 2 ms for
-a picture of 1.4 MB.
+The large fields of a message, such as pixels or points, become views of its bytes. rclpy would copy them, which takes
+2 ms for an image of 1.4 MB.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from any2any_ros import share
 
 @cache
 def typestore() -> Typestore:
-    """Return ROS 2's message types and our own."""
+    """Return the message types of ROS 2 and our own."""
     store = get_typestore(Stores.ROS2_JAZZY)
     for name in ("AudioStamped",):
         text = share.find("msg", f"{name}.msg").read_text()
@@ -26,8 +26,8 @@ def typestore() -> Typestore:
 
 
 def read(raw: bytes, type_name: str) -> Any:
-    """Return a serialised message of a type that the store knows; large fields are views of `raw`.
+    """Return a serialised message of a type in the typestore. Its large fields are views of `raw`.
 
-    Raises rosbags' own error on bytes that are none.
+    Raises an error of rosbags when `raw` is no such message.
     """
-    return typestore().deserialize_cdr(memoryview(raw), type_name)  # of bytes it would take a copy
+    return typestore().deserialize_cdr(memoryview(raw), type_name)  # a memoryview, because it would copy bytes

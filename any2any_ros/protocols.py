@@ -18,7 +18,7 @@ class Encoder(Protocol):
 
     plug: ClassVar[str]  # its key, e.g. "lidar"
     modality: ClassVar[str]  # what it makes unless told otherwise; another plug of that name is the default encoder
-    accepts: ClassVar[str]  # the kind of sample: "image", "thermal", "cloud", "scan", "sound" ... (samples.py)
+    accepts: ClassVar[str]  # the kind of sample: "image", "thermal", "cloud", "scan", "sound" ... (samples/)
     topic: ClassVar[str]  # where its sensor publishes unless told otherwise, relative
 
     keeps: ClassVar[int]  # messages it must not miss: 1 for sensors, more for streams such as sound

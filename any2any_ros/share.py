@@ -1,4 +1,4 @@
-"""Where the files beside the code are: launch, config, msg, rviz; in a checkout and when installed."""
+"""Where files that are no code lie (launch, config, msg, rviz), in a checkout and after installation."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from any2any_ros.errors import Any2AnyError
 
 
 def find(*parts: str) -> Path:
-    """Return the path of e.g. find("config", "fastdds_loopback.xml")."""
-    places = list(_roots())
-    for root in places:
+    """Return the path of a file, e.g. find("config", "fastdds_loopback.xml"). Raises Any2AnyError when it is absent."""
+    roots = list(_roots())
+    for root in roots:
         path = root.joinpath(*parts)
         if path.exists():
             return path
     raise Any2AnyError(
         f"Cannot find {'/'.join(parts)}",
-        f"looked in {', '.join(map(str, places))}",
+        f"looked in {', '.join(map(str, roots))}",
         "Install the package again, or source its workspace",
     )
 

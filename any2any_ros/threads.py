@@ -1,4 +1,4 @@
-"""How many threads of the CPU PyTorch may use: a process shares it with the robot's others."""
+"""The number of CPU threads that PyTorch uses: the robot's other processes need the rest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Let PyTorch use `count` threads of the CPU for a while."""
+    """Let PyTorch use `count` CPU threads inside of a `with` block."""
     import torch
 
     before = torch.get_num_threads()

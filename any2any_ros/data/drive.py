@@ -36,7 +36,7 @@ class Drive(Protocol):
         """Return the id of each frame; no two drives share one."""
 
     def sample(self, modality: str, i: int) -> Any | None:
-        """Return the sample of frame i, as samples.py defines it; None where the sensor was off."""
+        """Return the sample of frame i, as samples/ defines it; None where the sensor was off."""
 
     def take(self, rows: ArrayLike) -> Drive:
         """Return a drive of these frames. The sound of a frame begins at the frame before it in the new drive."""

@@ -223,7 +223,7 @@ def _text_of(path: Path) -> str:
 
 
 def sample(view: View, modality: str, j: int = 0) -> Any | None:
-    """Return the picture, the depth, the j-th text or the j-th sound of a view, as samples.py defines it.
+    """Return the picture, the depth, the j-th text or the j-th sound of a view, as samples/ defines it.
 
     None where it is missing. Raises Any2AnyError for a file that cannot be read.
     """
@@ -239,7 +239,7 @@ def sample(view: View, modality: str, j: int = 0) -> Any | None:
 
 def picture(path: Path) -> NDArray[np.uint8]:
     """Return a picture (H, W, 3) uint8, RGB. Raises Any2AnyError for a file that is no picture."""
-    pixels = samples.picture(_bytes_of(path))
+    pixels = samples.decode_image(_bytes_of(path))
     if pixels is None:
         raise _unreadable(path)
     return pixels
@@ -261,7 +261,7 @@ def depth(path: Path) -> Array:
         raise _unreadable(path)
     plane = values if values.ndim == 2 else values[..., 0]
     unit = 0.001 if plane.dtype == np.uint16 else CENTIMETRE
-    return samples.metres(plane.astype(np.float32) * np.float32(unit))
+    return samples.valid_depth(plane.astype(np.float32) * np.float32(unit))
 
 
 def sound(path: Path) -> Sound:

@@ -125,7 +125,7 @@ def points(file: Path) -> Array:
 
 def picture(file: Path) -> NDArray[np.uint8]:
     """Return a picture (H, W, 3) uint8, RGB. Raises Any2AnyError for a file that is no picture."""
-    pixels = samples.picture(np.fromfile(file, dtype=np.uint8))
+    pixels = samples.decode_image(np.fromfile(file, dtype=np.uint8))
     if pixels is None:
         raise Any2AnyError(f"Cannot read the picture {file}", "it is no whole PNG or JPEG", "Copy or download it again")
     return pixels
@@ -133,7 +133,7 @@ def picture(file: Path) -> NDArray[np.uint8]:
 
 def thermal(file: Path) -> Array:
     """Return a thermal picture (H, W) in the counts of the camera. Raises Any2AnyError for any other file."""
-    counts = samples.thermal_picture(np.fromfile(file, dtype=np.uint8))
+    counts = samples.decode_thermal(np.fromfile(file, dtype=np.uint8))
     if counts is None:
         raise Any2AnyError(
             f"Cannot read the thermal picture {file}", "it is no whole PNG of one channel", "Copy or record it again"

@@ -20,7 +20,7 @@ import any2any_ros.msg as msg
 from any2any_ros import samples
 from any2any_ros.config import EncoderNodeConfig
 from any2any_ros.encoders import ENCODERS
-from any2any_ros.errors import Any2AnyError, told
+from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.nodes import messages, parameters, runtime
 from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.nodes.rate import Rate
@@ -101,7 +101,7 @@ class EncoderNode(runtime.ManagedNode):
             self._encoded.tick(self.now_ns())
         except Exception as error:  # one bad message must not silence the sensor
             self._refused += 1
-            self._error = told(error)
+            self._error = error_text(error)
             self.get_logger().warning(self._error, throttle_duration_sec=5.0)
 
     def _on_mismatch(self, info: Any) -> None:

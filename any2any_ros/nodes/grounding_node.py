@@ -15,7 +15,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from any2any_ros.config import GroundingNodeConfig
-from any2any_ros.errors import Any2AnyError, told
+from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.hearing import TRANSCRIBERS, endpoint
 from any2any_ros.hearing.endpoint import EndpointConfig
 from any2any_ros.nodes import parameters, runtime
@@ -102,7 +102,7 @@ class GroundingNode(runtime.ManagedNode):
                 self.grounder.see(looks[-1])
                 objects = self.grounder.memory.believed
         except Exception as error:  # one bad picture must not blind the robot
-            self.get_logger().warning(told(error), throttle_duration_sec=5.0)
+            self.get_logger().warning(error_text(error), throttle_duration_sec=5.0)
             return
         self._seconds, self._looks = time.perf_counter() - began, self._looks + 1
         self._outputs.show(objects, looks[-1].stamp_ns)

@@ -10,7 +10,7 @@ from rclpy.qos import QoSProfile
 
 import any2any_ros.msg as msg
 from any2any_ros import cdr, samples
-from any2any_ros.errors import Any2AnyError, told
+from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.protocols import Endpointer, Transcriber
 from any2any_ros.samples import Sound
@@ -53,7 +53,7 @@ class Listener:
                     self._heard(utterance, self._words(utterance))
             except Exception as error:  # one bad chunk must not make the robot deaf
                 self.refused += 1
-                self.error = told(error)
+                self.error = error_text(error)
                 self._node.get_logger().warning(self.error, throttle_duration_sec=5.0)
 
     def _words(self, utterance: Sound) -> str:

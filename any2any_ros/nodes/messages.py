@@ -1,4 +1,4 @@
-"""The nouns as ROS messages, and back. (Sensor messages become arrays in samples.py.)"""
+"""The nouns as ROS messages, and back. (Sensor messages become arrays in samples/.)"""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from sensor_msgs.msg import PointCloud2
 
 from any2any_ros import cdr, samples
 from any2any_ros.config import RetrievalNodeConfig
-from any2any_ros.errors import told
+from any2any_ros.errors import error_text
 from any2any_ros.geometry import clouds
 from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.geometry.refiner import Registrations, obstacle
@@ -125,7 +125,7 @@ class ScanRefinement:
             refiner = replace(job.retriever.refiner, complain=self._warn)
             registrations = refiner.register(clouds.moved(points, self._mounting), job.ids)
         except Exception as error:  # one unusable cloud must not end the thread
-            self._warn(told(error))
+            self._warn(error_text(error))
         self._seconds = time.perf_counter() - began
         self._done.append((job, registrations))
         self._finished.trigger()

@@ -94,7 +94,7 @@ class TableScene:
             raise IndexError(f"frame {i} of {len(self)}")
         pose = self.pose(i)
         shot = self._camera.shoot(self._laid.scene, pose, self._light, np.random.default_rng([self._seed, 7, i]))
-        depth = samples.metres(shot.depth.astype(np.float32) * np.float32(0.001))
+        depth = samples.valid_depth(shot.depth.astype(np.float32) * np.float32(0.001))
         stamp = NS + round(i / self._config.rate * NS)
         return Frame(stamp, shot.rgb, depth, self._camera.matrix.copy(), pose, shot.thing)
 

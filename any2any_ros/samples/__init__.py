@@ -1,0 +1,87 @@
+"""Sensor messages become arrays here and nowhere else. A sample is one decoded message.
+
+`decode` reads any object that has the fields of the ROS message. So the messages of rclpy and those that `rosbags`
+reads from a file pass through the same code, and a map built from a bag holds what the nodes would have seen. Another
+type of message is one function and one line of `TYPES`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from any2any_ros.samples.audio import sound
+from any2any_ros.samples.compressed import compressed_image, compressed_thermal, decode_image, decode_thermal
+from any2any_ros.samples.examples import example
+from any2any_ros.samples.images import (
+    DEPTH_ENCODINGS,
+    IMAGE_ENCODINGS,
+    THERMAL_ENCODINGS,
+    depth,
+    image,
+    thermal,
+    valid_depth,
+)
+from any2any_ros.samples.lidar import POINT_TYPES, cloud, scan
+from any2any_ros.samples.values import NS, Scan, Sound, Transcript
+
+__all__ = [
+    "DEPTH_ENCODINGS",
+    "IMAGE_ENCODINGS",
+    "NS",
+    "POINT_TYPES",
+    "THERMAL_ENCODINGS",
+    "TYPES",
+    "Scan",
+    "Sound",
+    "Transcript",
+    "cloud",
+    "compressed_image",
+    "compressed_thermal",
+    "decode",
+    "decode_image",
+    "decode_thermal",
+    "depth",
+    "example",
+    "image",
+    "scan",
+    "sound",
+    "stamp_ns",
+    "text",
+    "thermal",
+    "types_of",
+    "valid_depth",
+]
+
+
+def text(message: Any) -> str:
+    """Return the text of a std_msgs/String."""
+    return str(message.data)
+
+
+# ROS type -> the kinds of sample that it can be decoded to, and the function for each
+TYPES: dict[str, dict[str, Callable[[Any], Any]]] = {
+    "sensor_msgs/msg/Image": {"image": image, "depth": depth, "thermal": thermal},
+    "sensor_msgs/msg/CompressedImage": {"image": compressed_image, "thermal": compressed_thermal},
+    "sensor_msgs/msg/PointCloud2": {"cloud": cloud},
+    "sensor_msgs/msg/LaserScan": {"scan": scan},
+    "any2any_ros/msg/AudioStamped": {"sound": sound},
+    "std_msgs/msg/String": {"text": text},
+}
+
+
+def types_of(kind: str) -> tuple[str, ...]:
+    """Return the ROS types that can be decoded to samples of `kind`, the uncompressed one first."""
+    return tuple(name for name, kinds in TYPES.items() if kind in kinds)
+
+
+def decode(type_name: str, message: Any, kind: str) -> Any:
+    """Return the sample of `kind` in a message of a ROS type. Raises Any2AnyError when the message cannot be used.
+
+    type_name: one of `types_of(kind)`.
+    """
+    return TYPES[type_name][kind](message)
+
+
+def stamp_ns(message: Any) -> int | None:
+    """Return the stamp of the header in ns; None for a message without a header, or with a stamp of zero."""
+    header = getattr(message, "header", None)
+    return (header.stamp.sec * NS + header.stamp.nanosec or None) if header is not None else None

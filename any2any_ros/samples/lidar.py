@@ -1,0 +1,92 @@
+"""Point clouds and laser scans as arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2any_ros.arrays import Array
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.samples.values import Scan
+
+# sensor_msgs/PointField.datatype -> NumPy type
+POINT_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
+# The layout of KITTI bags and many drivers, which one copy turns into the result.
+COMMON_POINT = np.dtype([(name, "<f4") for name in ("x", "y", "z", "intensity")])
+
+
+def cloud(message: Any) -> Array:
+    """Return the points (N, 4) of a sensor_msgs/PointCloud2: x, y, z in metres, and intensity (0 where it has none).
+
+    Fields may have any order, type, padding and byte order. Points that are not finite are left out. Raises
+    Any2AnyError when a field is missing or lies outside the data.
+    """
+    fields = {f.name: f for f in message.fields}
+    absent = [name for name in "xyz" if name not in fields]
+    if absent:
+        raise Any2AnyError(
+            "Cannot use a point cloud",
+            f"it has no field {', '.join(absent)} (its fields: {', '.join(fields) or 'none'})",
+            "Point the encoder's topic at a cloud with x, y and z",
+        )
+    data = _bytes_of_points(message)
+    dtype = _point_type(message, [fields[n] for n in ("x", "y", "z", "intensity") if n in fields])
+    points = data.view(dtype)
+    with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32 become infinite and are left out, too
+        columns = points.view("<f4").reshape(-1, 4).copy() if dtype == COMMON_POINT else _columns(points)
+        # One sum shows whether any value is not finite, which spares the slower search.
+        return columns if np.isfinite(columns.sum()) else columns[np.isfinite(columns).all(axis=1)]
+
+
+def _bytes_of_points(message: Any) -> NDArray[np.uint8]:
+    """Return the bytes of all points, one after the other, without the padding of the rows."""
+    data = np.frombuffer(message.data, dtype=np.uint8)
+    height, width, row_step = message.height, message.width, message.row_step
+    if height * row_step > data.size or width * message.point_step > row_step:
+        raise Any2AnyError(
+            "Cannot use a point cloud",
+            f"{height} rows of {row_step} bytes with {width} points of {message.point_step} bytes do not fit into its "
+            f"{data.size} bytes",
+            "The driver or the recording truncated it: check them",
+        )
+    rows = data[: height * row_step].reshape(height, row_step)[:, : width * message.point_step]
+    return np.ascontiguousarray(rows).reshape(-1)
+
+
+def _point_type(message: Any, fields: list[Any]) -> np.dtype[Any]:
+    """Return the NumPy type of one point, with these fields only."""
+    for f in fields:
+        if f.datatype not in POINT_TYPES or f.offset + int(POINT_TYPES[f.datatype][1]) > message.point_step:
+            raise Any2AnyError(
+                "Cannot use a point cloud",
+                f"field {f.name} of type {f.datatype} at byte {f.offset} does not fit into a point of "
+                f"{message.point_step} bytes",
+                "The driver describes its points wrongly: check it",
+            )
+    order = ">" if message.is_bigendian else "<"
+    return np.dtype(
+        {
+            "names": [f.name for f in fields],
+            "formats": [order + POINT_TYPES[f.datatype] for f in fields],
+            "offsets": [f.offset for f in fields],
+            "itemsize": message.point_step,
+        }
+    )
+
+
+def _columns(points: NDArray[Any]) -> Array:
+    """Return structured points (N,) as columns (N, 4)."""
+    columns = np.zeros((points.size, 4), dtype=np.float32)
+    for column, name in enumerate(points.dtype.names or ()):
+        columns[:, column] = points[name]
+    return columns
+
+
+def scan(message: Any) -> Scan:
+    """Return a sensor_msgs/LaserScan. Ranges outside the sensor's own limits become inf."""
+    ranges = np.array(message.ranges, dtype=np.float32)
+    valid = (ranges >= message.range_min) & (ranges <= message.range_max)
+    ranges[~valid] = np.inf
+    return Scan(ranges, float(message.angle_min), float(message.angle_increment), float(message.range_max))
