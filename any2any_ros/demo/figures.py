@@ -1,4 +1,4 @@
-"""Figures as SVG text, for a page that stands alone; a learning curve as a PNG file's bytes."""
+"""Draws figures: SVG text for a page that stands alone, and a learning curve as the bytes of a PNG file."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from any2any_ros import extras
+from any2any_ros.arrays import Flags, Float64
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,14 +20,16 @@ SENSORS = ("#2b6cb0", "#6b46c1", "#b7791f", "#2c7a7b", "#97266d", "#4a5568")
 
 
 def route(
-    reference: NDArray[np.float64],
-    calibration: NDArray[np.float64],
-    queries: NDArray[np.float64],
-    hit: NDArray[np.bool_],
-    answers: NDArray[np.float64],
+    reference: Float64,
+    calibration: Float64,
+    queries: Float64,
+    hit: Flags,
+    answers: Float64,
 ) -> str:
-    """Draw positions (N, 2), (C, 2), (Q, 2): map, calibration places, queries green or red (Q,); a line leads from
-    each miss to the place that was answered (Q, 2)."""
+    """Draw positions on the ground: the map (N, 2), calibration (C, 2), and queries (Q, 2), green if a hit (Q,) or red.
+
+    answers (Q, 2): the places that were answered; a line leads there from each wrong query.
+    """
     figure, axes = _canvas(5.6, 5.6)
     axes.plot(*reference.T, ".", color=GREY, markersize=4, label="map")
     axes.plot(*calibration.T, ".", color="#9aa5b1", markersize=2, label="calibration only")
@@ -43,14 +45,17 @@ def route(
 
 
 def timeline(
-    seconds: NDArray[np.float64],
-    probability: NDArray[np.float64],
-    hit: NDArray[np.bool_],
-    accepted: NDArray[np.bool_],
-    alive: Mapping[str, NDArray[np.bool_]],
+    seconds: Float64,
+    probability: Float64,
+    hit: Flags,
+    accepted: Flags,
+    alive: Mapping[str, Flags],
     outages: Sequence[tuple[str, float, float]],
 ) -> str:
-    """Draw, over seconds (Q,), which sensors each ranking used, and its probability: green right, red wrong."""
+    """Draw over seconds (Q,) which sensors each ranking used, and its probability: green where right, red where wrong.
+
+    alive: sensor -> (Q,). outages: sensor, start and end in seconds.
+    """
     figure, (upper, lower) = _canvas(9.2, 4.2, rows=2, ratios=(1, 1.6))
     names = sorted(alive)
     for line, name in enumerate(names):
@@ -62,12 +67,12 @@ def timeline(
     upper.set_ylim(-0.6, len(names) - 0.4)
     upper.set_title("sensors used in each ranking (shaded: silenced)", fontsize=9, loc="left")
     lower.plot(seconds, probability, color=GREY, linewidth=0.8, zorder=1)
-    for right, colour, word in ((True, GREEN, "right"), (False, RED, "wrong")):
-        chosen = hit == right
-        lower.scatter(seconds[chosen], probability[chosen], s=12, color=colour, label=word, zorder=2)
+    for right, colour, label in ((True, GREEN, "right"), (False, RED, "wrong")):
+        rows = hit == right
+        lower.scatter(seconds[rows], probability[rows], s=12, color=colour, label=label, zorder=2)
     lower.scatter(seconds[accepted], np.full(accepted.sum(), 1.06), s=4, marker="|", color=INK, label="accepted")
     lower.set_ylim(-0.02, 1.1)
-    lower.set_ylabel("P(first match is right)")
+    lower.set_ylabel("probability of the first match")
     lower.set_xlabel("seconds since the start")
     lower.legend(loc="lower left", frameon=False, fontsize=8, ncols=3)
     upper.sharex(lower)
@@ -76,19 +81,19 @@ def timeline(
 
 
 def reliability(points: Sequence[Sequence[float]]) -> str:
-    """Draw (B, 3) mean probability, share right and count: on the diagonal, a probability is true."""
-    said, right, count = np.array(points, dtype=np.float64).reshape(-1, 3).T
+    """Draw bins (B, 3) of mean probability, share right, and count. On the diagonal a probability is true."""
+    probability, right, count = np.array(points, dtype=np.float64).reshape(-1, 3).T
     figure, axes = _canvas(4.6, 3.8)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
-    axes.plot(said, right, color=SENSORS[0], linewidth=1)
-    axes.scatter(said, right, s=12 + 160 * count / max(count.sum(), 1), color=SENSORS[0])
-    axes.set_xlabel("probability that was said")
-    axes.set_ylabel("share that was right")
+    axes.plot(probability, right, color=SENSORS[0], linewidth=1)
+    axes.scatter(probability, right, s=12 + 160 * count / max(count.sum(), 1), color=SENSORS[0])
+    axes.set_xlabel("probability of the first match")
+    axes.set_ylabel("share that is right")
     return _svg(figure)
 
 
 def precision_by_share(points: Sequence[Sequence[float]], promised: float) -> str:
-    """Draw (N, 2) share of queries answered, surest first, and their precision, beside the promised one."""
+    """Draw (N, 2): the share of queries that are answered, surest first, and their precision; beside it the promise."""
     share, precision = np.array(points, dtype=np.float64).reshape(-1, 2).T
     figure, axes = _canvas(4.6, 3.8)
     axes.axhline(
@@ -102,15 +107,15 @@ def precision_by_share(points: Sequence[Sequence[float]], promised: float) -> st
     return _svg(figure)
 
 
-def learning_curve(curve: NDArray[np.float64], chance: float, score_name: str) -> bytes:
-    """Draw (L, 3) steps, loss and validation MRR, the best look marked, chance beside it; return a PNG."""
+def learning_curve(curve: Float64, chance: float, score_name: str) -> bytes:
+    """Draw (L, 3): steps, training loss and validation score, the best one marked, chance beside it. Return a PNG."""
     steps, loss, score = curve.T
     figure, (upper, lower) = _canvas(6.4, 4.6, rows=2, ratios=(1, 1.4))
     upper.plot(steps, loss, color=SENSORS[0], linewidth=1.2)
     upper.set_ylabel("training loss")
     lower.plot(steps, score, color=SENSORS[1], linewidth=1.2)
     best = int(np.nanargmax(score)) if np.isfinite(score).any() else 0
-    lower.scatter(steps[best], score[best], s=24, color=GREEN, zorder=2, label=f"kept: {score[best]:.3f}")
+    lower.scatter(steps[best], score[best], s=24, color=GREEN, zorder=2, label=f"best: {score[best]:.3f}")
     lower.axhline(chance, color=GREY, linewidth=1, linestyle="--", label=f"chance: {chance:.3f}")
     lower.set_ylabel(score_name)
     lower.set_xlabel("steps")
@@ -126,13 +131,13 @@ def _canvas(width: float, height: float, rows: int = 1, ratios: Sequence[float] 
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    found = figure.subplots(rows, 1, squeeze=False, gridspec_kw={"height_ratios": ratios})[:, 0]
-    for axes in found:
-        _quiet(axes)
-    return figure, found[0] if rows == 1 else tuple(found)
+    axes = figure.subplots(rows, 1, squeeze=False, gridspec_kw={"height_ratios": ratios})[:, 0]
+    for one in axes:
+        _style(one)
+    return figure, axes[0] if rows == 1 else tuple(axes)
 
 
-def _quiet(axes: Axes) -> None:
+def _style(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, colors=INK)
     axes.grid(alpha=0.15)

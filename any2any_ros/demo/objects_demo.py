@@ -115,7 +115,7 @@ def _publish(
     print(f"{summary['accepted_right']} of {summary['accepted']} answers to act on are right")
     worth = f"{summary['good']} help, {summary['asks']} cost a question, {summary['bad']} mislead"
     print(f"of {summary['commands']} answers {worth}")
-    print(f"{memory['remembered']} of {memory['things']} objects remembered, {memory['phantoms']} that are not there")
+    print(f"{memory['remembered']} of {memory['things']} objects remembered, {memory['phantoms']} false ones")
     storage.write_json(out / "report.json", report)
     curve = out / "model" / "curves.png"
     objects_page.write(out / "report.html", report, played, frames, scene.things, curve)

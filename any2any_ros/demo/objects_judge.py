@@ -39,17 +39,25 @@ def outcome(command: Command, code: str, first: str | None) -> tuple[str, str]:
     several, none = len(command.meant) > 1, not command.meant
     if code == "OK":
         if several and right:
-            return GOOD, "one of those it may be"
-        return (GOOD, "the right one") if right else (BAD, "not there, but it says so" if none else "the wrong one")
+            return GOOD, "one of the objects that it may mean"
+        return (
+            (GOOD, "the right object")
+            if right
+            else (BAD, "names an object, but the right one is absent" if none else "the wrong object")
+        )
     if code == "AMBIGUOUS":
         if several:
             return GOOD, "rightly asks which one"
         return (
             ASKS,
-            "it is not there, but it asks which one" if none else "asks; the right one first" if right else "asks",
+            "asks which one, but the object is absent"
+            if none
+            else "asks; the right object comes first"
+            if right
+            else "asks",
         )
     if code == "NOT_FOUND":
-        return (GOOD, "rightly says it is not there") if none else (BAD, "overlooks it")
+        return (GOOD, "rightly says that it is absent") if none else (BAD, "overlooks it")
     return ASKS, {"NOT_UNDERSTOOD": "not understood: say it again", "NOTHING_HEARD": "nothing heard: say it again"}.get(
         code, "no answer"
     )

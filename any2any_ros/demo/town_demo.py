@@ -100,7 +100,7 @@ def _publish(report: dict[str, Any], answers: Sequence[Answer], laps: Laps, refe
     """Print the tables, and write report.json and report.html."""
     print("\nEvery subset of the sensors, on all test frames (library)")
     print(tables.groups(report["library"]))
-    print("\nHow true its numbers are, on the same frames (library)")
+    print("\nHow true the probabilities are, on the same frames (library)")
     print(tables.trust(report["trust"]["groups"]))
     print("\nLive, by the sensors that were alive")
     print(tables.groups(report["groups"]))

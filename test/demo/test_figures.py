@@ -9,7 +9,7 @@ from any2any_ros.demo import figures
 @pytest.mark.parametrize("points", [[[0.1, 0.2, 5], [0.9, 0.8, 3]], [[0.5, 1.0, 1]], []])
 def test_a_reliability_diagram(points):
     text = figures.reliability(points)
-    assert text.startswith("<svg") and text.rstrip().endswith("</svg>") and "share that was right" in text
+    assert text.startswith("<svg") and text.rstrip().endswith("</svg>") and "share that is right" in text
 
 
 @pytest.mark.parametrize("points", [[[0.5, 1.0], [1.0, 0.7]], []])
