@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 Progress = Callable[[Iterable[T], str], Iterable[T]]  # (loop, what the loop does) -> the same loop
+TRAINING = "training"  # what a loop over the checkpoints of a training does
 
 
 def silent(loop: Iterable[T], what: str) -> Iterable[T]:
@@ -19,3 +21,32 @@ def bar(loop: Iterable[T], what: str) -> Iterable[T]:
     from tqdm import tqdm
 
     return tqdm(loop, desc=what, leave=False, dynamic_ncols=True, disable=None)
+
+
+def training_bar(steps: int, product: str) -> Progress[Any]:
+    """Return a progress that follows a training of `steps` steps, and says what Ctrl-C has left of its product.
+
+    product: what is trained, in the plural, e.g. "heads".
+    """
+
+    def wrapped(loop: Iterable[Any], what: str) -> Iterable[Any]:
+        return _followed(loop, steps, product) if what == TRAINING else bar(loop, what)
+
+    return wrapped
+
+
+def _followed(checkpoints: Iterable[Any], steps: int, product: str) -> Iterator[Any]:
+    from tqdm import tqdm
+
+    done = 0
+    with tqdm(total=steps, desc=TRAINING, leave=False, dynamic_ncols=True, disable=None) as shown:
+        try:
+            for checkpoint in checkpoints:
+                shown.update(checkpoint.number - done)
+                shown.set_postfix(loss=f"{checkpoint.loss:.3f}", mrr=f"{checkpoint.score:.3f}")
+                done = checkpoint.number
+                yield checkpoint
+        except KeyboardInterrupt:
+            if done:
+                print(f"stopped after {done} steps; the best {product} so far are kept", file=sys.stderr)
+            raise

@@ -27,7 +27,6 @@ from tqdm import tqdm
 
 from any2any_ros import encoders, storage
 from any2any_ros.arrays import Array
-from any2any_ros.cli._train_data import PLUGS
 from any2any_ros.config import Settings, setting
 from any2any_ros.data import gold, splits
 from any2any_ros.data.examples import observe
@@ -40,6 +39,7 @@ from any2any_ros.objects.views import Objects
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import bar
 from any2any_ros.samples import Sound
+from any2any_ros.workflows.described_objects import PLUGS
 
 SHARES = (0.6, 0.2, 0.2)
 SCALES = (0.01, 0.1, 0.3, 1.0, 10.0)

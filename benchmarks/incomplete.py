@@ -20,7 +20,6 @@ from emma import described, objects_task
 from tqdm import tqdm
 
 from any2any_ros import storage
-from any2any_ros.cli._train_heads import WARM_UP
 from any2any_ros.data.availability import sensors_off
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning import calmrl, emma
@@ -28,6 +27,7 @@ from any2any_ros.learning import emma_evaluation as grounding
 from any2any_ros.learning.emma import EmmaConfig
 from any2any_ros.objects.views import Objects
 from any2any_ros.observation import ObservationSet
+from any2any_ros.workflows.train_heads import WARM_UP
 
 MISSING = 0.5
 DIMS = 256  # of the common space: a quarter of the default, and of its time

@@ -26,9 +26,6 @@ ROS = {
     "geometry_msgs", "nav_msgs", "visualization_msgs", "diagnostic_msgs", "lifecycle_msgs", "rosgraph_msgs",
     "any2any_ros.msg", "any2any_ros.srv", "any2any_ros.action",
 }  # fmt: skip
-# The verbs that speak ROS share one file, which starts and ends rclpy for them; it does so inside of functions, so
-# that the command itself runs where there is no ROS.
-MAY_USE_RCLPY_INSIDE_FUNCTIONS = {PACKAGE / "cli" / "_ros.py"}
 
 
 def name_of(path: Path) -> str:
@@ -70,14 +67,12 @@ CORE = [path for path in FILES if PACKAGE / "nodes" not in path.parents]
 
 @pytest.mark.parametrize("path", CORE, ids=relative)
 def test_nothing_outside_nodes_imports_ros(path):
-    assert not within(imports(path, everywhere=False), ROS)
-    allowed = {"rclpy"} if path in MAY_USE_RCLPY_INSIDE_FUNCTIONS else set()
-    assert {n.split(".")[0] for n in within(imports(path, everywhere=True), ROS)} <= allowed
+    assert not within(imports(path, everywhere=True), ROS)
 
 
 def test_the_list_of_ros_packages_is_whole():
     """Whatever the nodes import from elsewhere is either ROS or an ordinary library."""
-    from any2any_ros.cli.doctor import PACKAGES
+    from any2any_ros.workflows.installation import PACKAGES
 
     libraries = {module for module, *_ in PACKAGES} - {"any2any_ros.msg", "rclpy"}
     libraries |= {"numpy", "scipy", "tqdm", "threadpoolctl", "yaml", "rosidl_runtime_py", "any2any_ros"}
@@ -143,18 +138,15 @@ def test_no_import_goes_round_in_a_circle():
 # From the ground up: a folder imports only what stands before it here. Files beside the folders are the ground floor.
 FLOORS = (
     "encoders", "hearing", "fusion", "trust", "imputers", "geometry", "retrieval", "objects", "data", "learning",
-    "calibration", "workflows", "sim", "nodes", "cli", "demo",
+    "calibration", "workflows", "sim", "nodes", "demo", "cli",
 )  # fmt: skip
-# Two folders of one floor may each know the other's files: the command starts the demo, and the demo shows a bar as
-# the command does.
-SIDE_BY_SIDE = {frozenset({"cli", "demo"})}
 
 
 @pytest.mark.parametrize("path", FILES, ids=relative)
 def test_no_import_runs_upward(path):
     part = path.relative_to(PACKAGE).parts[0] if path.parent != PACKAGE else ""
     floor = FLOORS.index(part) if part in FLOORS else -1
-    above = {f"any2any_ros.{other}" for other in FLOORS[floor + 1 :] if frozenset({part, other}) not in SIDE_BY_SIDE}
+    above = {f"any2any_ros.{other}" for other in FLOORS[floor + 1 :]}
     assert not within(our_imports(path), above)
 
 
@@ -182,6 +174,24 @@ def test_every_verb_can_be_imported_without_the_extras():
 
     verbs = [f"any2any_ros.cli.{verb.replace('-', '_')}" for verb in VERBS]
     run_without({"matplotlib", "jinja2", "trimesh", "embreex", "torch"}, ["any2any_ros.cli.main", *verbs])
+
+
+def programs(folder):
+    return sorted(path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts)
+
+
+OUTSIDE_OF_THE_COMMAND = [
+    path for path in [*FILES, *programs("benchmarks"), *programs("scripts"), *programs("launch")]
+    if PACKAGE / "cli" not in path.parents
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", OUTSIDE_OF_THE_COMMAND, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_verb_does_can_be_had_without_the_command(path):
+    """Only cli/ parses arguments; nothing else imports from there. A program of benchmarks/ parses its own."""
+    found = imports(path, everywhere=True)
+    assert not within(found, {"any2any_ros.cli"})
+    assert PACKAGE not in path.parents or "argparse" not in found
 
 
 @pytest.mark.parametrize("path", FILES, ids=relative)

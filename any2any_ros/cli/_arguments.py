@@ -100,3 +100,12 @@ def existing(text: str) -> Path:
     if not path.exists():
         raise argparse.ArgumentTypeError(f"there is no {path}: check its spelling")
     return path
+
+
+def add_profile_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that all verbs share that speak ROS."""
+    parser.add_argument(
+        "--dds-profile", default="", metavar="PROFILE",
+        help="Fast DDS transport: robot (16 MB shared memory), loopback (nothing leaves this machine), a file; "
+        "default: as the environment says",
+    )  # fmt: skip

@@ -1,41 +1,17 @@
-"""`any2any train liploc`: camera and LiDAR in one space, from drives that recorded both (learning/liploc.py)."""
+"""`any2any train liploc`: camera and LiDAR in one space, from drives that recorded both."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from any2any_ros.cli import _arguments, _sources, _train_data
-from any2any_ros.config import PlaceConfig, Settings, setting
-from any2any_ros.data import kitti, splits
-from any2any_ros.data.drive import keyframes, travelled
-from any2any_ros.encoders import liploc
-from any2any_ros.encoders.networks import liploc_network
-from any2any_ros.encoders.networks.liploc_network import NetworkSize, View
-from any2any_ros.errors import Any2AnyError
-from any2any_ros.learning import liploc as method
-from any2any_ros.learning.liploc import Encode, TrainingConfig
-from any2any_ros.learning.liploc_pairs import Pairs, VariationConfig
-from any2any_ros.progress import bar
-
-BEST = "best.pth"  # as LIP-Loc's own training names it
-APART = 2.0  # hit radii between a place to learn from and one to stop by
-
-
-@dataclass(frozen=True)
-class HeldOutConfig(Settings):
-    """What the training is stopped by: squares of the ground that it never sees."""
-
-    held_out: float = setting(0.15, "share of the frames, by whole squares", minimum=0.01, maximum=0.9)
-    square: float = setting(60.0, "width of such a square", unit="m", minimum=1, maximum=1e5)
+from any2any_ros.cli import _arguments, _sources
+from any2any_ros.config import PlaceConfig
+from any2any_ros.encoders.networks.liploc_network import NetworkSize
+from any2any_ros.learning.liploc import TrainingConfig
+from any2any_ros.learning.liploc_pairs import VariationConfig
+from any2any_ros.progress import training_bar
+from any2any_ros.workflows.train_liploc import BEST, Drives, HeldOutConfig, LiplocOptions, train_liploc
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,153 +35,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    config, size = _arguments.settings(arguments, TrainingConfig), _arguments.settings(arguments, NetworkSize)
-    variation = _arguments.settings(arguments, VariationConfig)
-    method.available(config)
-    _refuse_unwritable(arguments.model)
-
-    # Data: N moments with picture and scan, squeezed as the encoders do; some places are for stopping alone.
-    place = _sources.place_of(arguments, PlaceConfig())
-    states, view = _begun(arguments.start, size, config.seed)
-    pairs = _pairs(arguments, view, place)
-    held = _held_out(pairs, _arguments.settings(arguments, HeldOutConfig), config.seed)
-    train, held_out = pairs.take(~held & _far(pairs, held, APART * place.hit_radius)), pairs.take(held)
-    judge, chance = validation(held_out, place.hit_radius)
-
-    # Training: a look at the held-out places every `interval` steps, until they are no longer told apart better.
-    towers = {half: liploc_network.build_tower(state) for half, state in states.items()}
-    looks = method.training(towers, train, place.hit_radius, place.path_gap, judge, config, variation)
-    best, curve = _train_data.followed(looks, config.steps, "towers")
-
-    # What is kept: the checkpoint, and how it was made and judged.
-    weights = arguments.model / BEST
-    liploc_network.write(liploc_network.join_towers(best, view), weights)
-    highest = max(score for _, _, score in curve)
-    _train_data.tell(arguments.model, {
-        "config": dataclasses.asdict(config) | dataclasses.asdict(variation) | ({} if arguments.start else vars(size)),
-        "start": arguments.start and arguments.start.name, "view": vars(view),
-        "drives": [p.name for p in arguments.drives], "sequences": arguments.sequence, "one_map": arguments.one_map,
-        "place": vars(place), "pairs": {"train": len(train), "held out": len(held_out)},
-        "curve": _train_data.looks_of(curve),
-        "validation": highest, "chance": chance,
-    })  # fmt: skip
-    _train_data.draw(arguments.model, curve, chance, "MRR on places held out")
-    print(f"{len(train)} pairs to learn from, {len(held_out)} of other places to stop by")
-    print(f"MRR there {highest:.3f}, chance {chance:.3f}")
+    options = LiplocOptions(
+        _sources.place_of(arguments, PlaceConfig()),
+        arguments.start,
+        _arguments.settings(arguments, TrainingConfig),
+        _arguments.settings(arguments, VariationConfig),
+        _arguments.settings(arguments, NetworkSize),
+        _arguments.settings(arguments, HeldOutConfig),
+    )
+    drives = Drives(tuple(arguments.drives), tuple(arguments.sequence), arguments.one_map)
+    progress = training_bar(options.training.steps, "towers")
+    record = train_liploc(drives, arguments.model, options, progress)
+    pairs, weights = record["pairs"], arguments.model / BEST
+    print(f"{pairs['train']} pairs to learn from, {pairs['held out']} of other places to stop by")
+    print(f"MRR there {record['validation']:.3f}, chance {record['chance']:.3f}")
     print(f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, for the encoders liploc and liploc_camera")
     return 0
-
-
-def _begun(start: Path | None, size: NetworkSize, seed: int) -> tuple[dict[str, liploc_network.Parameters], View]:
-    """Return both halves' parameters before training, and what they see."""
-    if start is None:
-        return liploc_network.initial_towers(size, seed), size.view
-    every = liploc_network.read(start)
-    halves = {half: liploc_network.select_tower(every, half, start) for half in liploc_network.TOWERS}
-    return halves, liploc_network.read_view(every, "lidar", start)
-
-
-def _refuse_unwritable(folder: Path) -> None:
-    """Raise Any2AnyError when nothing can be written there, which hours of training should not end with."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        trial = folder / f".trial.{os.getpid()}"
-        trial.touch()
-        trial.unlink()
-    except OSError as error:
-        raise Any2AnyError(f"Cannot write to {folder}", str(error), "Choose another folder") from error
-
-
-# --- pairs ----------------------------------------------------------------------------------------------------
-
-
-def _pairs(arguments: argparse.Namespace, view: View, place: PlaceConfig) -> Pairs:
-    """Read the frames of all drives that have a picture, a scan and a pose."""
-    read: list[Pairs] = []
-    for number, folder in enumerate(arguments.drives):
-        for sequence in arguments.sequence or [None]:
-            drive = kitti.read(folder, sequence)
-            drive = drive.take(keyframes(drive.poses, place.keyframe))
-            which = number if arguments.one_map else len(read)
-            read.append(_squeezed(drive, view, which, len(read)))
-    pairs = Pairs.joined(read)
-    if len(pairs) < 2:
-        raise Any2AnyError(
-            "The towers cannot be trained", f"{len(pairs)} frames have a picture, a scan and a pose",
-            "Give drives with both sensors and ground truth (poses/NN.txt or oxts/)",
-        )  # fmt: skip
-    return pairs
-
-
-def _squeezed(drive: kitti.KittiDrive, view: View, which_map: int, which_drive: int) -> Pairs:
-    rows, pictures, ranges = [], [], []
-    known = np.isfinite(drive.poses).all(axis=(1, 2))
-    for i in bar(np.flatnonzero(known).tolist(), f"reading {drive.name}"):
-        picture, points = drive.sample("camera", i), drive.sample("lidar", i)
-        if picture is None or points is None:
-            continue
-        scan = liploc.grey(liploc.window(liploc.range_image(points), view))
-        pictures.append(liploc.resized(picture, view))
-        ranges.append(liploc.resized(scan, view)[:1])
-        rows.append(i)
-    empty = np.empty((0, 3, view.height, view.width), dtype=np.uint8)
-    count = np.ones(len(rows), dtype=np.intp)
-    return Pairs(
-        np.array(pictures).reshape(-1, *empty.shape[1:]).astype(np.uint8),
-        np.array(ranges).reshape(-1, 1, *empty.shape[2:]).astype(np.uint8),
-        drive.poses[rows], which_map * count, which_drive * count, travelled(drive.poses)[rows], liploc.EMPTY,
-    )  # fmt: skip
-
-
-# --- what stops the training ----------------------------------------------------------------------------------
-
-
-def _held_out(pairs: Pairs, config: HeldOutConfig, seed: int) -> NDArray[np.bool_]:
-    """Return (N,): which frames are held out, whole squares of every map in random order until the share is reached."""
-    held, draw = np.zeros(len(pairs), dtype=bool), np.random.default_rng(seed)
-    for one in np.unique(pairs.maps):
-        rows = np.flatnonzero(pairs.maps == one)
-        square = splits.squares(pairs.poses[rows], config.square)
-        for s in draw.permutation(square.max() + 1):
-            if held[rows].mean() < config.held_out and len(np.unique(square[~held[rows]])) > 1:
-                held[rows[square == s]] = True
-    if not held.any() or held.all():
-        raise Any2AnyError(
-            "The towers cannot be trained", f"all frames lie within one square of {config.square:g} m",
-            "Give longer drives, or a smaller --square",
-        )  # fmt: skip
-    return held
-
-
-def _far(pairs: Pairs, held: NDArray[np.bool_], distance: float) -> NDArray[np.bool_]:
-    """Return (N,): which frames lie at least `distance` metres from all that are held out."""
-    far = np.ones(len(pairs), dtype=bool)
-    for one in np.unique(pairs.maps):
-        rows = pairs.maps == one
-        far[rows] = splits.apart(pairs.poses[rows], pairs.poses[rows & held], distance)
-    return far
-
-
-def validation(held_out: Pairs, hit_radius: float) -> tuple[Callable[[Encode], float], float]:
-    """Return what judges towers by held-out places, and chance.
-
-    The mean reciprocal rank of the first right scan for each picture, and the other way round, among the frames of the
-    same map; of another drive, where several went through the map.
-    """
-    same = held_out.maps[:, None] == held_out.maps[None, :]
-    other = held_out.drives[:, None] != held_out.drives[None, :]
-    right = splits.positives(held_out.poses, held_out.poses, hit_radius)
-    crossed = (same & other & right).any(axis=1)
-    may = same & (other | ~crossed[:, None])
-
-    def judge(encode: Encode) -> float:
-        camera, lidar = encode("camera", held_out.pictures), encode("lidar", held_out.ranges)
-        return float(np.mean([_mrr(q @ r.T, right, may) for q, r in ((camera, lidar), (lidar, camera))]))
-
-    rank = np.random.default_rng(0)  # chance by a random ranker, whose figure hardly varies over so many queries
-    return judge, float(np.mean([_mrr(rank.random(same.shape), right, may) for _ in range(10)]))
-
-
-def _mrr(similarity: NDArray[Any], right: NDArray[np.bool_], may: NDArray[np.bool_]) -> float:
-    best = np.where(right & may, similarity, -np.inf).max(axis=1, keepdims=True)
-    return float(np.mean(1 / (1 + ((similarity > best) & may).sum(axis=1))))

@@ -14,7 +14,8 @@ import argparse
 import time
 from pathlib import Path
 
-from any2any_ros.cli import _arguments, _ros
+from any2any_ros.cli import _arguments
+from any2any_ros.nodes import session
 
 RESPAWN = 1.0  # s
 
@@ -29,12 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--use-sim-time", action="store_true", help="take the time from /clock, as for a replay")
     parser.add_argument("--logs", type=Path, metavar="FOLDER", help="one log a process, instead of the terminal")
     parser.add_argument("--no-respawn", action="store_true", help="end when a process ends")
-    _ros.add_profile_argument(parser)
+    _arguments.add_profile_argument(parser)
     parser.set_defaults(dds_profile="robot")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    _ros.prepare()
+    session.require_ros()
     from any2any_ros.nodes import topology
     from any2any_ros.nodes.bringup import Bringup
     from any2any_ros.nodes.runtime import Stop

@@ -13,25 +13,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from any2any_ros import config, storage
-from any2any_ros.calibration import evaluation
 from any2any_ros.cli import _arguments
-from any2any_ros.data import splits
 from any2any_ros.data.sources import open_recording
-from any2any_ros.encoders import ENCODERS
-from any2any_ros.encoders.networks.encoder import NetworkEncoder
-from any2any_ros.encoders.networks.export import export, quantise
-from any2any_ros.encoders.networks.weights import ONNX
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.fusion.rivals import RawMean
 from any2any_ros.progress import bar
-from any2any_ros.retrieval import reference_map
-from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.retrieval.similarity import same_modality
-
-LOSS = 0.01  # of recall@1, that 8 bits may cost
+from any2any_ros.workflows.export import Judge, build_exportable, export_encoder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,63 +47,16 @@ def run(arguments: argparse.Namespace) -> int:
             "what 8 bits cost depends on the places",
             "Add --judge MAP DRIVE, or leave out --int8",
         )
-    encoder = _built(arguments)
-    if arguments.folder.exists():
-        raise Any2AnyError(
-            f"Cannot write {arguments.folder}", "it is there already", "Choose another folder, or remove it"
-        )
-    with storage.replacing(arguments.folder) as folder:
-        print(f"largest cosine distance from PyTorch: {export(encoder, folder):.1e}")
-        if arguments.int8:
-            quantise(folder / ONNX)
-            whole, quantised = _judged(arguments, encoder, folder)
-            print(f"recall@1 as it was {whole:.3f}, with 8 bits {quantised:.3f}")
-            if quantised < whole - LOSS:
-                raise Any2AnyError(
-                    "8 bits are too few for this network", f"recall@1 falls from {whole:.3f} to {quantised:.3f}",
-                    "Export it without --int8",
-                )  # fmt: skip
-    size = (arguments.folder / ONNX).stat().st_size / 1e6
+    texts = _arguments.pairs(arguments.set, "--set")
+    settings = {name: _arguments.typed(arguments.encoder, name, text) for name, text in texts.items()}
+    encoder = build_exportable(arguments.encoder, settings)
+    judge = None
+    if arguments.int8:
+        judge = Judge(arguments.judge[0], open_recording(arguments.judge[1], arguments.sequence))
+    exported = export_encoder(encoder, arguments.folder, judge, bar)
+    print(f"largest cosine distance from PyTorch: {exported.cosine_distance:.1e}")
+    if exported.recall is not None:
+        print("recall@1 as it was {:.3f}, with 8 bits {:.3f}".format(*exported.recall))
+    size = exported.size / 1e6
     print(f"{arguments.folder}: {encoder.plug}, {encoder.dimension} dimensions, {size:.1f} MB")
     return 0
-
-
-def _built(arguments: argparse.Namespace) -> NetworkEncoder:
-    cls = ENCODERS.find(arguments.encoder)
-    if not issubclass(cls, NetworkEncoder):
-        raise Any2AnyError(
-            f"Encoder '{arguments.encoder}' cannot be exported", "it is no network", "It runs as it is, everywhere"
-        )
-    given = {n: _arguments.typed(arguments.encoder, n, t) for n, t in _arguments.pairs(arguments.set, "--set").items()}
-    return _opened(cls, given | {"runtime": "torch", "device": "cpu", "precision": "fp32"})
-
-
-def _opened(cls: type[NetworkEncoder], settings: dict[str, Any]) -> NetworkEncoder:
-    return cls(config.build(cls.Config, settings))
-
-
-def _judged(arguments: argparse.Namespace, encoder: NetworkEncoder, folder: Path) -> tuple[float, float]:
-    """Return recall@1 of the drive in the map, with the network as it is and with 8 bits."""
-    reference = reference_map.load(arguments.judge[0])
-    modality = next((m for m, r in reference.encoders.items() if r.fingerprint == encoder.fingerprint), None)
-    if modality is None:
-        raise Any2AnyError(
-            f"Map '{reference.name}' cannot judge this encoder", f"no modality of it was made by {encoder.fingerprint}",
-            f"Build one: any2any build-map DRIVE MAP --encoder {encoder.modality}={encoder.plug}",
-        )  # fmt: skip
-    source = open_recording(arguments.judge[1], arguments.sequence)
-    small = _opened(type(encoder), {**vars(encoder.config), "model": str(folder), "runtime": "onnx"})
-    places = reference.places.only([modality])
-    retriever = Retriever(places, same_modality((modality,)), RawMean())
-    found = []
-    for one in (encoder, small):
-        queries = source.observe({modality: one}, source.place.keyframe, bar)
-        right = splits.positives(queries.poses, places.poses, source.place.hit_radius)
-        groups = evaluation.evaluate(retriever, queries, right)
-        if not groups:
-            raise Any2AnyError(
-                f"{source.name} cannot judge this encoder", f"no '{modality}' of it lies near a place of the map",
-                "Give a drive through the mapped places",
-            )  # fmt: skip
-        found.append(float(groups[0]["recall@1"]))
-    return found[0], found[1]

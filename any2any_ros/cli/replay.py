@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from any2any_ros.cli import _arguments, _ros
+from any2any_ros.cli import _arguments
 from any2any_ros.config import ReplayConfig
+from any2any_ros.nodes import session
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,18 +22,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kill", action="append", default=[], metavar="NAME@STARTs-ENDs", help="silence a modality or topic; repeat"
     )
-    _ros.add_profile_argument(parser)
+    _arguments.add_profile_argument(parser)
     _arguments.add_settings(parser, ReplayConfig)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    _ros.prepare()
+    session.require_ros()
     from any2any_ros.nodes import runtime
     from any2any_ros.nodes.replay import Outage, Replay
 
     outages = tuple(Outage.parse(text) for text in arguments.kill)
     config = _arguments.settings(arguments, ReplayConfig)
-    with _ros.node("replay", arguments.dds_profile) as node:
+    with session.node("replay", arguments.dds_profile) as node:
         stop = runtime.Stop()
         count = Replay(node, arguments.bag, config, outages).run(stop)
         print(f"{arguments.bag}: {count} messages published")

@@ -18,8 +18,10 @@ The same --seed gives the same split and the same result. Settings of each: any2
 from __future__ import annotations
 
 import argparse
+import sys
 
-from any2any_ros.cli import _train_cox, _train_heads, _train_liploc
+from any2any_ros import extras
+from any2any_ros.cli import _train_liploc, _train_objects
 
 METHODS = {
     "emma": "heads of one space for text, speech, colour and depth, by EMMA's losses",
@@ -27,18 +29,23 @@ METHODS = {
     "cox": "a new sensor that few pairs connect with known ones (experimental)",
     "liploc": "camera and LiDAR in one space, from drives that recorded both",
 }
-VERBS = {"cox": _train_cox, "liploc": _train_liploc}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     methods = parser.add_subparsers(dest="method", metavar="METHOD", required=True, help="what is trained:")
     for method, what in METHODS.items():
         own = methods.add_parser(method, help=what, description=f"Train {what}.")
-        if method in VERBS:
-            VERBS[method].add_arguments(own)
+        if method == "liploc":
+            _train_liploc.add_arguments(own)
+        elif method == "cox":
+            _train_objects.add_cox_arguments(own)
         else:
-            _train_heads.add_arguments(own, method)
+            _train_objects.add_head_arguments(own, method)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    return int(VERBS.get(arguments.method, _train_heads).run(arguments))
+    if arguments.method == "cox":
+        return _train_objects.run_cox(arguments)
+    if "matplotlib" in extras.missing("report"):
+        print("No picture of the learning curve: it takes pip install 'any2any_ros[report]'", file=sys.stderr)
+    return (_train_liploc.run if arguments.method == "liploc" else _train_objects.run_heads)(arguments)

@@ -1,22 +1,18 @@
-"""Draws figures: SVG text for a page that stands alone, and a learning curve as the bytes of a PNG file."""
+"""Draws figures as SVG text, for a page that stands alone."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from any2any_ros import extras
 from any2any_ros.arrays import Flags, Float64
+from any2any_ros.plots import GREEN, GREY, INK, RED, SENSORS, canvas
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-GREEN, RED, GREY, AMBER, INK = "#1a9850", "#d73027", "#c9ced6", "#f0a202", "#1f2933"
-SENSORS = ("#2b6cb0", "#6b46c1", "#b7791f", "#2c7a7b", "#97266d", "#4a5568")
 
 
 def route(
@@ -30,7 +26,7 @@ def route(
 
     answers (Q, 2): the places that were answered; a line leads there from each wrong query.
     """
-    figure, axes = _canvas(5.6, 5.6)
+    figure, axes = canvas(5.6, 5.6)
     axes.plot(*reference.T, ".", color=GREY, markersize=4, label="map")
     axes.plot(*calibration.T, ".", color="#9aa5b1", markersize=2, label="calibration only")
     for query, answer in zip(queries[~hit], answers[~hit], strict=True):
@@ -56,7 +52,7 @@ def timeline(
 
     alive: sensor -> (Q,). outages: sensor, start and end in seconds.
     """
-    figure, (upper, lower) = _canvas(9.2, 4.2, rows=2, ratios=(1, 1.6))
+    figure, (upper, lower) = canvas(9.2, 4.2, rows=2, ratios=(1, 1.6))
     names = sorted(alive)
     for line, name in enumerate(names):
         upper.scatter(seconds[alive[name]], np.full(alive[name].sum(), line), s=9, marker="s",
@@ -83,7 +79,7 @@ def timeline(
 def reliability(points: Sequence[Sequence[float]]) -> str:
     """Draw bins (B, 3) of mean probability, share right, and count. On the diagonal a probability is true."""
     probability, right, count = np.array(points, dtype=np.float64).reshape(-1, 3).T
-    figure, axes = _canvas(4.6, 3.8)
+    figure, axes = canvas(4.6, 3.8)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
     axes.plot(probability, right, color=SENSORS[0], linewidth=1)
     axes.scatter(probability, right, s=12 + 160 * count / max(count.sum(), 1), color=SENSORS[0])
@@ -95,7 +91,7 @@ def reliability(points: Sequence[Sequence[float]]) -> str:
 def precision_by_share(points: Sequence[Sequence[float]], promised: float) -> str:
     """Draw (N, 2): the share of queries that are answered, surest first, and their precision; beside it the promise."""
     share, precision = np.array(points, dtype=np.float64).reshape(-1, 2).T
-    figure, axes = _canvas(4.6, 3.8)
+    figure, axes = canvas(4.6, 3.8)
     axes.axhline(
         promised, color=GREEN, linewidth=1, linestyle="--", label=f"promised of accepted answers: {promised:g}"
     )
@@ -105,42 +101,6 @@ def precision_by_share(points: Sequence[Sequence[float]], promised: float) -> st
     axes.set_ylim(min(0.5, float(precision.min(initial=1.0))) - 0.02, 1.02)
     axes.legend(loc="lower left", frameon=False, fontsize=8)
     return _svg(figure)
-
-
-def learning_curve(curve: Float64, chance: float, score_name: str) -> bytes:
-    """Draw (L, 3): steps, training loss and validation score, the best one marked, chance beside it. Return a PNG."""
-    steps, loss, score = curve.T
-    figure, (upper, lower) = _canvas(6.4, 4.6, rows=2, ratios=(1, 1.4))
-    upper.plot(steps, loss, color=SENSORS[0], linewidth=1.2)
-    upper.set_ylabel("training loss")
-    lower.plot(steps, score, color=SENSORS[1], linewidth=1.2)
-    best = int(np.nanargmax(score)) if np.isfinite(score).any() else 0
-    lower.scatter(steps[best], score[best], s=24, color=GREEN, zorder=2, label=f"best: {score[best]:.3f}")
-    lower.axhline(chance, color=GREY, linewidth=1, linestyle="--", label=f"chance: {chance:.3f}")
-    lower.set_ylabel(score_name)
-    lower.set_xlabel("steps")
-    lower.legend(loc="center right", frameon=False, fontsize=8)
-    upper.sharex(lower)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=120, metadata={"Software": None})
-    return stream.getvalue()
-
-
-def _canvas(width: float, height: float, rows: int = 1, ratios: Sequence[float] = (1,)) -> tuple[Figure, Any]:
-    extras.require("report", "draw a figure")
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(rows, 1, squeeze=False, gridspec_kw={"height_ratios": ratios})[:, 0]
-    for one in axes:
-        _style(one)
-    return figure, axes[0] if rows == 1 else tuple(axes)
-
-
-def _style(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8, colors=INK)
-    axes.grid(alpha=0.15)
 
 
 def _svg(figure: Figure) -> str:

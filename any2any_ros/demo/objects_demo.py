@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from any2any_ros import extras, storage
-from any2any_ros.cli import _ros, _train_heads
 from any2any_ros.demo import objects_commands, objects_judge, objects_live, objects_page, objects_training
 from any2any_ros.demo.objects_live import PlayedAct
 from any2any_ros.learning import emma_evaluation
+from any2any_ros.nodes import session
 from any2any_ros.progress import bar
 from any2any_ros.sim import tabletop
 from any2any_ros.sim.tabletop import Frame, TableScene, TabletopConfig, voices
 from any2any_ros.sim.tabletop.catalogue import bodies
+from any2any_ros.workflows.train_heads import LIKE
 
 TRAINING_OBJECTS = TabletopConfig(instances=16, views=4, utterances=0)
 TABLE_OBJECTS = TabletopConfig(seed=100)  # other objects of the same classes
@@ -31,7 +32,7 @@ def run(out: Path, seed: int, fresh: bool) -> int:
     seed: draws the table and the commands. fresh: make everything anew. Returns the exit code.
     """
     extras.require("demo", "play the demo")
-    _ros.prepare()
+    session.require_ros()
     if fresh:
         for part in MADE:
             shutil.rmtree(out / part, ignore_errors=True)
@@ -91,7 +92,7 @@ def _report(played: Sequence[PlayedAct], scene: TableScene, model: Path, seed: i
         "seed": seed,
         "speech": no_speech,
         "classes": TRAINING_OBJECTS.classes,
-        "alike": _train_heads.LIKE,
+        "alike": LIKE,
         "training": training,
         "ablations": {_title(name): row for name, row in training["test"].items()},
     }

@@ -71,13 +71,13 @@ def play(
     model: folder of the heads. hearing: name of the transcriber ("none" without speech). show: called with a line of
     text for every answer. Raises Any2AnyError when the node does not come up or the cameras do not play.
     """
-    from any2any_ros.cli import _ros
+    from any2any_ros.nodes import session
 
     for part in ("logs", "speech"):
         shutil.rmtree(out / part, ignore_errors=True)
     (out / "speech").mkdir(parents=True)
     played = []
-    with _ros.node("demo", "loopback"):
+    with session.node("demo", "loopback"):
         for number, run in enumerate(runs):
             with _Stage(number, run, frames, model, out, hearing, show) as stage:
                 played += [stage.play(act) for act in run]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import importlib.util
 import json
@@ -10,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from any2any_ros import encoders
-from any2any_ros.cli import _train_data, train
+from any2any_ros.data import gold
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning.emma import EmmaConfig
 from any2any_ros.objects import grounding_model
+from any2any_ros.progress import bar, training_bar
+from any2any_ros.workflows import described_objects
+from any2any_ros.workflows.train_heads import train_heads
 
 CONFIG = EmmaConfig(steps=300, interval=100, batch=128)
 
@@ -34,7 +36,7 @@ def usable(model: Path) -> bool:
     except (Any2AnyError, OSError, ValueError):
         return False
     same_encoders = [
-        encoders.build(_train_data.PLUGS[m]).fingerprint == r.fingerprint for m, r in loaded.records.items()
+        encoders.build(described_objects.PLUGS[m]).fingerprint == r.fingerprint for m, r in loaded.records.items()
     ]
     same_settings = story["config"] == dataclasses.asdict(CONFIG) and (model / "curves.png").exists()
     return all(same_encoders) and same_settings and _is_done(story)
@@ -50,12 +52,8 @@ def make(folder: Path, model: Path) -> None:
 
     Raises KeyboardInterrupt when the user interrupted the training: its heads would be worse than a report says.
     """
-    parser = argparse.ArgumentParser()
-    train.add_arguments(parser)
-    settings = {f"--{name.replace('_', '-')}": str(value) for name, value in dataclasses.asdict(CONFIG).items()}
-    train.run(
-        parser.parse_args(["emma", str(folder), str(model), *(text for pair in settings.items() for text in pair)])
-    )
+    objects = described_objects.encode(gold.read(folder), progress=bar)
+    train_heads(objects, model, config=CONFIG, progress=training_bar(CONFIG.steps, "heads"))
     if not _is_done(figures(model)):
         raise KeyboardInterrupt
 

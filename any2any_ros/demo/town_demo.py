@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from any2any_ros import extras, share, storage, tables
-from any2any_ros.cli import _ros
 from any2any_ros.data import bags
 from any2any_ros.data.sources import ON_ROADS, DriveSource
 from any2any_ros.demo import town_laps, town_live, town_page, town_results
@@ -18,6 +17,7 @@ from any2any_ros.demo.town_answers import Answer
 from any2any_ros.demo.town_laps import Laps
 from any2any_ros.demo.town_live import LiveRun, LiveSetup
 from any2any_ros.encoders import build as build_encoder
+from any2any_ros.nodes import session
 from any2any_ros.progress import bar
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
@@ -43,7 +43,7 @@ OUTAGES = (
 def run(out: Path, config: TownConfig, fresh: bool) -> int:
     """Play the whole demo into the folder `out`; fresh: make everything anew. Returns the exit code."""
     extras.require("demo", "play the demo")
-    _ros.prepare()
+    session.require_ros()
     if fresh:
         for part in MADE:
             shutil.rmtree(out / part, ignore_errors=True)

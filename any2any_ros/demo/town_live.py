@@ -64,8 +64,7 @@ def drive(
     """
     from tqdm import tqdm
 
-    from any2any_ros.cli import _ros
-    from any2any_ros.nodes import runtime, topology
+    from any2any_ros.nodes import runtime, session, topology
     from any2any_ros.nodes.bringup import Bringup
     from any2any_ros.nodes.recorder import Recorder
     from any2any_ros.nodes.replay import Replay
@@ -73,7 +72,7 @@ def drive(
     processes = topology.place_recognition(str(setup.map), use_sim_time=True)
     published: dict[int, float] = {}
     with (
-        _ros.node("replay", "loopback") as node,
+        session.node("replay", "loopback") as node,
         Recorder() as recorder,
         Bringup(processes, topology.environment("loopback"), setup.params, setup.logs) as system,
     ):

@@ -96,11 +96,10 @@ def start(plan: Plan) -> dict[str, float]:
 @contextmanager
 def nodes(plan: Plan) -> Iterator[tuple[Any, float]]:
     """Start the map's nodes and rclpy here; give the Bringup, and the monotonic time before its first process."""
-    from any2any_ros.cli import _ros
-    from any2any_ros.nodes import runtime, topology
+    from any2any_ros.nodes import runtime, session, topology
     from any2any_ros.nodes.bringup import Bringup
 
-    _ros.prepare()
+    session.require_ros()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="any2any-bench-")))
         environment = topology.environment(_profile(plan.profile, folder))

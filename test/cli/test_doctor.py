@@ -6,6 +6,7 @@ import pytest
 
 from any2any_ros.cli import doctor
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.workflows import installation
 
 
 @pytest.fixture
@@ -13,14 +14,14 @@ def without_ros(monkeypatch):
     def prepare():
         raise Any2AnyError("ROS 2 is not ready", "there is no module rclpy", "Install it")
 
-    monkeypatch.setattr(doctor._ros, "prepare", prepare)
+    monkeypatch.setattr(doctor.session, "require_ros", prepare)
 
 
 def test_every_package_is_told_with_its_remedy_when_absent(monkeypatch):
-    rows = {row["package"]: row for row in doctor.packages()}
+    rows = {row["package"]: row for row in installation.packages()}
     assert rows["faiss"]["version"][0].isdigit() and rows["faiss"]["remedy"] == ""
-    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
-    for row in doctor.packages():
+    monkeypatch.setattr(installation.importlib.util, "find_spec", lambda name: None)
+    for row in installation.packages():
         assert row["version"] == "absent" and row["remedy"] and row["for"]
 
 
@@ -35,10 +36,10 @@ def test_works_without_ros_and_says_so(any2any, without_ros, tmp_path):
 def test_the_environment_names_a_missing_transport_profile(monkeypatch):
     for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE", "ROS_DOMAIN_ID"):
         monkeypatch.delenv(name, raising=False)
-    assert "images and clouds are lost" in doctor.environment()["Fast DDS profile"]
-    assert doctor.environment()["ROS_DOMAIN_ID"] == "0 (default)"
+    assert "images and clouds are lost" in installation.environment()["Fast DDS profile"]
+    assert installation.environment()["ROS_DOMAIN_ID"] == "0 (default)"
     monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", "/mine.xml")
-    assert doctor.environment()["Fast DDS profile"] == "/mine.xml"
+    assert installation.environment()["Fast DDS profile"] == "/mine.xml"
 
 
 def test_a_topic_that_is_not_well_is_exit_code_1(any2any, monkeypatch):
@@ -50,7 +51,7 @@ def test_a_topic_that_is_not_well_is_exit_code_1(any2any, monkeypatch):
         "for": "laser_scan",
         "verdict": "silent",
     }
-    monkeypatch.setattr(doctor._ros, "prepare", lambda: None)
+    monkeypatch.setattr(doctor.session, "require_ros", lambda: None)
     monkeypatch.setattr(doctor, "_topics", lambda profile, seconds: [bad])
     done = any2any("doctor")
     assert done.code == 1 and "/scan" in done.out and "silent" in done.out

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from any2any_ros import encoders, samples
-from any2any_ros.cli import export
 from any2any_ros.cli.main import main
 from any2any_ros.encoders.networks import export as network_export
+from any2any_ros.workflows import export
 
 NEEDED = ("torch", "transformers", "onnxscript", "onnx", "tokenizers")
 absent = [name for name in NEEDED if importlib.util.find_spec(name) is None]

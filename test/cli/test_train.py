@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from any2any_ros import storage
-from any2any_ros.cli import _train_data, train
+from any2any_ros.cli import _train_objects, train
 from any2any_ros.learning import emma
 from any2any_ros.learning import emma_evaluation as evaluation
 from any2any_ros.learning.cox import COX
 from any2any_ros.learning.emma import EMMA
 from any2any_ros.objects import grounding_model
 from any2any_ros.objects.views import Objects
+from any2any_ros.workflows import described_objects
 
 SETTINGS = ("--dims", 16, "--hidden", 24, "--steps", 150, "--interval", 25, "--learning-rate", 0.003)
 
@@ -62,8 +63,8 @@ def test_the_heads_that_are_kept_are_those_of_the_best_look(any2any, data, tmp_p
     any2any("train", "emma", data, tmp_path / "heads", *SETTINGS, "--seed", 3)
     story = json.loads((tmp_path / "heads" / "training.json").read_text())
     heads, objects = storage.load(tmp_path / "heads" / "heads", EMMA), storage.load(data, Objects)
-    from any2any_ros.cli._train_data import SHARES
     from any2any_ros.data import splits
+    from any2any_ros.workflows.described_objects import SHARES
 
     part = splits.by_instance(objects.classes, objects.instances, SHARES, 3)
     assert not set(objects.instances[part == 0]) & set(objects.instances[part != 0])
@@ -123,7 +124,7 @@ def test_crops_are_encoded_by_what_is_made_for_crops(tmp_path):
     tabletop.write(tmp_path / "things", table, workers=1, progress=False)
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)
-    found = _train_data.features(parser.parse_args(["emma", str(tmp_path / "things"), "model"]))
+    found = _train_objects.objects_of(parser.parse_args(["emma", str(tmp_path / "things"), "model"]))
     assert {m: r["plug"] for m, r in found.encoders.items()} == {"camera": "crop", "depth": "depth", "text": "text"}
 
 
@@ -200,7 +201,7 @@ def test_a_new_sensor_is_taught_by_few_pairs(any2any, known, tmp_path):
 def test_cox_is_judged_on_objects_it_has_not_seen(any2any, known, tmp_path):
     any2any("train", "cox", known, tmp_path / "cox", "--new", "speech", "--pairs", 0.1, "--seed", 2)
     model, objects = storage.load(tmp_path / "cox" / "cox", COX), storage.load(known, Objects)
-    test = objects.take(_train_data.dealt(objects, 2) == 2)
+    test = objects.take(described_objects.split(objects, 2) == 2)
     story = json.loads((tmp_path / "cox" / "training.json").read_text())
     right = np.mean(model.classify(test.embeddings["speech"]) == test.classes)
     assert story["test"][0]["accuracy"] == pytest.approx(right)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from any2any_ros import encoders
-from any2any_ros.cli import _train_liploc
 from any2any_ros.data import kitti
 from any2any_ros.encoders import liploc as encoder
 from any2any_ros.encoders.networks import liploc_network as network
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning import liploc
+from any2any_ros.workflows import train_liploc
 
 torch = pytest.importorskip("torch", reason="PyTorch is absent: make torch")
 
@@ -108,7 +108,7 @@ def test_a_training_begins_with_another_s_weights_and_sizes(done, laps, any2any,
 
 
 def test_no_place_is_both_learnt_from_and_held_out(laps, any2any, tmp_path, monkeypatch):
-    parts, whole, judge = {}, liploc.training, _train_liploc.validation
+    parts, whole, judge = {}, liploc.training, train_liploc.validation
 
     def watched(towers, pairs, *rest):
         parts["train"] = pairs
@@ -119,7 +119,7 @@ def test_no_place_is_both_learnt_from_and_held_out(laps, any2any, tmp_path, monk
         return judge(held_out, *rest)
 
     monkeypatch.setattr(liploc, "training", watched)
-    monkeypatch.setattr(_train_liploc, "validation", judging)
+    monkeypatch.setattr(train_liploc, "validation", judging)
     assert any2any("train", "liploc", laps, tmp_path, *LAPS, *SMALL).code == 0
     a, b = (parts[k].poses[:, :2, 3] for k in ("train", "held out"))
     assert np.linalg.norm(a[:, None] - b[None], axis=2).min() >= 10
@@ -143,7 +143,7 @@ def test_validation_is_the_rank_of_the_first_right_frame_of_another_drive():
     poses[:, 0, 3] = [0, 30, 60, 0, 30, 90]
     image = np.arange(6, dtype=np.uint8).reshape(-1, 1, 1, 1)
     pairs = liploc.Pairs(image, image, poses, np.zeros(6, int), np.array([0, 0, 0, 1, 1, 1]), np.zeros(6))
-    judge, chance = _train_liploc.validation(pairs, 5.0)
+    judge, chance = train_liploc.validation(pairs, 5.0)
     # frames 0, 1, 3, 4 were passed by both drives, and are asked of the other's three; 2 and 5 of all six
     assert judge(lambda half, pictures: np.eye(6)[[0, 1, 2, 0, 1, 5]]) == 1
     blind = judge(lambda half, pictures: np.eye(6))  # ties: the right one counts as first
@@ -187,7 +187,7 @@ def test_what_lies_in_one_square_cannot_be_stopped_by_another():
     zeros = np.zeros(3, int)
     pairs = liploc.Pairs(image, image, np.tile(np.eye(4), (3, 1, 1)), zeros, zeros, np.zeros(3))
     with pytest.raises(Any2AnyError, match="within one square of 60 m"):
-        _train_liploc._held_out(pairs, _train_liploc.HeldOutConfig(), 0)
+        train_liploc._held_out(pairs, train_liploc.HeldOutConfig(), 0)
 
 
 def test_without_pytorch_it_says_what_to_install(refused, laps, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import inspect
 import json
 import re
 import shutil
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from any2any_ros.cli import _arguments, demo
+from any2any_ros.cli import demo
 from any2any_ros.demo import objects_commands, objects_demo, objects_judge, objects_page, objects_training
 from any2any_ros.demo.objects_commands import Act, Command
 from any2any_ros.demo.objects_live import SPEAKERS, Exchange, PlayedAct
@@ -21,6 +22,7 @@ from any2any_ros.demo.objects_training import CONFIG
 from any2any_ros.observation import Match, Ranking
 from any2any_ros.sim.tabletop import CameraConfig, SceneConfig, TabletopConfig, scene, voices
 from any2any_ros.sim.tabletop.catalogue import bodies
+from any2any_ros.workflows.train_heads import train_heads
 
 TABLE_OBJECTS = TabletopConfig(seed=100)
 TABLE = scene(0, TABLE_OBJECTS, SceneConfig(frames=3, sweep=20), CameraConfig(width=160, height=120, focal=131))
@@ -257,7 +259,7 @@ def test_a_towns_setting_is_refused(refused, tmp_path):
 def test_without_torch_one_line_says_what_to_install(monkeypatch, refused, tmp_path):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else find(name, *rest))
-    monkeypatch.setattr(objects_demo._ros, "prepare", lambda: None)
+    monkeypatch.setattr(objects_demo.session, "require_ros", lambda: None)
     assert "pip install" in refused("demo", "objects", "--out", tmp_path)
     assert not (tmp_path / "objects" / "things").exists()
 
@@ -295,26 +297,30 @@ def test_a_model_of_other_encoders_is_not_used(tmp_path, untrained_model):
     assert not objects_training.usable(tmp_path)
 
 
-def test_it_trains_by_the_verb_with_its_own_settings(tmp_path, monkeypatch):
+@pytest.fixture
+def training(monkeypatch):
+    """What the demo trains, and with what, instead of training it."""
     asked = []
-    monkeypatch.setattr(objects_training.train, "run", asked.append)
+    monkeypatch.setattr(objects_training.gold, "read", lambda folder: folder)
+    monkeypatch.setattr(objects_training.described_objects, "encode", lambda folder, progress: ("encoded", folder))
+    monkeypatch.setattr(objects_training, "train_heads", lambda *args, **kwargs: asked.append((args, kwargs)))
+    return asked
+
+
+def test_it_trains_as_the_verb_does_with_its_own_settings(tmp_path, training):
     (tmp_path / "training.json").write_text(json.dumps({"curve": [{"step": CONFIG.steps, "validation": 0.5}]}))
     objects_training.make(tmp_path / "things", tmp_path)
-    (given,) = asked
-    assert (given.method, given.objects, given.model, given.label) == (
-        "emma",
-        tmp_path / "things",
-        tmp_path,
-        "instance",
-    )
-    assert _arguments.settings(given, type(CONFIG)) == CONFIG
+    ((args, kwargs),) = training
+    assert args == (("encoded", tmp_path / "things"), tmp_path) and kwargs["config"] == CONFIG
+    usual = inspect.signature(train_heads).parameters
+    assert (usual["method"].default, usual["label"].default) == ("emma", "instance")
+    assert set(kwargs) == {"config", "progress"}
 
 
-def test_training_that_was_interrupted_ends_the_demo(tmp_path, monkeypatch):
+def test_training_that_was_interrupted_ends_the_demo(tmp_path, training):
     curve = [{"step": 100, "loss": 1.0, "validation": 0.5}]
     story = {"config": asdict(CONFIG), "curve": curve}
     (tmp_path / "training.json").write_text(json.dumps(story))
-    monkeypatch.setattr(objects_training.train, "run", lambda arguments: 0)
     with pytest.raises(KeyboardInterrupt):
         objects_training.make(tmp_path / "things", tmp_path)
     later = [{"step": 200 + i, "loss": 1.0, "validation": 0.4} for i in range(CONFIG.patience)]

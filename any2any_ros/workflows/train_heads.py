@@ -1,17 +1,15 @@
-"""`any2any train emma` and `train calmrl`: heads by which a command, typed or spoken, finds the object it means."""
+"""From described objects to heads by which a command, typed or spoken, finds the object it means."""
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from any2any_ros import tables
 from any2any_ros.arrays import Array
 from any2any_ros.calibration import objects as object_calibration
-from any2any_ros.cli import _arguments, _train_data
 from any2any_ros.data.availability import sensors_off
 from any2any_ros.learning import calmrl, emma, emma_evaluation
 from any2any_ros.learning.calmrl import CalMRL
@@ -19,75 +17,82 @@ from any2any_ros.learning.emma import EMMA, EmmaConfig
 from any2any_ros.learning.emma_evaluation import CANDIDATES
 from any2any_ros.objects import grounding_model
 from any2any_ros.objects.grounding_model import Model
+from any2any_ros.objects.views import Objects
 from any2any_ros.observation import ObservationSet
+from any2any_ros.progress import Progress, silent
 from any2any_ros.retrieval.reference_map import EncoderRecord
+from any2any_ros.workflows import described_objects, training
 
-LIKE = 20  # candidates of a validation trial where single objects are told apart
+LIKE = 20  # candidates of a validation trial when single objects are told apart
 WARM_UP = 100  # CalMRL's steps with complete objects, before incomplete ones join
 HIDDEN = 0.5  # share of the test objects' vectors that the imputer is judged by
-DEFAULTS: dict[str, dict[str, Any]] = {"emma": {}, "calmrl": {"loss": "calmrl", "warm_up": WARM_UP}}
+INSTANCE, CLASS = "instance", "class"
+BY_EMMA, BY_CALMRL = "emma", "calmrl"
+DEFAULTS: dict[str, dict[str, Any]] = {BY_EMMA: {}, BY_CALMRL: {"loss": "calmrl", "warm_up": WARM_UP}}
 
 
-def add_arguments(parser: argparse.ArgumentParser, method: str) -> None:
-    _train_data.add_arguments(parser)
-    parser.add_argument(
-        "--label", choices=("instance", "class"), default="instance",
-        help="what is told apart: single objects, as a robot must (default), or classes, as in EMMA's paper",
-    )  # fmt: skip
-    _arguments.add_settings(parser, EmmaConfig, **DEFAULTS[method])
+def train_heads(
+    objects: Objects,
+    folder: Path,
+    method: str = BY_EMMA,
+    config: EmmaConfig | None = None,
+    label: str = INSTANCE,
+    progress: Progress[Any] = silent,
+) -> dict[str, Any]:
+    """Train heads for described objects, calibrate and test them; write a model, training.json and curves.png.
 
+    method: one of DEFAULTS. config: None: the method's own. label: what is told apart, single objects (INSTANCE), as a
+    robot must, or classes (CLASS), as in EMMA's paper. Returns the content of training.json. Ctrl-C ends the training,
+    and keeps the best heads so far. Raises Any2AnyError when the objects are too few, and when PyTorch is absent.
+    """
+    config = config or default_config(method)
 
-def run(arguments: argparse.Namespace) -> int:
-    config = _arguments.settings(arguments, EmmaConfig)
-
-    # Data: N views, a vector (D,) of each modality that was recorded; no object stands in two parts.
-    objects = _train_data.features(arguments)
-    part = _train_data.dealt(objects, config.seed)
+    # Data: N views, a vector (D,) of each modality that was recorded; no object is in two parts.
+    part = described_objects.split(objects, config.seed)
     train, held_out, test = (objects.take(part == i) for i in range(3))
 
-    # Imputing: what stands in, in training, for a vector that was not recorded; emma takes nothing.
-    imputer = calmrl.fit(train.observations) if arguments.method == "calmrl" else None
+    # Imputation: what stands in, in training, for a vector that was not recorded; emma takes nothing.
+    imputer = calmrl.fit(train.observations) if method == BY_CALMRL else None
     imputed = imputer.impute(train.observations) if imputer else None
 
-    # Training: a look at the held-out objects every `interval` steps, until they are no longer told apart better.
-    by_class = arguments.label == "class"
-    labels, candidates = (train.classes, CANDIDATES) if by_class else (train.instances, LIKE)
-    judge = emma_evaluation.validation(held_out, config.seed, arguments.label, candidates)
-    looks = emma.training(train.observations, labels, config, judge, imputed)
-    best, curve = _train_data.followed(looks, config.steps, "heads")
+    # Training: the heads are validated on the held-out objects every `interval` steps, until they no longer improve.
+    labels, candidates = (train.classes, CANDIDATES) if label == CLASS else (train.instances, LIKE)
+    judge = emma_evaluation.validation(held_out, config.seed, label, candidates)
+    checkpoints = emma.training(train.observations, labels, config, judge, imputed)
+    best, curve = training.run_training(checkpoints, progress)
 
     # Test: five candidates of five classes, for every choice of what is said and what is seen.
     trials = emma_evaluation.trials_of(test, config.seed)
-    found = emma_evaluation.evaluate(best.distance, test, trials)
-    guessed = imputation(best, imputer, test.observations, config.seed) if imputer else []
+    results = emma_evaluation.evaluate(best.distance, test, trials)
+    imputation_rows = imputation(best, imputer, test.observations, config.seed) if imputer else []
 
-    # Calibration: how far an answer can be trusted, on objects that the heads have not learnt from.
+    # Calibration: how far an answer can be trusted, on objects that the heads were not trained with.
     model = Model(best, {m: EncoderRecord(**r) for m, r in objects.encoders.items()})
     trust: list[dict[str, Any]] = []
     if object_calibration.enough(held_out) and object_calibration.enough(test) and model.pairs:
         model = dataclasses.replace(model, calibration=object_calibration.fitted(model, held_out, config.seed))
         trust = object_calibration.judged(model, test, config.seed)
-        print(tables.trust(trust), end="\n\n")
-    if guessed:
-        print(tables.imputation(guessed), end="\n\n")
 
-    # What is kept: the model, and how it was made and judged.
-    grounding_model.save(model, arguments.model)
-    story = {
+    # On disk: the model, and how it was made and judged.
+    grounding_model.save(model, folder)
+    record = {
         "config": dataclasses.asdict(config),
         "encoders": objects.encoders,
         "views": {"train": len(train), "held out": len(held_out), "test": len(test)},
-        "curve": _train_data.looks_of(curve),
-        "test": found,
+        "curve": training.curve_rows(curve),
+        "test": results,
         "chance": emma_evaluation.chance(),
-        "label": arguments.label,
+        "label": label,
         "trust": trust,
-    }
-    _train_data.tell(arguments.model, story | ({"imputation": guessed} if imputer else {}))
-    chance = emma_evaluation.chance(candidates)["mrr"]
-    _train_data.draw(arguments.model, curve, chance, "MRR on objects held out")
-    print(tables.grounding(found, emma_evaluation.chance()))
-    return 0
+    } | ({"imputation": imputation_rows} if imputer else {})
+    training.write_record(folder, record)
+    training.write_curve(folder, curve, emma_evaluation.chance(candidates)["mrr"], "MRR on objects held out")
+    return record
+
+
+def default_config(method: str) -> EmmaConfig:
+    """Return the settings of a method, one of DEFAULTS."""
+    return EmmaConfig(**DEFAULTS[method])
 
 
 def imputation(heads: EMMA, imputer: CalMRL, test: ObservationSet, seed: int) -> list[dict[str, Any]]:

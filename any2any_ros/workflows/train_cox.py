@@ -1,23 +1,23 @@
-"""`any2any train cox`: a sensor that is new to a table of known objects, taught by few pairs (learning/cox.py)."""
+"""From described objects to a new sensor that few pairs connect with the known ones (learning/cox.py)."""
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from any2any_ros import storage, tables
+from any2any_ros import storage
 from any2any_ros.arrays import Names, Rows
-from any2any_ros.cli import _arguments, _train_data
 from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning import cox, cox_baselines
 from any2any_ros.learning.cox import COX, CoxConfig
 from any2any_ros.learning.cox_baselines import Task
 from any2any_ros.objects.views import Objects
+from any2any_ros.workflows import described_objects, training
 
 
 @dataclass(frozen=True)
@@ -31,38 +31,34 @@ class PairsConfig(Settings):
     )  # fmt: skip
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    _train_data.add_arguments(parser)
-    _arguments.add_settings(parser, PairsConfig)
-    _arguments.add_settings(parser, CoxConfig)
+def train_cox(
+    objects: Objects, folder: Path, pairs: PairsConfig = PairsConfig(), config: CoxConfig = CoxConfig()
+) -> dict[str, Any]:
+    """Teach a new sensor by few pairs with known sensors, test it, and write cox.npz, cox.json and training.json.
 
-
-def run(arguments: argparse.Namespace) -> int:
-    pairs, config = _arguments.settings(arguments, PairsConfig), _arguments.settings(arguments, CoxConfig)
-
+    Returns the content of training.json. Raises Any2AnyError when the objects lack the new sensor or have no pair.
+    """
     # Data: views of training objects, and of objects that only the test knows; nothing is stopped or chosen.
-    objects = _train_data.features(arguments)
-    of_test = _train_data.dealt(objects, config.seed) == 2
+    of_test = described_objects.split(objects, config.seed) == 2
     train, test = objects.take(~of_test), objects.take(of_test)
-    samples, asked = _samples(train, pairs.new), _samples(test, pairs.new)
-    task = _task(train, samples, test.embeddings[pairs.new][asked], pairs, config.seed)
+    samples, queries = _samples(train, pairs.new), _samples(test, pairs.new)
+    task = _task(train, samples, test.embeddings[pairs.new][queries], pairs, config.seed)
 
-    # Fitting and test: the class of objects never seen, and whose view comes first when the new sensor asks.
+    # Fitting and test: the class of unknown objects, and whose view is most similar to a sample of the new sensor.
     model = cox.fit(task.new, task.known, task.pairs, train.classes, config)
-    rows = judged(model, task, train.classes, test.classes[asked])
+    rows = judged(model, task, train.classes, test.classes[queries])
 
-    # What is kept: the model, and how it was made and judged.
-    storage.save(model, arguments.model / "cox")
-    story = {
+    # On disk: the model, and how it was made and judged.
+    storage.save(model, folder / "cox")
+    record = {
         "config": dataclasses.asdict(pairs) | dataclasses.asdict(config),
         "encoders": objects.encoders,
-        "samples": {"known": len(train), "new": len(task.new), "paired": len(task.pairs), "test": len(asked)},
+        "samples": {"known": len(train), "new": len(task.new), "paired": len(task.pairs), "test": len(queries)},
         "agreement": model.agreement,
         "test": rows,
     }
-    _train_data.tell(arguments.model, story)
-    print(tables.connection(rows))
-    return 0
+    training.write_record(folder, record)
+    return record
 
 
 def _samples(objects: Objects, new: str) -> Rows:

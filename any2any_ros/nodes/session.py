@@ -1,8 +1,10 @@
-"""What the verbs that speak ROS share. ROS itself is imported only when such a verb runs."""
+"""A node in a process of its own that is no node: for the command, the demos and the benchmarks.
+
+Nothing is imported from ROS before it is needed, so that this file can be imported where there is no ROS.
+"""
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from rclpy.node import Node
 
 
-def prepare() -> None:
+def require_ros() -> None:
     """Raise Any2AnyError when rclpy or our own messages are not installed."""
     for module, remedy in (
         ("rclpy", "Install it: pip install 'any2any_ros[ros]', or source your ROS 2"),
@@ -25,17 +27,9 @@ def prepare() -> None:
             raise Any2AnyError("ROS 2 is not ready", f"there is no module {module}", remedy)
 
 
-def add_profile_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--dds-profile", default="", metavar="PROFILE",
-        help="Fast DDS transport: robot (16 MB shared memory), loopback (nothing leaves this machine), a file; "
-        "default: as the environment says",
-    )  # fmt: skip
-
-
 @contextmanager
 def node(name: str, dds_profile: str = "") -> Iterator[Node]:
-    """Give an rclpy node of that name, and take it down in order."""
+    """Start an rclpy node of that name, and stop it in the end. dds_profile: as in nodes/topology.py."""
     import rclpy
 
     from any2any_ros.nodes import runtime, topology
@@ -43,9 +37,9 @@ def node(name: str, dds_profile: str = "") -> Iterator[Node]:
     if dds_profile:
         os.environ.update(topology.environment(dds_profile))
     runtime.start([])
-    made = rclpy.create_node(name)
+    created = rclpy.create_node(name)
     try:
-        yield made
+        yield created
     finally:
-        made.destroy_node()
+        created.destroy_node()
         rclpy.try_shutdown()

@@ -1,0 +1,75 @@
+"""`any2any train emma`, `train calmrl` and `train cox`: what is learnt from described objects."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from any2any_ros import tables
+from any2any_ros.cli import _arguments
+from any2any_ros.data import gold
+from any2any_ros.learning.cox import CoxConfig
+from any2any_ros.learning.emma import EmmaConfig
+from any2any_ros.objects.views import Objects
+from any2any_ros.progress import bar, training_bar
+from any2any_ros.workflows import described_objects
+from any2any_ros.workflows.described_objects import DESCRIPTIONS, PLUGS
+from any2any_ros.workflows.train_cox import PairsConfig, train_cox
+from any2any_ros.workflows.train_heads import CLASS, DEFAULTS, INSTANCE, train_heads
+
+
+def _add_objects(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("objects", metavar="GOLD", type=Path, help="folder of described objects")
+    parser.add_argument("model", metavar="MODEL", type=Path, help="folder that the result is written to")
+    parser.add_argument(
+        "--most", type=int, default=DESCRIPTIONS, metavar="N", help="descriptions of a view (default %(default)s)"
+    )
+    _arguments.add_encoder_arguments(parser)
+
+
+def objects_of(arguments: argparse.Namespace) -> Objects:
+    """Return the encoded objects: those on disk, or a GoLD folder's, encoded now."""
+    stored = described_objects.load(arguments.objects)
+    if stored is not None:
+        return stored
+    described = gold.read(arguments.objects)
+    for what, count in described.skipped.items():
+        print(f"{count} {what} were left out", file=sys.stderr)
+    encoders = _arguments.build_encoders(arguments, described_objects.modalities(described), PLUGS)
+    return described_objects.encode(described, encoders, arguments.most, bar)
+
+
+def add_head_arguments(parser: argparse.ArgumentParser, method: str) -> None:
+    """Add the arguments of `train emma` and `train calmrl`."""
+    _add_objects(parser)
+    parser.add_argument(
+        "--label", choices=(INSTANCE, CLASS), default=INSTANCE,
+        help="what is told apart: single objects, as a robot must (default), or classes, as in EMMA's paper",
+    )  # fmt: skip
+    _arguments.add_settings(parser, EmmaConfig, **DEFAULTS[method])
+
+
+def run_heads(arguments: argparse.Namespace) -> int:
+    config, objects = _arguments.settings(arguments, EmmaConfig), objects_of(arguments)
+    progress = training_bar(config.steps, "heads")
+    record = train_heads(objects, arguments.model, arguments.method, config, arguments.label, progress)
+    if record["trust"]:
+        print(tables.trust(record["trust"]), end="\n\n")
+    if record.get("imputation"):
+        print(tables.imputation(record["imputation"]), end="\n\n")
+    print(tables.grounding(record["test"], record["chance"]))
+    return 0
+
+
+def add_cox_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `train cox`."""
+    _add_objects(parser)
+    _arguments.add_settings(parser, PairsConfig)
+    _arguments.add_settings(parser, CoxConfig)
+
+
+def run_cox(arguments: argparse.Namespace) -> int:
+    pairs, config = _arguments.settings(arguments, PairsConfig), _arguments.settings(arguments, CoxConfig)
+    print(tables.connection(train_cox(objects_of(arguments), arguments.model, pairs, config)["test"]))
+    return 0
