@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Embedding, Match, Observation, ObservationSet, Ranking
+from any2any_ros.observation import Embedding, Observation, ObservationSet
 
 NAN = np.nan
 
@@ -104,7 +104,7 @@ def test_only_drops_columns_and_keeps_rows():
     [
         ({}, np.zeros((2, 4, 4)), ("a",), "1 ids but poses of shape (2, 4, 4)"),
         ({}, np.zeros((1, 3, 4)), ("a",), "poses of shape (1, 3, 4)"),
-        ({}, np.zeros((2, 4, 4)), ("a", "a"), "stands twice"),
+        ({}, np.zeros((2, 4, 4)), ("a", "a"), "appears twice"),
         ({"m": np.zeros((3, 2))}, np.zeros((2, 4, 4)), ("a", "b"), "(3, 2) for 2 ids"),
         ({"m": np.zeros(2)}, np.zeros((2, 4, 4)), ("a", "b"), "(2,) for 2 ids"),
         ({"m": [[1, NAN], [1, 2]]}, np.zeros((2, 4, 4)), ("a", "b"), "in part only"),
@@ -162,7 +162,7 @@ def test_an_appended_set_copies_nothing_and_refuses_what_does_not_fit():
     more = whole.appended(ObservationSet({"lidar": np.ones((1, 3))}, np.eye(4)[None], ("new",)))
     assert np.shares_memory(more.embeddings["lidar"].parts[0], whole.embeddings["lidar"])
     assert np.shares_memory(more.poses.parts[0], whole.poses)
-    with pytest.raises(Any2AnyError, match="stands twice"):
+    with pytest.raises(Any2AnyError, match="appears twice"):
         more.appended(sample(2))
     with pytest.raises(Any2AnyError, match=r"3 and 4 dimensions"):
         whole.appended(ObservationSet({"lidar": np.ones((1, 4))}, np.eye(4)[None], ("new",)))
@@ -182,7 +182,7 @@ def test_what_was_checked_before_is_taken_as_it_is():
         (np.zeros(2, np.float32), np.zeros((2, 4, 4)), ("a", "b"), "(2,) for 2 ids"),
         (np.zeros((2, 2), np.float32), np.zeros((2, 4, 4), np.float32), ("a", "b"), "float32"),
         (np.zeros((2, 2), np.float32), np.zeros((1, 4, 4)), ("a", "b"), "poses of shape (1, 4, 4)"),
-        (np.zeros((2, 2), np.float32), np.zeros((2, 4, 4)), ("a", "a"), "stands twice"),
+        (np.zeros((2, 2), np.float32), np.zeros((2, 4, 4)), ("a", "a"), "appears twice"),
     ],
 )
 def test_what_was_checked_before_must_still_fit_together(values, poses, ids, why):
@@ -221,12 +221,6 @@ def test_taking_then_stacking_gives_the_rows_back(order, mask):
     np.testing.assert_array_equal(again.embeddings["camera"], whole.embeddings["camera"])
     np.testing.assert_array_equal(again.poses, whole.poses)
     assert whole.take(order).ids == tuple(whole.ids[i] for i in order)
-
-
-def test_a_ranking_of_nothing_is_improbable():
-    assert Ranking((), ()).probability == 0
-    match = Match("a", 0.7, 1.0, np.eye(4), np.empty((0, 0)))
-    assert Ranking((match,), ("lidar",)).probability == 0.7
 
 
 # --- sensors off, and filled in -------------------------------------------------------------------------------

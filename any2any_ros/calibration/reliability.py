@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from any2any_ros.arrays import Flags, Float64, Floats
 from any2any_ros.calibration import evaluation, metrics
-from any2any_ros.observation import ObservationSet, Ranking
+from any2any_ros.observation import ObservationSet
+from any2any_ros.ranking import Ranking
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust.confidence import pattern_name
 

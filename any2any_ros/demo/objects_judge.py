@@ -9,7 +9,7 @@ import numpy as np
 
 from any2any_ros.demo.objects_commands import Command
 from any2any_ros.demo.objects_live import Box, Exchange, PlayedAct
-from any2any_ros.observation import Match
+from any2any_ros.ranking import Match
 from any2any_ros.sim.tabletop.scene import Thing
 
 NEAR = 0.08  # m, largest distance between the middles of a box and its thing, seen from above

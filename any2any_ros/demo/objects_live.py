@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from any2any_ros.data import gold
 from any2any_ros.demo.objects_commands import Act, Command, Run
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Ranking
+from any2any_ros.ranking import Ranking
 from any2any_ros.sim.tabletop import Frame, voices
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from any2any_ros.calibration import metrics, reliability
 from any2any_ros.data import splits
 from any2any_ros.data.drive import Drive
 from any2any_ros.demo.town_live import LiveRun, frame_of
-from any2any_ros.observation import Embedding, Observation, Ranking
+from any2any_ros.observation import Embedding, Observation
+from any2any_ros.ranking import Ranking
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust.confidence import pattern_name
 

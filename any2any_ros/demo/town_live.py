@@ -13,7 +13,7 @@ import numpy as np
 from any2any_ros.config import ReplayConfig
 from any2any_ros.data.drive import Drive
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Ranking
+from any2any_ros.ranking import Ranking
 from any2any_ros.samples import NS
 
 if TYPE_CHECKING:

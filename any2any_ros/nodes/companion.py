@@ -18,7 +18,7 @@ import any2any_ros.action as action
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.peer import Peer
-from any2any_ros.observation import Ranking
+from any2any_ros.ranking import Ranking
 
 Action = action.RetrieveObject
 _CONSTANTS = {name: getattr(Action.Result, name) for name in dir(Action.Result) if name.isupper()}

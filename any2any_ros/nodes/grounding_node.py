@@ -27,8 +27,8 @@ from any2any_ros.nodes.retrieve_object import RetrieveObject
 from any2any_ros.objects.grounder import Grounder, Look, Verdict
 from any2any_ros.objects.object_memory import MemoryConfig
 from any2any_ros.objects.proposals import ProposalConfig
-from any2any_ros.observation import Ranking
 from any2any_ros.protocols import Transcriber
+from any2any_ros.ranking import Ranking
 from any2any_ros.samples import Sound
 
 

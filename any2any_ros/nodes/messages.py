@@ -17,6 +17,7 @@ from std_msgs.msg import Header
 import any2any_ros.msg as msg
 from any2any_ros import cdr, observation
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.ranking import Match, Ranking
 from any2any_ros.samples import NS
 
 STAMP_AT = 4  # CDR starts with 4 bytes of its own
@@ -85,7 +86,7 @@ def embedding(message: msg.Embedding) -> observation.Embedding:
     )
 
 
-def ranking_message(ranking: observation.Ranking, frame_id: str, latency: float = 0.0) -> msg.Ranking:
+def ranking_message(ranking: Ranking, frame_id: str, latency: float = 0.0) -> msg.Ranking:
     return msg.Ranking(
         header=Header(stamp=time_message(ranking.stamp_ns), frame_id=frame_id),
         matches=[_match_message(match) for match in ranking.matches],
@@ -101,7 +102,7 @@ def ranking_message(ranking: observation.Ranking, frame_id: str, latency: float 
     )
 
 
-def _match_message(match: observation.Match) -> msg.Match:
+def _match_message(match: Match) -> msg.Match:
     return msg.Match(
         id=match.id,
         probability=match.probability,
@@ -113,11 +114,11 @@ def _match_message(match: observation.Match) -> msg.Match:
     )
 
 
-def ranking(message: msg.Ranking) -> observation.Ranking:
+def ranking(message: msg.Ranking) -> Ranking:
     """Return the noun."""
     shape = (len(message.modalities), len(message.reference_modalities))
     matches = tuple(
-        observation.Match(
+        Match(
             m.id,
             m.probability,
             m.score,
@@ -128,7 +129,7 @@ def ranking(message: msg.Ranking) -> observation.Ranking:
         )
         for m in message.matches
     )
-    return observation.Ranking(
+    return Ranking(
         matches,
         tuple(message.modalities),
         tuple(message.missing),

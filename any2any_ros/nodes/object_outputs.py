@@ -13,7 +13,7 @@ from any2any_ros.nodes import messages
 from any2any_ros.nodes.runtime import ManagedNode
 from any2any_ros.objects.grounder import Verdict
 from any2any_ros.objects.object_memory import Remembered
-from any2any_ros.observation import Ranking
+from any2any_ros.ranking import Ranking
 
 GREEN, AMBER, GREY = (0.1, 0.7, 0.2, 0.6), (1.0, 0.65, 0.0, 0.6), (0.5, 0.5, 0.5, 0.3)
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import any2any_ros.msg as msg
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.peer import Peer
-from any2any_ros.observation import Embedding, Ranking
+from any2any_ros.observation import Embedding
+from any2any_ros.ranking import Ranking
 
 
 @dataclass

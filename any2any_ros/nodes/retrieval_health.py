@@ -8,7 +8,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from any2any_ros.nodes.rate import Rate
 from any2any_ros.nodes.runtime import status
-from any2any_ros.observation import Ranking
+from any2any_ros.ranking import Ranking
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.samples import NS
 

@@ -21,7 +21,7 @@ from any2any_ros.nodes.odometry import OdometryBuffer
 from any2any_ros.nodes.outputs import Outputs
 from any2any_ros.nodes.retrieval_health import DRIFTED, Health
 from any2any_ros.nodes.scan_refinement import ScanRefinement
-from any2any_ros.observation import Ranking
+from any2any_ros.ranking import Ranking
 from any2any_ros.retrieval.localizer import Localizer
 
 

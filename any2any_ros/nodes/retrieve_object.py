@@ -16,7 +16,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages, runtime
 from any2any_ros.nodes.runtime import ManagedNode
 from any2any_ros.objects.grounder import Verdict
-from any2any_ros.observation import Ranking
+from any2any_ros.ranking import Ranking
 from any2any_ros.samples import Sound
 
 Action = action.RetrieveObject

@@ -17,7 +17,8 @@ from any2any_ros.objects import grounding_model
 from any2any_ros.objects.grounding_model import Model
 from any2any_ros.objects.object_memory import MemoryConfig, ObjectMemory, Remembered, Sighting
 from any2any_ros.objects.proposals import LAYER, Box, ProposalConfig, framed, points, propose
-from any2any_ros.observation import Observation, Ranking
+from any2any_ros.observation import Observation
+from any2any_ros.ranking import Ranking
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.samples import Sound
 

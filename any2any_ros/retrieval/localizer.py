@@ -15,8 +15,9 @@ from any2any_ros.calibration import adoption
 from any2any_ros.config import AliveConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry.refiner import Registrations
-from any2any_ros.observation import Embedding, Observation, ObservationSet, Ranking
+from any2any_ros.observation import Embedding, Observation, ObservationSet
 from any2any_ros.protocols import Encoder
+from any2any_ros.ranking import Ranking
 from any2any_ros.retrieval.assembler import Assembler
 from any2any_ros.retrieval.calibration import open_map
 from any2any_ros.retrieval.reference_map import ReferenceMap

@@ -16,8 +16,9 @@ from any2any_ros.geometry.refiner import NO_REFINER, Refiner, Registrations, ref
 from any2any_ros.geometry.registration import NOWHERE
 from any2any_ros.imputers import sensors
 from any2any_ros.imputers.none import NO_IMPUTER
-from any2any_ros.observation import Match, Observation, ObservationSet, Ranking
+from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.protocols import Alignment, Fusion, Imputer
+from any2any_ros.ranking import Match, Ranking
 from any2any_ros.retrieval.large import npz
 from any2any_ros.retrieval.large.bounds import can_be_bounded
 from any2any_ros.retrieval.large.gpu import LARGE, chosen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from any2any_ros.observation import Ranking
+from any2any_ros.ranking import Ranking
 from any2any_ros.samples import NS
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from any2any_ros.observation import Match, Ranking
+from any2any_ros.ranking import Match, Ranking
 from benchmarks.speed import _live, _outcome, _process
 from benchmarks.speed._outcome import Outcome
 from benchmarks.speed.end_to_end import latencies, right

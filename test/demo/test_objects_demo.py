@@ -19,7 +19,7 @@ from any2any_ros.demo import objects_commands, objects_demo, objects_judge, obje
 from any2any_ros.demo.objects_commands import Act, Command
 from any2any_ros.demo.objects_live import SPEAKERS, Exchange, PlayedAct
 from any2any_ros.demo.objects_training import CONFIG
-from any2any_ros.observation import Match, Ranking
+from any2any_ros.ranking import Match, Ranking
 from any2any_ros.sim.tabletop import CameraConfig, SceneConfig, TabletopConfig, scene, voices
 from any2any_ros.sim.tabletop.catalogue import bodies
 from any2any_ros.workflows.train_heads import train_heads

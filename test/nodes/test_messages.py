@@ -15,7 +15,8 @@ from std_msgs.msg import Header
 from any2any_ros import msg, samples
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages
-from any2any_ros.observation import Embedding, Match, Ranking
+from any2any_ros.observation import Embedding
+from any2any_ros.ranking import Match, Ranking
 
 
 def through_the_wire(message):

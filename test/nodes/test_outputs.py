@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from any2any_ros.nodes import outputs
-from any2any_ros.observation import Match, Ranking
+from any2any_ros.ranking import Match, Ranking
 
 POSES = np.tile(np.eye(4), (4, 1, 1))
 POSES[:, 0, 3] = 0, 3, 6, 100

@@ -15,7 +15,8 @@ from any2any_ros.objects.grounding_model import Model
 from any2any_ros.objects.object_memory import MemoryConfig, Remembered
 from any2any_ros.objects.proposals import ProposalConfig
 from any2any_ros.objects.views import Objects
-from any2any_ros.observation import Match, ObservationSet, Ranking
+from any2any_ros.observation import ObservationSet
+from any2any_ros.ranking import Match, Ranking
 from any2any_ros.retrieval.reference_map import EncoderRecord
 from any2any_ros.samples import NS, Sound
 from any2any_ros.sim.tabletop import CameraConfig, SceneConfig, scene

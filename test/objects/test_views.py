@@ -37,5 +37,5 @@ def test_what_does_not_fit_together_is_refused(make_objects):
         Objects(good.embeddings, good.ids, good.classes[:3], good.instances, {})
     with pytest.raises(Any2AnyError, match="'text' do not fit"):
         Objects({"text": np.ones((3, 2), np.float32)}, good.ids, good.classes, good.instances, {})
-    with pytest.raises(Any2AnyError, match="an id stands twice"):
+    with pytest.raises(Any2AnyError, match="an id appears twice"):
         Objects(good.embeddings, np.full(4, "same"), good.classes, good.instances, {})

@@ -160,7 +160,7 @@ LARGE_DAMAGE = {
     "another type of poses": (lambda f, c: np.savez(f, **c | {"poses": c["poses"].astype("f4")}), "float32"),
     "another shape": (lambda f, c: np.savez(f, **c | {"embedding/text": c["embedding/text"][1:]}), "5, 16. for 6 ids"),
     "another width": (lambda f, c: np.savez(f, **c | {"embedding/text": c["embedding/text"][:, 1:]}), "15 dimensions"),
-    "an id twice": (lambda f, c: np.savez(f, **c | {"ids": np.array(["a"] * 6)}), "stands twice"),
+    "an id twice": (lambda f, c: np.savez(f, **c | {"ids": np.array(["a"] * 6)}), "appears twice"),
     "a wrong header": (
         lambda f, c: f.write_bytes(f.read_bytes().replace(b"(6, 16)", b"(9, 16)")),
         "holds 384 bytes|CRC",
@@ -266,7 +266,7 @@ def test_places_are_appended_and_the_old_map_stays():
 
 
 def test_a_place_that_is_there_already_is_refused():
-    with pytest.raises(Any2AnyError, match="stands twice"):
+    with pytest.raises(Any2AnyError, match="appears twice"):
         example().with_places(places(1))
 
 
