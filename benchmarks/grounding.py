@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from any2any_ros.objects.grounder import Grounder, Look, Verdict
+from any2any_ros.objects.camera_view import CameraView
+from any2any_ros.objects.grounder import Grounder, Verdict
 from any2any_ros.sim import tabletop
 from any2any_ros.sim.tabletop import TableScene, TabletopConfig
 from any2any_ros.sim.tabletop.catalogue import bodies
@@ -34,12 +35,12 @@ def answers(model: Path, seed: int) -> Iterator[Answer]:
     grounder = Grounder.open(model)
     for i in np.linspace(0, len(scene) - 1, LOOKS).astype(int):
         f = scene.frame(int(i))
-        grounder.see(Look(f.stamp_ns, f.intrinsics, f.pose, f.rgb, f.depth))
+        grounder.see(CameraView(f.stamp_ns, f.intrinsics, f.pose, f.rgb, f.depth))
     is_a = truth(grounder, scene)
     kinds = Counter(t.label for t in scene.things)
 
     def asked(kind: str, text: str, right: set[str]) -> Answer:
-        ranking = grounder.answer(grounder.said(text))
+        ranking = grounder.answer(grounder.command(text))
         first = is_a.get(ranking.matches[0].id, "") if ranking.matches else ""
         return kind, grounder.verdict(ranking), first in right, ranking.probability
 

@@ -47,7 +47,7 @@ class Tables:
         on_table = np.array([_table(draw, class_of, o) for o in own])[:, column]
         allowed = on_table & (draw.integers(kinds, size=len(own))[:, None] == kind)
         folds = draw.permutation(len(names))[own] % FOLDS
-        queries = model.project(objects.observations, model.said)
+        queries = model.project(objects.observations, model.command_modalities)
         return cls(reference, queries, (own[:, None] == column) & allowed, allowed, folds)
 
 
@@ -88,7 +88,7 @@ def judged(model: Model, objects: Objects, seed: int = 0) -> list[dict[str, Any]
 def _objects(model: Model, views: ObservationSet, instances: Names, names: Names) -> ReferenceMap:
     """Return the objects as they are remembered: whole, then seen by one kind of picture alone."""
     mean = {}
-    for m, column in model.project(views, model.seen).embeddings.items():
+    for m, column in model.project(views, model.object_modalities).embeddings.items():
         rows = [column[(instances == n) & views.present(m)] for n in names]
         mean[m] = np.array([_middle(r) for r in rows], dtype=np.float32)
     shown = [tuple(mean), *((m,) for m in mean if len(mean) > 1)]

@@ -49,7 +49,7 @@ def _topics(profile: str, seconds: float) -> list[dict[str, Any]]:
     with session.node("doctor", profile) as node:
         found = inspection.inspect(node, seconds)
     return [
-        {"topic": t.name, "type": t.type_name, "hertz": t.hertz, "publishers": t.publishers, "for": t.for_whom,
+        {"topic": t.name, "type": t.type_name, "hertz": t.hertz, "publishers": t.publishers, "for": t.readers,
          "verdict": t.verdict()}
         for t in found
     ]  # fmt: skip

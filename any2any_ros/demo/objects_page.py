@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from any2any_ros.demo import objects_judge, page
 from any2any_ros.demo.objects_live import Exchange, PlayedAct
-from any2any_ros.objects.grounder import Look, seen_boxes
-from any2any_ros.objects.object_memory import Remembered
+from any2any_ros.objects.camera_view import CameraView, boxes_in_view
 from any2any_ros.objects.proposals import Box, ProposalConfig, framed
+from any2any_ros.objects.remembered_object import RememberedObject
 from any2any_ros.sim.tabletop import Frame
 from any2any_ros.sim.tabletop.scene import Thing
 
@@ -101,8 +101,8 @@ def _crop(act: PlayedAct, id: str, frames: Sequence[Frame]) -> str:
 def _seen(act: PlayedAct, id: str, frame: Frame) -> Box | None:
     if id not in act.boxes:
         return None
-    look = Look(frame.stamp_ns, frame.intrinsics, frame.pose, frame.rgb, frame.depth)
-    return seen_boxes(look, [Remembered(id, *act.boxes[id], seen_ns=0)], frame.depth.shape).get(id)
+    view = CameraView(frame.stamp_ns, frame.intrinsics, frame.pose, frame.rgb, frame.depth)
+    return boxes_in_view(view, [RememberedObject(id, *act.boxes[id], seen_ns=0)], frame.depth.shape).get(id)
 
 
 def _picture(act: PlayedAct, frame: Frame) -> RGB:

@@ -1,1 +1,1 @@
-"""ROS 2: the only folder that imports rclpy or message packages."""
+"""The ROS 2 nodes. No other folder imports rclpy or message packages."""

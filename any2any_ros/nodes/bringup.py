@@ -1,4 +1,4 @@
-"""The topology as real processes where no `ros2 launch` exists; each can be killed and started again."""
+"""Starts the processes of a topology without `ros2 launch`. Each can be killed and started again."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ import yaml
 
 from any2any_ros.nodes.topology import Process
 
-PATIENCE = 5.0  # s between asking a process to end and ending it
+PATIENCE = 5.0  # s from SIGINT until a process that has not ended is killed
 
 
 class Bringup:
-    """Starts processes, and ends them all when left."""
+    """Starts processes, as a context manager that ends them all."""
 
     def __init__(
         self,
@@ -29,7 +29,10 @@ class Bringup:
         params_file: Path | None = None,
         log_folder: Path | None = None,
     ) -> None:
-        """params_file: ROS parameters that override. log_folder: one log a process; None lets them print."""
+        """environment: variables added to this process's own. params_file: YAML of ROS parameters that override.
+
+        log_folder: gets one log file for each process; None: the processes print to the terminal.
+        """
         self._processes = {p.name: p for p in processes}
         self._environment = {**os.environ, **environment}
         self._params_file, self._log_folder = params_file, log_folder
@@ -47,12 +50,12 @@ class Bringup:
         self.stop()
 
     def start(self, name: str) -> None:
-        """Start one process (again)."""
+        """Start one process, for the first time or again."""
         log = None
         if self._log_folder is not None:
             self._log_folder.mkdir(parents=True, exist_ok=True)
-            log = open(self._log_folder / f"{name}.log", "ab")  # noqa: SIM115 - the process owns it
-        # A session of its own: the terminal's Ctrl-C must reach us first, who end all in order.
+            log = open(self._log_folder / f"{name}.log", "ab")  # noqa: SIM115 - the process keeps it open
+        # In a new session, so that Ctrl-C in the terminal reaches this process only, which then ends all in order.
         self.running[name] = subprocess.Popen(
             self._command(self._processes[name]), env=self._environment, stdout=log, stderr=log,
             start_new_session=True,
@@ -61,7 +64,7 @@ class Bringup:
             log.close()
 
     def _command(self, process: Process) -> list[str]:
-        # The parameters travel in a file: the command line would guess the type of each value.
+        # Parameters are passed in a file: on the command line, ROS would guess the type of each value.
         parameters = Path(self._scratch.name) / f"{process.name}.yaml"
         parameters.write_text(yaml.safe_dump({process.name: {"ros__parameters": dict(process.parameters)}}))
         command = [sys.executable, "-m", f"any2any_ros.nodes.{process.executable}", "--ros-args"]
@@ -69,17 +72,17 @@ class Bringup:
         return command + (["--params-file", str(self._params_file)] if self._params_file else [])
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
-        """Send a signal to one process; SIGKILL waits until it is gone."""
+        """Send a signal to one process. After SIGKILL, wait until the process has ended."""
         self.running[name].send_signal(number)
         if number == signal.SIGKILL:
             self.running.pop(name).wait()
 
     def ended(self) -> dict[str, int]:
-        """Return the exit codes of the processes that ended by themselves."""
+        """Return the exit codes of the processes that have ended by themselves, by name."""
         return {n: p.returncode for n, p in self.running.items() if p.poll() is not None}
 
     def stop(self) -> dict[str, int]:
-        """End everything, gently first; return the exit codes."""
+        """End all processes, first by SIGINT, after `PATIENCE` by SIGKILL; return their exit codes by name."""
         for process in self.running.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Somebody beside the robot, who asks for objects and watches what it remembers."""
+"""A client of the grounding node: gives commands, and watches which objects are remembered."""
 
 from __future__ import annotations
 
@@ -28,42 +28,45 @@ Box = tuple[NDArray[np.float64], NDArray[np.float64]]  # low and high corner (3,
 
 @dataclass(frozen=True, eq=False)
 class Reply:
-    """What came of a command: the code's name, what to tell the user, the words understood, the ranking, the middle
-    (3,) of the first object where there is one, and the states it went through."""
+    """The reply to a command.
+
+    code: name of the error code. text: what to tell the user. heard: the words that were recognised. centre (3,): of
+    the first object, metres in the map; None without an object. states: the feedback. arrived: monotonic time, s.
+    """
 
     code: str
     text: str
     heard: str
     ranking: Ranking
-    middle: NDArray[np.float64] | None
+    centre: NDArray[np.float64] | None
     states: tuple[str, ...]
-    arrived: float  # monotonic s
+    arrived: float
 
 
 class Companion(Peer):
-    """Asks and watches while entered."""
+    """Gives commands and watches the node, as a context manager."""
 
     def __init__(self, name: str = "companion") -> None:
         super().__init__(name)
         self._client = ActionClient(self.node, Action, "retrieve_object")
         self.node.create_subscription(MarkerArray, "object_markers", self._on_markers, 10)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
-        self.boxes: dict[str, Box] = {}  # of what is remembered, by id
-        self.status = ""  # how the node says it is
-        self.look_seconds: list[float] = []  # that it took to look at a picture, sampled at 1 Hz
+        self.boxes: dict[str, Box] = {}  # of the remembered objects, by id
+        self.status = ""  # message of the node's diagnostics
+        self.look_seconds: list[float] = []  # time that the node took for a picture, sampled at 1 Hz
 
     def free(self) -> None:
         self._client.destroy()
         super().free()
 
     def is_heard(self) -> bool:
-        """Whether somebody takes commands."""
+        """Return whether a grounding node takes commands."""
         return bool(self._client.server_is_ready()) and self.node.count_publishers("object_markers") > 0
 
     def ask(self, text: str, patience: float, speak: Callable[[], None] = lambda: None) -> Reply:
-        """Give a command; with text "" it is listened for, and `speak` is called as soon as it is.
+        """Give a command and return the reply. With text "" the node listens, and `speak` is called when it does.
 
-        Raises Any2AnyError where nothing comes of it within `patience` s, half of which are for listening.
+        patience: s; half of it is for listening. Raises Any2AnyError when no reply comes within it.
         """
         states: list[str] = []
         listened, answered = threading.Event(), threading.Event()
@@ -74,28 +77,28 @@ class Companion(Peer):
                 listened.set()
 
         deadline = time.monotonic() + patience
-        found: list[Any] = []
+        replies: list[Any] = []
 
         def send() -> None:
             goal = self._client.send_goal_async(Action.Goal(text=text, timeout=patience / 2), feedback)
             goal.add_done_callback(lambda future: future.result().get_result_async().add_done_callback(done))
 
         def done(future: Any) -> None:
-            found.extend([future.result().result, time.monotonic()])
+            replies.extend([future.result().result, time.monotonic()])
             answered.set()
 
-        # By the thread that spins: else the answer may come before rclpy has noted whose it is.
+        # In the thread that spins: otherwise the answer may arrive before rclpy has registered the goal.
         self.executor.create_task(send)
         if not text:
             self._within(listened, deadline, "was not listened for")
             speak()
         self._within(answered, deadline, "was not answered")
-        return _reply(found[0], tuple(states), found[1])
+        return _reply(replies[0], tuple(states), replies[1])
 
     @staticmethod
     def _within(event: threading.Event, deadline: float, what: str) -> None:
         if not event.wait(max(0.0, deadline - time.monotonic())):
-            raise Any2AnyError(f"A command {what}", "the time is up", "Read the node's log")
+            raise Any2AnyError(f"A command {what}", "no reply came in time", "Read the node's log")
 
     def _on_markers(self, message: MarkerArray) -> None:
         names = {m.id: m.text for m in message.markers if m.ns == "names"}
@@ -113,14 +116,13 @@ class Companion(Peer):
 
 def _box(marker: Marker) -> Box:
     p, size = marker.pose.position, marker.scale
-    middle, half = np.array([p.x, p.y, p.z]), np.array([size.x, size.y, size.z]) / 2
-    return middle - half, middle + half
+    centre, half = np.array([p.x, p.y, p.z]), np.array([size.x, size.y, size.z]) / 2
+    return centre - half, centre + half
 
 
 def _reply(result: Any, states: tuple[str, ...], arrived: float) -> Reply:
-    found = result.ranking.matches
     p = result.goal_pose.pose.position
     return Reply(
         CODES[result.error_code], result.error_msg, result.heard, messages.ranking(result.ranking),
-        np.array([p.x, p.y, p.z]) if found else None, states, arrived,
+        np.array([p.x, p.y, p.z]) if result.ranking.matches else None, states, arrived,
     )  # fmt: skip

@@ -1,9 +1,9 @@
-"""The node of every sensor: newest message in, embedding out.
+"""Encodes one sensor: its newest message in, an embedding out.
 
-    ros2 run any2any_ros encoder_node --ros-args -p encoder:=camera -p topic:=/front/image_raw
+ros2 run any2any_ros encoder_node --ros-args -p encoder:=camera -p topic:=/front/image_raw
 
-The subscription keeps the newest message only, and a thread of its own encodes, so that the executor always
-answers. What comes while it is busy is counted as dropped, never queued.
+A separate thread encodes, so that the executor stays free. A message that arrives while the thread is busy replaces the
+one that waits, which is counted as dropped.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.nodes import messages, parameters, runtime
 from any2any_ros.nodes.inbox import Inbox
+from any2any_ros.nodes.lifecycle import ManagedNode, diagnostic
 from any2any_ros.nodes.rate import Rate
 from any2any_ros.observation import Embedding
 from any2any_ros.protocols import Encoder
 
 
-class EncoderNode(runtime.ManagedNode):
-    """Configure builds the encoder, activate subscribes, deactivate unsubscribes, cleanup frees it."""
+class EncoderNode(ManagedNode):
+    """Builds the encoder when configured, subscribes when activated, frees the encoder when cleaned up."""
 
     def __init__(self) -> None:
         super().__init__("encoder")
@@ -46,9 +47,8 @@ class EncoderNode(runtime.ManagedNode):
         types = samples.types_of(cls.accepts)
         self._type = self.config.message_type or types[0]
         if self._type not in types:
-            raise Any2AnyError(
-                f"Encoder '{cls.plug}' cannot read {self._type}", f"it reads {', '.join(types)}", "Choose one"
-            )
+            why, remedy = f"it reads {', '.join(types)}", "Choose one of these types"
+            raise Any2AnyError(f"Encoder '{cls.plug}' cannot read {self._type}", why, remedy)
         self._class, self._read = messages.message_class(self._type), messages.reader(self._type)
         runtime.limit_threads(self.config.threads)
         self._encoder.encode(samples.example(cls.accepts))
@@ -83,7 +83,10 @@ class EncoderNode(runtime.ManagedNode):
         self._inbox.put((raw, now))
 
     def _encode(self, waiting: list[tuple[bytes, int]]) -> None:
-        """Encode the newest message; older ones only add to a stream."""
+        """Encode the newest of the waiting messages; of a stream such as sound, all of them are gathered first.
+
+        Runs in the inbox's thread.
+        """
         try:
             sample, stamp, frame = None, 0, ""
             for raw, received in waiting:
@@ -99,13 +102,13 @@ class EncoderNode(runtime.ManagedNode):
             embedding = Embedding(self._modality, vector, stamp, frame, self._encoder.fingerprint)
             self._publisher.publish(messages.embedding_message(embedding, self._seconds))
             self._encoded.tick(self.now_ns())
-        except Exception as error:  # one bad message must not silence the sensor
+        except Exception as error:  # one bad message must not end the thread
             self._refused += 1
             self._error = error_text(error)
             self.get_logger().warning(self._error, throttle_duration_sec=5.0)
 
     def _on_mismatch(self, info: Any) -> None:
-        self._mismatch = f"{info.last_policy_kind!s} of {info.total_count} publisher(s) does not fit"
+        self._mismatch = f"QoS policy {info.last_policy_kind!s} of {info.total_count} publisher(s) is incompatible"
         self.get_logger().warning(f"{self._topic}: {self._mismatch}", throttle_duration_sec=5.0)
 
     def status(self) -> list[DiagnosticStatus]:
@@ -119,7 +122,7 @@ class EncoderNode(runtime.ManagedNode):
         elif self._refused and self._encoded.age(now) > self.config.silent_after:
             level, text = DiagnosticStatus.ERROR, self._error
         return [
-            runtime.status(
+            diagnostic(
                 level, f"{self.get_name()}: {self._modality}", text, self._subscription.topic_name,
                 age=age, rate=self._received.hertz(now), encoded=self._encoded.count, refused=self._refused,
                 dropped=self._inbox.dropped, encode_seconds=self._seconds, qos_mismatch=self._mismatch,
@@ -133,7 +136,7 @@ class EncoderNode(runtime.ManagedNode):
         if not publishers:
             return "nobody publishes this topic"
         if types != [self._type]:
-            return f"it carries {', '.join(types)}, and this node reads {self._type}"
+            return f"the topic carries {', '.join(types)}, this node reads {self._type}"
         return self._mismatch or "there is a publisher, but no message arrives"
 
 

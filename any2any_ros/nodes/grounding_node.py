@@ -1,6 +1,6 @@
-"""The node that knows which object is meant: pictures in, objects remembered, commands answered.
+"""Object grounding as a node: pictures in, objects remembered, commands answered.
 
-ros2 run any2any_ros grounding_node --ros-args -p model:=/path/to/heads
+ros2 run any2any_ros grounding_node --ros-args -p model:=/path/to/model
 ros2 action send_goal /retrieve_object any2any_ros/action/RetrieveObject "{text: bring me the blue mug}"
 """
 
@@ -21,10 +21,12 @@ from any2any_ros.hearing.endpoint import EndpointConfig
 from any2any_ros.nodes import parameters, runtime
 from any2any_ros.nodes.cameras import KINDS, Cameras
 from any2any_ros.nodes.inbox import Inbox
+from any2any_ros.nodes.lifecycle import ManagedNode, diagnostic
 from any2any_ros.nodes.listener import Listener
 from any2any_ros.nodes.object_outputs import ObjectOutputs
 from any2any_ros.nodes.retrieve_object import RetrieveObject
-from any2any_ros.objects.grounder import Grounder, Look, Verdict
+from any2any_ros.objects.camera_view import CameraView
+from any2any_ros.objects.grounder import Grounder, Verdict
 from any2any_ros.objects.object_memory import MemoryConfig
 from any2any_ros.objects.proposals import ProposalConfig
 from any2any_ros.protocols import Transcriber
@@ -32,16 +34,16 @@ from any2any_ros.ranking import Ranking
 from any2any_ros.samples import Sound
 
 
-class GroundingNode(runtime.ManagedNode):
-    """Configure loads the model and the objects, activate looks and listens, cleanup keeps the objects."""
+class GroundingNode(ManagedNode):
+    """Loads the model and the objects when configured, subscribes when activated, saves the objects when cleaned up."""
 
     def __init__(self) -> None:
         super().__init__("grounding")
         self.config = parameters.declare(self, GroundingNodeConfig)
         self._memory = parameters.declare(self, MemoryConfig, "memory")
         self._proposals = parameters.declare(self, ProposalConfig, "proposals")
-        self._lock = threading.Lock()  # the thread that sees and the one that answers
-        self._seconds, self._looks = 0.0, 0
+        self._lock = threading.Lock()  # the grounder is used by the thread that sees and by the one that answers
+        self._seconds, self._views = 0.0, 0
         self._active = False
 
     def configure(self) -> None:
@@ -50,25 +52,25 @@ class GroundingNode(runtime.ManagedNode):
             raise Any2AnyError("There is no model", "parameter model is empty", "Train one: any2any train emma")
         self.grounder = Grounder.open(Path(self.config.model), memory=self._memory, proposals=self._proposals)
         if self.config.objects and (Path(self.config.objects) / "map.json").exists():
-            self.grounder.recall(Path(self.config.objects))
-        cut = endpoint.build(parameters.declare(self, EndpointConfig))
-        self._listener = Listener(self, cut, self._transcriber(), self._heard)
-        self._cameras = Cameras(self, self.config, self._look)
+            self.grounder.load_objects(Path(self.config.objects))
+        endpointer = endpoint.build(parameters.declare(self, EndpointConfig))
+        self._cameras = Cameras(self, self.config, self._on_view)
         self._outputs = ObjectOutputs(self, self.config.frame_id)
-        self._action = RetrieveObject(self, self.config.frame_id, self.config.listen, self._answer, self._want)
-        known = len(self.grounder.memory)
-        self.get_logger().info(f"hears {', '.join(self.grounder.model.said)}; {known} objects are remembered")
+        self._action = RetrieveObject(self, self.config.frame_id, self.config.listen, self._answer, self._listen)
+        self._listener = Listener(self, endpointer, self._transcriber(), self._action.hear)
+        known, modalities = len(self.grounder.memory), ", ".join(self.grounder.model.command_modalities)
+        self.get_logger().info(f"commands may have the modalities {modalities}; {known} objects are remembered")
 
     def _transcriber(self) -> Transcriber | None:
-        """Return what turns speech into words; None where nothing does: typed commands do without."""
+        """Return the transcriber; None without one. Typed commands need none."""
         if self.config.hearing == "none":
             return None
         try:
             cls: Any = TRANSCRIBERS.find(self.config.hearing)
-            found: Transcriber = cls(parameters.declare(self, cls.Config, "settings"))
-            return found
+            transcriber: Transcriber = cls(parameters.declare(self, cls.Config, "settings"))
+            return transcriber
         except Any2AnyError as error:
-            self.get_logger().warning(f"spoken commands are not understood: {error}")
+            self.get_logger().warning(f"spoken commands are not transcribed: {error}")
             return None
 
     def activate(self) -> None:
@@ -92,33 +94,31 @@ class GroundingNode(runtime.ManagedNode):
             self.grounder.memory.save(Path(self.config.objects))
         del self.grounder
 
-    def _look(self, look: Look) -> None:
-        self._inbox.put(look)
+    def _on_view(self, view: CameraView) -> None:
+        self._inbox.put(view)
 
-    def _see(self, looks: list[Look]) -> None:
+    def _see(self, views: list[CameraView]) -> None:
+        """Give the newest view to the grounder. Runs in the inbox's thread."""
         began = time.perf_counter()
         try:
             with self._lock:
-                self.grounder.see(looks[-1])
+                self.grounder.see(views[-1])
                 objects = self.grounder.memory.believed
-        except Exception as error:  # one bad picture must not blind the robot
+        except Exception as error:  # one bad picture must not end the thread
             self.get_logger().warning(error_text(error), throttle_duration_sec=5.0)
             return
-        self._seconds, self._looks = time.perf_counter() - began, self._looks + 1
-        self._outputs.show(objects, looks[-1].stamp_ns)
+        self._seconds, self._views = time.perf_counter() - began, self._views + 1
+        self._outputs.show(objects, views[-1].stamp_ns)
 
-    def _heard(self, sound: Sound, words: str) -> None:
-        self._action.hear(sound, words)
-
-    def _want(self, wanted: bool) -> None:
+    def _listen(self, wanted: bool) -> None:
         self._listener.wanted = wanted
 
     def _answer(self, words: str, sound: Sound | None) -> tuple[Ranking, Verdict, str]:
         with self._lock:
-            ranking = self.grounder.answer(self.grounder.said(words, sound, self.now_ns()), self.config.k)
+            ranking = self.grounder.answer(self.grounder.command(words, sound, self.now_ns()), self.config.k)
             verdict = self.grounder.verdict(ranking)
-            self._outputs.point(ranking, verdict, self.grounder.memory.believed)
-        return ranking, verdict, self.grounder.say(ranking, verdict)
+            self._outputs.publish_answer(ranking, verdict, self.grounder.memory.believed)
+        return ranking, verdict, self.grounder.in_words(ranking, verdict)
 
     def status(self) -> list[DiagnosticStatus]:
         if not self._active:
@@ -132,8 +132,8 @@ class GroundingNode(runtime.ManagedNode):
         now = self.now_ns()
         values: dict[str, Any] = {f"{k}_rate": rate.hertz(now) for k, rate in cameras.rates.items()}
         return [
-            runtime.status(
-                level, f"{self.get_name()}: objects", text, objects=len(self.grounder.memory), looks=self._looks,
+            diagnostic(
+                level, f"{self.get_name()}: objects", text, objects=len(self.grounder.memory), looks=self._views,
                 look_seconds=self._seconds, refused=cameras.refused + self.grounder.refused, last_error=cameras.error,
                 sounds_refused=self._listener.refused, last_sound_error=self._listener.error, **values,
             )

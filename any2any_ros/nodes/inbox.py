@@ -1,4 +1,4 @@
-"""Between the thread that receives and the one that encodes: the newest few, nothing older."""
+"""A bounded queue between the thread that receives and a thread that works: the newest few items, nothing older."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 class Inbox(Generic[T]):
-    """Keeps the newest `size` items, counts what it had to drop, and works them off in a thread of its own."""
+    """Keeps the newest `size` items, counts the dropped ones, and processes the items in a separate thread."""
 
     def __init__(self, size: int, work: Callable[[list[T]], None]) -> None:
-        """work: called with all waiting items, oldest first; it must not raise."""
+        """work: is called with all waiting items, oldest first. It must not raise."""
         self._items: deque[T] = deque(maxlen=size)
         self._work = work
         self._changed = threading.Condition()
@@ -24,13 +24,14 @@ class Inbox(Generic[T]):
         self._thread.start()
 
     def put(self, item: T) -> None:
+        """Add an item; the oldest waiting one is dropped when there are `size` already."""
         with self._changed:
             self.dropped += len(self._items) == self._items.maxlen
             self._items.append(item)
             self._changed.notify()
 
     def close(self) -> None:
-        """Drop what waits, and return when the work at hand is done."""
+        """Drop the waiting items, and return when the work in progress has ended."""
         with self._changed:
             self._closed = True
             self._items.clear()

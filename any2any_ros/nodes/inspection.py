@@ -1,4 +1,4 @@
-"""A look at the living system: which topics come, how often, and why one does not."""
+"""Inspects a running system: which topics arrive, how often, and why one does not."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ from any2any_ros.nodes import messages
 from any2any_ros.samples import NS
 
 OURS = ("any2any_ros/msg/Embedding", "any2any_ros/msg/Ranking")
-SKEWED = 0.5  # s between a stamp and the clock that is worth a word
+SKEWED = 0.5  # s: a larger difference between stamps and the clock is reported
 
 
 @dataclass
-class Topic:
-    """What was seen of one topic."""
+class LiveStatus:
+    """What was observed of one topic."""
 
     name: str
     type_name: str
     publishers: int
-    for_whom: str  # the encoders that read it by default, or could
+    readers: str  # encoders that read it by default; in brackets those that could
     count: int = 0
-    first: float = 0.0
+    first: float = 0.0  # monotonic s
     last: float = 0.0
-    skews: list[float] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    skews: list[float] = field(default_factory=list)  # clock minus stamp, s
+    problems: list[str] = field(default_factory=list)
 
     @property
     def hertz(self) -> float:
         return (self.count - 1) / (self.last - self.first) if self.count > 1 else 0.0
 
-    def heard(self, raw: bytes, now_ns: int) -> None:
+    def receive(self, raw: bytes, now_ns: int) -> None:
+        """Count one serialised message."""
         self.last = time.monotonic()
         self.first = self.first or self.last
         self.count += 1
@@ -46,37 +47,37 @@ class Topic:
             self.skews.append((now_ns - messages.raw_stamp_ns(raw)) / NS)
 
     def verdict(self) -> str:
-        """Return what is wrong, or "ok"."""
-        found = list(self.complaints)
+        """Return the problems of the topic, or "ok"."""
+        problems = list(self.problems)
         if self.publishers == 0:
-            found.append("nobody publishes it")
+            problems.append("nobody publishes it")
         elif self.count == 0:
-            found.append("published, but nothing arrived")
+            problems.append("published, but nothing arrived")
         if self.skews:
             skew = sorted(self.skews)[len(self.skews) // 2]
             if abs(skew) > SKEWED:
-                found.append(
+                problems.append(
                     f"its stamps are {abs(skew):.1f} s {'behind' if skew > 0 else 'ahead of'} this clock"
                     " (a bag without use_sim_time, or a host without time sync)"
                 )
-        return "; ".join(found) or "ok"
+        return "; ".join(problems) or "ok"
 
 
-def inspect(node: Node, seconds: float) -> list[Topic]:
-    """Listen for `seconds` to every topic an encoder could read, and to our own."""
+def inspect(node: Node, seconds: float) -> list[LiveStatus]:
+    """Subscribe for `seconds` to our own topics and to every topic that an encoder could read."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    topics: dict[str, Topic] = {}
+    topics: dict[str, LiveStatus] = {}
     until = time.monotonic() + seconds
     try:
         while time.monotonic() < until:
             for name, type_name in _readable(node):
                 if name not in topics:
-                    topics[name] = _listen(node, name, type_name)
+                    topics[name] = _subscribe(node, name, type_name)
             executor.spin_once(timeout_sec=0.1)
         for topic in topics.values():
             topic.publishers = node.count_publishers(topic.name)
-            topic.complaints += sorted(set(_mismatches(node, topic.name)))
+            topic.problems += sorted(set(_mismatches(node, topic.name)))
     finally:
         executor.shutdown()
     return sorted(topics.values(), key=lambda topic: topic.name)
@@ -89,33 +90,32 @@ def _readable(node: Node) -> Iterator[tuple[str, str]]:
                 yield name, type_name
 
 
-def _listen(node: Node, name: str, type_name: str) -> Topic:
-    topic = Topic(name, type_name, 0, _readers(name, type_name))
+def _subscribe(node: Node, name: str, type_name: str) -> LiveStatus:
+    topic = LiveStatus(name, type_name, 0, _readers(name, type_name))
     qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
     node.create_subscription(
         messages.message_class(type_name), name,
-        lambda raw: topic.heard(raw, int(node.get_clock().now().nanoseconds)), qos, raw=True,
+        lambda raw: topic.receive(raw, int(node.get_clock().now().nanoseconds)), qos, raw=True,
     )  # fmt: skip
     return topic
 
 
 def _readers(name: str, type_name: str) -> str:
-    """Name the encoders whose default topic this is, else those that could read its type."""
+    """Return the encoders whose default topic this is; otherwise, in brackets, those that could read its type."""
     if type_name in OURS:
         return "retrieval" if type_name == OURS[0] else "the robot"
-    found = [ENCODERS.find(n) for n in ENCODERS.names()]
-    fitting = [e for e in found if type_name in samples.types_of(e.accepts) and e.modality == e.plug]
+    fitting = [e for e in ENCODERS.all() if type_name in samples.types_of(e.accepts) and e.modality == e.plug]
     default = [e.plug for e in fitting if name.endswith(e.topic)]
     return ", ".join(default) or f"({', '.join(e.plug for e in fitting)})"
 
 
 def _mismatches(node: Node, name: str) -> Iterator[str]:
-    """Yield every publisher and subscriber of a topic that cannot hear each other."""
+    """Yield a sentence for every publisher and subscriber of a topic whose QoS settings are incompatible."""
     for publisher in node.get_publishers_info_by_topic(name):
         for subscriber in node.get_subscriptions_info_by_topic(name):
             fits, why = qos_check_compatible(publisher.qos_profile, subscriber.qos_profile)
             if fits == QoSCompatibility.ERROR:
-                yield f"{subscriber.node_name} cannot hear {publisher.node_name}: {_short(why)}"
+                yield f"{subscriber.node_name} cannot receive from {publisher.node_name}: {_short(why)}"
 
 
 def _short(why: Any) -> str:

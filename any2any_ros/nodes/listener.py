@@ -1,4 +1,4 @@
-"""A microphone that commands are spoken into: chunks of sound in, utterances and their words out."""
+"""Listens to a microphone: chunks of sound in, utterances and their words out."""
 
 from __future__ import annotations
 
@@ -15,26 +15,29 @@ from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.protocols import Endpointer, Transcriber
 from any2any_ros.samples import Sound
 
-KEPT = 500  # chunks that wait while an utterance is transcribed
+WAITING = 500  # chunks that may wait while an utterance is transcribed
 TYPE = "any2any_ros/msg/AudioStamped"
-Heard = Callable[[Sound, str], None]  # an utterance and its words, "" where there are none
+OnUtterance = Callable[[Sound, str], None]  # an utterance and its words, "" when it has none
 
 
 class Listener:
-    """Hears while it is open; a thread of its own listens, so that the executor always answers."""
+    """Subscribes to sound while it is open. A separate thread cuts and transcribes it, so the executor stays free."""
 
-    def __init__(self, node: Node, endpointer: Endpointer, transcriber: Transcriber | None, heard: Heard) -> None:
-        """heard: called from that thread. transcriber: None where words are not asked for."""
-        self._node, self._endpointer, self._transcriber, self._heard = node, endpointer, transcriber, heard
+    def __init__(
+        self, node: Node, endpointer: Endpointer, transcriber: Transcriber | None, on_utterance: OnUtterance
+    ) -> None:
+        """transcriber: None when no words are needed. on_utterance: called from the separate thread."""
+        self._node, self._endpointer, self._transcriber = node, endpointer, transcriber
+        self._on_utterance = on_utterance
         self._subscription: Any = None
-        self.wanted = False  # somebody waits for a command; all else is not transcribed
+        self.wanted = False  # whether a command is waited for; otherwise utterances are not transcribed
         self.refused, self.error = 0, ""
 
     def open(self, topic: str) -> None:
-        self._inbox = Inbox(KEPT, self._listen)
+        self._inbox = Inbox(WAITING, self._listen)
         receive = lambda raw: self._inbox.put((raw, self._node.get_clock().now().nanoseconds))  # noqa: E731
         self._subscription = self._node.create_subscription(
-            msg.AudioStamped, topic, receive, QoSProfile(depth=KEPT), raw=True
+            msg.AudioStamped, topic, receive, QoSProfile(depth=WAITING), raw=True
         )
 
     def close(self) -> None:
@@ -43,15 +46,16 @@ class Listener:
             self._subscription = None
             self._inbox.close()
 
-    def _listen(self, waiting: list[tuple[bytes, int]]) -> None:
-        for raw, received in waiting:
+    def _listen(self, chunks: list[tuple[bytes, int]]) -> None:
+        """Append serialised chunks to the stream of sound. Runs in the inbox's thread."""
+        for raw, received in chunks:
             try:
                 message = cdr.read(raw, TYPE)
                 stamp = samples.stamp_ns(message) or received
                 utterance = self._endpointer.hear(samples.decode(TYPE, message, "sound"), stamp)
                 if utterance is not None and self.wanted:
-                    self._heard(utterance, self._words(utterance))
-            except Exception as error:  # one bad chunk must not make the robot deaf
+                    self._on_utterance(utterance, self._words(utterance))
+            except Exception as error:  # one bad chunk must not end the thread
                 self.refused += 1
                 self.error = error_text(error)
                 self._node.get_logger().warning(self.error, throttle_duration_sec=5.0)

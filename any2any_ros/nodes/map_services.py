@@ -1,4 +1,4 @@
-"""The services beside the stream: rank on request, add a place, load and save the map."""
+"""The services of the retrieval node: rank on request, add a place, load and save the map."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 import any2any_ros.srv as srv
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages
-from any2any_ros.nodes.runtime import ManagedNode
+from any2any_ros.nodes.lifecycle import ManagedNode
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.localizer import Localizer
 
 
 class MapServices:
-    """~/rank, ~/add_place, ~/load_map and ~/save_map of a node that has a localizer."""
+    """The services ~/rank, ~/add_place, ~/load_map and ~/save_map of a node with a localizer."""
 
     def __init__(self, node: ManagedNode, localizer: Localizer, use_map: Callable[[Path], int]) -> None:
         """use_map: opens a map and returns its number of places."""
@@ -39,13 +39,13 @@ class MapServices:
         if reference is None:
             return _fail(response, response.NO_MAP, "no map is loaded: call ~/load_map")
         try:
-            given = [messages.embedding(message) for message in request.embeddings]
-            observation = self._localizer.asked(given, request.text, self._node.now_ns())
+            embeddings = [messages.embedding(message) for message in request.embeddings]
+            observation = self._localizer.asked(embeddings, request.text, self._node.now_ns())
             ranking = self._localizer.rank(observation, request.k)
         except Any2AnyError as error:
             return _fail(response, response.BAD_INPUT, str(error))
         if not observation.embeddings:
-            return _fail(response, response.NOTHING_ALIVE, "no sensor is alive, and nothing was given")
+            return _fail(response, response.NOTHING_ALIVE, "no sensor is alive, and the request is empty")
         response.ranking = messages.ranking_message(ranking, reference.frame_id)
         return response
 
@@ -54,10 +54,10 @@ class MapServices:
         if reference is None:
             return _fail(response, response.NO_MAP, "no map is loaded: call ~/load_map")
         try:
-            given = [messages.embedding(message) for message in request.embeddings]
-            observation = self._localizer.asked(given, "", self._node.now_ns())
+            embeddings = [messages.embedding(message) for message in request.embeddings]
+            observation = self._localizer.asked(embeddings, "", self._node.now_ns())
             if not observation.embeddings:
-                return _fail(response, response.NOTHING_ALIVE, "no sensor is alive, and no embedding was given")
+                return _fail(response, response.NOTHING_ALIVE, "no sensor is alive, and the request has no embedding")
             name = request.id or f"added/{len(reference):06d}"
             columns = {m: v[None] for m, v in observation.embeddings.items()}
             self._localizer.add_place(ObservationSet(columns, _pose(request)[None], (name,)))
@@ -90,7 +90,7 @@ def _pose(request: srv.AddPlace.Request) -> Any:
     try:
         pose = messages.pose_array(request.pose)
     except ValueError as error:
-        raise Any2AnyError("Cannot add a place", f"its pose is none: {error}", "Give a unit quaternion") from error
+        raise Any2AnyError("Cannot add a place", f"its pose is not valid: {error}", "Give a unit quaternion") from error
     if not np.isfinite(pose).all():
         raise Any2AnyError("Cannot add a place", "its pose is not finite", "Give a finite pose")
     return pose

@@ -1,4 +1,4 @@
-"""The nouns as ROS messages, and back. (Sensor messages become arrays in samples/.)"""
+"""Converts embeddings, matches and rankings to ROS messages and back. samples/ decodes sensor messages."""
 
 from __future__ import annotations
 
@@ -20,30 +20,33 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.ranking import Match, Ranking
 from any2any_ros.samples import NS
 
-STAMP_AT = 4  # CDR starts with 4 bytes of its own
+STAMP_AT = 4  # a serialised (CDR) message starts with 4 bytes that are not part of the message
 
 
 def time_message(stamp_ns: int) -> Time:
+    """Return a stamp in nanoseconds as a message."""
     return Time(sec=stamp_ns // NS, nanosec=stamp_ns % NS)
 
 
 def time_ns(stamp: Time) -> int:
+    """Return a stamp message in nanoseconds."""
     return int(stamp.sec * NS + stamp.nanosec)
 
 
 def raw_stamp_ns(raw: bytes) -> int:
-    """Return the stamp of a serialised message that begins with a header."""
+    """Return the stamp, in ns, of a serialised message whose first field is a header."""
     sec = int.from_bytes(raw[STAMP_AT : STAMP_AT + 4], "little", signed=True)
     return sec * NS + int.from_bytes(raw[STAMP_AT + 4 : STAMP_AT + 8], "little")
 
 
 def floats(values: NDArray[Any]) -> array.array[float]:
-    # Assigning a NumPy array to a message field takes 90 ms a megabyte; an array.array 0.07 ms.
+    """Return values (N,) as a float32 message field."""
+    # Assigning a NumPy array to a message field takes 90 ms for each megabyte, an array.array 0.07 ms.
     return array.array("f", np.ascontiguousarray(values, dtype=np.float32).tobytes())
 
 
 def pose_message(pose: NDArray[np.float64]) -> Pose:
-    """Return pose (4, 4) as a message; an unknown pose (NaN) as all NaN."""
+    """Return a pose (4, 4) as a message. The message of an unknown pose (NaN) is all NaN."""
     if not np.isfinite(pose).all():
         nan = float("nan")
         return Pose(position=Point(x=nan, y=nan, z=nan), orientation=Quaternion(x=nan, y=nan, z=nan, w=nan))
@@ -55,7 +58,7 @@ def pose_message(pose: NDArray[np.float64]) -> Pose:
 
 
 def pose_array(pose: Pose) -> NDArray[np.float64]:
-    """Return a pose message as (4, 4)."""
+    """Return a pose message as a matrix (4, 4). Raises ValueError when its quaternion is all zeros."""
     from scipy.spatial.transform import Rotation
 
     p, q = pose.position, pose.orientation
@@ -66,6 +69,7 @@ def pose_array(pose: Pose) -> NDArray[np.float64]:
 
 
 def embedding_message(embedding: observation.Embedding, seconds: float) -> msg.Embedding:
+    """Return an embedding as a message. seconds: how long encoding took."""
     return msg.Embedding(
         header=Header(stamp=time_message(embedding.stamp_ns), frame_id=embedding.frame_id),
         modality=embedding.modality,
@@ -76,7 +80,7 @@ def embedding_message(embedding: observation.Embedding, seconds: float) -> msg.E
 
 
 def embedding(message: msg.Embedding) -> observation.Embedding:
-    """Return the noun; raises Any2AnyError when its vector is empty or not finite."""
+    """Return the embedding of a message. Raises Any2AnyError when its vector is empty or not finite."""
     return observation.Embedding(
         message.modality,
         np.array(message.vector, dtype=np.float32),
@@ -87,6 +91,7 @@ def embedding(message: msg.Embedding) -> observation.Embedding:
 
 
 def ranking_message(ranking: Ranking, frame_id: str, latency: float = 0.0) -> msg.Ranking:
+    """Return a ranking as a message. frame_id: frame of the matches' poses. latency: s."""
     return msg.Ranking(
         header=Header(stamp=time_message(ranking.stamp_ns), frame_id=frame_id),
         matches=[_match_message(match) for match in ranking.matches],
@@ -115,7 +120,7 @@ def _match_message(match: Match) -> msg.Match:
 
 
 def ranking(message: msg.Ranking) -> Ranking:
-    """Return the noun."""
+    """Return the ranking of a message."""
     shape = (len(message.modalities), len(message.reference_modalities))
     matches = tuple(
         Match(
@@ -143,8 +148,10 @@ def ranking(message: msg.Ranking) -> Ranking:
 
 
 def reader(type_name: str) -> Callable[[bytes], Any]:
-    """Return what reads serialised messages of a type, at best without copying their data; raises Any2AnyError when
-    the type's package is not installed."""
+    """Return a function that reads serialised messages of a type, for most types without copying their data.
+
+    Raises Any2AnyError when the package of the type is not installed.
+    """
     cls = message_class(type_name)
     if type_name in cdr.typestore().fielddefs:
         return lambda raw: cdr.read(raw, type_name)
@@ -152,11 +159,14 @@ def reader(type_name: str) -> Callable[[bytes], Any]:
 
 
 def message_class(type_name: str) -> Any:
-    """Return the class of e.g. "sensor_msgs/msg/Image"; raises Any2AnyError when its package is not installed."""
+    """Return the class of a type such as "sensor_msgs/msg/Image".
+
+    Raises Any2AnyError when the package of the type is not installed.
+    """
     package, kind, name = type_name.split("/")
     try:
         return getattr(importlib.import_module(f"{package}.{kind}"), name)
     except (ImportError, AttributeError) as error:
         raise Any2AnyError(
-            f"Message type {type_name} is not here", str(error), f"Install the ROS package {package}"
+            f"There is no message type {type_name}", str(error), f"Install the ROS package {package}"
         ) from error

@@ -10,7 +10,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 import any2any_ros.msg as msg
 from any2any_ros.arrays import Float64
 from any2any_ros.nodes import messages
-from any2any_ros.nodes.runtime import ManagedNode
+from any2any_ros.nodes.lifecycle import ManagedNode
 from any2any_ros.ranking import Ranking
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.samples import NS

@@ -1,4 +1,4 @@
-"""A node beside the robot's, with a thread of its own: whoever listens or asks from a program."""
+"""A node that spins in a separate thread, for programs that listen to the robot or ask it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from any2any_ros.nodes.repeated import Repeated
 
 
 class Peer(Repeated):
-    """Spins its node while entered; rclpy must have been started."""
+    """Spins its node, as a context manager. rclpy must have been started."""
 
     def __init__(self, name: str) -> None:
         super().__init__(0.0, name)

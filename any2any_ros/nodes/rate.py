@@ -1,4 +1,4 @@
-"""How often something happens, and when it last did."""
+"""Measures how often something happens, and when it last happened."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections import deque
 
 from any2any_ros.samples import NS
 
-WINDOW = 20  # ticks
+WINDOW = 20  # ticks from which the rate is computed
 
 
 class Rate:
-    """Counts ticks; times are ns of one clock."""
+    """Counts ticks. Times are ns of one clock."""
 
     def __init__(self) -> None:
         self._ticks: deque[int] = deque(maxlen=WINDOW)
@@ -23,11 +23,11 @@ class Rate:
         self.count += 1
 
     def age(self, now_ns: int) -> float:
-        """Return the seconds since the last tick; inf before the first."""
+        """Return the seconds since the last tick; infinite before the first."""
         return (now_ns - self._ticks[-1]) / NS if self._ticks else float("inf")
 
     def hertz(self, now_ns: int) -> float:
-        """Return the rate over the last ticks; it falls while none come."""
+        """Return the rate over the last ticks, Hz. It falls while no tick comes."""
         if len(self._ticks) < 2 or now_ns <= self._ticks[0]:
             return 0.0
         return (len(self._ticks) - 1) * NS / (max(now_ns, self._ticks[-1]) - self._ticks[0])

@@ -1,4 +1,4 @@
-"""Listens to the answers, and to what they were made from, with the wall time at which each came."""
+"""Records rankings and embeddings with the times at which they arrived."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from any2any_ros.ranking import Ranking
 
 @dataclass
 class Recording:
-    """Rankings and embeddings in order of arrival, each with the monotonic time (s) at which it came."""
+    """Rankings and embeddings in order of arrival, each with its monotonic arrival time in seconds."""
 
     rankings: list[tuple[Ranking, float]] = field(default_factory=list)
     embeddings: list[tuple[Embedding, float]] = field(default_factory=list)
 
 
 class Recorder(Peer):
-    """Records `matches` and `embeddings` while entered."""
+    """Records the topics `matches` and `embeddings`, as a context manager."""
 
     def __init__(self, name: str = "recorder") -> None:
         super().__init__(name)
@@ -30,7 +30,7 @@ class Recorder(Peer):
         self.node.create_subscription(msg.Embedding, "embeddings", self._on_embedding, 100)
 
     def listening_to(self, publishers: int) -> bool:
-        """Whether that many encoders and a retrieval node are there to be heard."""
+        """Return whether a retrieval node and at least `publishers` encoders are discovered."""
         encoders, answers = (self.node.count_publishers(topic) for topic in ("embeddings", "matches"))
         return bool(encoders >= publishers and answers > 0)
 

@@ -1,4 +1,4 @@
-"""Something done again and again beside the rest, from entering until leaving."""
+"""Repeats a step in a separate thread, as a context manager."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import Any
 
 
 class Repeated:
-    """Calls `step` in a thread of its own, then `free`."""
+    """Calls `step` in a separate thread until the context is left, and then `free`."""
 
     def __init__(self, period: float, name: str | None = None) -> None:
-        """period: s from one step to the next; 0: at once."""
+        """period: seconds from one step to the next; 0: the next step begins at once."""
         self._period, self._done = period, threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    def step(self) -> None: ...
+    def step(self) -> None:
+        """Do the work of one step."""
 
     def free(self) -> None:
-        """Free what was taken, once no step will follow."""
+        """Free resources. It is called after the last step."""
 
     def __enter__(self) -> Any:
         self._thread.start()

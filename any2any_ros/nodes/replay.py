@@ -1,4 +1,4 @@
-"""A bag, published again in its own time with /clock; single sensors can be made to die and to return."""
+"""Publishes a bag again with its timing and /clock. Single sensors can be silenced for a time."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from any2any_ros.nodes import messages
 from any2any_ros.nodes.runtime import Stop
 from any2any_ros.samples import NS
 
-SETTLE = 0.5  # s in which those who have found us find each other
-CLOCK_STEP = 0.01  # s of bag time between two /clock messages
+SETTLE = 0.5  # s for the other nodes to discover each other
+CLOCK_STEP = 0.01  # s of bag time, at most, between two /clock messages
 KILL = re.compile(r"(?P<name>[\w/]+)@(?P<start>[\d.]+)s?-(?P<end>[\d.]+)s?")
 
 
 @dataclass(frozen=True)
 class Outage:
-    """One sensor's silence, in seconds since the replay's start."""
+    """A time in which one sensor is silent: start and end in seconds since the start of the replay."""
 
     name: str
     start: float
@@ -37,13 +37,16 @@ class Outage:
 
     @classmethod
     def parse(cls, text: str) -> Outage:
-        """Read e.g. "camera@20s-40s"; the name is a modality or a topic."""
-        found = KILL.fullmatch(text)
-        if found is None or float(found["start"]) >= float(found["end"]):
+        """Parse a text such as "camera@20s-40s", whose name is a modality or a topic.
+
+        Raises Any2AnyError on any other text.
+        """
+        match = KILL.fullmatch(text)
+        if match is None or float(match["start"]) >= float(match["end"]):
             raise Any2AnyError(
                 f"Cannot understand '--kill {text}'", "it is not NAME@STARTs-ENDs", "Write e.g. camera@20s-40s"
             )
-        return cls(found["name"], float(found["start"]), float(found["end"]))
+        return cls(match["name"], float(match["start"]), float(match["end"]))
 
     @property
     def topic(self) -> str:
@@ -53,7 +56,10 @@ class Outage:
 
 @dataclass(eq=False)
 class Replay:
-    """Publishes a bag through `node`; `published` is called with (topic, stamp in the bag) after every message."""
+    """Publishes a bag through a node.
+
+    published: called after every message with its topic and its stamp in the bag, ns. tell: takes lines for the user.
+    """
 
     node: Node
     bag: Path
@@ -64,7 +70,10 @@ class Replay:
     _publishers: dict[str, Any] = field(default_factory=dict)
 
     def run(self, stop: Stop) -> int:
-        """Replay until the end (or, looping, until told to stop); return how many messages were published."""
+        """Replay until the end, or until `stop` is set if the bag loops; return the number of published messages.
+
+        Raises Any2AnyError when an outage names no topic of the bag.
+        """
         count = 0
         with bags.open_reader(self.bag) as reader:
             self._advertise(reader)
@@ -89,21 +98,21 @@ class Replay:
             self._publishers[topic] = self.node.create_publisher(message, topic, QoSProfile(depth=10))
 
     def _await_subscribers(self, stop: Stop) -> None:
-        """Let discovery finish, so that the first messages are not lost; say who is not listened to."""
+        """Wait for discovery, so that the first messages are not lost; tell which topics have no subscriber."""
         deadline = time.monotonic() + self.config.wait
-        lonely = dict(self._publishers)
-        while lonely and time.monotonic() < deadline and not stop:
-            lonely = {t: p for t, p in lonely.items() if not p.get_subscription_count() and t != f"/{bags.TRUTH}"}
+        waiting = dict(self._publishers)
+        while waiting and time.monotonic() < deadline and not stop:
+            waiting = {t: p for t, p in waiting.items() if not p.get_subscription_count() and t != f"/{bags.TRUTH}"}
             time.sleep(0.02)
-        if lonely and not stop:
-            self.tell(f"nobody listens to {', '.join(sorted(lonely))}")
+        if waiting and not stop:
+            self.tell(f"no subscriber on {', '.join(sorted(waiting))}")
         time.sleep(SETTLE)
 
     def _once(self, reader: AnyReader, stop: Stop) -> int:
         first = reader.start_time + int(self.config.start * NS)
         last = first + int(self.config.duration * NS) if self.config.duration else reader.end_time
         self._clock.publish(Clock(clock=messages.time_message(first)))
-        time.sleep(0.1)  # until every node knows what time it is
+        time.sleep(0.1)  # until every node has received the clock
         count, clock, began = 0, first, time.monotonic()
         for connection, stamp, raw in reader.messages(start=first, stop=last + 1):
             while clock < stamp and not stop:
@@ -112,7 +121,7 @@ class Replay:
                 self._clock.publish(Clock(clock=messages.time_message(clock)))
             if stop:
                 break
-            if not self._dead(connection.topic, (stamp - first) / NS):
+            if not self._is_off(connection.topic, (stamp - first) / NS):
                 self._publishers[connection.topic].publish(bytes(raw))
                 self.published(connection.topic, stamp)
                 count += 1
@@ -122,6 +131,6 @@ class Replay:
     def _sleep_until(due: float) -> None:
         time.sleep(max(0.0, due - time.monotonic()))
 
-    def _dead(self, topic: str, seconds: float) -> bool:
-        here = (o for o in self.outages if o.topic == topic.lstrip("/"))
-        return any(o.start <= seconds < o.end for o in here)
+    def _is_off(self, topic: str, seconds: float) -> bool:
+        outages = (o for o in self.outages if o.topic == topic.lstrip("/"))
+        return any(o.start <= seconds < o.end for o in outages)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from any2any_ros.nodes.lifecycle import diagnostic
 from any2any_ros.nodes.rate import Rate
-from any2any_ros.nodes.runtime import status
 from any2any_ros.ranking import Ranking
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.samples import NS
@@ -45,7 +45,7 @@ class Health:
             level, text = DiagnosticStatus.WARN, "not calibrated: run any2any calibrate"
         elif localizer.drift.suspects:
             level, text = DiagnosticStatus.WARN, f"{DRIFTED}: {', '.join(localizer.drift.suspects)}"
-        return status(
+        return diagnostic(
             level, f"{name}: answers", text, places=len(localizer.reference or ()), rankings=self.answers.count,
             rate=self.answers.hertz(now_ns), probability=self.last.probability, accepted=self.last.accepted,
             refused=self.refused, last_error=self.error,
@@ -58,7 +58,7 @@ def _sensor(name: str, modality: str, localizer: Localizer, now_ns: int) -> Diag
     period = source.period_ns / NS if source else 0.0
     text = "alive" if alive else "stale" if source else "never received"
     drifted = modality in localizer.drift.suspects
-    return status(
+    return diagnostic(
         DiagnosticStatus.OK if alive and not drifted else DiagnosticStatus.WARN, f"{name}: {modality}",
         f"{text}; {DRIFTED}" if drifted else text, age=age, rate=1 / period if period > 0 else 0.0,
         source_timeout=localizer.assembler.timeout_ns(modality) / NS,

@@ -16,6 +16,7 @@ import any2any_ros.msg as msg
 from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig, RetrievalNodeConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages, parameters, runtime
+from any2any_ros.nodes.lifecycle import ANY_JUMP_BACK, STEADY, ManagedNode
 from any2any_ros.nodes.map_services import MapServices
 from any2any_ros.nodes.odometry import OdometryBuffer
 from any2any_ros.nodes.outputs import Outputs
@@ -25,7 +26,7 @@ from any2any_ros.ranking import Ranking
 from any2any_ros.retrieval.localizer import Localizer
 
 
-class RetrievalNode(runtime.ManagedNode):
+class RetrievalNode(ManagedNode):
     """Loads the map when configured, and subscribes when activated; publishes one ranking for each observation."""
 
     def __init__(self) -> None:
@@ -66,10 +67,10 @@ class RetrievalNode(runtime.ManagedNode):
         return len(reference)
 
     def activate(self) -> None:
-        self._wait = self.create_timer(self.alive.wait, self._flush, clock=runtime.STEADY)
+        self._wait = self.create_timer(self.alive.wait, self._flush, clock=STEADY)
         self._wait.cancel()
-        self._watch = self.create_timer(self.config.watch, self._watch_sensors, clock=runtime.STEADY)
-        self._jumps = self.get_clock().create_jump_callback(runtime.ANY_JUMP_BACK, post_callback=self._on_jump)
+        self._watch = self.create_timer(self.config.watch, self._watch_sensors, clock=STEADY)
+        self._jumps = self.get_clock().create_jump_callback(ANY_JUMP_BACK, post_callback=self._on_jump)
         self._subscription = self.create_subscription(msg.Embedding, "embeddings", self._receive, 50)
         self._odometry.open(self.config.odometry)
         self._refinement.open(self.config)

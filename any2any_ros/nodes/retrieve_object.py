@@ -1,4 +1,4 @@
-"""The action `retrieve_object`: a command, typed or spoken, and the object that is meant."""
+"""The action `retrieve_object`: takes a typed or spoken command, and returns the object that it means."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from std_msgs.msg import Header
 
 import any2any_ros.action as action
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.nodes import messages, runtime
-from any2any_ros.nodes.runtime import ManagedNode
+from any2any_ros.nodes import messages
+from any2any_ros.nodes.lifecycle import STEADY, ManagedNode
 from any2any_ros.objects.grounder import Verdict
 from any2any_ros.ranking import Ranking
 from any2any_ros.samples import Sound
@@ -25,24 +25,29 @@ CODES = {
     Verdict.FOUND: Result.OK, Verdict.NOT_FOUND: Result.NOT_FOUND, Verdict.AMBIGUOUS: Result.AMBIGUOUS,
     Verdict.NO_OBJECTS: Result.NO_OBJECTS, Verdict.NOT_CALIBRATED: Result.NOT_CALIBRATED,
 }  # fmt: skip
-UNHEARD = "I heard somebody, and no words that I know; say it again, or type it"
-LONGEST = 2000  # characters of a command that are read
+NO_WORDS = "I heard somebody, but recognised no words; say it again, or type it"
+LONGEST_TIMEOUT = 3600.0  # s
+LONGEST = 2000  # characters; the rest of a longer command is ignored
 
-Answer = Callable[[str, Sound | None], tuple[Ranking, Verdict, str]]  # words, sound -> ranking, verdict, what to say
+# Takes the words and the sound of a command; returns the ranking, its verdict, and the answer in words.
+Answer = Callable[[str, Sound | None], tuple[Ranking, Verdict, str]]
 
 
 class RetrieveObject:
-    """The action's server. One command is listened to at a time, and a newer one supersedes it.
+    """The action server. It listens for at most one spoken command at a time; a newer goal supersedes the older one.
 
-    Nothing here waits: a typed command is answered at once; one that is listened to waits as a goal handle, until
-    somebody has spoken, the time is up, or it is canceled.
+    No callback blocks. A typed command is answered at once. For a spoken command the goal handle is stored until
+    somebody has spoken, the timeout has passed, or the goal is canceled.
     """
 
     def __init__(
-        self, node: ManagedNode, frame_id: str, listen: float, answer: Answer, want: Callable[[bool], None]
+        self, node: ManagedNode, frame_id: str, timeout: float, answer: Answer, listen: Callable[[bool], None]
     ) -> None:
-        """listen: s at most. answer: raises Any2AnyError on a command without words. want: whether to listen."""
-        self._node, self._frame_id, self._listen, self._answer, self._want = node, frame_id, listen, answer, want
+        """timeout: default time to listen, s. answer: raises Any2AnyError on a command that holds nothing usable.
+
+        listen: is called with True when a spoken command is waited for, and with False when it is no longer.
+        """
+        self._node, self._frame_id, self._timeout, self._answer, self._listen = node, frame_id, timeout, answer, listen
         self._lock = threading.RLock()
         self._listening: ServerGoalHandle | None = None
         self._results: dict[bytes, Result] = {}
@@ -51,7 +56,7 @@ class RetrieveObject:
             node, Action, "retrieve_object", self._execute, goal_callback=lambda goal: GoalResponse.ACCEPT,
             handle_accepted_callback=self._accept, cancel_callback=self._cancel,
         )  # fmt: skip
-        self._deadline = node.create_timer(3600.0, self._give_up, clock=runtime.STEADY)
+        self._deadline = node.create_timer(LONGEST_TIMEOUT, self._give_up, clock=STEADY)
         self._deadline.cancel()
 
     def destroy(self) -> None:
@@ -60,12 +65,12 @@ class RetrieveObject:
         self._server.destroy()
 
     def stop(self) -> None:
-        """Take no more commands."""
+        """Refuse commands from now on, and end the goal that is listened for."""
         self.active = False
         self._end(Result.NOT_ACTIVE, "the node was deactivated")
 
     def hear(self, sound: Sound, words: str) -> None:
-        """Take what was spoken; from any thread."""
+        """Answer the waiting goal with an utterance and its words. May be called from any thread."""
         with self._lock:
             goal = self._take()
             if goal is not None:
@@ -81,18 +86,18 @@ class RetrieveObject:
                 self._reply(goal, goal.request.text[:LONGEST], None)
             else:
                 self._listening = goal
-                self._want(True)
+                self._listen(True)
                 self._feedback(goal, "listening", "")
-                seconds = goal.request.timeout if goal.request.timeout > 0 else self._listen
-                self._deadline.timer_period_ns = int(min(seconds, 3600.0) * 1e9)
+                seconds = goal.request.timeout if goal.request.timeout > 0 else self._timeout
+                self._deadline.timer_period_ns = int(min(seconds, LONGEST_TIMEOUT) * 1e9)
                 self._deadline.reset()
 
     def _cancel(self, goal: ServerGoalHandle) -> CancelResponse:
         with self._lock:
             listening = self._listening
             if listening is None or bytes(listening.goal_id.uuid) != bytes(goal.goal_id.uuid):
-                return CancelResponse.REJECT  # it is being answered
-            self._end(Result.CANCELED, "canceled")  # the executor ends it once this has been accepted
+                return CancelResponse.REJECT  # the goal is being answered
+            self._end(Result.CANCELED, "canceled")  # the executor ends the goal after this callback has returned
         return CancelResponse.ACCEPT
 
     def _give_up(self) -> None:
@@ -105,10 +110,10 @@ class RetrieveObject:
                 self._finish(goal, Result(error_code=code, error_msg=why))
 
     def _take(self) -> ServerGoalHandle | None:
-        """Return the goal that is listened for, and listen no more."""
+        """Return the goal that is listened for, and stop listening."""
         goal, self._listening = self._listening, None
         self._deadline.cancel()
-        self._want(False)
+        self._listen(False)
         return goal
 
     def _reply(self, goal: ServerGoalHandle, words: str, sound: Sound | None) -> None:
@@ -116,7 +121,7 @@ class RetrieveObject:
         try:
             ranking, verdict, text = self._answer(words, sound)
         except Any2AnyError as error:
-            why = UNHEARD if sound is not None and not words else str(error)
+            why = NO_WORDS if sound is not None and not words else str(error)
             self._finish(goal, Result(error_code=Result.NOT_UNDERSTOOD, error_msg=why, heard=words))
             return
         result = Result(error_code=CODES[verdict], error_msg=text, heard=words)
@@ -130,7 +135,7 @@ class RetrieveObject:
         goal.publish_feedback(Action.Feedback(state=state, heard=heard))
 
     def _finish(self, goal: ServerGoalHandle, result: Result) -> None:
-        """Have the executor end a goal with this result."""
+        """Let the executor end a goal with this result."""
         self._results[bytes(goal.goal_id.uuid)] = result
         goal.execute()
 

@@ -1,4 +1,4 @@
-"""How every node of ours starts, runs its lifecycle, tells how it is, and ends."""
+"""The process of a node: start, signals, spinning, and shutdown."""
 
 from __future__ import annotations
 
@@ -10,108 +10,28 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock, ClockType, JumpThreshold
-from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from any2any_ros.errors import Any2AnyError
-
-STEADY = Clock(clock_type=ClockType.STEADY_TIME)
-ANY_JUMP_BACK = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
-
-
-class ManagedNode(LifecycleNode):
-    """A lifecycle node that says why a transition failed, and how it is at 1 Hz on /diagnostics.
-
-    A node fills in `configure`, `activate`, `deactivate` and `cleanup`, and `status`.
-    """
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.declare_parameter("autostart", True)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._heartbeat = self.create_timer(1.0, self._diagnose, clock=STEADY)
-
-    def configure(self) -> None: ...
-    def activate(self) -> None: ...
-    def deactivate(self) -> None: ...
-    def cleanup(self) -> None: ...
-
-    def status(self) -> list[DiagnosticStatus]:
-        return []
-
-    def autostart(self) -> None:
-        """Configure and activate at once, unless a lifecycle manager does (autostart:=false)."""
-        wanted = self.get_parameter("autostart").value
-        if wanted and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
-
-    def now_ns(self) -> int:
-        """Return the robot's clock: simulated when use_sim_time is set."""
-        return int(self.get_clock().now().nanoseconds)
-
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._attempt(self.configure) or super().on_configure(state)
-
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._attempt(self.activate) or super().on_activate(state)
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._attempt(self.deactivate) or super().on_deactivate(state)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._attempt(self.cleanup) or super().on_cleanup(state)
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        undone = {"active": (self.deactivate, self.cleanup), "inactive": (self.cleanup,)}.get(state.label, ())
-        for step in undone:
-            self._attempt(step)
-        return super().on_shutdown(state)
-
-    def _attempt(self, step: Callable[[], None]) -> TransitionCallbackReturn | None:
-        """Run one transition's work; log what went wrong instead of swallowing it, as rclpy would."""
-        try:
-            step()
-        except Any2AnyError as error:
-            self.get_logger().error(str(error))
-            return TransitionCallbackReturn.FAILURE
-        except Exception as error:
-            self.get_logger().error(f"{step.__name__} failed: {type(error).__name__}: {error}")
-            return TransitionCallbackReturn.FAILURE
-        return None
-
-    def _diagnose(self) -> None:
-        message = DiagnosticArray(status=self.status())
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
-
-
-def status(level: bytes, name: str, text: str, hardware_id: str = "", **values: Any) -> DiagnosticStatus:
-    """Return one diagnostic line; values in order, floats to three places."""
-    shown = {k: f"{v:.3f}" if isinstance(v, float) else str(v) for k, v in values.items()}
-    pairs = [KeyValue(key=k, value=v) for k, v in shown.items()]
-    return DiagnosticStatus(level=level, name=name, message=text, hardware_id=hardware_id, values=pairs)
+from any2any_ros.nodes.lifecycle import ManagedNode
 
 
 def limit_threads(count: int) -> None:
-    """Let numerical libraries use `count` threads; more only fight with the robot's other processes."""
+    """Let numerical libraries use `count` threads. More would compete with the robot's other processes."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(count)
-    if "cv2" in sys.modules:  # it has threads of its own
+    if "cv2" in sys.modules:  # OpenCV has its own thread pool
         sys.modules["cv2"].setNumThreads(count)
 
 
 class Stop:
-    """Set by SIGINT or SIGTERM; a second signal ends the process at once."""
+    """Becomes true on SIGINT or SIGTERM. A second signal ends the process at once."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -131,14 +51,14 @@ class Stop:
 
 
 def start(arguments: list[str] | None = None) -> None:
-    """Initialise rclpy without its own signal handlers, with which a hung process survives SIGTERM."""
-    # The PyPI wheels make the virtual environment a ROS prefix and do not say so themselves.
+    """Initialise rclpy without its own signal handlers: with them, a process that hangs survives SIGTERM."""
+    # The wheels from PyPI make the virtual environment a ROS prefix, but do not set this variable.
     os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
 
 
 def spin(node: Node, stop: Stop) -> None:
-    """Run a node's callbacks until told to stop."""
+    """Run a node's callbacks until `stop` is set."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
@@ -148,8 +68,8 @@ def spin(node: Node, stop: Stop) -> None:
         executor.shutdown()
 
 
-class _Passed(logging.Handler):
-    """What the library logs, in a node's log."""
+class _NodeLogHandler(logging.Handler):
+    """Writes the records of Python's logging to a node's log."""
 
     def __init__(self, node: Node) -> None:
         super().__init__()
@@ -163,9 +83,9 @@ class _Passed(logging.Handler):
 
 
 @contextmanager
-def passing(node: Node) -> Iterator[None]:
-    """Let a node log what the library does meanwhile: what takes long says so there."""
-    library, handler = logging.getLogger("any2any_ros"), _Passed(node)
+def library_logs(node: Node) -> Iterator[None]:
+    """Write what the library logs to the node's log, such as the progress of long work."""
+    library, handler = logging.getLogger("any2any_ros"), _NodeLogHandler(node)
     library.setLevel(logging.INFO)
     library.addHandler(handler)
     try:
@@ -175,7 +95,7 @@ def passing(node: Node) -> Iterator[None]:
 
 
 def main(make_node: Callable[[], ManagedNode], arguments: list[str] | None = None) -> int:
-    """Be the main() of a node's process; returns its exit code."""
+    """Run a node until a signal comes; return the exit code of the process: 0, or 2 for bad parameters."""
     stop = Stop()
     start(arguments)
     try:
@@ -185,11 +105,11 @@ def main(make_node: Callable[[], ManagedNode], arguments: list[str] | None = Non
         rclpy.try_shutdown()
         return 2
     try:
-        with passing(node):
+        with library_logs(node):
             node.autostart()
             spin(node, stop)
     finally:
-        # Threads that encode would keep the process alive: end them before ROS goes.
+        # Worker threads would keep the process alive: the shutdown transition ends them before ROS shuts down.
         node.trigger_shutdown()
         node.destroy_node()
         rclpy.try_shutdown()

@@ -23,8 +23,9 @@ from any2any_ros.errors import error_text
 from any2any_ros.geometry import clouds
 from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.geometry.refiner import Registrations, obstacle
-from any2any_ros.nodes import messages, runtime
+from any2any_ros.nodes import messages
 from any2any_ros.nodes.inbox import Inbox
+from any2any_ros.nodes.lifecycle import ManagedNode, diagnostic
 from any2any_ros.nodes.outputs import RefinedOutputs
 from any2any_ros.observation import Observation
 from any2any_ros.retrieval.localizer import Localizer
@@ -48,7 +49,7 @@ class Job:
 class ScanRefinement:
     """Registers the newest cloud onto its candidates and publishes the refined ranking."""
 
-    def __init__(self, node: runtime.ManagedNode, localizer: Localizer, hit_radius: float, slop: float) -> None:
+    def __init__(self, node: ManagedNode, localizer: Localizer, hit_radius: float, slop: float) -> None:
         """hit_radius: metres. slop: largest difference between the stamps of an observation and its cloud, s."""
         self._node, self._localizer, self._hit_radius, self._slop = node, localizer, hit_radius, int(slop * NS)
         self._subscription: Any = None
@@ -154,6 +155,4 @@ class ScanRefinement:
         why = self._obstacle or ("" if self._clouds else "no point cloud has arrived")
         level, text = (DiagnosticStatus.WARN, why) if why else (DiagnosticStatus.OK, "refining")
         name, topic = f"{self._node.get_name()}: geometric check", self._subscription.topic_name
-        return [
-            runtime.status(level, name, text, topic, checks=self.count, seconds=self._seconds, last_error=self._error)
-        ]
+        return [diagnostic(level, name, text, topic, checks=self.count, seconds=self._seconds, last_error=self._error)]

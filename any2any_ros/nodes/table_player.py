@@ -1,4 +1,4 @@
-"""What a robot at a table would publish, played: an RGB-D camera that walks to and fro, and a microphone."""
+"""Publishes simulated sensors of a robot at a table: an RGB-D camera that moves to and fro, and a microphone."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from any2any_ros.samples import NS
 if TYPE_CHECKING:
     from any2any_ros.sim.tabletop import Frame
 
-CHUNK = 0.1  # s of sound in a message
-ROOM = 0.002  # of full scale, the room's noise
+CHUNK = 0.1  # s of sound in one message
+ROOM = 0.002  # standard deviation of the room's noise, as a share of full scale
 KINDS = ("camera", "depth")
 
 
 class CameraPlayer(Repeated):
-    """Publishes frames to and fro; `alive` says which of camera and depth do."""
+    """Publishes the frames to and fro. Only the cameras in `alive` (camera, depth) publish pictures."""
 
     def __init__(self, node: Node, frames: Sequence[Frame], rate: float, alive: Collection[str] = KINDS) -> None:
         """rate: Hz."""
@@ -39,7 +39,7 @@ class CameraPlayer(Repeated):
         topics, self._node, self._frames, self.alive = GroundingNodeConfig(), node, frames, alive
         there_and_back = [*range(len(frames)), *range(len(frames) - 2, 0, -1)]
         self._order = itertools.cycle(there_and_back)
-        self.shown = 0  # frames so far
+        self.shown = 0  # number of frames published so far
         self._pictures = {
             "camera": node.create_publisher(Image, topics.rgb_topic, 5),
             "depth": node.create_publisher(Image, topics.depth_topic, 5),
@@ -49,7 +49,7 @@ class CameraPlayer(Repeated):
 
     @property
     def is_seen(self) -> bool:
-        """Return whether somebody subscribed to everything."""
+        """Return whether every topic has a subscriber."""
         return all(p.get_subscription_count() for p in (*self._pictures.values(), self._info, self._pose))
 
     def step(self) -> None:
@@ -75,10 +75,10 @@ def _image(pixels: NDArray[Any], encoding: str, header: Header) -> Image:
 
 
 class Microphone(Repeated):
-    """Publishes the room without a pause, and what is said into it."""
+    """Publishes the room's noise without a pause, and adds what is spoken."""
 
     def __init__(self, node: Node, rate: int) -> None:
-        """rate: Hz of the sound."""
+        """rate: of the sound, Hz."""
         super().__init__(CHUNK)
         self._publisher = node.create_publisher(msg.AudioStamped, GroundingNodeConfig().speech_topic, 50)
         self._rate, self._random = rate, np.random.default_rng(0)
@@ -87,21 +87,21 @@ class Microphone(Repeated):
         self._until = time.time_ns()
 
     def say(self, samples: NDArray[np.float32]) -> float:
-        """Speak (S,) of full scale 1, and return the monotonic time (s) at which the last of it was published."""
+        """Speak samples (S,), full scale 1; return the monotonic time (s) at which the last of them was published."""
         with self._lock:
             self._waiting = np.asarray(samples, dtype=np.float32)
             self._said.clear()
         while not self._said.wait(0.1):
-            pass  # Ctrl-C ends it, too
+            pass  # in short waits, so that Ctrl-C works
         return time.monotonic()
 
     def step(self) -> None:
         count = round(CHUNK * self._rate)
         chunk = self._random.normal(0, ROOM, count).astype(np.float32)
         with self._lock:
-            now, self._waiting = self._waiting[:count], self._waiting[count:]
-            chunk[: len(now)] += now
-            last = len(now) > 0 and len(self._waiting) == 0
+            spoken, self._waiting = self._waiting[:count], self._waiting[count:]
+            chunk[: len(spoken)] += spoken
+            last = len(spoken) > 0 and len(self._waiting) == 0
         self._until += round(CHUNK * NS)
         data = np.round(np.clip(chunk, -1, 1) * 32767).astype("<i2").tobytes()
         header = Header(stamp=messages.time_message(self._until), frame_id="microphone")

@@ -1,4 +1,4 @@
-"""Which processes make the system, as data: `ros2 launch` and `any2any bringup` both start what is listed here."""
+"""Lists the processes of the system. `ros2 launch` and `any2any bringup` both start what is listed here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMPRESSED = "sensor_msgs/msg/CompressedImage"
 
 @dataclass(frozen=True)
 class Process:
-    """One node's process: executable of this package, node name, parameters beyond the defaults."""
+    """The process of one node: the executable in this package, the node's name, and parameters besides the defaults."""
 
     executable: str
     name: str
@@ -35,8 +35,8 @@ def place_recognition(
 ) -> list[Process]:
     """Return one encoder process for each modality, and the retrieval process.
 
-    modalities: which sensors to encode; none means all that the map knows. With a map, each encoder runs with the
-    settings that made the map, so that their vectors compare. Raises Any2AnyError on a map that cannot be read.
+    modalities: which to encode; empty: all of the map. With a map, each encoder gets the settings that made the map, so
+    that its vectors can be compared. image_transport: raw or compressed. Raises Any2AnyError on an unreadable map.
     """
     records = reference_map.load(Path(map_folder)).sensors if map_folder else {}
     wanted = tuple(modalities) or tuple(sorted(records))
@@ -56,22 +56,22 @@ def _encoder(modality: str, record: EncoderRecord | None, image_transport: str, 
 
 
 def object_grounding(model: str, *, objects: str = "", hearing: str = "", use_sim_time: bool = False) -> list[Process]:
-    """Return the process that remembers objects and finds the one that is meant.
+    """Return the process of the grounding node.
 
-    model: folder of `any2any train`. objects: folder in which they are kept from one start to the next; "" = nowhere.
-    hearing: what turns speech into words; "" = the node's own choice. Raises Any2AnyError on a model that cannot be
-    read.
+    model: folder written by `any2any train`. objects: folder where objects are saved between two runs; "": they are
+    not saved. hearing: transcriber of spoken commands; "": the node's default. Raises Any2AnyError when the model
+    cannot be read.
     """
     grounding_model.load(Path(model))
-    given = {"model": model, "objects": objects, "hearing": hearing}
-    parameters = {"use_sim_time": use_sim_time, **{name: value for name, value in given.items() if value}}
+    arguments = {"model": model, "objects": objects, "hearing": hearing}
+    parameters = {"use_sim_time": use_sim_time, **{name: value for name, value in arguments.items() if value}}
     return [Process("grounding_node", "grounding", parameters)]
 
 
 def environment(dds_profile: str = "robot") -> dict[str, str]:
-    """Return what every process needs in its environment: a transport that loses no image, and one thread.
+    """Return the environment variables that every process needs: a transport that loses no image, and one thread.
 
-    dds_profile: "robot", "loopback" (nothing leaves this machine), a path, or "" to leave the middleware alone.
+    dds_profile: "robot", "loopback" (nothing leaves this machine), a path, or "": Fast DDS keeps its own settings.
     """
     out = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     if dds_profile:

@@ -1,11 +1,11 @@
-"""What finds the object that is meant: encoders with heads into one space, and what calibration makes of a likeness.
+"""A grounding model: encoders, the heads that project their vectors into one common space, and a calibration.
 
 MODEL/heads.npz, heads.json   EMMA's heads (learning/emma.py)
 MODEL/model.json              the encoder of each modality
 MODEL/calibration/            fusion and confidence (retrieval/calibration.py)
 
-Said: text, speech. Seen: camera, depth. Every vector is projected as soon as it is encoded, so that the road of places
-serves objects, too: objects are references, a command is an observation.
+Commands have the modalities text and speech, objects have camera and depth. Every vector is projected as soon as it is
+encoded. From then on objects are references and commands are queries, and the code for places serves objects, too.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from any2any_ros.retrieval.calibration import Calibration
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 
 FORMAT = 1
-SAID, SEEN = ("speech", "text"), ("camera", "depth")
-SAME_OBJECT = 0.0  # m: two objects are two, however near they are
+OF_COMMANDS, OF_OBJECTS = ("speech", "text"), ("camera", "depth")
+SAME_OBJECT = 0.0  # m: distance up to which two references are the same object; objects are distinct however near
 TRAIN = "Train one: any2any train emma GOLD MODEL"
 
 
 @dataclass(frozen=True, eq=False)
-class Projected:
-    """An encoder and its head: encodes into the common space."""
+class ProjectedEncoder:
+    """An encoder with its head: encodes samples into the common space."""
 
     encoder: Encoder
     heads: EMMA
@@ -51,32 +51,36 @@ class Projected:
         return dims(self.heads, self.modality)
 
     def encode(self, sample: Any) -> Array:
-        """Return (dims,) of length 1; raise Any2AnyError on a sample that the encoder cannot use."""
+        """Return a vector (dims,) of length 1. Raises Any2AnyError on a sample that the encoder cannot use."""
         return np.asarray(self.project(self.encoder.encode(sample)[None])[0])
 
     def project(self, vectors: ArrayLike) -> Array:
-        """Return (N, dims) for the encoder's vectors (N, D); NaN stays NaN."""
+        """Return vectors (N, dims) of length 1 for the encoder's vectors (N, D); NaN stays NaN."""
         return self.heads.project(self.modality, np.asarray(vectors, dtype=np.float32))
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """Heads, the encoders below them by modality, and the calibration, where there is one. Raises Any2AnyError where
-    these do not belong together."""
+    """Heads, the records of their encoders by modality, and a calibration or None.
+
+    Raises Any2AnyError when these do not belong together.
+    """
 
     heads: EMMA
     records: Mapping[str, EncoderRecord]
     calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
-        widths = {m: len(mean) for m, mean in self.heads.mean.items()}
+        taken = {m: len(mean) for m, mean in self.heads.mean.items()}
+        made = {m: r.dimension for m, r in self.records.items()}
         why = ""
-        if widths != {m: r.dimension for m, r in self.records.items()}:
-            why = f"its heads take {widths}, its encoders make { ({m: r.dimension for m, r in self.records.items()}) }"
+        if taken != made:
+            why = f"its heads take vectors of {taken} dimensions, its encoders make {made}"
         elif not self.pairs:
-            why = f"of {', '.join(SAID)} and {', '.join(SEEN)} it knows {', '.join(self.records) or 'none'}"
+            needed = f"one of {', '.join(OF_COMMANDS)} and one of {', '.join(OF_OBJECTS)}"
+            why = f"it needs {needed}, and has {', '.join(self.records) or 'none'}"
         elif self.calibration and self.calibration.encoders != self._fingerprints():
-            why = "its calibration was made for other heads"
+            why = "its calibration was made with other heads"
         if why:
             raise Any2AnyError("The model does not fit together", why, TRAIN)
 
@@ -84,29 +88,29 @@ class Model:
         return {m: r.fingerprint for m, r in self.reference_records().items()}
 
     @property
-    def said(self) -> tuple[str, ...]:
-        return tuple(m for m in SAID if m in self.records)
+    def command_modalities(self) -> tuple[str, ...]:
+        return tuple(m for m in OF_COMMANDS if m in self.records)
 
     @property
-    def seen(self) -> tuple[str, ...]:
-        return tuple(m for m in SEEN if m in self.records)
+    def object_modalities(self) -> tuple[str, ...]:
+        return tuple(m for m in OF_OBJECTS if m in self.records)
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """What is compared: everything said with everything seen (Eq. 9)."""
-        return tuple((q, r) for q in self.said for r in self.seen)
+        """Return the compared pairs: every command modality with every object modality (Eq. 9)."""
+        return tuple((q, r) for q in self.command_modalities for r in self.object_modalities)
 
-    def encoder(self, modality: str) -> Projected:
-        """Build one encoder with its head; raise Any2AnyError where it is not what the head was trained with."""
+    def encoder(self, modality: str) -> ProjectedEncoder:
+        """Build one encoder with its head. Raises Any2AnyError when the head was trained with another encoder."""
         record = self.records[modality]
         built = encoders.build(record.plug, record.settings)
         if built.fingerprint != record.fingerprint:
             why = f"the encoder is now {built.fingerprint}, the head was trained with {record.fingerprint}"
             raise Any2AnyError(f"The model cannot use '{modality}'", why, TRAIN)
-        return Projected(built, self.heads, modality, self.fingerprint(modality))
+        return ProjectedEncoder(built, self.heads, modality, self.fingerprint(modality))
 
     def fingerprint(self, modality: str) -> str:
-        """Equal exactly when two vectors of the common space may be compared: encoder and heads."""
+        """Return a name of encoder and head. Vectors of two models may be compared only when it is equal."""
         heads, digest = self.heads, hashlib.sha256(self.records[modality].fingerprint.encode())
         layers = [layer[f"{modality}/{i}"] for i in range(LAYERS) for layer in (heads.weights, heads.biases)]
         for array in (heads.mean[modality], heads.spread[modality], *layers):
@@ -114,25 +118,28 @@ class Model:
         return f"emma:{digest.hexdigest()[:16]}"
 
     def reference_records(self) -> dict[str, EncoderRecord]:
-        """Return what made the vectors of remembered objects."""
-        return {m: EncoderRecord("emma", self.fingerprint(m), dims(self.heads, m)) for m in self.seen}
+        """Return the records of what makes the vectors of remembered objects, by modality."""
+        return {m: EncoderRecord("emma", self.fingerprint(m), dims(self.heads, m)) for m in self.object_modalities}
 
     def project(self, observations: ObservationSet, modalities: tuple[str, ...]) -> ObservationSet:
-        """Return the encoders' vectors (N, D) of these modalities in the common space (N, dims)."""
+        """Return the observations in the common space: vectors (N, dims) for the encoders' vectors (N, D).
+
+        Modalities that are not named in `modalities` are left out.
+        """
         columns = {
             m: self.heads.project(m, observations.embeddings[m]) for m in modalities if m in observations.embeddings
         }
         return ObservationSet(columns, observations.poses, observations.ids)
 
     def calibrated_or_not(self) -> Calibration:
-        """Return the calibration, or what can be done without."""
+        """Return the calibration; without one, a fusion that ranks but gives no probabilities."""
         return self.calibration or calibration.uncalibrated(
             ReferenceMap(ObservationSet({}, np.empty((0, 4, 4)), ()), self.reference_records()), SAME_OBJECT, self.pairs
         )
 
 
 def dims(heads: EMMA, modality: str) -> int:
-    """Return the dimension of the common space."""
+    """Return the number of dimensions of the common space."""
     return len(heads.biases[f"{modality}/{LAYERS - 1}"])
 
 
@@ -140,11 +147,11 @@ def dims(heads: EMMA, modality: str) -> int:
 
 
 def save(model: Model, folder: Path) -> None:
-    """Write a model's folder."""
+    """Write a model to a folder. A calibration of another model in that folder is removed."""
     storage.save(model.heads, folder / "heads")
     header = {"format": FORMAT, "encoders": {m: asdict(r) for m, r in model.records.items()}}
     storage.write_json(folder / "model.json", header)
-    if model.calibration is None:  # another model's must not stay
+    if model.calibration is None:
         shutil.rmtree(folder / calibration.FOLDER, ignore_errors=True)
         shutil.rmtree(folder / calibration.OLD, ignore_errors=True)
     else:
@@ -152,7 +159,7 @@ def save(model: Model, folder: Path) -> None:
 
 
 def load(folder: Path) -> Model:
-    """Read a model's folder; raise Any2AnyError when it is missing or damaged."""
+    """Read a model from a folder. Raises Any2AnyError when it is missing or damaged."""
     what = f"Cannot read the model {folder}"
     try:
         header = json.loads((folder / "model.json").read_text())

@@ -1,18 +1,17 @@
-"""The objects a robot has seen: merged when seen again, forgotten when they are gone, kept like a map.
+"""The objects that a robot has seen and where they stand: merged when seen again, forgotten when gone, kept on disk.
 
-A sighting is what one picture shows of one thing: its box in the map, and vectors by modality, in the common space of
-the heads (learning/emma.py). A thing is the same one where it is in the same place, and stays what it was: its vector
-is the mean over all sightings. It is believed from the second sighting on, because a shadow is seen once; and
-forgotten when it was looked through several times.
+A sighting is the same object as one before when it is in the same place. An object's vector is the mean over all its
+sightings. An object is believed from its second sighting on, because a false one, such as a shadow, appears once. It is
+forgotten when several pictures have proven that it is gone.
 
-FOLDER/objects.npz, objects.json     everything that is known of the objects
-FOLDER/map.json, places-<hash>.npz   those that are believed, as a map (retrieval/reference_map.py)
+FOLDER/objects.npz, objects.json     all objects, with everything that is known of them
+FOLDER/map.json, places-<hash>.npz   the believed objects as a map (retrieval/reference_map.py)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,100 +19,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros import storage
-from any2any_ros.arrays import Array, Flags, Float64, Int64
+from any2any_ros.arrays import Array, Float64, Int64
 from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import ObservationSet, finite_vector
+from any2any_ros.objects.remembered_object import RememberedObject, Sighting, centre_inside, corners, distances
+from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 
-INSIDE = 0.01  # factor of a distance that the extent of a thing explains
+SeenGone = Callable[[Sequence[RememberedObject]], Iterable[bool]]  # whether a picture proves that each object is gone
 
 
 @dataclass(frozen=True)
 class MemoryConfig(Settings):
-    """When two sightings are one object, and how long it is remembered."""
+    """When two sightings are one object, and how long an object is remembered."""
 
-    merge: float = setting(0.08, "sightings whose middles are nearer are one object", unit="m", minimum=0, maximum=10)
-    confirm: int = setting(2, "sightings from which an object is believed", minimum=1, maximum=1000)
-    gone: int = setting(3, "times it was looked through until it is forgotten", minimum=1, maximum=1000)
-    capacity: int = setting(10_000, "objects; beyond, those not seen for longest are forgotten", minimum=1)
-
-
-@dataclass(frozen=True, eq=False)
-class Sighting:
-    """One thing in one picture: vectors (D,) by modality, low and high corner (3,) of its box in the map, metres."""
-
-    embeddings: Mapping[str, Array]
-    low: Float64
-    high: Float64
-
-    def __post_init__(self) -> None:
-        vectors = {m: finite_vector(v, f"the sighting's '{m}'") for m, v in self.embeddings.items()}
-        object.__setattr__(self, "embeddings", vectors)
-        low, high = np.shape(self.low), np.shape(self.high)
-        if low != (3,) or high != (3,) or not (np.isfinite(self.high - self.low) & (self.low <= self.high)).all():
-            why = f"its box goes from {self.low} to {self.high}"
-            raise Any2AnyError("A sighting cannot be used", why, "Check the camera's pose and its depth")
-
-    @property
-    def centre(self) -> Float64:
-        return np.asarray((self.low + self.high) / 2)
-
-
-@dataclass(eq=False)
-class Remembered:
-    """One object: its mean box, low and high corner (3,); when it was seen last, how often it was seen, and looked
-    through since; sums (D,) and counts of its vectors by modality."""
-
-    id: str
-    low: Float64
-    high: Float64
-    seen_ns: int
-    sightings: int = 0
-    missed: int = 0
-    sums: dict[str, Float64] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def centre(self) -> Float64:
-        return np.asarray((self.low + self.high) / 2)
-
-    def take(self, sighting: Sighting, stamp_ns: int) -> None:
-        """Add one sighting."""
-        self.sightings, self.missed = self.sightings + 1, 0
-        self.low = self.low + (sighting.low - self.low) / self.sightings
-        self.high = self.high + (sighting.high - self.high) / self.sightings
-        self.add(sighting.embeddings, stamp_ns)
-
-    def add(self, embeddings: Mapping[str, Array], stamp_ns: int) -> None:
-        """Add vectors (D,) by modality alone."""
-        self.seen_ns = stamp_ns
-        for m, vector in embeddings.items():
-            self.sums[m] = self.sums.get(m, 0.0) + vector.astype(np.float64)
-            self.counts[m] = self.counts.get(m, 0) + 1
-
-    def join(self, other: Remembered) -> None:
-        """Take over what was seen of another object that turned out to be a piece of this one."""
-        self.low, self.high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
-        self.seen_ns, self.missed = max(self.seen_ns, other.seen_ns), min(self.missed, other.missed)
-        for m in other.sums:
-            self.sums[m] = self.sums.get(m, 0.0) + other.sums[m]
-            self.counts[m] = self.counts.get(m, 0) + other.counts[m]
-
-    def vector(self, modality: str) -> Array | None:
-        """Return the mean of its vectors (D,), at length 1; None where this modality never saw it."""
-        if modality not in self.sums:
-            return None
-        length = max(float(np.linalg.norm(self.sums[modality])), 1e-12)
-        return np.asarray(self.sums[modality] / length, dtype=np.float32)
+    merge: float = setting(
+        0.08, "two sightings are one object when their centres are at most this far apart", unit="m", minimum=0,
+        maximum=10,
+    )  # fmt: skip
+    confirm: int = setting(2, "number of sightings from which an object is believed", minimum=1, maximum=1000)
+    gone: int = setting(
+        3, "an object is forgotten after this many pictures have shown that it is gone", minimum=1, maximum=1000
+    )
+    capacity: int = setting(
+        10_000, "largest number of objects; beyond it, those not seen for longest are forgotten", minimum=1
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class MemoryState:
-    """What is on disk of N objects: ids (N,); low, high (N, 3); seen_ns, sightings, missed (N,); by modality, sums
-    (N, D) of the vectors and their counts (N,); following (): number of the next object; made_by (M, 2): modalities,
-    and what made their vectors. Arrays throughout, so that one file holds it all."""
+    """What is written of N objects, as arrays only.
+
+    ids (N,). low, high (N, 3): corners in metres. seen_ns, sightings, missed (N,). sums (N, D) of the vectors and their
+    counts (N,), by modality. following (): the number that the next new object gets. made_by (M, 2): each modality, and
+    the fingerprint and dimension of the encoder that made its vectors.
+    """
 
     kind: ClassVar[str] = "objects"
     plug: ClassVar[str] = "memory"
@@ -141,9 +82,9 @@ class ObjectMemory:
     """Remembers objects. Times are ns of the robot's clock."""
 
     def __init__(self, encoders: Mapping[str, EncoderRecord], config: MemoryConfig = MemoryConfig()) -> None:
-        """encoders: what made the vectors, by modality."""
+        """encoders: what makes the vectors, by modality."""
         self.encoders, self.config = dict(encoders), config
-        self._objects: list[Remembered] = []
+        self._objects: list[RememberedObject] = []
         self._following = 0
         self.version = 0  # rises with every change
 
@@ -151,90 +92,92 @@ class ObjectMemory:
         return len(self.believed)
 
     @property
-    def believed(self) -> list[Remembered]:
-        """Return the objects that were seen often enough, in the order of their discovery."""
+    def believed(self) -> list[RememberedObject]:
+        """Return the objects that were seen often enough, in the order of their first sightings."""
         return [o for o in self._objects if o.sightings >= self.config.confirm]
 
     @property
-    def everything(self) -> tuple[Remembered, ...]:
-        """Return these, and what is not believed yet."""
+    def everything(self) -> tuple[RememberedObject, ...]:
+        """Return all objects, also those that are not believed yet."""
         return tuple(self._objects)
 
     def see(
-        self,
-        sightings: Sequence[Sighting],
-        stamp_ns: int,
-        looked_through: Callable[[Sequence[Remembered]], Iterable[bool]] = lambda objects: (),
-    ) -> list[Remembered]:
-        """Take what one picture shows; return the object that each sighting is of.
+        self, sightings: Sequence[Sighting], stamp_ns: int, seen_gone: SeenGone = lambda objects: ()
+    ) -> list[RememberedObject]:
+        """Add the sightings of one picture; return the object that each sighting belongs to.
 
-        looked_through: of which of the objects that it does not show it shows what is behind; none by default.
+        seen_gone: is called with the objects that have no sighting in this picture.
         """
         self.version += 1
         matched = self._matched(sightings)
-        found = [self._object(s, matched.get(i), stamp_ns) for i, s in enumerate(sightings)]
-        shown = {o.id for o in found}
-        others = [o for o in self._objects if o.id not in shown]
-        for other, through in zip(others, looked_through(others), strict=False):
-            other.missed += bool(through)
-        whole = self._joined(found)
+        seen = [self._update(s, matched.get(i), stamp_ns) for i, s in enumerate(sightings)]
+        seen_ids = {o.id for o in seen}
+        others = [o for o in self._objects if o.id not in seen_ids]
+        for other, gone in zip(others, seen_gone(others), strict=False):
+            other.missed += bool(gone)
+        whole = self._joined(seen)
         self._forget()
-        return [whole.get(o.id, o) for o in found]
+        return [whole.get(o.id, o) for o in seen]
 
     def refresh(self, embeddings: Mapping[str, Mapping[str, Array]], stamp_ns: int) -> None:
-        """Add vectors (D,), by object and modality, of what was seen where objects are known to be.
+        """Add vectors (D,), by object and modality, of pictures of the places where objects are known to be.
 
-        That something was seen there does not prove that it is still the object: what was looked through stays so.
+        Such a picture does not prove that the object is still there, so `missed` stays as it is.
         """
         self.version += bool(embeddings)
         for known in self._objects:
             if known.id in embeddings:
-                known.add(embeddings[known.id], stamp_ns)
+                known.add_vectors(embeddings[known.id], stamp_ns)
 
-    def _matched(self, sightings: Sequence[Sighting]) -> dict[int, Remembered]:
-        """Return which sighting is of which object: as many as possible as near as possible, none of two."""
+    def _matched(self, sightings: Sequence[Sighting]) -> dict[int, RememberedObject]:
+        """Return the known object of each sighting: the assignment with the smallest sum of distances."""
         from scipy.optimize import linear_sum_assignment
 
         if not sightings or not self._objects:
             return {}
-        apart = _apart(_boxes(sightings), _boxes(self._objects))
-        # Beyond `merge` all are equally far: no pair is moved apart to bring nearer what does not belong together.
-        pairs = zip(*linear_sum_assignment(np.minimum(apart, self.config.merge)), strict=True)
-        return {int(i): self._objects[j] for i, j in pairs if apart[i, j] <= self.config.merge}
+        distance = distances(corners(sightings), corners(self._objects))
+        # Beyond `merge` all distances count as equal: otherwise a sighting that belongs to no object could push a
+        # good pair apart only to get nearer to some object.
+        pairs = zip(*linear_sum_assignment(np.minimum(distance, self.config.merge)), strict=True)
+        return {int(i): self._objects[j] for i, j in pairs if distance[i, j] <= self.config.merge}
 
-    def _object(self, sighting: Sighting, known: Remembered | None, stamp_ns: int) -> Remembered:
+    def _update(self, sighting: Sighting, known: RememberedObject | None, stamp_ns: int) -> RememberedObject:
         if known is None:
-            known = Remembered(f"object-{self._following}", sighting.low, sighting.high, stamp_ns)
+            known = RememberedObject(f"object-{self._following}", sighting.low, sighting.high, stamp_ns)
             self._following += 1
             self._objects.append(known)
-        known.take(sighting, stamp_ns)
+        known.add_sighting(sighting, stamp_ns)
         return known
 
-    def _joined(self, found: Sequence[Remembered]) -> dict[str, Remembered]:
-        """Make one of two objects of which one's middle is inside of the other, and only one was in this picture: they
-        were pieces of it. Return what has become of the pieces, by their ids."""
-        everything, became = self.everything, dict[str, Remembered]()
-        spoken_for = {o.id for o in found}
-        for one, near in zip(found, _inside(_boxes(found), _boxes(everything)), strict=True):
-            pieces = [everything[i] for i in np.flatnonzero(near) if everything[i].id not in spoken_for]
+    def _joined(self, seen: Sequence[RememberedObject]) -> dict[str, RememberedObject]:
+        """Join each object seen in this picture with those that were pieces of it.
+
+        A piece was not seen in this picture, and its centre lies inside of the object's box, or the other way round.
+        Return the whole object by the id of each piece.
+        """
+        everything, whole_of = self.everything, dict[str, RememberedObject]()
+        taken = {o.id for o in seen}
+        for one, near in zip(seen, centre_inside(corners(seen), corners(everything)), strict=True):
+            pieces = [everything[i] for i in np.flatnonzero(near) if everything[i].id not in taken]
             first, *rest = sorted([*pieces, one], key=lambda o: -o.sightings)
-            spoken_for |= {o.id for o in pieces}
+            taken |= {o.id for o in pieces}
             for piece in rest:
                 first.join(piece)
-                became[piece.id] = first
-        self._objects = [o for o in everything if o.id not in became]
-        return became
+                whole_of[piece.id] = first
+        self._objects = [o for o in everything if o.id not in whole_of]
+        return whole_of
 
     def _forget(self) -> None:
-        """Forget what is gone, and what was not seen for longest of what is too much."""
-        here = [o for o in self._objects if o.missed < self.config.gone]
-        beyond = {o.id for o in sorted(here, key=lambda o: o.seen_ns)[: max(0, len(here) - self.config.capacity)]}
-        self._objects = [o for o in here if o.id not in beyond]
+        """Forget objects that are gone and, beyond the capacity, those that were not seen for longest."""
+        remaining = [o for o in self._objects if o.missed < self.config.gone]
+        excess = max(0, len(remaining) - self.config.capacity)
+        oldest = {o.id for o in sorted(remaining, key=lambda o: o.seen_ns)[:excess]}
+        self._objects = [o for o in remaining if o.id not in oldest]
 
-    # --- as a map -----------------------------------------------------------------------------------------------
+    # --- as a map, and on disk ----------------------------------------------------------------------------------
 
     def as_map(self, name: str = "objects", frame_id: str = "map") -> ReferenceMap:
-        """Return the objects that are believed as references: their middles, upright, and their mean vectors."""
+        """Return the believed objects as references: poses at their centres, upright, and their mean vectors."""
         objects, columns = self.believed, {}
         for m, record in self.encoders.items():
             missing = np.full(record.dimension, np.nan, dtype=np.float32)
@@ -245,17 +188,17 @@ class ObjectMemory:
         return ReferenceMap(ObservationSet(columns, poses, tuple(o.id for o in objects)), self.encoders, name, frame_id)
 
     def save(self, folder: Path) -> None:
-        """Write everything to a folder; raise Any2AnyError where that cannot be done."""
+        """Write all objects to a folder. Raises Any2AnyError when the folder cannot be written to."""
         try:
             storage.save(self._state(), folder / "objects")
         except OSError as error:
             remedy = "Choose a folder that can be written to"
-            raise Any2AnyError(f"Cannot keep the objects in {folder}", str(error), remedy) from error
+            raise Any2AnyError(f"Cannot save the objects in {folder}", str(error), remedy) from error
         reference_map.save(self.as_map(folder.name), folder)
 
     def _state(self) -> MemoryState:
         objects = self._objects
-        low, high = _boxes(objects)
+        low, high = corners(objects)
 
         def numbers(values: Iterable[int]) -> Int64:
             return np.array(list(values), dtype=np.int64)
@@ -273,8 +216,9 @@ class ObjectMemory:
     def load(
         cls, folder: Path, encoders: Mapping[str, EncoderRecord], config: MemoryConfig = MemoryConfig()
     ) -> ObjectMemory:
-        """Read what `save` wrote; raise Any2AnyError where it is damaged, or other encoders made it."""
-        what, remedy = f"Cannot use the objects in {folder}", "Remove the folder, and look at the objects again"
+        """Read what `save` wrote. Raises Any2AnyError when it is missing or damaged, or other encoders made it."""
+        what = f"Cannot use the objects in {folder}"
+        remedy = "Remove the folder, and let the robot see the objects again"
         try:
             state = storage.load(folder / "objects", MemoryState)
         except Any2AnyError as error:
@@ -287,7 +231,7 @@ class ObjectMemory:
             counts = {m: int(c[i]) for m, c in state.counts.items() if c[i] > 0}
             sums = {m: state.sums[m][i] for m in counts}
             seen_ns, sightings, missed = (int(x[i]) for x in (state.seen_ns, state.sightings, state.missed))
-            known = Remembered(name, state.low[i], state.high[i], seen_ns, sightings, missed, sums, counts)
+            known = RememberedObject(name, state.low[i], state.high[i], seen_ns, sightings, missed, sums, counts)
             memory._objects.append(known)
         return memory
 
@@ -295,24 +239,3 @@ class ObjectMemory:
 def _made_by(encoders: Mapping[str, EncoderRecord]) -> NDArray[np.str_]:
     rows = [(m, f"{record.fingerprint} {record.dimension}") for m, record in sorted(encoders.items())]
     return np.array(rows, dtype=np.str_).reshape(-1, 2)
-
-
-def _boxes(things: Sequence[Sighting] | Sequence[Remembered]) -> tuple[Float64, Float64]:
-    """Return the low and the high corners (N, 3)."""
-    low, high = ([t.low for t in things], [t.high for t in things])
-    return np.reshape(low, (-1, 3)).astype(np.float64), np.reshape(high, (-1, 3)).astype(np.float64)
-
-
-def _apart(a: tuple[Float64, Float64], b: tuple[Float64, Float64]) -> Float64:
-    """Return how far apart the middles of boxes (A, 3), (B, 3) are (A, B), in metres; next to nothing where one's is
-    inside of the other: from another side more of a thing is seen, and its middle moves by as much as half of it."""
-    distance = np.linalg.norm((a[0] + a[1])[:, None] - (b[0] + b[1]), axis=-1) / 2
-    return np.asarray(np.where(_inside(a, b), INSIDE * distance, distance))
-
-
-def _inside(a: tuple[Float64, Float64], b: tuple[Float64, Float64]) -> Flags:
-    """Return (A, B): whether one's middle is inside of the other's box."""
-    one, other = (a[0] + a[1])[:, None] / 2, (b[0] + b[1]) / 2
-    in_b = ((b[0] <= one) & (one <= b[1])).all(axis=-1)
-    in_a = ((a[0][:, None] <= other) & (other <= a[1][:, None])).all(axis=-1)
-    return np.asarray(in_a | in_b)

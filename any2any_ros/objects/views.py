@@ -1,4 +1,4 @@
-"""Views of objects with what they are called: what grounding is learnt from and judged on."""
+"""Described views of objects: what heads are trained on, and what grounding is calibrated and judged on."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from any2any_ros.observation import ObservationSet
 
 @dataclass(frozen=True, eq=False)
 class Objects:
-    """N views: vectors (N, D) by modality, a NaN row where one was not recorded; ids (N,), unique, of the views; the
-    class ("mug") and the instance ("mug_2") that each shows; encoders: what made a modality's vectors, by name.
+    """N views of objects, with the vectors of what was seen and said.
 
-    `storage.save` keeps it, so that vectors need to be worked out once only.
+    embeddings: vectors (N, D) by modality, a NaN row where the modality was not recorded. ids (N,): unique, of the
+    views. classes, instances (N,): what each view shows, such as "mug" and "mug_2". encoders: a record of the encoder
+    that made the vectors, by modality. `storage.save` writes it, so that the vectors are computed only once.
+    Raises Any2AnyError when the parts do not fit together.
     """
 
     kind: ClassVar[str] = "objects"
@@ -35,13 +37,14 @@ class Objects:
         shapes = {np.shape(self.ids), np.shape(self.classes), np.shape(self.instances)}
         pairs = {(str(i), str(c)) for i, c in zip(self.instances, self.classes, strict=False)}
         if len(shapes) > 1 or len(pairs) != len(set(np.asarray(self.instances).tolist())):
-            why = f"ids, classes and instances have shapes {shapes}" if len(shapes) > 1 else "one is of two classes"
+            differ, twice = f"ids, classes and instances have shapes {shapes}", "an instance has two classes"
+            why = differ if len(shapes) > 1 else twice
             raise Any2AnyError("The objects do not fit together", why, "Give every view one instance of one class")
-        assert len(self.observations) == len(self.ids)  # has looked at the vectors
+        assert len(self.observations) == len(self.ids)  # making the observation set validates the vectors
 
     @cached_property
     def observations(self) -> ObservationSet:
-        """Return the views as the retriever takes them; where they stand is not known."""
+        """Return the views as an observation set. Their poses are unknown (NaN)."""
         ids = tuple(np.asarray(self.ids).tolist())
         return ObservationSet(self.embeddings, np.full((len(ids), 4, 4), np.nan), ids)
 
@@ -49,6 +52,6 @@ class Objects:
         return len(self.ids)
 
     def take(self, index: ArrayLike) -> Objects:
-        """Return some of the views: integers, or a bool mask (N,)."""
-        kept, rows = self.observations.take(index), np.asarray(index)
-        return Objects(dict(kept.embeddings), self.ids[rows], self.classes[rows], self.instances[rows], self.encoders)
+        """Return some of the views. index: row numbers, or flags (N,)."""
+        vectors, rows = dict(self.observations.take(index).embeddings), np.asarray(index)
+        return Objects(vectors, self.ids[rows], self.classes[rows], self.instances[rows], self.encoders)

@@ -52,7 +52,7 @@ def test_all_kinds_of_pictures_are_among_what_it_was_calibrated_on():
     assert camera[1].sum() == n - 1 and not camera[:, one].any() and not camera[2].any()
     assert depth[0].all() and not depth[1].any() and depth[2].all()
     np.testing.assert_array_equal(places.embeddings["depth"][:n], places.embeddings["depth"][2 * n :])
-    rows = trained.project(views, trained.seen).embeddings["depth"][instances == names[0]]
+    rows = trained.project(views, trained.object_modalities).embeddings["depth"][instances == names[0]]
     mean = rows.mean(axis=0)
     np.testing.assert_allclose(places.embeddings["depth"][0], mean / np.linalg.norm(mean), atol=1e-6)
 

@@ -68,7 +68,7 @@ def tables(trained, count, seed, seen, absent=0.2):
     draw = np.random.default_rng(seed)
     names = np.unique(instances)
     remembered = object_calibration._objects(trained, views, instances, names)
-    said = trained.project(views, trained.said)
+    said = trained.project(views, trained.command_modalities)
     whole = ObservationSet(
         {m: v[: len(names)] for m, v in remembered.places.embeddings.items()}, remembered.places.poses[: len(names)],
         tuple(names),

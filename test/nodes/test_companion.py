@@ -56,7 +56,7 @@ def test_a_table_is_looked_at_and_asked_for(companion, untrained_model, tmp_path
     with Bringup(processes, topology.environment("loopback"), log_folder=tmp_path):
         until(companion.is_heard)
         empty = companion.ask("the blue mug", 10)
-        assert empty.code == "NO_OBJECTS" and empty.middle is None and empty.states == ("ranking",)
+        assert empty.code == "NO_OBJECTS" and empty.centre is None and empty.states == ("ranking",)
         with CameraPlayer(companion.node, list(table), 4.0):
             until(lambda: companion.boxes and companion.status == "sees by camera and depth" and companion.look_seconds)
             found = companion.ask("the blue mug", 10)
@@ -64,7 +64,7 @@ def test_a_table_is_looked_at_and_asked_for(companion, untrained_model, tmp_path
         silent = companion.ask("", 3.0, lambda: heard.append(1))
     assert found.code == "NOT_CALIBRATED" and found.heard == "the blue mug"
     assert {m.id for m in found.ranking.matches} <= set(companion.boxes)
-    assert np.allclose(found.middle, found.ranking.matches[0].pose[:3, 3])
+    assert np.allclose(found.centre, found.ranking.matches[0].pose[:3, 3])
     low, high = companion.boxes[found.ranking.matches[0].id]
     assert (low < high).all() and any(np.linalg.norm((low + high - t.low - t.high) / 2) < 0.08 for t in table.things)
     assert silent.code == "NOTHING_HEARD" and heard == [1] and silent.states == ("listening",)

@@ -73,7 +73,7 @@ class Robot:
 
     def see(self, frame, rgb=True, depth=True):
         """Show one frame, and wait until it has been looked at."""
-        before = self.node._looks
+        before = self.node._views
         self.to["info"].publish(CameraInfo(k=frame.intrinsics.ravel()))
         if rgb:
             self.to["rgb"].publish(image(frame.rgb, "rgb8", frame.stamp_ns))
@@ -83,7 +83,7 @@ class Robot:
         pose = PoseStamped(pose=messages.pose_message(frame.pose))
         pose.header.stamp = messages.time_message(frame.stamp_ns)
         self.to["pose"].publish(pose)
-        self.bench.until(lambda: self.node._looks > before)
+        self.bench.until(lambda: self.node._views > before)
 
     def send(self, text="", timeout=0.0):
         """Send a goal; return its handle as soon as it is accepted."""
@@ -129,7 +129,7 @@ def test_what_was_seen_is_answered_with(robot, frames):
     p = result.goal_pose.pose.position
     np.testing.assert_allclose([p.x, p.y, p.z], known.centre, atol=1e-6)
     assert result.goal_pose.header.frame_id == "map" and len(result.ranking.matches) == len(objects)
-    expected = robot.node.grounder.answer(robot.node.grounder.said("bring me the blue mug"))
+    expected = robot.node.grounder.answer(robot.node.grounder.command("bring me the blue mug"))
     assert best.score == pytest.approx(expected.matches[0].score)
     robot.bench.until(lambda: heard and heard[0].matches[0].id == best.id)
     robot.bench.until(lambda: "ranking" in robot.feedback)

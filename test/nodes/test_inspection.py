@@ -58,10 +58,10 @@ def test_each_ill_is_named(street):
         rclpy.try_shutdown()
     assert found["/camera/image_raw"].verdict() == "ok"
     assert found["/camera/image_raw"].hertz == pytest.approx(20, rel=0.4)
-    assert found["/camera/image_raw"].for_whom == "camera"
+    assert found["/camera/image_raw"].readers == "camera"
     assert "3600.0 s behind this clock" in found["/rear/image_raw"].verdict()
     assert "nothing arrived" in found["/left/image_raw"].verdict()
-    assert "street cannot hear street" in found["/caption"].verdict()
+    assert "street cannot receive from street" in found["/caption"].verdict()
     assert "best effort publisher and reliable subscription" in found["/caption"].verdict().lower()
 
 

@@ -416,7 +416,7 @@ def test_a_large_map_is_opened_from_disk_and_the_first_time_is_told(bench, small
     calibration.save(calibration.Calibration(fusion, None, known, 5.0), folder)
     node = bench.node(RetrievalNode, start=False, map=str(folder), **FAST)
     logged = bench.listen(Log, "/rosout")
-    with runtime.passing(node):
+    with runtime.library_logs(node):
         node.autostart()
         bench.until(lambda: any("the first opening of a large map" in line.msg for line in logged))
         bench.until(lambda: any("ready after" in line.msg for line in logged))

@@ -10,10 +10,12 @@ from any2any_ros.calibration import objects as object_calibration
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning.emma import EMMA
 from any2any_ros.objects import grounding_model
-from any2any_ros.objects.grounder import Grounder, Look, Verdict, looked_through, seen_boxes
+from any2any_ros.objects.camera_view import CameraView, boxes_in_view, seen_gone
+from any2any_ros.objects.grounder import Grounder, Verdict
 from any2any_ros.objects.grounding_model import Model
-from any2any_ros.objects.object_memory import MemoryConfig, Remembered
+from any2any_ros.objects.object_memory import MemoryConfig
 from any2any_ros.objects.proposals import ProposalConfig
+from any2any_ros.objects.remembered_object import RememberedObject
 from any2any_ros.objects.views import Objects
 from any2any_ros.observation import ObservationSet
 from any2any_ros.ranking import Match, Ranking
@@ -55,8 +57,8 @@ def frames(table):
     return [table.frame(i) for i in (0, 1, 2)]
 
 
-def look(frame, **changes):
-    whole = Look(frame.stamp_ns, frame.intrinsics, frame.pose, frame.rgb, frame.depth)
+def view_of(frame, **changes):
+    whole = CameraView(frame.stamp_ns, frame.intrinsics, frame.pose, frame.rgb, frame.depth)
     return replace(whole, **changes)
 
 
@@ -65,7 +67,7 @@ def seen(frames):
     """A grounder that has seen the table three times."""
     grounder = Grounder(WHOLE)
     for frame in frames:
-        grounder.see(look(frame))
+        grounder.see(view_of(frame))
     return grounder
 
 
@@ -118,7 +120,7 @@ def test_what_stands_on_the_table_is_remembered_where_it_stands(seen, table, fra
 
 def test_the_objects_of_a_look_are_returned(frames):
     grounder = Grounder(WHOLE)
-    first, second = grounder.see(look(frames[0])), grounder.see(look(frames[1]))
+    first, second = grounder.see(view_of(frames[0])), grounder.see(view_of(frames[1]))
     assert len(first) >= 3 and {o.id for o in first} & {o.id for o in second}
     assert all(o in grounder.memory.everything for o in (*first, *second))
 
@@ -126,14 +128,14 @@ def test_the_objects_of_a_look_are_returned(frames):
 def test_without_colour_objects_are_remembered_by_depth_alone(frames):
     grounder = Grounder(WHOLE)
     for frame in frames[:2]:
-        found = grounder.see(look(frame, rgb=None))
+        found = grounder.see(view_of(frame, rgb=None))
     assert len(grounder.memory) >= 3 and all(set(o.counts) == {"depth"} for o in found)
     assert not grounder.memory.as_map().places.present("camera").any()
 
 
 def test_without_depth_what_is_known_is_looked_at_again_and_nothing_is_new(seen, frames):
     before = {o.id: (o.counts["camera"], o.counts["depth"], o.sightings) for o in seen.memory.everything}
-    found = seen.see(look(frames[0], depth=None, stamp_ns=99 * NS))
+    found = seen.see(view_of(frames[0], depth=None, stamp_ns=99 * NS))
     assert len(found) >= 3 and {o.id for o in seen.memory.everything} == set(before)
     for known in seen.memory.everything:
         camera, depth, sightings = before[known.id]
@@ -145,26 +147,26 @@ def test_without_depth_what_is_known_is_looked_at_again_and_nothing_is_new(seen,
 def test_colour_that_comes_back_is_learnt_of_what_depth_alone_knew(frames):
     grounder = Grounder(WHOLE)
     for frame in frames[:2]:
-        grounder.see(look(frame, rgb=None))
-    found = grounder.see(look(frames[2], depth=None))
+        grounder.see(view_of(frame, rgb=None))
+    found = grounder.see(view_of(frames[2], depth=None))
     assert found and all(o.vector("camera") is not None for o in found)
     nothing_known = Grounder(WHOLE)
-    assert nothing_known.see(look(frames[0], depth=None)) == [] and nothing_known.memory.everything == ()
+    assert nothing_known.see(view_of(frames[0], depth=None)) == [] and nothing_known.memory.everything == ()
 
 
 def test_of_no_camera_nothing_changes(seen, frames):
     version = seen.memory.version
-    assert seen.see(look(frames[0], rgb=None, depth=None)) == [] and seen.memory.version == version
+    assert seen.see(view_of(frames[0], rgb=None, depth=None)) == [] and seen.memory.version == version
 
 
 def test_a_model_that_knows_one_camera_uses_that_one(frames):
     by_depth = Grounder(model("text", "depth"))
-    found = by_depth.see(look(frames[0]))
+    found = by_depth.see(view_of(frames[0]))
     assert found and all(set(o.counts) == {"depth"} for o in found)
-    assert by_depth.see(look(frames[0], depth=None)) == []
+    assert by_depth.see(view_of(frames[0], depth=None)) == []
     by_colour = Grounder(model("text", "camera"))
-    assert by_colour.see(look(frames[0], rgb=None)) == [] and by_colour.memory.everything == ()
-    assert {m for o in by_colour.see(look(frames[0])) for m in o.counts} == {"camera"}
+    assert by_colour.see(view_of(frames[0], rgb=None)) == [] and by_colour.memory.everything == ()
+    assert {m for o in by_colour.see(view_of(frames[0])) for m in o.counts} == {"camera"}
 
 
 def test_where_a_detector_looks_it_looks_there_only(table, frames):
@@ -173,23 +175,23 @@ def test_where_a_detector_looks_it_looks_there_only(table, frames):
     rows, columns = np.nonzero(frame.thing == row)
     box = (int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max()))
     grounder = Grounder(WHOLE)
-    (found,) = grounder.see(look(frame, boxes=(box,)))
+    (found,) = grounder.see(view_of(frame, boxes=(box,)))
     assert np.linalg.norm(found.centre - place) < 0.05
-    assert grounder.see(look(frame, boxes=())) == []
-    assert grounder.see(look(frame, boxes=((0, 0, 3, 3),))) == []
+    assert grounder.see(view_of(frame, boxes=())) == []
+    assert grounder.see(view_of(frame, boxes=((0, 0, 3, 3),))) == []
     assert len(grounder.memory.everything) == 1
 
 
 def test_a_picture_that_shows_nothing_is_refused_and_counted(frames):
     grounder = Grounder(WHOLE)
-    found = grounder.see(look(frames[0], rgb=np.full((HEIGHT, WIDTH, 3), 90, np.uint8)))
+    found = grounder.see(view_of(frames[0], rgb=np.full((HEIGHT, WIDTH, 3), 90, np.uint8)))
     assert found and grounder.refused == len(found) and all(set(o.counts) == {"depth"} for o in found)
 
 
 def test_holes_and_nothing_are_no_objects(frames):
     grounder = Grounder(WHOLE)
     for nothing in (np.full((HEIGHT, WIDTH), np.nan, np.float32), empty_table(frames[0])):
-        assert grounder.see(look(frames[0], depth=nothing)) == []
+        assert grounder.see(view_of(frames[0], depth=nothing)) == []
     assert grounder.memory.everything == ()
 
 
@@ -200,11 +202,11 @@ def test_the_focal_length_of_the_camera_is_told_to_who_counts_on_another(table, 
     vectors = {}
     for name, frame in (("small", frames[0]), ("large", large)):
         grounder = Grounder(model("text", "depth"))
-        near = nearest(grounder.see(look(frame)), place)
-        box = seen_boxes(look(frame), [near], frame.depth.shape)[near.id]
+        near = nearest(grounder.see(view_of(frame)), place)
+        box = boxes_in_view(view_of(frame), [near], frame.depth.shape)[near.id]
         crop = frame.depth[box[1] - 4 : box[3] + 4, box[0] - 4 : box[2] + 4]
         raw = grounder._encoders["depth"].encoder
-        vectors[name] = raw.encode(grounder._as_trained("depth", crop, look(frame)))
+        vectors[name] = raw.encode(grounder._at_trained_focal("depth", crop, view_of(frame)))
         vectors[f"{name} as it is"] = raw.encode(crop)
     np.testing.assert_array_equal(vectors["large"], vectors["large as it is"])
     sizes = slice(-56, None)  # the lengths in metres
@@ -223,29 +225,29 @@ def test_what_was_taken_away_is_forgotten_and_the_rest_is_not(table, frames):
     for row, place in truth(table, frames[0]).items():
         grounder = Grounder(WHOLE, MemoryConfig(gone=3))
         for _ in range(2):
-            grounder.see(look(frames[0], rgb=None))
+            grounder.see(view_of(frames[0], rgb=None))
         gone, before = nearest(grounder.memory.believed, place), len(grounder.memory)
         for count in range(3):
             assert any(o is gone for o in grounder.memory.believed), (table.things[row].instance, count)
-            grounder.see(look(frames[0], rgb=None, depth=taken_away(frames[0], row)))
+            grounder.see(view_of(frames[0], rgb=None, depth=taken_away(frames[0], row)))
         assert not any(o is gone for o in grounder.memory.believed), table.things[row].instance
         assert len(grounder.memory) == before - 1
 
 
-def test_what_is_there_is_never_looked_through(table):
+def test_what_is_there_is_never_seen_gone(table):
     grounder = Grounder(WHOLE)
     for i in (0, 8, 16):
-        grounder.see(look(table.frame(i), rgb=None))
+        grounder.see(view_of(table.frame(i), rgb=None))
     for i in (4, 12):
-        assert not any(looked_through(look(table.frame(i)), grounder.memory.everything))
+        assert not any(seen_gone(view_of(table.frame(i)), grounder.memory.everything))
 
 
 def test_what_is_hidden_unmeasured_or_out_of_sight_is_not_gone(seen, table, frames):
     frame, place = frames[0], next(iter(truth(table, frames[0]).values()))
     known = nearest(seen.memory.believed, place)
-    away = look(frame, depth=empty_table(frame))
-    assert looked_through(away, [known]) == [True]
-    left, top, right, bottom = seen_boxes(away, [known], (HEIGHT, WIDTH))[known.id]
+    away = view_of(frame, depth=empty_table(frame))
+    assert seen_gone(away, [known]) == [True]
+    left, top, right, bottom = boxes_in_view(away, [known], (HEIGHT, WIDTH))[known.id]
     hand = empty_table(frame)
     hand[top:bottom, left:right] = 0.5
     hole = empty_table(frame)
@@ -253,33 +255,33 @@ def test_what_is_hidden_unmeasured_or_out_of_sight_is_not_gone(seen, table, fram
     half = empty_table(frame)
     half[top:bottom, left : (left + right) // 2 + 2] = 0.5
     for depth in (hand, hole, half):
-        assert looked_through(look(frame, depth=depth), [known]) == [False]
+        assert seen_gone(view_of(frame, depth=depth), [known]) == [False]
     elsewhere = frame.pose.copy()
     elsewhere[:3, 3] += 5
     behind = frame.pose.copy()
     behind[:3, :3] = behind[:3, :3] @ np.diag([-1.0, 1.0, -1.0])
     for pose in (elsewhere, behind):
-        assert looked_through(look(frame, pose=pose), [known]) == [False]
-    assert looked_through(away, []) == []
+        assert seen_gone(view_of(frame, pose=pose), [known]) == [False]
+    assert seen_gone(away, []) == []
 
 
 def thing(name, low, high):
-    return Remembered(name, np.array(low, float), np.array(high, float), 0)
+    return RememberedObject(name, np.array(low, float), np.array(high, float), 0)
 
 
 def test_the_box_of_an_object_in_a_picture_is_where_its_corners_are():
     k = np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]])
-    view = Look(0, k, np.eye(4), depth=np.ones((80, 100), np.float32))
+    view = CameraView(0, k, np.eye(4), depth=np.ones((80, 100), np.float32))
     here = thing("here", [-0.1, -0.05, 1.0], [0.1, 0.05, 2.0])
     cut, behind = thing("cut", [-0.6, 0, 1], [-0.4, 0.1, 2]), thing("behind", [0, 0, -2], [0.1, 0.1, -1])
     around, speck = thing("around", [-1, -1, -1], [1, 1, 1]), thing("speck", [0, 0, 1], [1e-9, 1e-9, 1])
-    found = seen_boxes(view, [here, cut, behind, around, speck], (80, 100, 3))
+    found = boxes_in_view(view, [here, cut, behind, around, speck], (80, 100, 3))
     assert found == {"here": (40, 35, 60, 45)}
     turned = np.eye(4)
     turned[:3, :3] = [[0, 0, 1], [-1, 0, 0], [0, -1, 0]]  # looks along the map's x
     turned[:3, 3] = [1.0, 2.0, 3.0]
     there = thing("there", [2.0, 1.9, 2.95], [3.0, 2.1, 3.05])
-    (box,) = seen_boxes(replace(view, pose=turned), [there], (80, 100)).values()
+    (box,) = boxes_in_view(replace(view, pose=turned), [there], (80, 100)).values()
     np.testing.assert_allclose(box, (40, 35, 60, 45), atol=1)  # rounding may add a pixel
 
 
@@ -288,12 +290,12 @@ def test_the_box_of_an_object_in_a_picture_is_where_its_corners_are():
 
 def test_the_answer_follows_the_memory(frames):
     grounder = Grounder(WHOLE)
-    command = grounder.said("the blue mug", stamp_ns=7)
+    command = grounder.command("the blue mug", stamp_ns=7)
     nothing = grounder.answer(command)
     assert nothing.matches == () and grounder.verdict(nothing) is Verdict.NO_OBJECTS
-    assert grounder.say(nothing, Verdict.NO_OBJECTS) == "I have seen no objects yet"
+    assert grounder.in_words(nothing, Verdict.NO_OBJECTS) == "I have seen no objects yet"
     for frame in frames[:2]:
-        grounder.see(look(frame))
+        grounder.see(view_of(frame))
     found = grounder.answer(command, k=100)
     assert {m.id for m in found.matches} == {o.id for o in grounder.memory.believed}
     assert len(grounder.answer(command, k=2).matches) == 2 and found.stamp_ns == 7
@@ -305,7 +307,7 @@ def test_the_answer_follows_the_memory(frames):
 
 def test_objects_are_ranked_by_the_mean_likeness_to_what_was_said(seen):
     """Eq. 9, by hand."""
-    command = seen.said("a red hammer")
+    command = seen.command("a red hammer")
     found = seen.answer(command, k=100)
     text = command.embeddings["text"]
     score = {o.id: np.mean([text @ o.vector(m) for m in ("camera", "depth")]) for o in seen.memory.believed}
@@ -325,8 +327,8 @@ def calibrated():
 def test_calibrated_on_noise_it_does_not_claim_to_know(calibrated, frames):
     grounder = Grounder(calibrated)
     for frame in frames[:2]:
-        grounder.see(look(frame))
-    found = grounder.answer(grounder.said("the blue mug"))
+        grounder.see(view_of(frame))
+    found = grounder.answer(grounder.command("the blue mug"))
     assert 0 <= found.probability < 0.5 and not found.accepted
     assert grounder.verdict(found) in (Verdict.NOT_FOUND, Verdict.AMBIGUOUS)
 
@@ -345,43 +347,44 @@ def ranking(*probability, accepted=False, presence=0.1, likely=()):
         (ranking(), Verdict.NO_OBJECTS, "I have seen no objects yet"),
         (ranking(0.93, 0.02, accepted=True), Verdict.FOUND, "It is object-0 at (1.00, 2.50, 0.75), I am 93% sure"),
         (ranking(0.2, 0.1), Verdict.NOT_FOUND,
-         "I see no such object; most alike is object-0 at (1.00, 2.50, 0.75), 20%"),
+         "I see no such object; most similar is object-0 at (1.00, 2.50, 0.75), 20%"),
         (ranking(0.4, 0.3, 0.05, presence=0.8, likely=(0, 1)), Verdict.AMBIGUOUS,
          "Which of these? object-0 (40%), object-1 (30%)"),
         (ranking(0.7, 0.05, presence=0.8, likely=(0,)), Verdict.AMBIGUOUS,
          "Perhaps it is object-0 at (1.00, 2.50, 0.75), I am 70% sure"),
         (ranking(np.nan, np.nan), Verdict.NOT_CALIBRATED,
-         "Most alike is object-0 at (1.00, 2.50, 0.75); the model is not calibrated, so I cannot say how sure that is"),
+         "Most similar is object-0 at (1.00, 2.50, 0.75); "
+         "the model is not calibrated, so I cannot say how sure that is"),
     ],
 )  # fmt: skip
 def test_every_verdict_has_its_words(answer, verdict, words):
     grounder = Grounder(WHOLE)
     assert grounder.verdict(answer) is verdict
-    assert grounder.say(answer, verdict) == words
+    assert grounder.in_words(answer, verdict) == words
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t", "...", "the it is"])
 def test_words_that_say_nothing_are_no_command(text):
     with pytest.raises(Any2AnyError, match=r"There is no command: .*Say what to look for"):
-        Grounder(WHOLE).said(text)
+        Grounder(WHOLE).command(text)
 
 
 def test_however_long_a_command_is_it_is_one():
     grounder = Grounder(WHOLE)
     long = ("the mug beside the book " * 500)[:10_000]
-    assert grounder.said(long).embeddings["text"].shape == (DIMS,)
-    again = grounder.said(long + " and much more" * 1000)
-    np.testing.assert_array_equal(again.embeddings["text"], grounder.said(long + " and").embeddings["text"])
+    assert grounder.command(long).embeddings["text"].shape == (DIMS,)
+    again = grounder.command(long + " and much more" * 1000)
+    np.testing.assert_array_equal(again.embeddings["text"], grounder.command(long + " and").embeddings["text"])
 
 
 def test_what_the_model_has_no_head_for_is_not_heard():
     deaf, blind = Grounder(WHOLE), Grounder(model("speech", "camera"))
     sound = spoken()
-    with pytest.raises(Any2AnyError, match=r"nothing was said that this model hears \(text\)"):
-        deaf.said(speech=sound)
-    with pytest.raises(Any2AnyError, match=r"nothing was said that this model hears \(speech\)"):
-        blind.said("the blue mug")
-    assert set(blind.said("the blue mug", sound).embeddings) == {"speech"}
+    with pytest.raises(Any2AnyError, match=r"the command has nothing that this model reads \(text\)"):
+        deaf.command(speech=sound)
+    with pytest.raises(Any2AnyError, match=r"the command has nothing that this model reads \(speech\)"):
+        blind.command("the blue mug")
+    assert set(blind.command("the blue mug", sound).embeddings) == {"speech"}
 
 
 def spoken():
@@ -394,11 +397,11 @@ def spoken():
 def test_words_and_sound_are_one_command_and_one_that_is_no_use_is_left_out():
     both = Grounder(model("text", "speech", "camera"))
     silence = Sound(np.zeros(8000, np.float32), 8000)
-    assert set(both.said("a mug", spoken()).embeddings) == {"text", "speech"}
-    assert set(both.said("a mug", silence).embeddings) == {"text"}
-    assert set(both.said("...", spoken()).embeddings) == {"speech"}
+    assert set(both.command("a mug", spoken()).embeddings) == {"text", "speech"}
+    assert set(both.command("a mug", silence).embeddings) == {"text"}
+    assert set(both.command("...", spoken()).embeddings) == {"speech"}
     with pytest.raises(Any2AnyError, match="There is no command"):
-        both.said("", silence)
+        both.command("", silence)
 
 
 # --- kept -----------------------------------------------------------------------------------------------------------
@@ -408,9 +411,9 @@ def test_what_was_remembered_is_answered_after_a_restart(seen, tmp_path):
     seen.memory.save(tmp_path / "objects")
     grounding_model.save(WHOLE, tmp_path / "model")
     again = Grounder.open(tmp_path / "model", memory=MemoryConfig(gone=5), proposals=ProposalConfig(reach=2.0))
-    assert again.answer(again.said("a mug")).matches == ()
-    again.recall(tmp_path / "objects")
-    one, two = (g.answer(g.said("a red mug"), 50) for g in (seen, again))
+    assert again.answer(again.command("a mug")).matches == ()
+    again.load_objects(tmp_path / "objects")
+    one, two = (g.answer(g.command("a red mug"), 50) for g in (seen, again))
     assert [(m.id, m.score) for m in one.matches] == [(m.id, m.score) for m in two.matches] and one.matches
     assert again.memory.config == MemoryConfig(gone=5)
 
@@ -418,13 +421,13 @@ def test_what_was_remembered_is_answered_after_a_restart(seen, tmp_path):
 def test_objects_of_other_heads_are_refused_and_what_is_known_stays(seen, frames, tmp_path):
     seen.memory.save(tmp_path)
     other = Grounder(model("text", "camera", "depth", seed=1))
-    other.see(look(frames[0]))
+    other.see(view_of(frames[0]))
     known = other.memory.everything
     with pytest.raises(Any2AnyError, match="other encoders or heads"):
-        other.recall(tmp_path)
+        other.load_objects(tmp_path)
     assert other.memory.everything == known
     with pytest.raises(Any2AnyError, match="Cannot use the objects"):
-        other.recall(tmp_path / "absent")
+        other.load_objects(tmp_path / "absent")
 
 
 # --- input ----------------------------------------------------------------------------------------------------------
@@ -442,4 +445,4 @@ def test_objects_of_other_heads_are_refused_and_what_is_known_stays(seen, frames
 )  # fmt: skip
 def test_a_look_that_does_not_fit_together_is_refused(frames, wrong):
     with pytest.raises(Any2AnyError, match="Cannot use the cameras"):
-        look(frames[0], **wrong)
+        view_of(frames[0], **wrong)

@@ -28,7 +28,7 @@ def calibrated():
 
 def test_what_is_said_what_is_seen_and_what_is_compared():
     whole = model()
-    assert (whole.said, whole.seen) == (("speech", "text"), ("camera", "depth"))
+    assert (whole.command_modalities, whole.object_modalities) == (("speech", "text"), ("camera", "depth"))
     assert set(whole.pairs) == {(q, r) for q in ("text", "speech") for r in ("camera", "depth")}
     part = model(("text", "depth"))
     assert part.pairs == (("text", "depth"),)
@@ -37,7 +37,7 @@ def test_what_is_said_what_is_seen_and_what_is_compared():
 
 @pytest.mark.parametrize("modalities", [("text", "speech"), ("camera", "depth"), ("camera",), ()])
 def test_a_model_needs_something_said_and_something_seen(modalities):
-    with pytest.raises(Any2AnyError, match="does not fit together: of speech, text and camera, depth it knows"):
+    with pytest.raises(Any2AnyError, match="fit together: it needs one of speech, text and one of camera, depth"):
         model(modalities)
 
 
@@ -54,12 +54,12 @@ def test_heads_and_encoders_must_be_of_the_same_modalities_and_widths():
 def test_vectors_of_what_is_the_same_meet_in_the_common_space():
     views, _, _ = world(4, 3, 2, seed=0, noise=0.0)
     trained = model()
-    said, seen = trained.project(views, trained.said), trained.project(views, trained.seen)
+    said, seen = trained.project(views, trained.command_modalities), trained.project(views, trained.object_modalities)
     assert said.modalities == ("speech", "text") and seen.modalities == ("camera", "depth")
     likeness = said.embeddings["text"] @ seen.embeddings["depth"].T
     np.testing.assert_allclose(np.diag(likeness), 1, atol=1e-4)
     missing = ObservationSet({"camera": np.full((1, WIDTH), np.nan)}, np.full((1, 4, 4), np.nan), ("a",))
-    found = trained.project(missing, trained.seen)
+    found = trained.project(missing, trained.object_modalities)
     assert found.modalities == ("camera",) and not found.present("camera").any()
 
 
@@ -147,11 +147,11 @@ def test_a_model_without_calibration_replaces_one_with(calibrated, tmp_path):
 
 
 def test_another_model_s_calibration_is_refused(calibrated, tmp_path):
-    with pytest.raises(Any2AnyError, match="its calibration was made for other heads"):
+    with pytest.raises(Any2AnyError, match="its calibration was made with other heads"):
         replace(model(wrong=0.1), calibration=calibrated.calibration)
     grounding_model.save(model(wrong=0.1), tmp_path)
     calibration.save(calibrated.calibration, tmp_path)
-    with pytest.raises(Any2AnyError, match=r"Cannot read the model .*its calibration was made for other heads"):
+    with pytest.raises(Any2AnyError, match=r"Cannot read the model .*its calibration was made with other heads"):
         grounding_model.load(tmp_path)
 
 

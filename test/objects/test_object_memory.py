@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from any2any_ros import storage
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.objects import object_memory
-from any2any_ros.objects.object_memory import MemoryConfig, ObjectMemory, Sighting
+from any2any_ros.objects import remembered_object
+from any2any_ros.objects.object_memory import MemoryConfig, ObjectMemory
+from any2any_ros.objects.remembered_object import Sighting
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.reference_map import EncoderRecord
 
@@ -35,8 +36,8 @@ def memory(**settings):
     return ObjectMemory(ENCODERS, MemoryConfig(**settings))
 
 
-def everywhere(objects):
-    """Look through whatever is not seen."""
+def all_gone(objects):
+    """Say of every object that has no sighting that it is gone."""
     return [True] * len(objects)
 
 
@@ -181,7 +182,7 @@ def test_nothing_is_an_empty_map():
 def test_looking_again_adds_vectors_and_no_sighting():
     known = memory(confirm=1, gone=2)
     (found,) = known.see([sighting(0.0, depth=vector(1))], 1)
-    known.see([], 2, everywhere)
+    known.see([], 2, all_gone)
     version, low = known.version, found.low.copy()
     known.refresh({"object-0": {"camera": vector(2)}, "object-9": {"camera": vector(3)}}, 5)
     np.testing.assert_allclose(found.vector("camera"), vector(2), atol=1e-6)
@@ -190,20 +191,20 @@ def test_looking_again_adds_vectors_and_no_sighting():
     known.refresh({}, 6)
     assert known.version == version + 1
     # A picture of the empty table does not prove that it still stands there.
-    known.see([], 7, everywhere)
+    known.see([], 7, all_gone)
     assert known.everything == ()
 
 
 # --- gone -----------------------------------------------------------------------------------------------------------
 
 
-def test_what_was_looked_through_often_enough_is_forgotten():
+def test_what_was_seen_gone_often_enough_is_forgotten():
     known = memory(gone=3)
     for stamp in (1, 2):
         known.see([sighting(0.0), sighting(1.0)], stamp)
     for stamp in (3, 4, 5):
         assert len(known) == 2
-        known.see([sighting(1.0)], stamp, everywhere)
+        known.see([sighting(1.0)], stamp, all_gone)
     assert [o.id for o in known.believed] == ["object-1"]
     (new,) = known.see([sighting(0.0)], 6)
     assert new.id == "object-2"
@@ -213,19 +214,19 @@ def test_seen_once_it_counts_from_the_start():
     known = memory(gone=2)
     for _ in range(4):
         known.see([sighting(0.0)], 1)
-        known.see([], 2, everywhere)
+        known.see([], 2, all_gone)
     assert len(known) == 1
 
 
 def test_only_what_the_picture_does_not_show_is_asked_about():
     known, asked = memory(gone=1), []
 
-    def looked_through(objects):
+    def seen_gone(objects):
         asked.append([o.id for o in objects])
         return [o.id == "object-2" for o in objects]
 
     known.see([sighting(0.0), sighting(1.0), sighting(2.0)], 1)
-    known.see([sighting(1.0)], 2, looked_through)
+    known.see([sighting(1.0)], 2, seen_gone)
     assert asked == [["object-0", "object-2"]] and [o.id for o in known.everything] == ["object-0", "object-1"]
 
 
@@ -314,7 +315,7 @@ def test_what_is_believed_is_kept_as_a_map(tmp_path):
 
 def test_a_name_is_never_given_twice(tmp_path):
     known = filled(gone=1)
-    known.see([], 4, everywhere)
+    known.see([], 4, all_gone)
     assert known.everything == ()
     known.save(tmp_path)
     again = ObjectMemory.load(tmp_path, ENCODERS)
@@ -376,7 +377,7 @@ def test_a_damaged_file_is_refused(tmp_path, name, damage):
         file.unlink()
     else:
         file.write_bytes({"empty": b"", "cut": content[: len(content) // 2], "noise": content[::-1]}[damage])
-    with pytest.raises(Any2AnyError, match=r"Cannot use the objects in .*Remove the folder, and look at the objects"):
+    with pytest.raises(Any2AnyError, match=r"Cannot use the objects in .*Remove the folder, and let the robot see"):
         ObjectMemory.load(tmp_path, ENCODERS)
 
 
@@ -402,7 +403,7 @@ def test_parts_that_do_not_fit_together_are_refused(tmp_path, wrong):
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(Any2AnyError, match="Cannot keep the objects in"):
+    with pytest.raises(Any2AnyError, match="Cannot save the objects in"):
         filled().save(tmp_path / "file")
 
 
@@ -455,11 +456,11 @@ def test_thousands_of_objects_are_no_burden(tmp_path):
 def test_distances_and_insides_are_those_of_every_pair():
     draw = np.random.default_rng(3)
     a, b = ([sighting(*draw.uniform(-0.2, 0.2, 3), size=draw.uniform(0.05, 0.4)) for _ in range(n)] for n in (6, 9))
-    apart = object_memory._apart(object_memory._boxes(a), object_memory._boxes(b))
+    apart = remembered_object.distances(remembered_object.corners(a), remembered_object.corners(b))
     for i, one in enumerate(a):
         for j, other in enumerate(b):
             inside = any(
                 (x.low <= y.centre).all() and (y.centre <= x.high).all() for x, y in ((one, other), (other, one))
             )
-            gap = np.linalg.norm(one.centre - other.centre) * (object_memory.INSIDE if inside else 1)
+            gap = np.linalg.norm(one.centre - other.centre) * (remembered_object.INSIDE if inside else 1)
             assert apart[i, j] == pytest.approx(gap)

@@ -31,7 +31,7 @@ def test_views_are_taken_with_their_names(make_objects):
 
 def test_what_does_not_fit_together_is_refused(make_objects):
     good = make_objects(2, 2, 1)
-    with pytest.raises(Any2AnyError, match="do not fit together: one is of two classes"):
+    with pytest.raises(Any2AnyError, match="do not fit together: an instance has two classes"):
         Objects(good.embeddings, good.ids, good.classes, np.full(4, "thing0_0"), {})
     with pytest.raises(Any2AnyError, match="have shapes"):
         Objects(good.embeddings, good.ids, good.classes[:3], good.instances, {})

@@ -1,0 +1,90 @@
+"""The base class of our nodes: lifecycle transitions, errors in the log, and diagnostics once a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from any2any_ros.errors import Any2AnyError
+
+STEADY = Clock(clock_type=ClockType.STEADY_TIME)
+ANY_JUMP_BACK = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
+
+
+class ManagedNode(LifecycleNode):
+    """A lifecycle node that logs why a transition failed, and publishes its status on /diagnostics once a second.
+
+    Subclasses override `configure`, `activate`, `deactivate`, `cleanup` and `status`.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.declare_parameter("autostart", True)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._heartbeat = self.create_timer(1.0, self._diagnose, clock=STEADY)
+
+    def configure(self) -> None: ...
+    def activate(self) -> None: ...
+    def deactivate(self) -> None: ...
+    def cleanup(self) -> None: ...
+
+    def status(self) -> list[DiagnosticStatus]:
+        """Return the lines for /diagnostics."""
+        return []
+
+    def autostart(self) -> None:
+        """Configure and activate the node, unless autostart is false because a lifecycle manager does so."""
+        wanted = self.get_parameter("autostart").value
+        if wanted and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    def now_ns(self) -> int:
+        """Return the time of the robot's clock in ns. It is simulated when use_sim_time is set."""
+        return int(self.get_clock().now().nanoseconds)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._attempt(self.configure) or super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._attempt(self.activate) or super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._attempt(self.deactivate) or super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._attempt(self.cleanup) or super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        undone = {"active": (self.deactivate, self.cleanup), "inactive": (self.cleanup,)}.get(state.label, ())
+        for step in undone:
+            self._attempt(step)
+        return super().on_shutdown(state)
+
+    def _attempt(self, step: Callable[[], None]) -> TransitionCallbackReturn | None:
+        """Run the work of one transition. Log an error; rclpy would swallow it."""
+        try:
+            step()
+        except Any2AnyError as error:
+            self.get_logger().error(str(error))
+            return TransitionCallbackReturn.FAILURE
+        except Exception as error:
+            self.get_logger().error(f"{step.__name__} failed: {type(error).__name__}: {error}")
+            return TransitionCallbackReturn.FAILURE
+        return None
+
+    def _diagnose(self) -> None:
+        message = DiagnosticArray(status=self.status())
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+
+def diagnostic(level: bytes, name: str, text: str, hardware_id: str = "", **values: Any) -> DiagnosticStatus:
+    """Return one diagnostic line. values: its keys and values in order; floats get three decimals."""
+    texts = {k: f"{v:.3f}" if isinstance(v, float) else str(v) for k, v in values.items()}
+    pairs = [KeyValue(key=k, value=v) for k, v in texts.items()]
+    return DiagnosticStatus(level=level, name=name, message=text, hardware_id=hardware_id, values=pairs)
