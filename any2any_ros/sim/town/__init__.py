@@ -1,4 +1,4 @@
-"""A simulated town: a seeded drive of two laps, with all sensors, written as a KITTI odometry folder."""
+"""A simulated town: two laps through it with all sensors, drawn from a seed, written as a KITTI odometry folder."""
 
 from any2any_ros.sim.town.folder import write
 from any2any_ros.sim.town.settings import TownConfig

@@ -1,6 +1,6 @@
-"""Houses and churches: a few prototypes, drawn from again and again, so that streets resemble each other.
+"""Houses and churches. Houses come from a few prototypes, so that streets look alike.
 
-A house is drawn in its own frame: x towards the street (front wall at depth / 2), y along the front, z up.
+A house is drawn in its own frame: x points to the street (the front wall is at depth / 2), y along the front, z up.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SHOP_SIGNS = ("red", "blue", "green", "yellow", "dark", "orange", "white")
 
 @dataclass(frozen=True)
 class Prototype:
-    """A kind of house: choices to draw from, lengths in metres, shares in [0, 1]."""
+    """A kind of house: the choices from which one house is drawn. Lengths in metres, shares in [0, 1]."""
 
     kind: str
     material: tuple[str, tuple[str, ...]]
@@ -58,7 +58,7 @@ PROTOTYPES = (
 
 
 def draw_house(mesh: Mesh, thing: Thing, shut: bool) -> None:
-    """Draw walls, roof, and what sticks out of the front; `shut` closes the shop."""
+    """Draw walls, roof, and what stands out from the front. shut: the shop is closed."""
     depth, width, height = thing.size
     walls = _wall_surfaces(mesh, thing, shut)
     _walls(mesh, 0.0, depth, width, height, walls)
@@ -67,7 +67,7 @@ def draw_house(mesh: Mesh, thing: Thing, shut: bool) -> None:
 
 
 def _wall_surfaces(mesh: Mesh, thing: Thing, shut: bool) -> list[dict[str, object]]:
-    """Return the surface columns of front, left, back and right wall."""
+    """Return the surface columns of the front, left, back and right wall."""
     rng = np.random.default_rng([thing.salt, 1])
     front: dict[str, object] = {
         "colour": COLOURS[thing.colour],
@@ -86,7 +86,7 @@ def _wall_surfaces(mesh: Mesh, thing: Thing, shut: bool) -> list[dict[str, objec
 
 
 def _walls(mesh: Mesh, at: float, depth: float, width: float, height: float, walls: list[dict[str, object]]) -> None:
-    """Put up front, left, back and right wall of a house whose middle is `at` metres before its frame's."""
+    """Add the front, left, back and right wall of a house whose middle is `at` metres in front of its frame."""
     front, back, y = at + depth / 2, at - depth / 2, width / 2
     ring = [(front, -y), (front, y), (back, y), (back, -y), (front, -y)]
     for (a, b), columns in zip(pairwise(ring), walls, strict=True):
@@ -94,7 +94,7 @@ def _walls(mesh: Mesh, at: float, depth: float, width: float, height: float, wal
 
 
 def _flat(mesh: Mesh, thing: Thing) -> None:
-    """A slab with a parapet around it."""
+    """Add a flat roof with a parapet."""
     depth, width, height = thing.size
     top = mesh.plain(COLOURS["concrete"], 0.3)
     mesh.box((0, 0, height), (depth, width, 0.15), top)
@@ -104,7 +104,7 @@ def _flat(mesh: Mesh, thing: Thing) -> None:
 
 
 def _ridge(mesh: Mesh, thing: Thing, along_front: bool) -> None:
-    """Two slopes and two gable ends."""
+    """Add a roof of two slopes and two gable ends."""
     depth, width, height = thing.size
     span, length = (depth, width) if along_front else (width, depth)
     rise, over = 0.42 * span, 0.25
@@ -140,7 +140,7 @@ _ROOFS = {"flat": _flat, "eaves": _eaves, "gable": _gable}
 
 
 def _relief(mesh: Mesh, thing: Thing, rng: np.random.Generator) -> None:
-    """Add steps, a bay window, an awning, balconies or pillars: what LiDAR sees of a front."""
+    """Add steps, a bay window, an awning, balconies or pillars: the relief of a front that a LiDAR measures."""
     depth, width, height = thing.size
     front = depth / 2
     stone = mesh.plain(COLOURS["concrete"], 0.35)
@@ -162,7 +162,7 @@ def _relief(mesh: Mesh, thing: Thing, rng: np.random.Generator) -> None:
 
 
 def draw_church(mesh: Mesh, thing: Thing, _shut: bool) -> None:
-    """Draw a nave and a tower in front of it."""
+    """Draw a nave with a tower in front."""
     depth, width, height = thing.size
     stone: dict[str, object] = {
         "colour": COLOURS[thing.colour],

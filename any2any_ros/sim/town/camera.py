@@ -1,4 +1,4 @@
-"""The camera: every pixel is a ray against the same scene that the LiDAR meets.
+"""The camera. Every pixel is a ray into the scene that the LiDAR measures, too.
 
 Camera frame x right, y down, z forward (KITTI's camera 0); LiDAR frame x forward, y left, z up.
 """
@@ -9,35 +9,35 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.arrays import Array
+from any2any_ros.arrays import Array, Float64
 from any2any_ros.sim.town.conditions import Condition
 from any2any_ros.sim.town.mesh import Scene, turn
 from any2any_ros.sim.town.settings import TownConfig
 from any2any_ros.sim.town.textures import paint
 
-# KITTI's rig: camera 0 against the LiDAR, and how far each camera stands to the right of camera 0 (m).
+# The sensors of KITTI: camera 0 from the LiDAR, and the distance of each camera to the right of camera 0 (m).
 CAMERA_FROM_LIDAR = np.array([[0, -1, 0, -0.004], [0, 0, -1, -0.076], [1, 0, 0, -0.272], [0, 0, 0, 1]])
 CAMERAS = (0.0, 0.54, -0.06, 0.48)
 COLOUR_CAMERA = 2
-SOFTNESS = 0.45  # px, sigma of the lens
+SOFTNESS = 0.45  # px, blur of the lens, one sigma
 
 
-def projection(config: TownConfig, camera: int) -> NDArray[np.float64]:
-    """Return (3, 4): pixels from metres in camera 0's frame, like KITTI's P0 to P3."""
+def projection(config: TownConfig, camera: int) -> Float64:
+    """Return the projection (3, 4) from metres in the frame of camera 0 to pixels, as KITTI's P0 to P3."""
     focal = config.width / 2 / np.tan(np.radians(config.field_of_view) / 2)
     cx, cy = (config.width - 1) / 2, (config.height - 1) / 2
     return np.array([[focal, 0, cx, -focal * CAMERAS[camera]], [0, focal, cy, 0], [0, 0, 1, 0]])
 
 
-def pixel_rays(k: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
-    """Return unit directions (H * W, 3), camera axes, of the pixels of a projection (3, >= 3)."""
+def pixel_rays(k: Float64, height: int, width: int) -> Float64:
+    """Return the directions (H * W, 3) of the pixels of a projection `k` (3, >= 3), of length 1, in camera axes."""
     column, row = np.meshgrid(np.arange(width), np.arange(height))
     rays = np.stack([(column - k[0, 2]) / k[0, 0], (row - k[1, 2]) / k[1, 1], np.ones_like(column)], axis=-1)
     return np.asarray(rays.reshape(-1, 3) / np.linalg.norm(rays.reshape(-1, 3), axis=1, keepdims=True))
 
 
 class Camera:
-    """Renders what camera 2 sees from a LiDAR pose."""
+    """Renders the picture of camera 2 for a pose of the LiDAR."""
 
     def __init__(self, config: TownConfig, scene: Scene, weather: Condition) -> None:
         self._scene, self._weather = scene, weather
@@ -49,8 +49,8 @@ class Camera:
         self._centre = (lidar_from_camera @ [CAMERAS[COLOUR_CAMERA], 0, 0, 1])[:3]
         self._pixel = 1 / k[0, 0]  # rad
 
-    def shoot(self, pose: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Return the picture (H, W, 3) uint8 BGR from the LiDAR pose (4, 4)."""
+    def shoot(self, pose: Float64, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Return the picture (H, W, 3) uint8, BGR, for the LiDAR pose (4, 4)."""
         rays = turn(self._rays, pose[:3, :3])
         origin = (pose[:3, :3] @ self._centre + pose[:3, 3]).astype(np.float32)
         hits = self._scene.cast(origin, rays)
@@ -68,7 +68,7 @@ class Camera:
         return np.asarray(sky + self._weather.sunlight * (0.25 * glow**12 + 2.0 * glow**400), dtype=np.float32)
 
     def _surfaces(self, origin: Array, rays: Array, distance: Array, face: NDArray[np.int32]) -> Array:
-        """Return the light (N, 3) from the surfaces hit: their colour, lit, seen through the fog."""
+        """Return the light (N, 3) from the surfaces that the rays hit: colour times light, seen through the fog."""
         points, normals = origin + distance[:, None] * rays, self._scene.normals[face]
         facing = np.einsum("nk,nk->n", rays, normals)
         normals = normals * -np.sign(facing)[:, None]
@@ -79,12 +79,12 @@ class Camera:
         return np.asarray(colours * clear + self._colour("horizon") * (1 - clear))
 
     def _light(self, points: Array, normals: Array) -> Array:
-        """Return the light (N,) that falls on the points: the sun with its shadows, and the sky."""
+        """Return the light (N,) that falls on the points: from the sun, with shadows, and from the sky."""
         weather = self._weather
         sun = np.maximum(turn(normals, weather.to_sun), 0)
         lit = np.flatnonzero(sun > 0)
         sun[lit[self._scene.blocked(points[lit] + np.float32(0.02) * normals[lit], weather.to_sun)]] = 0
-        # The sky lights walls less than the ground, and the foot of things least.
+        # The sky lights walls less than the ground, and the lowest part of things least.
         foot = 0.75 + 0.25 * np.clip(points[:, 2] / 1.2, 0, 1)
         sky = np.where(normals[:, 2] > 0.9, 1.0, (0.72 + 0.28 * normals[:, 2]) * foot)
         return (weather.ambient * sky + weather.sunlight * sun).astype(np.float32)

@@ -13,7 +13,7 @@ RGB = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Condition:
-    """What a lap meets. Angles in degrees (azimuth from east, counter-clockwise), colours in [0, 1]."""
+    """The conditions of one lap. Angles in degrees (azimuth from east, counter-clockwise), colours in [0, 1]."""
 
     sun_azimuth: float
     sun_elevation: float
@@ -23,18 +23,18 @@ class Condition:
     balance: RGB
     zenith: RGB
     horizon: RGB
-    fog: float  # m until 63 % of the view is fog
+    fog: float  # m, distance at which 63 % of the light comes from the fog
     leaf: RGB
-    leaf_density: float  # share of leaves left on the trees
-    wet: float  # 0 dry .. 1 rain: lost and false LiDAR returns, dark roads
-    shut: float  # share of shops with the shutter down
-    works: float  # construction fences on 100 m
-    wind: float  # dB against a still day
+    leaf_density: float  # share of leaves that the trees still have
+    wet: float  # 0 dry .. 1 rain: LiDAR returns are lost or false, roads are dark
+    shut: float  # share of shops that are closed
+    works: float  # construction fences per 100 m
+    wind: float  # dB, compared with a still day
     air: float  # temperature in °C
 
     @property
     def to_sun(self) -> NDArray[np.float32]:
-        """Unit vector (3,) towards the sun, world frame."""
+        """Direction (3,) to the sun, of length 1, in the world frame."""
         a, e = np.radians([self.sun_azimuth, self.sun_elevation])
         return np.array([np.cos(a) * np.cos(e), np.sin(a) * np.cos(e), np.sin(e)], dtype=np.float32)
 
@@ -61,12 +61,12 @@ CONDITIONS = tuple(PRESETS)
 
 
 def shade(colour: RGB, factor: float) -> RGB:
-    """Return the colour, darker or lighter."""
+    """Return the colour made darker (factor < 1) or lighter."""
     return colour[0] * factor, colour[1] * factor, colour[2] * factor
 
 
 def condition(first: str, second: str, change: float) -> Condition:
-    """Return the preset `first`, moved by the share `change` towards `second`."""
+    """Return a mixture of two presets: `first`, moved by the share `change` towards `second`."""
     a, b = PRESETS[first], PRESETS[second]
     blended: dict[str, Any] = {}
     for f in fields(Condition):

@@ -1,10 +1,10 @@
-"""The simulated town, written as a KITTI odometry folder: no reader can tell it from a recorded one.
+"""Writes the simulated town as a KITTI odometry folder, which is read like a recorded one.
 
-sequences/00, sequences/01   one lap each: velodyne/*.bin, image_2/*.png, calib.txt, times.txt and,
-                             beyond KITTI, captions.txt (a line a frame) and audio.wav (8 kHz mono, from 0 s);
-                             when asked for, thermal/*.png (16 bits, hundredths of a kelvin)
+sequences/00, sequences/01   one lap each: velodyne/*.bin, image_2/*.png, calib.txt, times.txt, and beyond
+                             KITTI captions.txt (a line for each frame) and audio.wav (8 kHz, mono, from 0 s);
+                             on request thermal/*.png (16 bits, hundredths of a kelvin)
 poses/00.txt, poses/01.txt   camera poses of both laps in the first camera frame of lap 00
-town.json                    settings; per lap its conditions, per frame its street, block and direction
+town.json                    settings; conditions of each lap; street, block and direction of each frame
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from any2any_ros import extras, storage
+from any2any_ros.arrays import Float64
 from any2any_ros.sim.simulated import mapper, reusable, story_head, write_picture
 from any2any_ros.sim.town.camera import CAMERA_FROM_LIDAR, CAMERAS, Camera, projection
 from any2any_ros.sim.town.lidar import Lidar
@@ -33,10 +33,10 @@ from any2any_ros.storage import replacing
 __all__ = ["LAPS", "TownConfig", "write"]
 
 KIND = "town"
-FORMAT = 1  # raised whenever the same settings give other files
+FORMAT = 1  # changes whenever the same settings give other files
 LAPS = (0, 1)
-THERMAL = "thermal"  # its folder
-CHUNK = 4  # frames handed to a worker at once
+THERMAL = "thermal"  # folder of the thermal pictures
+CHUNK = 4  # frames that a worker gets at once
 
 
 def write(
@@ -48,10 +48,11 @@ def write(
     overwrite: bool = False,
     thermal: bool = False,
 ) -> Path:
-    """Write the town of `config` to `folder` and return it; a town with these settings there is kept.
+    """Write the town of `config` to `folder` and return the folder. A town of these settings that is there stays.
 
-    The same settings give the same bytes for any number of workers; an interrupted write leaves nothing. thermal: also
-    what a thermal camera sees; the other files stay the same.
+    The same settings give the same bytes for any number of workers. An interrupted write leaves nothing. workers:
+    processes. overwrite: replace a town of other settings. thermal: also record a thermal camera; the other files stay
+    the same. Raises Any2AnyError when something else is in the folder, and when the extra `sim` is not installed.
     """
     folder = Path(folder).absolute()
     head = _head(config, thermal)
@@ -63,17 +64,17 @@ def write(
             _write_lap_files(unfinished, config, lap)
             if thermal:
                 (_sequence(unfinished, lap) / THERMAL).mkdir()
-        said = _run(unfinished, config, workers, progress)
+        captions = _run(unfinished, config, workers, progress)
         for lap in LAPS:
-            lines = said[lap * config.places : (lap + 1) * config.places]
-            captions = _sequence(unfinished, lap) / "captions.txt"
-            captions.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+            lines = captions[lap * config.places : (lap + 1) * config.places]
+            text = "".join(f"{line}\n" for line in lines)
+            (_sequence(unfinished, lap) / "captions.txt").write_text(text, "utf-8")
         storage.write_json(unfinished / f"{KIND}.json", head | _story(config))
     return folder
 
 
 def _head(config: TownConfig, thermal: bool) -> dict[str, Any]:
-    """Return what makes two towns the same."""
+    """Return what two towns have in common when they are the same."""
     return story_head(FORMAT, config) | ({"thermal": True} if thermal else {})
 
 
@@ -82,7 +83,7 @@ def _sequence(folder: Path, lap: int) -> Path:
 
 
 def _write_lap_files(folder: Path, config: TownConfig, lap: int) -> None:
-    """Write all of a lap but its frames: calibration, times, poses."""
+    """Write the files of a lap that are not of one frame: calibration, times, poses."""
     for name in ("velodyne", "image_2"):
         (_sequence(folder, lap) / name).mkdir(parents=True)
     (folder / "poses").mkdir(exist_ok=True)
@@ -94,17 +95,17 @@ def _write_lap_files(folder: Path, config: TownConfig, lap: int) -> None:
     (_sequence(folder, lap) / "calib.txt").write_text("".join(lines), "utf-8")
 
 
-def camera_poses(config: TownConfig, way: Lap) -> NDArray[np.float64]:
-    """Return (P, 3, 4): poses of camera 0 in its first frame of lap 00."""
+def camera_poses(config: TownConfig, way: Lap) -> Float64:
+    """Return the poses (P, 3, 4) of camera 0, in its first frame of lap 00."""
     lidar_from_camera = np.linalg.inv(CAMERA_FROM_LIDAR)
     origin = drive(config, 0).poses[0] @ lidar_from_camera
     return np.asarray((np.linalg.inv(origin) @ way.poses @ lidar_from_camera)[:, :3])
 
 
 def _run(folder: Path, config: TownConfig, workers: int, progress: bool) -> list[str]:
-    """Record the sound and all frames, here or in worker processes; return the captions lap after lap."""
+    """Record the sound and all frames, here or in worker processes. Return the captions, lap after lap."""
     frames = [(folder, config, lap, frame) for lap in LAPS for frame in range(config.places)]
-    said = []
+    captions = []
     total = len(LAPS) + len(frames)
     with mapper(workers) as do, tqdm(total=total, unit="frame", disable=not progress) as bar:
         bar.set_description("recording the sound")
@@ -113,20 +114,20 @@ def _run(folder: Path, config: TownConfig, workers: int, progress: bool) -> list
         for (_, _, lap, _), text in zip(frames, do(_write_frame, frames, chunksize=CHUNK), strict=True):
             bar.set_description(f"driving lap {lap:02d}", refresh=False)
             bar.update()
-            said.append(text)
-    return said
+            captions.append(text)
+    return captions
 
 
 @functools.lru_cache(maxsize=2)
 def _world(config: TownConfig, lap: int) -> tuple[World, Lidar, Camera, ThermalCamera]:
-    """Build a lap's world and sensors once in every process."""
+    """Build the world and the sensors of a lap, once in each process."""
     world = build_world(config, lap)
     lidar = Lidar(config, world.scene, world.condition.wet)
     return world, lidar, Camera(config, world.scene, world.condition), ThermalCamera(config, world, lap)
 
 
 def _write_frame(job: tuple[Path, TownConfig, int, int]) -> str:
-    """Write one scan and one picture, and a thermal one where its folder waits; return the caption."""
+    """Write one scan, one picture, and a thermal picture if its folder exists. Return the caption."""
     folder, config, lap, frame = job
     world, lidar, camera, thermal = _world(config, lap)
     pose = world.lap.poses[frame]
@@ -141,7 +142,7 @@ def _write_frame(job: tuple[Path, TownConfig, int, int]) -> str:
 
 
 def _write_sound(job: tuple[Path, TownConfig, int]) -> str:
-    """Write the sound of one lap; it has no words."""
+    """Write the sound of one lap. Return "", as a job must return a text."""
     folder, config, lap = job
     with wave.open(str(_sequence(folder, lap) / "audio.wav"), "wb") as file:
         file.setnchannels(1)
@@ -152,7 +153,7 @@ def _write_sound(job: tuple[Path, TownConfig, int]) -> str:
 
 
 def _story(config: TownConfig) -> dict[str, Any]:
-    """Return what town.json tells: settings, and where and how every frame was taken."""
+    """Return the content of town.json beside the settings: conditions, and where each frame was taken."""
     network = streets(corners(config))
     laps = {}
     for lap, conditions in zip(LAPS, (config.first_lap, config.second_lap), strict=True):

@@ -1,4 +1,4 @@
-"""Everything smaller than a house: trees, walls, lamps, cars, people, each in its own frame (x = facing)."""
+"""Things smaller than a house: trees, walls, lamps, cars, people. Each is drawn in its own frame; x is its front."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _wall(mesh: Mesh, thing: Thing, _: Condition) -> None:
 
 
 def _fence(mesh: Mesh, thing: Thing, _: Condition) -> None:
-    """Pickets with gaps: some rays pass."""
+    """Draw pickets with gaps, through which some rays pass."""
     width, height = thing.size[1:]
     surface = mesh.plain(COLOURS[thing.colour], 0.3)
     for y in np.arange(-width / 2, width / 2, 0.32):
@@ -112,7 +112,7 @@ def _tables(mesh: Mesh, thing: Thing, _: Condition) -> None:
 
 
 def _works(mesh: Mesh, thing: Thing, _: Condition) -> None:
-    """A construction fence."""
+    """Draw a construction fence."""
     width, height = thing.size[1:]
     surface = mesh.surface(Kind.STRIPES, COLOURS["red"], accent=COLOURS["white"], reflectance=0.7)
     mesh.box((0, 0, 0.1), (0.08, width, height), surface)
@@ -126,7 +126,7 @@ def _hill(mesh: Mesh, thing: Thing, condition: Condition) -> None:
 
 
 def _prism(mesh: Mesh, profile: list[tuple[float, float]], width: float, surface: int) -> None:
-    """Pull a convex outline (x, z) across the vehicle."""
+    """Extend a convex outline (x, z) across the width of the vehicle."""
     n = len(profile)
     v = [(x, y, z) for y in (-width / 2, width / 2) for x, z in profile]
     sides = [[i, (i + 1) % n, n + (i + 1) % n] for i in range(n)] + [[i, n + (i + 1) % n, n + i] for i in range(n)]

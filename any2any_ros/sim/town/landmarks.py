@@ -1,4 +1,4 @@
-"""Landmarks: the few lots that a passer-by would name, most of a kind that the town has several of."""
+"""Landmarks: lots that a passer-by would name. The town has several of most kinds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from any2any_ros.sim.town.plan import HUMS, MARGIN, Front, Plan
 
 
 def place_landmarks(plan: Plan, squares: int) -> None:
-    """Spread three landmarks over every two blocks."""
-    # The outer side of a block's streets is their left: there is room.
+    """Put three landmarks on every two blocks."""
+    # The left of a block's streets is its outer side, where there is room.
     outer = [f for f in plan.fronts if f.street.square >= 0 and f.side > 0]
     kinds = [LANDMARKS[i % len(LANDMARKS)] for i in range(int(1.5 * squares) + 1)]
     order = plan.rng.permutation(len(outer))[: len(kinds)]
@@ -68,7 +68,7 @@ def _school(plan: Plan, front: Front, start: float) -> bool:
 
 
 def _works(plan: Plan, front: Front, start: float) -> bool:
-    """A building site that stays for both laps."""
+    """Place a building site, which is there in both laps."""
     lot = claim(plan, front, start, 10.0, 9.0)
     if lot:
         lot.pave("yard")

@@ -1,4 +1,4 @@
-"""Lots along a street: houses, gardens, alleys, car parks."""
+"""Lots along a street: houses, gardens, alleys and car parks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from any2any_ros.sim.town.buildings import SHOP_SIGNS, SHOPS, Prototype
 from any2any_ros.sim.town.plan import HUMS, Front, Plan
 from any2any_ros.sim.town.things import Ground, Thing
 
-SHALLOWEST = 3.4  # m, of a lot
-NARROWEST = 4.0  # m, of a house
+SHALLOWEST = 3.4  # m, smallest depth of a lot
+NARROWEST = 4.0  # m, smallest width of a house
 
 
 @dataclass(frozen=True)
 class Lot:
-    """A claimed rectangle on a front: from `start`, `width` along it, `depth` back from `setback` (m)."""
+    """A claimed rectangle on a front, in metres: `width` along it from `start`, `depth` behind `setback`."""
 
     plan: Plan
     front: Front
@@ -26,7 +26,7 @@ class Lot:
     depth: float
 
     def at(self, share: float, back: float) -> tuple[float, float]:
-        """Return the point at a share of the width and `back` metres behind the front line."""
+        """Return the point (x, y) at a share of the width, `back` metres behind the front line."""
         return self.front.at(self.start + share * self.width, back)
 
     @property
@@ -43,7 +43,7 @@ class Lot:
 
 
 def claim(plan: Plan, front: Front, start: float, width: float, deepest: float, setback: float = 0.0) -> Lot | None:
-    """Take the deepest lot that is free there; None when there is no room."""
+    """Claim the deepest lot that is free there; None when there is no room."""
     for depth in np.arange(deepest, SHALLOWEST, -1.5).tolist():
         if plan.claim(front.box(start, width, setback, depth)):
             return Lot(plan, front, start, width, setback, depth)
@@ -51,7 +51,7 @@ def claim(plan: Plan, front: Front, start: float, width: float, deepest: float, 
 
 
 def house(plan: Plan, front: Front, start: float, end: float, prototype: Prototype) -> float:
-    """Build a house of that kind; return the metres it took, 0 when it did not fit before `end`."""
+    """Build a house of this kind. Return its width in metres, 0 when it does not fit before `end`."""
     rng = plan.rng
     width = min(float(rng.choice(prototype.widths)), end - start)
     setback = float(rng.choice(prototype.setbacks))
@@ -78,7 +78,7 @@ def house(plan: Plan, front: Front, start: float, end: float, prototype: Prototy
 
 
 def twin(plan: Plan, front: Front, start: float, end: float, previous: Thing) -> float:
-    """Build the neighbour's twin: the same front, at most another shop."""
+    """Build a twin of the neighbour: the same front, perhaps with another shop. Return its width, 0 without room."""
     depth, width, height = previous.size
     lot = claim(plan, front, start, width, depth) if start + width <= end else None
     if lot is None:
@@ -89,7 +89,7 @@ def twin(plan: Plan, front: Front, start: float, end: float, previous: Thing) ->
 
 
 def _settle(lot: Lot, built: Thing) -> None:
-    """Put up a house, and what its people put before it."""
+    """Build a house, and what stands in front of it."""
     plan = lot.plan
     if 2 < lot.setback < 5:
         boundary(lot)
@@ -101,11 +101,11 @@ def _settle(lot: Lot, built: Thing) -> None:
         plan.sound("music", lot.at(0.5, 0.0), float(plan.rng.choice(HUMS[3:])))
     if built.kind == "workshop":
         plan.sound("workshop", lot.at(0.5, 0.0), float(plan.rng.choice(HUMS)))
-    plan.things.append(built)  # last, where its neighbour looks for a twin
+    plan.things.append(built)  # the last thing is the one that a neighbour may copy
 
 
 def boundary(lot: Lot) -> None:
-    """Close a lot off with a hedge, a wall or a fence, mostly leaving a gate."""
+    """Put a hedge, a wall or a fence around a lot, mostly with a gate."""
     plan, width = lot.plan, lot.width
     kind, colour = plan.pick(("hedge", "garden wall", "fence")), plan.pick(("red", "grey", "sandstone"))
     height = float(plan.rng.choice([0.8, 1.1, 1.6]))
@@ -127,7 +127,7 @@ def trees(lot: Lot, count: int) -> None:
 
 
 def alley(plan: Plan, front: Front, start: float) -> float:
-    """Leave a gap between houses, perhaps closed by a wall."""
+    """Leave a gap between houses, perhaps with a wall. Return its width in metres, 0 without room."""
     width = float(plan.rng.choice([1.4, 2.2, 3.2]))
     lot = claim(plan, front, start, width, 7.0)
     if lot and plan.rng.random() < 0.4:

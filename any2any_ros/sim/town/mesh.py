@@ -1,4 +1,4 @@
-"""Triangles that know their material, and rays cast against them."""
+"""Triangles with surfaces, and rays that are cast into them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from any2any_ros.arrays import Array
+from any2any_ros.arrays import Array, Flags, Float64
 from any2any_ros.sim.town.conditions import RGB
 
 
@@ -30,19 +30,19 @@ class Kind(IntEnum):
 
 
 class Masonry(IntEnum):
-    """What a wall is built of, as far as one sees it."""
+    """What a wall looks like it is built of."""
 
     PLASTER = 0
     BRICK = 1
     STONE = 2
 
 
-# One row a surface. A wall or a road knows its lower corner `origin`, its horizontal direction `axis`, and
-# metres: `length`, `width`, `height`, from window to window (`bay`) and from floor to floor (`storey`).
+# One row for each surface. Of a wall or a road: its lower corner `origin`, its horizontal direction `axis`, and in
+# metres `length`, `width`, `height`, the distance between windows (`bay`) and between floors (`storey`).
 SURFACE = np.dtype(
     [
         ("kind", "i4"),
-        ("thing", "i4"),  # row of what it belongs to; -1 the ground
+        ("thing", "i4"),  # row of the thing that it belongs to; -1 for the ground
         ("salt", "i4"),
         ("colour", "f4", 3),
         ("accent", "f4", 3),
@@ -55,9 +55,9 @@ SURFACE = np.dtype(
         ("bay", "f4"),
         ("storey", "f4"),
         ("masonry", "i4"),  # of Masonry
-        ("windows", "i4"),  # which kind of windows
+        ("windows", "i4"),  # kind of windows
         ("blind", "?"),  # a side wall with few windows
-        ("shop", "i4"),  # 0 none, 1 open, 2 shut
+        ("shop", "i4"),  # 0 none, 1 open, 2 closed
         ("marks", "i4"),  # of a road: 0 none, 1 lines, 2 lines and zebra crossings
     ]
 )
@@ -65,7 +65,10 @@ SURFACE = np.dtype(
 
 @dataclass
 class Mesh:
-    """A growing mesh. What is drawn belongs to the thing `begin` was last called for, in its own frame."""
+    """A mesh that grows. All that is added belongs to the thing of the last `begin`, and is given in its frame.
+
+    columns: of a surface. Those of another world need kind, colour, thing and reflectance, too.
+    """
 
     thing: int = -1
     _place: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
@@ -74,14 +77,14 @@ class Mesh:
     _face_surface: list[NDArray[np.int32]] = field(default_factory=list)
     _surfaces: list[NDArray[np.void]] = field(default_factory=list)
     _count: int = 0
-    columns: np.dtype[Any] = SURFACE  # of a surface; another world's have kind, colour, thing and reflectance, too
+    columns: np.dtype[Any] = SURFACE
 
     def begin(self, thing: int, x: float, y: float, yaw: float, z: float = 0.0) -> None:
-        """Draw the thing with this number from now on, its frame at (x, y, z) turned by `yaw` radians."""
+        """From now on add to the thing of this number, whose frame is at (x, y, z), turned by `yaw` radians."""
         self.thing, self._place = thing, (x, y, z, yaw)
 
     def surface(self, kind: IntEnum, colour: RGB, *, reflectance: float = 0.3, **values: object) -> int:
-        """Add a surface (columns of SURFACE by name) and return its number."""
+        """Add a surface and return its number. values: further columns of the surface, by name."""
         row = np.zeros((), dtype=self.columns)
         row["kind"], row["colour"], row["thing"], row["reflectance"] = kind, colour, self.thing, reflectance
         for name, value in values.items():
@@ -90,6 +93,7 @@ class Mesh:
         return len(self._surfaces) - 1
 
     def plain(self, colour: RGB, reflectance: float = 0.3, salt: int = 0) -> int:
+        """Add a surface of one colour and return its number."""
         return self.surface(Kind.PLAIN, colour, reflectance=reflectance, salt=salt)
 
     def add(self, vertices: ArrayLike, faces: ArrayLike, surface: int) -> None:
@@ -106,7 +110,7 @@ class Mesh:
 
     def wall(self, a: tuple[float, float], b: tuple[float, float], low: float, high: float, kind: Kind,
              **columns: object) -> None:  # fmt: skip
-        """Add an upright wall from a to b (x, y) with a surface that knows where it stands."""
+        """Add an upright wall from a to b (x, y), with a surface of its own. columns: further ones of the surface."""
         start, end = self._to_world([[*a, low], [*b, low]])
         length = float(np.hypot(*(end - start)[:2]))
         row: dict[str, Any] = {
@@ -120,14 +124,14 @@ class Mesh:
         self.quad([[*a, low], [*b, low], [*b, high], [*a, high]], surface)
 
     def box(self, centre: Sequence[float], size: Sequence[float], surface: int, yaw: float = 0.0) -> None:
-        """Add a box: centre of its bottom, (length, width, height), turned by `yaw` radians."""
+        """Add a box. centre: of its bottom. size: length, width, height. It is turned by `yaw` radians."""
         cube = _cube()
         v = (cube.vertices + np.array([0, 0, 0.5])) * size
         self.add(turned(v, yaw) + centre, cube.faces, surface)
 
     def cylinder(self, centre: Sequence[float], radius: float, height: float, surface: int, sides: int = 6,
                  top: float | None = None) -> None:  # fmt: skip
-        """Add an upright prism, centre of its bottom; `top` is the radius there (a cone at 0)."""
+        """Add an upright prism. centre: of its bottom. top: radius of its upper end (0 for a cone)."""
         angle = np.arange(sides) * 2 * np.pi / sides
         ring = np.stack([np.cos(angle), np.sin(angle), np.zeros(sides)], axis=1)
         upper = ring * (radius if top is None else top) + [0, 0, height]
@@ -140,7 +144,7 @@ class Mesh:
         self.add(v, faces, surface)
 
     def blob(self, centre: ArrayLike, radii: ArrayLike, surface: int, rng: np.random.Generator, keep: float) -> None:
-        """Add a ragged ball of leaves; the share `keep` of its faces, so that one can look through."""
+        """Add a ragged ball of leaves. keep: share of its faces that are drawn, so that one can look through it."""
         ball = _ball()
         v = ball.vertices * radii * rng.uniform(0.75, 1.2, (len(ball.vertices), 1)) + centre
         faces = ball.faces[rng.random(len(ball.faces)) < keep]
@@ -149,15 +153,15 @@ class Mesh:
 
     @property
     def vertices(self) -> Array:
-        """All corners so far, (V, 3), world frame."""
+        """All vertices so far (V, 3), in the world frame."""
         return np.concatenate(self._vertices)
 
     @property
     def size(self) -> int:
-        """How many there are."""
+        """Number of vertices so far."""
         return self._count
 
-    def _to_world(self, points: ArrayLike) -> NDArray[np.float64]:
+    def _to_world(self, points: ArrayLike) -> Float64:
         x, y, z, yaw = self._place
         return np.asarray(turned(points, yaw) + np.array([x, y, z]))
 
@@ -187,32 +191,32 @@ def _ball() -> Any:
     return trimesh.creation.icosphere(subdivisions=1, radius=1)
 
 
-def turned(points: ArrayLike, yaw: float) -> NDArray[np.float64]:
-    """Turn (N, 3) about the vertical by `yaw` radians."""
+def turned(points: ArrayLike, yaw: float) -> Float64:
+    """Return points (N, 3) turned about the vertical axis by `yaw` radians."""
     c, s = np.cos(yaw), np.sin(yaw)
     return np.asarray(np.asarray(points) @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]]))
 
 
 def turn(vectors: Array, matrix: ArrayLike) -> Array:
-    """Return matrix (3, 3) or (3,) times vectors (N, 3); not by BLAS, whose sums depend on its threads."""
+    """Return matrix (3, 3) or (3,) times vectors (N, 3). It does not use BLAS, whose sums depend on the threads."""
     rows = np.asarray(matrix, dtype=np.float32)
     return np.asarray(np.einsum("nk,...k->n...", vectors, rows))
 
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """What N rays met: distance (N,) m (inf = nothing), face (N,) (-1 = nothing)."""
+    """What N rays hit. distance (N,): m, inf = nothing. face (N,): -1 = nothing."""
 
     distance: Array
     face: NDArray[np.int32]
 
     @property
-    def found(self) -> NDArray[np.bool_]:
+    def found(self) -> Flags:
         return self.face >= 0
 
 
 class Scene:
-    """Triangles ready for rays: normals (F, 3), surface (F,) row of `surfaces`."""
+    """Triangles, ready for rays. normals (F, 3); surface (F,): the row of each triangle in `surfaces`."""
 
     def __init__(
         self,
@@ -232,13 +236,13 @@ class Scene:
         TriangleMesh(self._embree, vertices, faces)
 
     def cast(self, origins: Array, directions: Array) -> Hits:
-        """Cast rays, origins (3,) or (N, 3) and unit directions (N, 3), world frame."""
+        """Cast rays: origins (3,) or (N, 3), directions (N, 3) of length 1, in the world frame."""
         start = np.ascontiguousarray(np.broadcast_to(origins, directions.shape), dtype=np.float32)
         answer = self._embree.run(start, np.ascontiguousarray(directions), query="INTERSECT", output=True)
         face = answer["primID"]
         return Hits(np.where(face >= 0, answer["tfar"], np.float32(np.inf)), face)
 
-    def blocked(self, origins: Array, direction: Array) -> NDArray[np.bool_]:
-        """Return (N,): whether something stands in `direction` (3,) of the origins (N, 3)."""
+    def blocked(self, origins: Array, direction: Array) -> Flags:
+        """Return (N,): whether something is in `direction` (3,) of the origins (N, 3)."""
         rays = np.ascontiguousarray(np.broadcast_to(direction, origins.shape), dtype=np.float32)
         return np.asarray(self._embree.run(np.ascontiguousarray(origins), rays, query="OCCLUDED") >= 0)

@@ -1,7 +1,7 @@
-"""The route: a chain of blocks touching at corners, driven out along one half and back along the other.
+"""The route goes round a chain of blocks that touch at corners: out along one half of each, and back along the other.
 
-Lap 01 swaps the halves of some blocks, so their streets are driven in the opposite direction while the path
-stays unbroken; only the corners where two blocks touch belong to both. World frame: x east, y north, z up.
+Lap 01 swaps the two halves of some blocks. Their streets are then driven in the opposite direction, and the path has no
+gap. Only the corners where two blocks touch belong to both. World frame: x east, y north, z up.
 """
 
 from __future__ import annotations
@@ -9,20 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from any2any_ros.arrays import Floats
+from any2any_ros.arrays import Flags, Floats, Rows
 from any2any_ros.sim.town.settings import TownConfig
 
-STEP = 0.25  # m between samples of a path
-TURN = 1.6  # m, sigma of the smoothing that rounds corners
+STEP = 0.25  # m between two points of a path
+TURN = 1.6  # m, smoothing that rounds the corners, one sigma
 SENSOR_HEIGHT = 1.73  # m, of the LiDAR above the road
 
 
 @dataclass(frozen=True)
 class Street:
-    """One side of a block, in the direction in which lap 00 drives it; points (x, y) in metres."""
+    """One side of a block, in the direction of lap 00. Points (x, y) in metres."""
 
     square: int
     side: str
@@ -38,35 +37,36 @@ class Street:
         return float(np.hypot(*np.subtract(self.end, self.start)))
 
     def at(self, s: float, d: float = 0.0) -> tuple[float, float]:
-        """Return the point `s` metres along the street and `d` to its left."""
+        """Return the point (x, y) `s` metres along the street and `d` metres to its left."""
         tx, ty = np.subtract(self.end, self.start) / self.length
         return float(self.start[0] + s * tx - d * ty), float(self.start[1] + s * ty + d * tx)
 
     @property
     def heading(self) -> float:
-        """Radians from east, counter-clockwise."""
+        """Direction in radians from east, counter-clockwise."""
         return float(np.arctan2(self.end[1] - self.start[1], self.end[0] - self.start[0]))
 
 
 @dataclass(frozen=True, eq=False)
 class Lap:
-    """One drive of P frames.
+    """One lap of P frames.
 
-    times (P,) s; poses (P, 4, 4) world from LiDAR; street (P,) index; opposite (P,) whether that is driven
-    the other way; corner (P,) m to the nearest corner two blocks share; track (T, 2) m at track_times (T,) s.
+    times (P,): s. poses (P, 4, 4): world from LiDAR. street (P,): index of the street. opposite (P,): whether the
+    street is driven in the opposite direction. corner (P,): m to the nearest corner that two blocks share. track (T,
+    2): the driven path in metres, at track_times (T,) in s.
     """
 
     times: Floats
     poses: Floats
-    street: NDArray[np.intp]
-    opposite: NDArray[np.bool_]
+    street: Rows
+    opposite: Flags
     corner: Floats
     track_times: Floats
     track: Floats
 
 
 def corners(config: TownConfig) -> Floats:
-    """Return (squares + 1, 2): the chain of corners along the diagonal; block i spans corners i and i + 1."""
+    """Return the chain of corners (squares + 1, 2) along the diagonal. Block i lies between corners i and i + 1."""
     rng = np.random.default_rng([config.seed, 1])
     sides = rng.uniform(0.9, 1.1, (config.squares, 2))
     sides *= config.block / sides.mean()
@@ -74,20 +74,20 @@ def corners(config: TownConfig) -> Floats:
 
 
 def streets(chain: Floats) -> list[Street]:
-    """Return the four streets of every block, block after block: left, top, right, bottom."""
-    found = []
+    """Return the four streets of each block, block after block: left, top, right, bottom."""
+    network = []
     for i, ((x0, y0), (x1, y1)) in enumerate(zip(chain[:-1].tolist(), chain[1:].tolist(), strict=True)):
-        found += [
+        network += [
             Street(i, "left", (x0, y0), (x0, y1)),
             Street(i, "top", (x0, y1), (x1, y1)),
             Street(i, "right", (x1, y1), (x1, y0)),
             Street(i, "bottom", (x1, y0), (x0, y0)),
         ]
-    return found
+    return network
 
 
 def legs(squares: int, swapped: tuple[int, ...]) -> list[tuple[int, bool]]:
-    """Return the drive as (street, opposite): out through every block, then back through every block."""
+    """Return the lap as (street, opposite): out along all blocks, then back. swapped: blocks with swapped halves."""
     out = [[(4 * i + 3, True), (4 * i + 2, True)] if i in swapped else [(4 * i, False), (4 * i + 1, False)]
            for i in range(squares)]  # fmt: skip
     back = [[(4 * i + 1, True), (4 * i, True)] if i in swapped else [(4 * i + 2, False), (4 * i + 3, False)]
@@ -96,13 +96,13 @@ def legs(squares: int, swapped: tuple[int, ...]) -> list[tuple[int, bool]]:
 
 
 def smooth_noise(rng: np.random.Generator, n: int, sigma: float) -> Floats:
-    """Return (n,) noise of unit variance that changes over about `sigma` samples."""
+    """Return noise (n,) of variance 1 that changes within about `sigma` samples."""
     noise = gaussian_filter1d(rng.normal(size=n + int(8 * sigma)), sigma)[int(4 * sigma) :][:n]
     return np.asarray(noise * np.sqrt(2 * sigma * np.sqrt(np.pi)))
 
 
-def _centre_line(network: list[Street], drive: list[tuple[int, bool]]) -> tuple[Floats, NDArray[np.intp], Floats]:
-    """Return the rounded path (K, 2), its street (K,) and whether that is driven the other way (K,)."""
+def _centre_line(network: list[Street], drive: list[tuple[int, bool]]) -> tuple[Floats, Rows, Floats]:
+    """Return the path with rounded corners (K, 2), its streets (K,), and whether these are driven oppositely (K,)."""
     points, street, opposite = [], [], []
     for index, backwards in drive:
         n = int(network[index].length / STEP)
@@ -117,7 +117,7 @@ def _centre_line(network: list[Street], drive: list[tuple[int, bool]]) -> tuple[
 
 
 def _shift_sideways(path: Floats, offset: Floats) -> Floats:
-    """Move every point of path (K, 2) by offset (K,) metres to its left."""
+    """Move each point of a path (K, 2) by offset (K,) metres to its left."""
     ahead = gaussian_filter1d(np.gradient(path, axis=0), TURN / STEP, axis=0)
     ahead /= np.linalg.norm(ahead, axis=1, keepdims=True)
     left = np.stack([-ahead[:, 1], ahead[:, 0]], axis=1)
@@ -125,7 +125,7 @@ def _shift_sideways(path: Floats, offset: Floats) -> Floats:
 
 
 def _rotations(yaw: Floats, pitch: Floats, roll: Floats) -> Floats:
-    """Return (P, 3, 3) = Rz(yaw) Ry(pitch) Rx(roll), radians."""
+    """Return the rotations (P, 3, 3) Rz(yaw) Ry(pitch) Rx(roll); angles (P,) in radians."""
 
     def about(axis: int, angle: Floats) -> Floats:
         i, j = (axis + 1) % 3, (axis + 2) % 3
@@ -139,7 +139,7 @@ def _rotations(yaw: Floats, pitch: Floats, roll: Floats) -> Floats:
 
 
 def drive(config: TownConfig, lap: int) -> Lap:
-    """Drive one lap: at constant speed, beside the centre line, a little unsteadily."""
+    """Return one lap: at constant speed, a little beside the centre line, with a little wobble."""
     rng = np.random.default_rng([config.seed, 2, lap])
     chain = corners(config)
     path, street, opposite = _centre_line(streets(chain), legs(config.squares, config.reversed_squares if lap else ()))
@@ -147,7 +147,7 @@ def drive(config: TownConfig, lap: int) -> Lap:
     path = _shift_sideways(path, aside * (config.offset if lap else 0.2))
     travelled = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
 
-    # Lap 01 starts half a frame later, so that no two frames are taken at one spot.
+    # Lap 01 starts half a frame later, so that no two frames are at the same position.
     first = lap * 0.5 * config.speed / config.rate
     s = np.linspace(first, travelled[-1], config.places + 1)[1:]
     times = np.arange(1, config.places + 1) / config.rate

@@ -1,4 +1,4 @@
-"""The sound of the town: sources that fall off with distance, the robot's own motor, the wind."""
+"""The sound of the town: sources, softer with distance; the robot's own motor; the wind."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
-from any2any_ros.arrays import Array
+from any2any_ros.arrays import Array, Float64
 from any2any_ros.sim.town.route import smooth_noise
 from any2any_ros.sim.town.settings import TownConfig
-from any2any_ros.sim.town.things import Source
+from any2any_ros.sim.town.things import SoundSource
 from any2any_ros.sim.town.world import World
 
 RATE = 8000  # Hz
-REACH = 45.0  # m beyond which a source is not heard
-NEAR = 4.0  # m within which a source gets no louder
-FULL_SCALE = 4500.0  # int16 steps of a source at 0 dB
+REACH = 45.0  # m, farthest distance at which a source is heard
+NEAR = 4.0  # m, distance below which a source does not get louder
+FULL_SCALE = 4500.0  # amplitude of a source at 0 dB, in steps of int16
 
 
 def record(config: TownConfig, world: World, lap: int) -> NDArray[np.int16]:
-    """Return what the microphone hears on one lap: (N,) int16 at 8 kHz, from 0 s to the last frame."""
+    """Return the sound of one lap (N,), int16 at 8 kHz, from 0 s to the last frame."""
     rng = np.random.default_rng([config.seed, 6, lap])
     track_rate = 20.0
     moments = np.arange(0, world.lap.times[-1] + 1 / track_rate, 1 / track_rate)
@@ -41,16 +41,16 @@ def record(config: TownConfig, world: World, lap: int) -> NDArray[np.int16]:
     return np.asarray(np.clip(heard * FULL_SCALE, -32767, 32767), dtype=np.int16)
 
 
-def _in_reach(source: Source, way: NDArray[np.float64], moments: NDArray[np.float64]) -> list[tuple[float, float]]:
-    """Return the stretches of time (s) in which the robot is close enough to hear the source."""
+def _in_reach(source: SoundSource, way: Float64, moments: Float64) -> list[tuple[float, float]]:
+    """Return the intervals of time (s) in which the robot is close enough to hear the source."""
     near = np.hypot(*(way - [source.x, source.y]).T) < REACH
     edges = np.flatnonzero(np.diff(np.concatenate([[0], near.astype(int), [0]])))
     ends = np.append(moments, moments[-1])
     return [(float(ends[a]), float(ends[b])) for a, b in edges.reshape(-1, 2) if b - a > 1]
 
 
-def _fall_off(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the amplitude at distances (N,) m: 1 at 5 m, 1/d**1.5 further out, silent at REACH."""
+def _fall_off(distance: Float64) -> Float64:
+    """Return the amplitude at distances (N,) in metres: 1 at 5 m, then as 1/d**1.5, silent at REACH."""
     closeness = (5.0 / np.maximum(distance, NEAR)) ** 1.5
     return np.asarray(closeness * np.clip((REACH - distance) / 10, 0, 1))
 
@@ -64,22 +64,22 @@ def _own_noise(n: int, level: float, wind: float, rng: np.random.Generator) -> A
     return np.asarray(10 ** (level / 20) * (motor + air + hiss), dtype=np.float32)
 
 
-def _signature(source: Source, n: int, seed: list[int]) -> Array:
-    """Return the sound (n,) of one source at RMS 1, its grain drawn anew, its character kept."""
+def _signature(source: SoundSource, n: int, seed: list[int]) -> Array:
+    """Return the sound (n,) of one source, with RMS 1. Its details are new, its character comes from its salt."""
     rng, character = np.random.default_rng(seed), np.random.default_rng(source.salt)
     sound = _SOUNDS[source.kind](n, source.pitch, character, rng)
     return np.asarray(sound / max(float(np.sqrt(np.mean(sound**2))), 1e-6), dtype=np.float32)
 
 
 def _noise(n: int, low: float, high: float, rng: np.random.Generator) -> Array:
-    """Return noise between two frequencies (Hz) at RMS 1."""
+    """Return noise (n,) between two frequencies (Hz), with RMS 1."""
     band = butter(2, [low, min(high, 0.47 * RATE)], btype="bandpass", fs=RATE, output="sos")
     sound = sosfilt(band, rng.standard_normal(n, dtype=np.float32))
     return np.asarray(sound / max(float(sound.std()), 1e-6), dtype=np.float32)
 
 
-def _tones(n: int, pitch: float, strengths: NDArray[np.float64], rng: np.random.Generator) -> Array:
-    """Return harmonics of a pitch (Hz) with given strengths."""
+def _tones(n: int, pitch: float, strengths: Float64, rng: np.random.Generator) -> Array:
+    """Return the harmonics (n,) of a pitch (Hz); strengths (K,): amplitude of each."""
     t = np.arange(n) / RATE
     phases = rng.uniform(0, 2 * np.pi, len(strengths))
     sound = np.zeros(n, dtype=np.float32)
@@ -90,7 +90,7 @@ def _tones(n: int, pitch: float, strengths: NDArray[np.float64], rng: np.random.
 
 
 def _events(n: int, every: float, decay: float, rng: np.random.Generator, jitter: float = 0.5) -> Array:
-    """Return an envelope (n,) of strokes about `every` seconds apart that die away over `decay` seconds."""
+    """Return an envelope (n,) of strokes about `every` seconds apart, each of which decays within `decay` seconds."""
     count = int(n / RATE / every) + 2
     at = ((np.arange(count) + jitter * rng.uniform(-0.5, 0.5, count) + rng.random()) * every * RATE).astype(int)
     strokes = np.zeros(n, dtype=np.float32)

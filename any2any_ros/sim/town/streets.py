@@ -1,4 +1,4 @@
-"""Building the town: landmarks, then house by house along every street, then what stands on pavements."""
+"""Builds the town: landmarks first, then the houses of each street, then what stands on the pavements."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def build_town(config: TownConfig) -> Plan:
 
 
 def _fill(plan: Plan, front: Front, likeness: float) -> None:
-    """Build along one front, from its first to its last metre."""
+    """Build lots along one front, from its first to its last metre."""
     at, end = MARGIN - 0.2, front.street.length - (MARGIN if front.street.square >= 0 else 0.0)
     while at < end - 2.0:
         at += _next_lot(plan, front, at, end, likeness) or 1.0
 
 
 def _next_lot(plan: Plan, front: Front, at: float, end: float, likeness: float) -> float:
-    """Build the next lot; return the metres it took, 0 when it did not fit."""
+    """Build the next lot. Return its width in metres, 0 when it does not fit."""
     draw = plan.rng.random()
     if draw < 0.10:
         return alley(plan, front, at)
@@ -72,14 +72,14 @@ def _furnish(plan: Plan, front: Front) -> None:
 
 
 def _sound_sources(plan: Plan, front: Front, per_100_m: float) -> None:
-    """Add the town's background: fans, traffic, birds, voices; half of them on each side of a street."""
+    """Add background sounds: fans, traffic, birds, voices; half of them on each side of a street."""
     for _ in range(plan.rng.poisson(per_100_m * front.street.length / 200)):
         at = front.at(float(plan.rng.uniform(0, front.street.length)), 1.0)
         plan.sound(plan.pick(AMBIENT), at, float(plan.rng.choice(HUMS)))
 
 
 def _close(plan: Plan, front: Front) -> None:
-    """End a dead end with a house across it."""
+    """Close a dead-end street with a house across it."""
     end = front.street.at(front.street.length + 4.5)
     look = {
         "colour": plan.pick(("cream", "white", "red")),
@@ -92,7 +92,7 @@ def _close(plan: Plan, front: Front) -> None:
 
 
 def _second_row(plan: Plan, front: Front) -> None:
-    """Fill what lies behind with houses and trees, so that few gaps show the end of the town."""
+    """Put houses and trees behind the first row, so that few gaps show the end of the town."""
     for s in np.arange(2.0, front.street.length, 4.0).tolist():
         back = float(plan.rng.uniform(8, 26))
         if plan.rng.random() < 0.3:

@@ -1,7 +1,7 @@
-"""The colour of every kind of surface at a point: windows, bricks, road markings, leaves.
+"""The colour of each kind of surface at a point: windows, bricks, road markings, leaves.
 
-Points (N, 3) m, world frame; `rows` (N,) of SURFACE, one a point; `grain` (N,) m that one pixel covers there:
-finer patterns fade into their mean. Colours (N, 3) linear in [0, 1].
+Points (N, 3) are in metres, in the world frame. `rows` (N,) of SURFACE: the surface of each point. `grain` (N,): metres
+that one pixel covers there; a pattern finer than this fades into its mean. Colours (N, 3) are linear, in [0, 1].
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.arrays import Array
+from any2any_ros.arrays import Array, Flags
 from any2any_ros.sim.town.mesh import Kind, Masonry
 
-Mask = NDArray[np.bool_]
 Faces = NDArray[np.void]  # of mesh.SURFACE
 Painter = Callable[[Array, Faces, Array], Array]  # points, their surfaces, grain -> colours
 
-# By kind of windows: share of the bay that is glass; sill and lintel as shares of the storey; shutters.
+# For each kind of windows: share of the bay that is glass; sill and lintel as shares of the storey; shutters.
 _GLASS = np.array([0.48, 0.56, 0.42, 0.86, 0.22], dtype=np.float32)
 _SILL = np.array([0.30, 0.28, 0.12, 0.30, 0.30], dtype=np.float32)
 _LINTEL = np.array([0.80, 0.78, 0.84, 0.82, 0.80], dtype=np.float32)
@@ -27,15 +26,14 @@ _SHUTTERS = np.array([True, False, False, False, False])
 
 
 def paint(points: Array, surfaces: Faces, index: NDArray[np.int32], grain: Array) -> Array:
-    """Return the colours (N, 3) of points on the surfaces (S,) of SURFACE at index (N,)."""
+    """Return the colours (N, 3) of points. surfaces (S,) of SURFACE; index (N,): the surface of each point."""
     return painted(_PAINTERS, points, surfaces, index, grain)
 
 
 def painted(
     painters: Mapping[Any, Painter], points: Array, surfaces: Faces, index: NDArray[np.int32], grain: Array
 ) -> Array:
-    """Return the colours (N, 3) of points (N, 3) on surfaces (S,) at index (N,), those of a kind by its painter, of the
-    others plain; a pixel covers `grain` (N,) metres."""
+    """Return the colours (N, 3) of points, as `paint` does. painters: kind of surface -> painter; others are plain."""
     colours = surfaces["colour"][index]
     kinds = surfaces["kind"][index]
     for kind, painter in painters.items():
@@ -46,7 +44,7 @@ def painted(
 
 
 def hashed(*integers: NDArray[Any]) -> Array:
-    """Return a number in [0, 1) for every tuple of integers, the same on every machine."""
+    """Return a number in [0, 1) for each tuple of integers. It is the same on every machine."""
     mixed: NDArray[np.uint32] = np.full(1, 0x9E3779B9, dtype=np.uint32)
     for values in integers:
         mixed = (mixed ^ values.astype(np.int64).astype(np.uint32)) * np.uint32(0x85EBCA6B)
@@ -57,18 +55,18 @@ def hashed(*integers: NDArray[Any]) -> Array:
 
 
 def _cells(points: Array, size: float) -> Array:
-    """Return noise in [0, 1) that is constant in cubes of `size` metres."""
+    """Return noise (N,) in [0, 1) that is constant within cubes of `size` metres."""
     x, y, z = np.floor(points / size).T
     return hashed(x, y, z)
 
 
 def fade(grain: Array, feature: Array | float) -> Array:
-    """Return 1 where a feature of that size (m, one or (N,)) is seen well, 0 where a pixel covers it."""
+    """Return (N,): 1 where a feature of this size (m) is seen clearly, 0 where one pixel covers all of it."""
     return np.asarray(np.clip(1.5 - grain / feature, 0, 1))
 
 
 def _on_wall(points: Array, rows: Faces) -> tuple[Array, Array]:
-    """Return metres along the wall and above its foot, (N,) each."""
+    """Return the metres along the wall and above its foot, (N,) each."""
     away = points - rows["origin"]
     return np.einsum("nk,nk->n", away[:, :2], rows["axis"]), away[:, 2]
 
@@ -97,15 +95,16 @@ def _facade(points: Array, rows: Faces, grain: Array) -> Array:
 
 
 def _grid(u: Array, v: Array, rows: Faces) -> tuple[Array, Array, Array, Array, Array]:
-    """Return, (N,) each: bays of the wall; the point's bay and storey, and where in them it is (-0.5..0.5, 0..1)."""
+    """Return, (N,) each: number of bays of the wall, bay and storey of the point, and its position in them (-0.5 .. 0.5
+    across the bay, 0 .. 1 up the storey)."""
     bays = np.maximum(np.round(rows["length"] / rows["bay"]), 1)
     across, up = u / rows["length"] * bays, v / rows["storey"]
     bay, storey = np.floor(across), np.floor(up)
     return bays, bay, storey, across - bay - 0.5, up - storey
 
 
-def _windows(rows: Faces, bay: Array, storey: Array, fv: Array) -> tuple[Mask, Array]:
-    """Return (N,): whether the point is as high as its bay's window, and half that window's share of the bay."""
+def _windows(rows: Faces, bay: Array, storey: Array, fv: Array) -> tuple[Flags, Array]:
+    """Return (N,): whether the point is at the height of its bay's window, and half the window's share of the bay."""
     window, blind = rows["windows"], rows["blind"]
     walled_up = blind & (hashed(bay, storey, rows["salt"], window) < 0.75)
     as_high = (fv > _SILL[window]) & (fv < _LINTEL[window])
@@ -113,8 +112,8 @@ def _windows(rows: Faces, bay: Array, storey: Array, fv: Array) -> tuple[Mask, A
     return as_high & ~walled_up & ~display, np.where(blind, 0.16, _GLASS[window] / 2)
 
 
-def glazed(points: Array, rows: Faces) -> Mask:
-    """Return (N,): whether the points of facades are glass, of a window or of a shop's display."""
+def glazed(points: Array, rows: Faces) -> Flags:
+    """Return (N,): which points of facades are glass, of a window or of a shop."""
     u, v = _on_wall(points, rows)
     _, bay, storey, fu, fv = _grid(u, v, rows)
     rise, half = _windows(rows, bay, storey, fv)
@@ -123,7 +122,7 @@ def glazed(points: Array, rows: Faces) -> Mask:
 
 
 def _masonry_tone(u: Array, v: Array, masonry: NDArray[np.int32], salt: NDArray[np.int32], grain: Array) -> Array:
-    """Return (N,) brightness: stains on plaster, courses of brick or stone."""
+    """Return the brightness (N,): stains on plaster, courses of brick or stone."""
     brick, stone = masonry == Masonry.BRICK, masonry == Masonry.STONE
     course, length = np.where(brick, 0.16, 0.42), np.where(brick, 0.4, 0.8)
     row = np.floor(v / course)
@@ -137,7 +136,7 @@ def _masonry_tone(u: Array, v: Array, masonry: NDArray[np.int32], salt: NDArray[
 
 
 def _shop_front(colour: Array, rows: Faces, u: Array, v: Array, fu: Array, shop: NDArray[np.int32]) -> None:
-    """Paint display windows and a sign with letters; a shut shop (2) has its shutter down."""
+    """Paint the windows of a shop and a sign with letters. A closed shop (2) has its shutter down."""
     pane = (shop > 0) & (v > 0.45) & (v < 2.35) & (np.abs(fu) < 0.45)
     goods = hashed(np.floor(u / 0.35), np.floor(v / 0.45), rows["salt"])[:, None]
     lay(colour, pane & (shop == 1), 0.05 + 0.35 * goods * (0.5 + rows["accent"]))
@@ -150,8 +149,8 @@ def _shop_front(colour: Array, rows: Faces, u: Array, v: Array, fu: Array, shop:
     lay(colour, letters & middle, np.where(rows["accent"].mean(axis=1, keepdims=True) > 0.35, 0.05, 0.85))
 
 
-def lay(colour: Array, where: Mask, value: NDArray[Any]) -> None:
-    """Put value (N, 3) on the colours `where` (N,)."""
+def lay(colour: Array, where: Flags, value: NDArray[Any]) -> None:
+    """Set the colours `where` (N,) to value (N, 3)."""
     colour[where] = np.broadcast_to(value, colour.shape)[where]
 
 

@@ -1,4 +1,4 @@
-"""What stands in the town, before it is drawn: houses, trees, cars, people, and the colours they come in."""
+"""What stands in the town, before it is drawn: things, sound sources, patches of ground; and their colours."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ COLOURS: dict[str, RGB] = {
 
 @dataclass(frozen=True)
 class Thing:
-    """Something at (x, y) m that faces `yaw` rad; size = (depth along yaw, width across, height) m.
+    """A thing at (x, y) in metres.
 
-    storeys, material, roof, shop and windows are a house's; salt seeds the details.
+    yaw: direction of its front, rad. size: depth along yaw, width and height, m. storeys, material, roof, shop and
+    windows are those of a house. salt: seed of its details.
     """
 
     kind: str
@@ -54,8 +55,8 @@ class Thing:
 
 
 @dataclass(frozen=True)
-class Source:
-    """Something at (x, y) m that sounds: its kind, pitch in Hz, level in dB at 5 m, and a seed."""
+class SoundSource:
+    """A source of sound at (x, y) in metres. pitch: Hz. level: dB at 5 m. salt: seed of its character."""
 
     kind: str
     x: float
@@ -67,9 +68,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Ground:
-    """A flat patch: rectangle (x0, y0, x1, y1) m at height z m, painted as `kind`.
+    """A flat rectangle (x0, y0, x1, y1) at height z, in metres, painted as `kind`.
 
-    A road has markings (0 none, 1 lines, 2 zebra crossings too) along `heading`."""
+    marks: markings of a road along `heading` (0 none, 1 lines, 2 lines and zebra crossings).
+    """
 
     kind: str
     box: tuple[float, float, float, float]

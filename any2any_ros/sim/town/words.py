@@ -1,4 +1,4 @@
-"""Captions: what a passer-by says of the things that are really in view, and how two of them differ."""
+"""Captions: what a passer-by says about the things in view. The speakers of the two laps use different words."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from any2any_ros.arrays import Array
+from any2any_ros.arrays import Array, Float64
 from any2any_ros.sim.town.mesh import Scene, turn
 from any2any_ros.sim.town.settings import TownConfig
 from any2any_ros.sim.town.things import Thing
 
 
 def _around() -> Array:
-    """Return unit directions (N, 3) all around, from the road to the church tower."""
+    """Return directions (N, 3) of length 1 all around, from the road up to the church tower."""
     azimuth, up = np.meshgrid(np.arange(240) * 2 * np.pi / 240, np.radians(np.arange(-14, 30, 2.0)))
     rays = np.stack([np.cos(up) * np.cos(azimuth), np.cos(up) * np.sin(azimuth), np.sin(up)], axis=-1)
     return rays.reshape(-1, 3).astype(np.float32)
 
 
 _ROUND = _around()
-SMALLEST = 0.004  # share of the view below which nobody mentions a thing
+SMALLEST = 0.004  # share of the view that a thing must have to be mentioned
 
-# How much a thing is worth mentioning for its size; what is not here is never mentioned.
+# How likely a thing is mentioned, compared with others of its size. A kind that is not listed is never mentioned.
 SALIENCE = {
     "church": 3.0,
     "fountain": 4.0,
@@ -55,7 +54,7 @@ SALIENCE = {
     "bin": 0.3,
 }
 
-# What the speaker of lap 00 says, then what others may say instead.
+# The usual word first, then words that may be used instead.
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "house": ("house", "building", "home"),
     "stone house": ("stone house", "house built of stone", "old stone building"),
@@ -107,7 +106,7 @@ COLOURED = frozenset(
     | {"van", "lorry", "car"}
 )
 
-# Eighths of the circle, counter-clockwise from straight ahead.
+# The eighths of a circle, counter-clockwise from straight ahead.
 SIDES = (
     ("ahead",),
     ("ahead", "left"),
@@ -122,7 +121,7 @@ SIDES = (
 
 @dataclass(frozen=True)
 class Fact:
-    """One visible thing: where it is as seen from the robot, and its share of the view."""
+    """One visible thing: its side and distance (m) as seen from the robot, and its share of the view."""
 
     thing: Thing
     side: tuple[str, ...]
@@ -130,8 +129,8 @@ class Fact:
     share: float
 
 
-def look_around(scene: Scene, things: Sequence[Thing], pose: NDArray[np.float64]) -> list[Fact]:
-    """Return what is visible from the LiDAR pose (4, 4), most of the view first."""
+def look_around(scene: Scene, things: Sequence[Thing], pose: Float64) -> list[Fact]:
+    """Return what is visible from the LiDAR pose (4, 4); what covers most of the view comes first."""
     hits = scene.cast(pose[:3, 3].astype(np.float32), turn(_ROUND, pose[:3, :3]))
     owner = np.where(hits.found, scene.surfaces["thing"][scene.surface[hits.face]], -1)
     facts = []
@@ -144,21 +143,24 @@ def look_around(scene: Scene, things: Sequence[Thing], pose: NDArray[np.float64]
 
 
 def caption(facts: Sequence[Fact], config: TownConfig, lap: int, rng: np.random.Generator) -> str:
-    """Return one caption of a few facts, or "" when nobody spoke."""
+    """Return a caption of a few of the facts; "" when nobody speaks."""
     if rng.random() < config.caption_empty:
         return ""
-    worth = [(f, SALIENCE.get(f.thing.kind, 0.0) * np.sqrt(f.share) * rng.uniform(0.8, 1.25)) for f in facts]
-    chosen = [f for f, value in sorted(worth, key=lambda w: -w[1]) if value > 0 and f.share > SMALLEST]
+    values = [(f, SALIENCE.get(f.thing.kind, 0.0) * np.sqrt(f.share) * rng.uniform(0.8, 1.25)) for f in facts]
+    chosen = [f for f, value in sorted(values, key=lambda pair: -pair[1]) if value > 0 and f.share > SMALLEST]
     chosen = chosen[: int(rng.integers(max(1, config.caption_facts - 1), config.caption_facts + 1))]
     error = config.caption_errors if lap else config.caption_errors / 4
-    kept = [f for f in chosen if rng.random() >= error] or chosen[:1]
+    mentioned = [f for f in chosen if rng.random() >= error] or chosen[:1]
     voice = Voice(rng, other=lap > 0, mistakes=error / 2)
-    return voice.sentence([voice.phrase(f) for f in kept]) if kept else ""
+    return voice.sentence([voice.phrase(f) for f in mentioned]) if mentioned else ""
 
 
 @dataclass(frozen=True, eq=False)
 class Voice:
-    """A speaker: lap 00's says the first word that comes, lap 01's often another, in another order."""
+    """A speaker. The one of lap 00 mostly uses the usual words; the one of lap 01 often others, in another order.
+
+    mistakes: share of phrases with a wrong colour or side.
+    """
 
     rng: np.random.Generator
     other: bool
@@ -170,7 +172,7 @@ class Voice:
         return choices[0] if usual else choices[int(self.rng.integers(len(choices)))]
 
     def phrase(self, fact: Fact) -> tuple[str, str]:
-        """Return (what, where) of a fact, now and then wrong in its colour or its side."""
+        """Return what and where of a fact; now and then the colour or the side is wrong."""
         thing = fact.thing
         colour, side = thing.colour, fact.side
         if self.rng.random() < self.mistakes:
@@ -193,7 +195,7 @@ class Voice:
         return " ".join(what), where
 
     def sentence(self, phrases: Sequence[tuple[str, str]]) -> str:
-        """Join the phrases by one of the speaker's templates."""
+        """Join the phrases by one of the templates of this speaker."""
         template = int(self.rng.integers(3))
         if not self.other:
             parts = [f"{_a(what)} {where}" for what, where in phrases]
@@ -206,12 +208,12 @@ class Voice:
 
 
 def _how_far(distance: float) -> str:
-    """Return the word for a distance in metres; "" for the usual one."""
+    """Return the word for a distance in metres; "" for a usual distance."""
     return next((word for limit, word in ((5, "beside"), (8, "close"), (16, "")) if distance < limit), "far")
 
 
 def _a(what: str) -> str:
-    """Put the article before a noun phrase."""
+    """Return a noun phrase with its article."""
     if what.endswith("s") and "with" not in what:
         return what
     return f"{'an' if what[0] in 'aeiou' and not what.startswith('one') else 'a'} {what}"

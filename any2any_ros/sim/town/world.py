@@ -1,4 +1,4 @@
-"""The town as one lap meets it: the plan, with cars, people and works drawn anew, as a scene for rays."""
+"""The town in one lap: the plan, with new cars, people and construction fences, as a scene for rays."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from any2any_ros.sim.town.plan import Plan
 from any2any_ros.sim.town.route import Lap, drive
 from any2any_ros.sim.town.settings import TownConfig
 from any2any_ros.sim.town.streets import build_town
-from any2any_ros.sim.town.things import COLOURS, Ground, Source, Thing
+from any2any_ros.sim.town.things import COLOURS, Ground, SoundSource, Thing
 
 CAR_COLOURS = ("white", "grey", "dark", "red", "blue", "slate", "steel", "green")
-CLEARANCE = 1.7  # m, from the robot's path to the middle of anything that stands beside it
+CLEARANCE = 1.7  # m from the robot's path to the middle of a person beside it
 
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """What a lap meets: its drive, conditions, things (surfaces name their row), scene and sound sources."""
+    """All that one lap can measure. The surfaces of the scene name a row of `things`."""
 
     lap: Lap
     condition: Condition
     things: tuple[Thing, ...]
     scene: Scene
-    sources: tuple[Source, ...]
+    sources: tuple[SoundSource, ...]
 
 
 def build_world(config: TownConfig, lap: int) -> World:
@@ -52,30 +52,30 @@ def _vehicle(at: tuple[float, float], yaw: float, kind: str, rng: np.random.Gene
 
 
 def _parked(plan: Plan, share: float, rng: np.random.Generator) -> list[Thing]:
-    found = []
+    vehicles = []
     for x, y, yaw in plan.bays:
         taken, kind = rng.random() < share, "van" if rng.random() < 0.15 else "car"
         shift, turn = rng.normal(0, 0.3, 2), rng.normal(0, 0.03) + np.pi * rng.integers(2)
         vehicle = _vehicle((x + shift[0] * np.cos(yaw), y + shift[0] * np.sin(yaw)), yaw + turn, kind, rng)
-        found += [vehicle] if taken else []
-    return found
+        vehicles += [vehicle] if taken else []
+    return vehicles
 
 
 def _works(plan: Plan, per_100_m: float, rng: np.random.Generator) -> list[Thing]:
     """Return construction fences along the pavements."""
-    found = []
+    fences = []
     for front in plan.fronts:
         if rng.random() < per_100_m * front.street.length / 200:
             length = float(rng.uniform(5, 11))
             s = float(rng.uniform(7, max(8, front.street.length - 7 - length)) + length / 2)
             at = front.at(s, 0.3 - front.road.pavement)
-            found.append(Thing("construction fence", *at, front.facing, (0.1, length, 1.9), "red"))
-    return found
+            fences.append(Thing("construction fence", *at, front.facing, (0.1, length, 1.9), "red"))
+    return fences
 
 
 def _beside_path(way: Lap, config: TownConfig, rng: np.random.Generator) -> list[Thing]:
-    """Return vans, lorries and groups of people close to the robot, never in its way."""
-    found: list[Thing] = []
+    """Return vans, lorries and groups of people close to the robot, but never in its way."""
+    things: list[Thing] = []
     for _ in range(rng.poisson(config.traffic * config.length / 100)):
         i = int(rng.integers(1, len(way.track) - 1))
         step = way.track[i + 1] - way.track[i - 1]
@@ -86,8 +86,8 @@ def _beside_path(way: Lap, config: TownConfig, rng: np.random.Generator) -> list
         else:
             spread = side * rng.uniform(CLEARANCE, 3.6, int(rng.integers(2, 7)))
             group = [_walker(_beside(way, i + int(rng.integers(-12, 13)), yaw, d), rng) for d in spread]
-        found += [t for t in group if _clear(way, t)]
-    return found
+        things += [t for t in group if _clear(way, t)]
+    return things
 
 
 def _beside(way: Lap, i: int, yaw: float, aside: float) -> tuple[float, float]:
@@ -101,7 +101,7 @@ def _walker(at: tuple[float, float], rng: np.random.Generator) -> Thing:
 
 
 def _clear(way: Lap, thing: Thing) -> bool:
-    """Return whether the robot passes the thing's box at arm's length everywhere."""
+    """Return whether the robot always passes the thing's box at a distance of more than 1 m."""
     away = way.track - [thing.x, thing.y]
     c, s = np.cos(thing.yaw), np.sin(thing.yaw)
     along, across = away @ [c, s], away @ [-s, c]
