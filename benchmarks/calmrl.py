@@ -32,7 +32,7 @@ from any2any_ros.calibration import evaluation, metrics
 from any2any_ros.data.availability import sensors_off
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.mixture import Mixture
-from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.imputers import IMPUTERS
 from any2any_ros.imputers.calmrl import CalMRL
 from any2any_ros.imputers.groups import patterns

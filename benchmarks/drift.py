@@ -27,7 +27,7 @@ from any2any_ros import encoders, storage
 from any2any_ros.arrays import Array, Rows
 from any2any_ros.data import kitti, splits
 from any2any_ros.data.sources import ON_ROADS
-from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.calibration import differences, usual
 from any2any_ros.retrieval.retriever import Retriever

@@ -39,7 +39,8 @@ from tqdm import tqdm
 from any2any_ros import storage
 from any2any_ros.arrays import Array, Rows
 from any2any_ros.fusion.any2any import Any2Any
-from any2any_ros.fusion.rivals import LikelihoodRatio, ReciprocalRank
+from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
+from any2any_ros.fusion.reciprocal_rank import ReciprocalRank
 from any2any_ros.protocols import Fusion
 from any2any_ros.retrieval.large import shards
 from any2any_ros.retrieval.large.bounds import Bound, PairQuery, Part

@@ -23,7 +23,7 @@ from any2any_ros import storage
 from any2any_ros.calibration import evaluation
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
-from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Fusion
 from any2any_ros.retrieval.calibration import calibrate

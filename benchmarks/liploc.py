@@ -28,7 +28,7 @@ from any2any_ros import encoders
 from any2any_ros.calibration import evaluation
 from any2any_ros.data import splits
 from any2any_ros.data.sources import ON_ROADS
-from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.learning import csa
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Alignment, Encoder

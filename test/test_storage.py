@@ -12,7 +12,7 @@ from any2any_ros import legacy, storage
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.fusion.any2any import Any2Any
-from any2any_ros.fusion.rivals import LikelihoodRatio
+from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.geometry.refiner import OverlapEvidence
 from any2any_ros.learning import csa
 from any2any_ros.learning.calmrl import CalMRL

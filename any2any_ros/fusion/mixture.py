@@ -1,16 +1,16 @@
-"""Mixture fusion (ours): every sensor may lapse, and then says nothing instead of something wrong.
+"""Mixture fusion (ours, the default): a sensor may lapse, and then says nothing instead of something wrong.
 
-A forward camera on the way back, a caption of an empty street: a sensor is often useless for a whole query, and
-an affine likelihood ratio, sure of a sensor that is right on average, then outvotes the ones that work. Here the
-similarities of a pair of modalities to the R observed references point to the true one with probability 1 - lapse,
-as a softmax would, and with probability `lapse` at random:
+A sensor is often useless for a whole query: a camera that looks forward, on the way back; a caption of an empty street.
+A likelihood ratio is sure of a sensor that is right on average, and lets it outvote the sensors that work. In the
+mixture, the similarities theta of a pair of modalities to the R observed references point to the right reference, as a
+softmax does, with probability 1 - lapse. With probability `lapse` they point anywhere:
 
     evidence(r) = log( lapse + (1 - lapse) * R * softmax(slope * theta)_r )
     lapse       = LEAST + (1 - LEAST) * sigmoid(offset - trust * max(theta))
 
-A query that resembles nothing in the map well is likelier a lapse: `trust` >= 0. The most a sensor can say against
-a reference is log(lapse). The sum over pairs is the log of the posterior over references, up to a constant, under
-a uniform prior and independent lapses; a missing pair adds exactly nothing.
+A query that is not much like anything in the map is more likely a lapse: trust >= 0. The evidence of a pair against a
+reference is never below log(lapse). The score is the sum of the evidence over the pairs. It is the log posterior over
+references, up to a constant, for a uniform prior and independent lapses. A missing pair adds exactly nothing.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ import numpy as np
 from scipy.special import expit
 
 from any2any_ros.arrays import Flags, Float64, Floats
+from any2any_ros.fusion._pairs import PAIRS
 
-PAIRS = (-2, -1)  # axes
-LEAST = 0.02  # lapse; neighbouring frames are alike, and no calibration drive shows that a sensor never fails
-STEEPEST = 8.0  # a log slope beyond is a pair separated by luck
-STARTS = (0.0, 1.0, 2.0, 3.0, 4.0)  # log slopes per spread of the similarities; the search starts at the best
-FLATTEN = 0.005  # a weak pull of log trust towards 0, without which nothing holds it where nothing ever lapses
-NEVER = (0.0, np.inf, 0.0)  # slope, offset, trust of a pair that always lapses
+LEAST = (
+    0.02  # the smallest lapse; neighbouring frames are alike, and no calibration drive shows that a sensor never fails
+)
+STEEPEST = 8.0  # the largest log slope: a steeper one means that a pair separated the calibration queries by luck
+STARTS = (0.0, 1.0, 2.0, 3.0, 4.0)  # log slopes, per standard deviation of theta; the search starts at the best of them
+FLATTEN = 0.005  # a weak pull of log trust towards 0: nothing else bounds it where no query is a lapse
+ALWAYS_LAPSES = (0.0, np.inf, 0.0)  # slope, offset, trust of a pair that says nothing
 
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """How sharply each pair points (slope) and when it does not (offset, trust), all (Mq, Mr)."""
+    """The fitted fusion. slope: how sharply each pair points; offset, trust: when it lapses; all (Mq, Mr)."""
 
     kind: ClassVar[str] = "fusion"
     plug: ClassVar[str] = "mixture"
@@ -45,42 +47,42 @@ class Mixture:
 
     @classmethod
     def fit(cls, similarity: Floats, positive: Flags) -> Mixture:
-        """Fit each pair by maximum likelihood of the right references."""
-        found = np.zeros((3, *similarity.shape[PAIRS[0] :]))
-        for q, r in np.ndindex(*found.shape[1:]):
-            found[:, q, r] = _fit_pair(similarity[..., q, r], positive)
-        return cls(*found)
+        """Fit each pair by maximum likelihood of the right references: similarities (Q, R, Mq, Mr), labels (Q, R)."""
+        parameters = np.zeros((3, *similarity.shape[PAIRS[0] :]))
+        for q, r in np.ndindex(*parameters.shape[1:]):
+            parameters[:, q, r] = _fit_pair(similarity[..., q, r], positive)
+        return cls(*parameters)
 
     def evidence(self, similarity: Floats) -> Float64:
         """Return each pair's evidence (..., R, Mq, Mr); NaN stays NaN."""
-        found = np.full(similarity.shape, np.nan)
+        every = np.full(similarity.shape, np.nan)
         for (q, r), evidence, _ in self._observed(similarity):
-            found[..., q, r] = evidence
-        return found
+            every[..., q, r] = evidence
+        return every
 
     def _observed(self, similarity: Floats) -> Iterator[tuple[tuple[int, int], Float64, Flags]]:
-        """Yield each pair that was compared at all, its evidence (..., R), and where it was seen (..., R)."""
-        # Most pairs of sensors are never compared: only those that are cost anything.
+        """Yield each pair that was observed anywhere, its evidence (..., R), and where it was observed (..., R)."""
+        # Most pairs of modalities are never compared, and cost nothing here.
         for q, r in np.ndindex(similarity.shape[PAIRS[0] :]):
             theta = np.asarray(similarity[..., q, r], dtype=np.float64)
-            seen = ~np.isnan(theta)
-            if seen.any():
-                yield (q, r), self._evidence(theta, seen, q, r), seen
+            observed = ~np.isnan(theta)
+            if observed.any():
+                yield (q, r), self._evidence(theta, observed, q, r), observed
 
-    def _evidence(self, theta: Float64, seen: Flags, q: int, r: int) -> Float64:
+    def _evidence(self, theta: Float64, observed: Flags, q: int, r: int) -> Float64:
         """Return one pair's evidence (..., R)."""
-        best = np.where(seen, theta, -1e300).max(axis=-1, keepdims=True)
-        weight = np.where(seen, np.exp(self.slope[q, r] * (theta - best)), 0.0)
-        count = np.maximum(seen.sum(axis=-1, keepdims=True), 1)
+        best = np.where(observed, theta, -1e300).max(axis=-1, keepdims=True)
+        weight = np.where(observed, np.exp(self.slope[q, r] * (theta - best)), 0.0)
+        count = np.maximum(observed.sum(axis=-1, keepdims=True), 1)
         share = weight / np.maximum(weight.sum(axis=-1, keepdims=True), 1e-300)
         lapse = _lapse(self.offset[q, r] - self.trust[q, r] * best)
-        return np.where(seen, np.log(lapse + (1.0 - lapse) * count * share), np.nan)
+        return np.where(observed, np.log(lapse + (1.0 - lapse) * count * share), np.nan)
 
     def score(self, similarity: Floats) -> Float64:
         total, known = np.zeros(similarity.shape[:-2]), np.zeros(similarity.shape[:-2], dtype=bool)
-        for _, evidence, seen in self._observed(similarity):
-            total += np.where(seen, evidence, 0.0)
-            known |= seen
+        for _, evidence, observed in self._observed(similarity):
+            total += np.where(observed, evidence, 0.0)
+            known |= observed
         return np.where(known, total, np.nan)
 
     def pair_probability(self, similarity: Floats) -> Float64:
@@ -99,9 +101,9 @@ def _fit_pair(theta: Floats, positive: Flags) -> tuple[float, float, float]:
     theta, right = theta[usable], positive[usable] & ~np.isnan(theta[usable])
     spread = float(np.nanstd(theta)) if theta.size else 0.0
     if len(theta) < 2 or spread == 0:
-        return NEVER
-    # What a step of the search needs, worked out once: similarities below each query's best, in units of the
-    # spread; where among them the right references are; and how good each query's best is among all queries' best.
+        return ALWAYS_LAPSES
+    # What every step of the search needs: each similarity minus the best of its query, in standard deviations; these
+    # at the right references; and each query's best, standardised over all queries.
     best = np.nanmax(theta, axis=1)
     below = (theta - best[:, None]) / spread
     query, _ = np.nonzero(right)
@@ -111,7 +113,7 @@ def _fit_pair(theta: Floats, positive: Flags) -> tuple[float, float, float]:
     quality = (best - middle) / scale
 
     def loss(x: Float64) -> float:
-        """Mean negative log-likelihood of the right references, against picking one of them at random."""
+        """Return the mean negative log-likelihood ratio of the right references to a random choice."""
         slope, lapse = np.exp(min(x[0], STEEPEST)), _lapse(x[1] - np.exp(x[2]) * quality)
         pointed = (count / np.exp(slope * below).sum(axis=1))[query] * np.exp(slope * at_right)
         likelihood = lapse[query] + (1 - lapse[query]) * pointed
@@ -119,14 +121,14 @@ def _fit_pair(theta: Floats, positive: Flags) -> tuple[float, float, float]:
         return float(FLATTEN * x[2] ** 2 - gain)
 
     start = min((np.array([s, 0.0, 0.0]) for s in STARTS), key=loss)
-    # A simplex of our own: the default one hardly moves a coordinate that starts at 0.
+    # SciPy's own simplex hardly moves a coordinate that starts at 0.
     simplex = start + np.vstack([np.zeros(3), np.diag([0.5, 1.0, 0.5])])
     options = {"initial_simplex": simplex, "xatol": 1e-2, "fatol": 1e-4, "maxiter": 600}
-    from scipy.optimize import minimize  # only where something is fitted: it costs a node 0.1 s
+    from scipy.optimize import minimize  # takes 0.1 s to import, and only fitting needs it
 
     found = minimize(loss, start, method="Nelder-Mead", options=options)
-    if found.fun >= 0:  # no better than not listening
-        return NEVER
+    if found.fun >= 0:  # no better than saying nothing
+        return ALWAYS_LAPSES
     steepness, offset, log_trust = found.x
     trust = float(np.exp(log_trust)) / scale
     return float(np.exp(min(steepness, STEEPEST))) / spread, float(offset + trust * middle), trust

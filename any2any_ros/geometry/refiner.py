@@ -19,7 +19,7 @@ import numpy as np
 from any2any_ros.arrays import Flags, Float64, Floats
 from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.fusion.rivals import LikelihoodRatio
+from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.geometry.clouds import Clouds
 from any2any_ros.geometry.registration import NOWHERE, PreparedScan, Registration, absent, register_prepared
 from any2any_ros.trust.confidence import Confidence

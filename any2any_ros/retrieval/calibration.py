@@ -24,7 +24,7 @@ from any2any_ros.calibration.refinement import Examination, FittedRefiner, Fold,
 from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
-from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.geometry.clouds import Clouds
 from any2any_ros.geometry.refiner import NO_REFINER, OverlapEvidence, Refiner, RefinerConfig
 from any2any_ros.imputers import IMPUTERS

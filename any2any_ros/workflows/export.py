@@ -16,7 +16,7 @@ from any2any_ros.encoders.networks.encoder import NetworkEncoder
 from any2any_ros.encoders.networks.export import export, quantise
 from any2any_ros.encoders.networks.weights import ONNX
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.progress import Progress, silent
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.retriever import Retriever

@@ -22,7 +22,7 @@ import numpy as np
 
 from any2any_ros.config import AliveConfig, RetrievalConfig
 from any2any_ros.fusion.any2any import Any2Any
-from any2any_ros.fusion.rivals import LikelihoodRatio
+from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.protocols import Fusion
 from any2any_ros.retrieval import calibration, reference_map

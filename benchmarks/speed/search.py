@@ -16,7 +16,7 @@ import faiss
 import numpy as np
 
 from any2any_ros.fusion.any2any import Any2Any, Calibrator
-from any2any_ros.fusion.rivals import LikelihoodRatio
+from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.protocols import Fusion
 from any2any_ros.retrieval.index import ExactIndex
 from benchmarks import fusion_at_scale

@@ -11,7 +11,7 @@ from any2any_ros.calibration import adoption
 from any2any_ros.calibration.adoption import Adopted, AdoptionConfig, by_cell
 from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.fusion.rivals import LikelihoodRatio
+from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.learning.head import RECIPES
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import calibration, reference_map

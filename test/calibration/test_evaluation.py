@@ -7,7 +7,9 @@ import pytest
 
 from any2any_ros.calibration import evaluation
 from any2any_ros.calibration.evaluation import evaluate, hits, patterns, scored
-from any2any_ros.fusion.rivals import MinMax, RawMean, ReciprocalRank
+from any2any_ros.fusion.min_max import MinMax
+from any2any_ros.fusion.raw_mean import RawMean
+from any2any_ros.fusion.reciprocal_rank import ReciprocalRank
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import same_modality

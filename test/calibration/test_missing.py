@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from any2any_ros.calibration import missing
 from any2any_ros.data.availability import sensors_off
-from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.learning import calmrl
 from any2any_ros.learning.calmrl import CalMRL
 from any2any_ros.observation import ObservationSet

@@ -7,7 +7,7 @@ import pytest
 
 from any2any_ros.calibration import reliability
 from any2any_ros.calibration.reliability import Outcome
-from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.geometry.refiner import NO_REFINER, Refiner
 from any2any_ros.geometry.registration import Registration
 from any2any_ros.observation import ObservationSet

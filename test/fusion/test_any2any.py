@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from any2any_ros import storage
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
+from any2any_ros.fusion._conformal import leave_one_out
 from any2any_ros.fusion.any2any import Calibrator, calibrate, conformal_quantile
 
 THETA = np.array([0, 0.125, 0.25, 0.25, 0.5, 1, 0.75, 0.375])
@@ -128,11 +129,9 @@ def test_two_stages_equal_brute_force(seed, combine):
 @pytest.mark.parametrize("inverse", ["exclusion", "literal"])
 @pytest.mark.parametrize("seed", range(4))
 def test_leave_one_out_equals_refitting_without_each(seed, inverse):
-    from any2any_ros.fusion.any2any import _leave_one_out
-
     theta, label = random_set(seed, 25, shape=(1, 1))
     value = theta[:, 0, 0]
-    ours = _leave_one_out(value, label, inverse)
+    ours = leave_one_out(value, label, inverse)
     for i in range(len(value)):
         rest = np.arange(len(value)) != i
         expected = Calibrator.fit(value[rest], label[rest], inverse).probability(value[i])

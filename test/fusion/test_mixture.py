@@ -8,8 +8,8 @@ from scipy.special import expit, logsumexp
 
 from any2any_ros.calibration.metrics import expected_calibration_error
 from any2any_ros.fusion import mixture
+from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.fusion.mixture import LEAST, Mixture
-from any2any_ros.fusion.rivals import LikelihoodRatio
 
 SHARP, OFFSET, TRUST = 3.0, -1.0, 0.0  # lapses in 28 % of the queries, whatever they look like
 
@@ -69,7 +69,7 @@ def test_evidence_stays_between_the_lapse_and_all_of_it(slope, scale):
 
 
 def test_a_sensor_that_never_points_says_exactly_nothing():
-    never = Mixture(*(np.full((1, 1), v) for v in mixture.NEVER))
+    never = Mixture(*(np.full((1, 1), v) for v in mixture.ALWAYS_LAPSES))
     similarity = np.random.default_rng(0).normal(size=(9, 1, 1))
     assert (never.score(similarity) == 0).all() and (never.pair_probability(similarity) == 0.5).all()
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from any2any_ros import storage
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.imputers import calmrl as model_file
 from any2any_ros.learning import calmrl, calmrl_data
 from any2any_ros.learning.calmrl import CalMRL

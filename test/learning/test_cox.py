@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from any2any_ros import storage
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.learning import cox
 from any2any_ros.learning.cox import COX, CoxConfig
 from any2any_ros.observation import ObservationSet

@@ -10,7 +10,7 @@ import pytest
 
 from any2any_ros import storage
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.fusion.rivals import RawMean
+from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.learning import calmrl, emma
 from any2any_ros.learning.emma import EMMA, EmmaConfig
 from any2any_ros.observation import ObservationSet

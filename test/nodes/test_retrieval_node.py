@@ -12,7 +12,8 @@ from visualization_msgs.msg import MarkerArray
 
 from any2any_ros import msg, srv
 from any2any_ros.calibration import adoption
-from any2any_ros.fusion.rivals import LikelihoodRatio, RawMean
+from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
+from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.learning import head
 from any2any_ros.nodes import messages, runtime
 from any2any_ros.nodes.retrieval_node import RetrievalNode

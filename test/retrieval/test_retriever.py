@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
-from any2any_ros.fusion.rivals import LikelihoodRatio, RawMean, ZScore
+from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
+from any2any_ros.fusion.raw_mean import RawMean
+from any2any_ros.fusion.z_score import ZScore
 from any2any_ros.geometry.refiner import NO_REFINER, OverlapEvidence, Refiner
 from any2any_ros.geometry.registration import NOWHERE, Registration
 from any2any_ros.observation import Observation, ObservationSet

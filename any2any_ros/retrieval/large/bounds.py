@@ -23,7 +23,8 @@ import numpy as np
 from any2any_ros.arrays import Array, Flags, Float64
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.any2any import Any2Any, Calibrator
-from any2any_ros.fusion.rivals import LikelihoodRatio, RawMean
+from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
+from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.protocols import Fusion
 
 BINS = 4096
@@ -135,11 +136,7 @@ class ConformalBounder:
 
     def __init__(self, fusion: Any2Any) -> None:
         self._fusion = fusion
-        self._first = {
-            cell: c
-            for cell in np.ndindex(*fusion.shape)
-            if (c := fusion._calibrator(f"{cell[0]},{cell[1]}")).gamma.size
-        }
+        self._first = {cell: c for cell in np.ndindex(*fusion.shape) if (c := fusion.pair_calibrator(*cell)).gamma.size}
         self._table = lru_cache(maxsize=4 * len(self._first) + 4)(self._make_table)
 
     def __call__(self, pairs: Sequence[PairQuery], patterns: Flags, longest: Float64) -> Bound:
@@ -155,7 +152,7 @@ class ConformalBounder:
             absent += np.where(patterns[:, column], 0.0, zero)
         mean = self._fusion.combine != "max"
         keys = self._keys(pairs, patterns)
-        usable = (count > 0) & np.array([self._fusion._second(key).gamma.size > 0 for key in keys], dtype=bool)
+        usable = (count > 0) & np.array([self._fusion.fused_calibrator(key).gamma.size > 0 for key in keys], dtype=bool)
         return Bound(
             tuple(parts),
             np.where(usable, -absent if mean else 0.0, -np.inf).astype(np.float32),
@@ -203,7 +200,7 @@ class ConformalBounder:
         return [str(b) if str(b) in second else "*" for b in bits]
 
     def _score(self, key: str) -> Callable[[Float64], Float64]:
-        second, step = self._fusion._second(key), self._fusion._tie_step
+        second, step = self._fusion.fused_calibrator(key), self._fusion.tie_step
         return lambda fused: np.asarray(second.probability(fused) + step * fused)
 
     def _least(self, keys: list[str]) -> Callable[[int, float], float]:

@@ -5,8 +5,8 @@ import pytest
 
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import any2any
+from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.fusion.mixture import Mixture
-from any2any_ros.fusion.rivals import LikelihoodRatio
 from any2any_ros.learning import csa
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval.large import large_map

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import any2any
-from any2any_ros.fusion.rivals import LikelihoodRatio, RawMean, ZScore
+from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
+from any2any_ros.fusion.raw_mean import RawMean
+from any2any_ros.fusion.z_score import ZScore
 from any2any_ros.retrieval.large import shards
 from any2any_ros.retrieval.large.bounds import BINS, PairQuery
 from any2any_ros.retrieval.large.search import Search, largest

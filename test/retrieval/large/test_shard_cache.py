@@ -18,7 +18,8 @@ import pytest
 
 from any2any_ros.config import AliveConfig, RetrievalConfig
 from any2any_ros.fusion import any2any
-from any2any_ros.fusion.rivals import LikelihoodRatio, ZScore
+from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
+from any2any_ros.fusion.z_score import ZScore
 from any2any_ros.learning import csa
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval import calibration, reference_map, retriever
