@@ -29,7 +29,7 @@ from any2any_ros.arrays import Float64
 from any2any_ros.encoders.speech import SpeechConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.hearing import endpoint, grammar
-from any2any_ros.hearing._recording import RATE, prepared
+from any2any_ros.hearing._utterance import RATE, prepare
 from any2any_ros.hearing.sphinx import SphinxConfig, SphinxTranscriber, contrast, probability
 from any2any_ros.protocols import Endpointer
 from any2any_ros.samples import NS, Sound
@@ -72,14 +72,16 @@ def judged(listener: SphinxTranscriber, said: Sequence[Heard]) -> dict[str, NDAr
     """Return for each command: word errors and words, right, accepted, seconds of sound and of work."""
     rows = []
     for one in tqdm(said, disable=not sys.stderr.isatty(), leave=False):
-        x, _ = prepared(sound(one.x), 60)
+        x, _ = prepare(sound(one.x), 60)
         start = time.process_time()
-        match = listener.match(x)
+        hypothesis = listener.decode(x)
         cost = time.process_time() - start
-        right = grammar.meaning(match.text) == grammar.meaning(one.text)
-        clear = match.text != "" and contrast(x) >= listener.config.contrast
-        accepted = clear and probability(match) >= listener.config.accept
-        rows.append((errors(one.text, match.text), len(one.text.split()), right, accepted, len(one.x) / RATE, cost))
+        right = grammar.meaning(hypothesis.text) == grammar.meaning(one.text)
+        clear = hypothesis.text != "" and contrast(x) >= listener.config.contrast
+        accepted = clear and probability(hypothesis) >= listener.config.accept
+        rows.append(
+            (errors(one.text, hypothesis.text), len(one.text.split()), right, accepted, len(one.x) / RATE, cost)
+        )
     names = ("errors", "words", "right", "accepted", "seconds", "cost")
     return dict(zip(names, np.array(rows, dtype=float).T, strict=True))
 
@@ -168,10 +170,10 @@ def calibrate(count: int, seed: int) -> None:
             heard += commands(count, "calibrate", rng, snr, kind)
     rows = []
     for one in tqdm(heard, disable=not sys.stderr.isatty()):
-        match = listener.match(prepared(sound(one.x), 60)[0])
-        if match.text:
-            right = one.text != "" and grammar.meaning(match.text) == grammar.meaning(one.text)
-            rows.append((match.worst, match.mean, right, one.text != ""))
+        hypothesis = listener.decode(prepare(sound(one.x), 60)[0])
+        if hypothesis.text:
+            right = one.text != "" and grammar.meaning(hypothesis.text) == grammar.meaning(one.text)
+            rows.append((hypothesis.worst, hypothesis.mean, right, one.text != ""))
     x, (correct, command) = np.array(rows)[:, :2], np.array(rows)[:, 2:].T
     weight = np.where(command > 0, 1 / command.sum(), 1 / (1 - command).sum())
     fit = LogisticRegression(C=np.inf).fit(x, correct, sample_weight=weight * len(x) / 2)
@@ -197,7 +199,7 @@ def run_digits(folder: Path) -> None:
             raw, rate = recording.readframes(recording.getnframes()), recording.getframerate()
         heard = Sound(np.frombuffer(raw, "<i2").astype(np.float32) / np.float32(32768), rate)
         digit, speaker, _ = path.stem.split("_")
-        best = listener.match(prepared(heard, 60)[0]).text
+        best = listener.decode(prepare(heard, 60)[0]).text
         rows.append((speaker, best == DIGITS[int(digit)], listener.transcribe(heard).text))
     rng, speakers = np.random.default_rng(0), sorted({row[0] for row in rows})
     right = np.array([row[1] for row in rows])

@@ -15,7 +15,7 @@ import numpy as np
 from any2any_ros.arrays import Float64
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.hearing import grammar
-from any2any_ros.hearing._recording import RATE
+from any2any_ros.hearing._utterance import RATE
 from any2any_ros.sounds import resampled
 
 # Nobody who calibrates is tested, and no accent but those two is in the calibration.

@@ -100,7 +100,7 @@ class SpeechEncoder(BaseEncoder[SpeechConfig]):
         rng = np.random.default_rng(0)
         self._directions = rng.normal(0, 1 / WIDTH, (RIPPLES * config.cepstra, config.patterns))
         self._phases = rng.uniform(0, 2 * np.pi, config.patterns)
-        self._utterances = Utterances(config)
+        self._utterances = LevelEndpointer(config)
 
     @property
     def dimension(self) -> int:
@@ -175,7 +175,7 @@ class SpeechEncoder(BaseEncoder[SpeechConfig]):
             raise _unusable(why)
 
 
-class Utterances:
+class LevelEndpointer:
     """Cuts a stream of sound into utterances by its level: a pause ends an utterance."""
 
     _sound: Array  # that was not cut yet

@@ -1,4 +1,4 @@
-"""Utterances by wav2vec 2, HuBERT or WavLM with weights on the disk (Baevski et al. 2020), as EMMA uses them.
+"""LevelEndpointer by wav2vec 2, HuBERT or WavLM with weights on the disk (Baevski et al. 2020), as EMMA uses them.
 
     any2any train emma GOLD MODEL --encoder speech=wav2vec2 --set speech.model=FOLDER
 
@@ -39,7 +39,7 @@ class Wav2Vec2Encoder(NetworkEncoder):
     free_axes: ClassVar = {"sound": (1,)}
 
     def __init__(self, config: NetworkConfig = NetworkConfig()) -> None:
-        self._utterances = speech.Utterances(speech.SpeechConfig())
+        self._utterances = speech.LevelEndpointer(speech.SpeechConfig())
         super().__init__(config)
 
     @cached_property
@@ -56,7 +56,7 @@ class Wav2Vec2Encoder(NetworkEncoder):
         return sound_module(model, lambda out: last_layers(out).mean(1), "input_values", output_hidden_states=True)
 
     def encode_batch(self, batch: Sequence[Sound]) -> Array:
-        """Return (N, dimension). Utterances pass one by one, because padding would change their embeddings."""
+        """Return (N, dimension). LevelEndpointer pass one by one, because padding would change their embeddings."""
         return np.concatenate([super(Wav2Vec2Encoder, self).encode_batch([sample]) for sample in batch])
 
     def inputs(self, batch: Sequence[Sound]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""From sound to words. One transcriber a file; heavy imports wait until one is built."""
+"""Transcribers: from the sound of an utterance to words. One transcriber a file, found by its name (plugins.py).
+
+endpoint.py finds the utterances in a stream of sound.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +14,10 @@ TRANSCRIBERS: Registry[Transcriber] = Registry("transcriber", __name__, Transcri
 
 
 def build(plug: str, settings: Mapping[str, Any] | None = None) -> Transcriber:
-    """Build the transcriber `plug` with these settings, the rest at their defaults."""
+    """Build the transcriber `plug`. Settings that are not in `settings` have their defaults.
+
+    Raises Any2AnyError when there is no such transcriber or setting, or when what it needs is missing.
+    """
     cls: Any = TRANSCRIBERS.find(plug)
     transcriber: Transcriber = cls(config.build(cls.Config, settings or {}))
     return transcriber

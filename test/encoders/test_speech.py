@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from any2any_ros.encoders.speech import SpeechConfig, SpeechEncoder, Utterances
+from any2any_ros.encoders.speech import LevelEndpointer, SpeechConfig, SpeechEncoder
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS, Sound
 
@@ -263,13 +263,13 @@ def test_who_does_not_stop_is_cut():
 def test_a_gap_and_another_rate_begin_anew():
     x = stream([say(1).samples], quiet=0.5)
     assert len(hear(x, gap_at=8000)) <= 1
-    listener = Utterances(SpeechConfig())
+    listener = LevelEndpointer(SpeechConfig())
     assert listener.hear(Sound(say(1).samples, RATE), NS) is None
     assert listener.hear(Sound(np.zeros(32000, np.float32), 16000), 3 * NS) is None
 
 
 def test_memory_does_not_grow_in_a_quiet_room():
-    listener = Utterances(SpeechConfig())
+    listener = LevelEndpointer(SpeechConfig())
     for i in range(1, 300):
         listener.hear(Sound(np.full(800, 1e-4, np.float32), RATE), i * NS // 10)
     assert len(listener._sound) <= 2 * 0.6 * RATE

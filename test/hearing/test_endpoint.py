@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from any2any_ros.encoders.speech import SpeechConfig, Utterances
+from any2any_ros.encoders.speech import LevelEndpointer, SpeechConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.hearing import endpoint
-from any2any_ros.hearing.endpoint import EndpointConfig, Judged, SphinxJudge
+from any2any_ros.hearing.endpoint import EndpointConfig, SphinxDetector, VoiceEndpointer
 from any2any_ros.protocols import Endpointer
 from any2any_ros.samples import NS, Sound
 
@@ -52,7 +52,7 @@ def test_every_utterance_comes_out_whole_with_a_margin(delay, chunk, lengths):
     seconds = [1.0]
     for length in lengths:
         seconds += [length * 0.01, 2.0]
-    found = hear(Judged(lambda rate: Loud(rate, delay), SpeechConfig()), stream(*seconds), chunk)
+    found = hear(VoiceEndpointer(lambda rate: Loud(rate, delay), SpeechConfig()), stream(*seconds), chunk)
     assert len(found) == len(lengths)
     for i, (utterance, length) in enumerate(zip(found, lengths, strict=True), 1):
         spoken = utterance.samples[utterance.samples != 0]
@@ -61,25 +61,25 @@ def test_every_utterance_comes_out_whole_with_a_margin(delay, chunk, lengths):
 
 
 def test_a_short_pause_does_not_end_an_utterance_and_a_click_is_none():
-    assert len(hear(Judged(Loud, SpeechConfig()), stream(1, 0.5, 0.4, 0.5, 2))) == 1
-    assert len(hear(Judged(Loud, SpeechConfig()), stream(1, 0.5, 0.8, 0.5, 2))) == 2
-    assert hear(Judged(Loud, SpeechConfig()), stream(1, 0.04, 2)) == []
+    assert len(hear(VoiceEndpointer(Loud, SpeechConfig()), stream(1, 0.5, 0.4, 0.5, 2))) == 1
+    assert len(hear(VoiceEndpointer(Loud, SpeechConfig()), stream(1, 0.5, 0.8, 0.5, 2))) == 2
+    assert hear(VoiceEndpointer(Loud, SpeechConfig()), stream(1, 0.04, 2)) == []
 
 
 def test_who_does_not_stop_is_cut():
-    found = hear(Judged(Loud, SpeechConfig(longest=3.0)), stream(1, 10, 2))
+    found = hear(VoiceEndpointer(Loud, SpeechConfig(longest=3.0)), stream(1, 10, 2))
     assert len(found) == 4 and all(len(u.samples) <= 3.3 * RATE for u in found)
     assert sum(len(u.samples) for u in found) >= 10 * RATE
 
 
 def test_memory_does_not_grow_in_a_quiet_room():
-    listener = Judged(Loud, SpeechConfig())
+    listener = VoiceEndpointer(Loud, SpeechConfig())
     hear(listener, np.zeros(600 * RATE, np.float32), 1000)
-    assert len(listener._heard) < RATE
+    assert len(listener._sound) < RATE
 
 
 def test_a_gap_and_another_rate_begin_anew():
-    listener = Judged(Loud, SpeechConfig())
+    listener = VoiceEndpointer(Loud, SpeechConfig())
     assert hear(listener, stream(1, 0.5)) == []
     assert hear(listener, stream(1), start_ns=100 * NS) == []
     assert hear(listener, stream(1, 0.5), start_ns=101 * NS) == []
@@ -87,7 +87,7 @@ def test_a_gap_and_another_rate_begin_anew():
 
 
 def test_what_was_given_out_does_not_change_afterwards():
-    listener = Judged(Loud, SpeechConfig())
+    listener = VoiceEndpointer(Loud, SpeechConfig())
     (first,) = hear(listener, stream(1, 0.5, 2))
     kept = first.samples.copy()
     hear(listener, stream(1, 0.7, 2), start_ns=100 * NS)
@@ -106,7 +106,7 @@ def judge(name):
 
 
 def test_the_default_needs_nothing():
-    assert isinstance(endpoint.build(), Utterances)
+    assert isinstance(endpoint.build(), LevelEndpointer)
 
 
 @pytest.mark.parametrize("name", ["energy", "sphinx", "silero"])
@@ -136,4 +136,4 @@ def test_a_rate_that_a_judge_cannot_use_is_told():
     listener = judge("sphinx")
     with pytest.raises(Any2AnyError, match="3924 Hz"):
         listener.hear(Sound(np.zeros(400, np.float32), 3924), NS)
-    assert SphinxJudge(8000).block == 240
+    assert SphinxDetector(8000).block == 240

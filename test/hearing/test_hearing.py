@@ -21,7 +21,7 @@ def test_the_plugs_are_found_without_their_libraries(monkeypatch):
 )
 def test_without_its_library_one_line_says_what_to_install(monkeypatch, plug, library, extra):
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(Any2AnyError, match="is not here") as error:
+    with pytest.raises(Any2AnyError, match="is missing") as error:
         hearing.build(plug)
     assert f"any2any_ros[{extra}]" in error.value.remedy and "\n" not in str(error.value)
 

@@ -123,7 +123,7 @@ def test_what_cannot_be_speech_is_refused(sphinx):
 
 def test_a_word_that_is_not_in_the_dictionary_is_told():
     listener = hearing.build("sphinx", {"objects": "mug, blorgnix, zorg mug"})
-    assert listener.remark == "not in the dictionary, so it cannot be heard: blorgnix, zorg"
+    assert listener.remark == "not in the dictionary, so it cannot be recognised: blorgnix, zorg"
 
 
 def test_a_word_can_be_given_its_sound(say):

@@ -78,7 +78,7 @@ def test_words_come_out_with_a_confidence(listener):
 
 def test_the_confidence_is_speech_at_all_times_the_mean_token(listener):
     """Step by step with the network itself."""
-    x, _ = whisper.prepared(noise(), 30)
+    x, _ = whisper.prepare(noise(), 30)
     features = listener._processor(x.astype("float32"), sampling_rate=RATE, return_tensors="pt").input_features
     tokens, logs = [1, 3], []  # without time stamps
     with torch.inference_mode():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.hearing._recording import prepared
+from any2any_ros.hearing._utterance import prepare
 from any2any_ros.samples import Sound
 
 
@@ -18,7 +18,7 @@ def tone(rate, seconds=1.0, hertz=440.0, offset=0.0):
 
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000, 44101])
 def test_a_tone_stays_the_same_tone_at_any_rate(rate):
-    x, remark = prepared(tone(rate), 10)
+    x, remark = prepare(tone(rate), 10)
     assert remark == "" and len(x) == pytest.approx(16000, abs=2) and np.abs(x).max() == pytest.approx(0.5)
     spectrum = np.abs(np.fft.rfft(x[:16000] * np.hanning(len(x[:16000]))))
     assert np.argmax(spectrum) == pytest.approx(440, abs=1)
@@ -26,21 +26,21 @@ def test_a_tone_stays_the_same_tone_at_any_rate(rate):
 
 
 def test_an_offset_and_loudness_do_not_matter():
-    quiet, loud = prepared(tone(16000), 10)[0], prepared(tone(16000, offset=0.3), 10)[0]
+    quiet, loud = prepare(tone(16000), 10)[0], prepare(tone(16000, offset=0.3), 10)[0]
     np.testing.assert_allclose(quiet, loud, atol=1e-4)
 
 
 def test_what_is_too_long_is_cut_and_said():
-    x, remark = prepared(tone(8000, 600), 15)
+    x, remark = prepare(tone(8000, 600), 15)
     assert len(x) == 15 * 16000
-    assert remark == "it lasts 600 s; only the first 15 s were listened to"
+    assert remark == "it lasts 600 s; only the first 15 s were transcribed"
 
 
 @pytest.mark.parametrize(
     ("sound", "why"),
     [
-        (Sound(np.ones(4000, np.float32), 7999), "7999 Hz cannot carry speech"),
-        (Sound(np.ones(4000, np.float32), 0), "0 Hz cannot carry speech"),
+        (Sound(np.ones(4000, np.float32), 7999), "7999 Hz is too low for speech"),
+        (Sound(np.ones(4000, np.float32), 0), "0 Hz is too low for speech"),
         (Sound(np.empty(0, np.float32), 16000), "0 s is too short"),
         (Sound(np.ones(1199, np.float32), 8000), "0.15 s is too short"),
         (Sound(np.zeros(8000, np.float32), 8000), "digital silence"),
@@ -53,7 +53,7 @@ def test_what_is_too_long_is_cut_and_said():
 )
 def test_what_cannot_be_speech_is_refused(sound, why):
     with pytest.raises(Any2AnyError, match=why):
-        prepared(sound, 10)
+        prepare(sound, 10)
 
 
 @settings(max_examples=60)
@@ -63,8 +63,8 @@ def test_what_cannot_be_speech_is_refused(sound, why):
 )
 def test_any_sound_is_prepared_or_refused(samples, rate):
     try:
-        x, _ = prepared(Sound(samples, rate), 1.0)
+        x, _ = prepare(Sound(samples, rate), 1.0)
     except Any2AnyError as error:
-        assert error.what == "Cannot listen to a sound"  # noqa: PT017 - either outcome is right
+        assert error.what == "Cannot transcribe a sound"  # noqa: PT017 - either outcome is right
     else:
         assert np.isfinite(x).all() and len(x) <= 16001 and np.abs(x).max() == pytest.approx(0.5)
