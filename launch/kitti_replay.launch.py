@@ -1,4 +1,4 @@
-"""A recorded drive, answered: place_recognition.launch.py beside `any2any replay` and, if wanted, RViz.
+"""Replays a recorded drive: starts place_recognition.launch.py, `any2any replay` and, on request, RViz.
 
     ros2 launch any2any_ros kitti_replay.launch.py map:=MAP bag:=my_bag
     ros2 launch any2any_ros kitti_replay.launch.py map:=MAP bag:=my_bag kill:="camera@20s-40s lidar@30s-50s" rviz:=true
@@ -28,37 +28,37 @@ from any2any_ros import share
 ARGUMENTS = {
     "map": ("", "folder of the map"),
     "bag": ("", "folder of the rosbag2"),
-    "rate": ("1.0", "times as fast as it was recorded"),
-    "loop": ("false", "begin again at the end"),
-    "kill": ("", "sensors to silence, e.g. camera@20s-40s lidar@30s-50s"),
-    "rviz": ("false", "also show it"),
-    "params_file": ("", "YAML of ROS parameters that override"),
-    "dds_profile": ("loopback", "Fast DDS transport: robot, loopback, a file, or empty to leave it alone"),
+    "rate": ("1.0", "speed of the replay, relative to the recording"),
+    "loop": ("false", "true: start again at the end"),
+    "kill": ("", "sensors to silence and when, such as camera@20s-40s lidar@30s-50s"),
+    "rviz": ("false", "true: also start RViz"),
+    "params_file": ("", "YAML file of ROS parameters that override the defaults"),
+    "dds_profile": ("loopback", "Fast DDS transport: robot, loopback, or a file; empty: Fast DDS keeps its own"),
 }
 
 
 def start(context):
-    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     nodes = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(Path(__file__).with_name("place_recognition.launch.py"))),
         launch_arguments={
-            "map": given["map"],
-            "params_file": given["params_file"],
-            "dds_profile": given["dds_profile"],
+            "map": values["map"],
+            "params_file": values["params_file"],
+            "dds_profile": values["dds_profile"],
             "use_sim_time": "true",
         }.items(),
     )
-    command = ["any2any", "replay", given["bag"], "--rate", given["rate"], "--dds-profile", given["dds_profile"]]
-    command += ["--loop"] if given["loop"].lower() == "true" else []
-    command += [word for outage in given["kill"].split() for word in ("--kill", outage)]
+    command = ["any2any", "replay", values["bag"], "--rate", values["rate"], "--dds-profile", values["dds_profile"]]
+    command += ["--loop"] if values["loop"].lower() == "true" else []
+    command += [word for outage in values["kill"].split() for word in ("--kill", outage)]
     replay = ExecuteProcess(cmd=command, output="screen")
-    over = RegisterEventHandler(
-        OnProcessExit(target_action=replay, on_exit=[EmitEvent(event=Shutdown(reason="the bag is over"))])
+    shutdown = RegisterEventHandler(
+        OnProcessExit(target_action=replay, on_exit=[EmitEvent(event=Shutdown(reason="the replay has ended"))])
     )
-    picture = Node(
+    rviz = Node(
         package="rviz2", executable="rviz2", arguments=["-d", str(share.find("rviz", "place_recognition.rviz"))]
     )
-    return [nodes, replay, over, *([picture] if given["rviz"].lower() == "true" else [])]
+    return [nodes, replay, shutdown, *([rviz] if values["rviz"].lower() == "true" else [])]
 
 
 def generate_launch_description():
