@@ -16,7 +16,7 @@ def silent(loop: Iterable[T], what: str) -> Iterable[T]:
     return loop
 
 
-def bar(loop: Iterable[T], what: str) -> Iterable[T]:
+def progress_bar(loop: Iterable[T], what: str) -> Iterable[T]:
     """Show a progress bar on stderr if stderr is a terminal."""
     from tqdm import tqdm
 
@@ -30,7 +30,7 @@ def training_bar(steps: int, product: str) -> Progress[Any]:
     """
 
     def wrapped(loop: Iterable[Any], what: str) -> Iterable[Any]:
-        return _followed(loop, steps, product) if what == TRAINING else bar(loop, what)
+        return _followed(loop, steps, product) if what == TRAINING else progress_bar(loop, what)
 
     return wrapped
 

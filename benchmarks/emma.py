@@ -37,7 +37,7 @@ from any2any_ros.learning.emma import EMMA, EmmaConfig
 from any2any_ros.learning.emma_evaluation import Trials
 from any2any_ros.objects.views import Objects
 from any2any_ros.observation import ObservationSet
-from any2any_ros.progress import bar
+from any2any_ros.progress import progress_bar
 from any2any_ros.samples import Sound
 from any2any_ros.workflows.described_objects import PLUGS
 
@@ -245,7 +245,7 @@ def _steps(train: Objects, speaker: NDArray[np.str_], seed: int) -> int:
 def described(folder: Path) -> Objects:
     """Return the views of a GoLD folder with what was written and spoken of them, encoded without weights."""
     built = {m: encoders.build(plug) for m, plug in PLUGS.items()}
-    return observe(gold.read(folder).views, built, SPOKEN, bar).objects(built)
+    return observe(gold.read(folder).views, built, SPOKEN, progress_bar).objects(built)
 
 
 def objects_task(objects: Objects, seed: int) -> Task:

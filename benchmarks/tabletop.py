@@ -30,7 +30,7 @@ from any2any_ros.arrays import Array
 from any2any_ros.data import gold, splits
 from any2any_ros.data.examples import Examples, observe
 from any2any_ros.learning import csa, emma_evaluation
-from any2any_ros.progress import bar
+from any2any_ros.progress import progress_bar
 
 PLUGS = {"depth": "depth", "text": "text"}
 SIDES: tuple[tuple[str, ...], ...] = (("camera",), ("depth",), ("camera", "depth"))
@@ -98,7 +98,7 @@ def main() -> int:
             gold.read(folder).views,
             {m: encoders.build(p) for m, p in ({"camera": given.camera} | PLUGS).items()},
             given.most,
-            bar,
+            progress_bar,
         )
         one = np.unique(examples.views, return_index=True)[1]
         for name, side in zip(near, SIDES, strict=True):

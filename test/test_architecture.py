@@ -135,7 +135,8 @@ def test_no_import_goes_round_in_a_circle():
         visit(name, ())
 
 
-# From the ground up: a folder imports only what stands before it here. Files beside the folders are the ground floor.
+# From the ground up: a folder imports only what stands before it here. Files beside the folders are the ground floor,
+# except the front door for Python users, which stands just below the workflows.
 FLOORS = (
     "encoders", "hearing", "fusion", "trust", "imputers", "geometry", "retrieval", "objects", "data", "learning",
     "calibration", "workflows", "sim", "nodes", "demo", "cli",
@@ -146,6 +147,7 @@ FLOORS = (
 def test_no_import_runs_upward(path):
     part = path.relative_to(PACKAGE).parts[0] if path.parent != PACKAGE else ""
     floor = FLOORS.index(part) if part in FLOORS else -1
+    floor = FLOORS.index("workflows") - 1 if path == PACKAGE / "place_map.py" else floor
     above = {f"any2any_ros.{other}" for other in FLOORS[floor + 1 :]}
     assert not within(our_imports(path), above)
 

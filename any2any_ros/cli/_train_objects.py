@@ -12,7 +12,7 @@ from any2any_ros.data import gold
 from any2any_ros.learning.cox import CoxConfig
 from any2any_ros.learning.emma import EmmaConfig
 from any2any_ros.objects.views import Objects
-from any2any_ros.progress import bar, training_bar
+from any2any_ros.progress import progress_bar, training_bar
 from any2any_ros.workflows import described_objects
 from any2any_ros.workflows.described_objects import DESCRIPTIONS, PLUGS
 from any2any_ros.workflows.train_cox import PairsConfig, train_cox
@@ -37,7 +37,7 @@ def objects_of(arguments: argparse.Namespace) -> Objects:
     for what, count in described.skipped.items():
         print(f"{count} {what} were left out", file=sys.stderr)
     encoders = _arguments.build_encoders(arguments, described_objects.modalities(described), PLUGS)
-    return described_objects.encode(described, encoders, arguments.most, bar)
+    return described_objects.encode(described, encoders, arguments.most, progress_bar)
 
 
 def add_head_arguments(parser: argparse.ArgumentParser, method: str) -> None:

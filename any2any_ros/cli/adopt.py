@@ -21,7 +21,7 @@ from any2any_ros import tables
 from any2any_ros.calibration.adoption import Adopted, AdoptionConfig
 from any2any_ros.cli import _arguments, _sources
 from any2any_ros.data.sources import Recording
-from any2any_ros.progress import bar
+from any2any_ros.progress import progress_bar
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.calibration import CalibrationConfig
 from any2any_ros.trust.confidence import ConfidenceConfig
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         _arguments.settings(arguments, ConfidenceConfig),
     )
     encoder = _encoder(arguments, source)
-    print(_told(adopt(arguments.map, source, arguments.modality, encoder, options, bar), arguments.map))
+    print(_told(adopt(arguments.map, source, arguments.modality, encoder, options, progress_bar), arguments.map))
     return 0
 
 

@@ -17,7 +17,7 @@ from any2any_ros.data import bags
 from any2any_ros.data.drive import keyframes
 from any2any_ros.data.sources import DriveSource
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.progress import bar
+from any2any_ros.progress import progress_bar
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +38,6 @@ def run(arguments: argparse.Namespace) -> int:
     if not isinstance(source, DriveSource):
         raise Any2AnyError(f"{arguments.source} is a bag", "there is nothing to turn", "Use it as it is")
     drive = source.drive.take(keyframes(source.drive.poses, arguments.keyframe))
-    bags.write(drive, arguments.bag, arguments.storage, bar)
+    bags.write(drive, arguments.bag, arguments.storage, progress_bar)
     print(f"{arguments.bag}: {len(drive)} frames of {', '.join(drive.modalities)}")
     return 0

@@ -13,7 +13,7 @@ import numpy as np
 
 from any2any_ros.cli import _arguments, _sources
 from any2any_ros.geometry.clouds import Clouds
-from any2any_ros.progress import bar
+from any2any_ros.progress import progress_bar
 from any2any_ros.workflows.build_map import MapOptions, write_map
 
 
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.mounting,
     )
     encoders = _arguments.build_encoders(arguments, dict.fromkeys([*source.modalities, *arguments.ask]))
-    reference = write_map(source, arguments.map, encoders, options, bar)
+    reference = write_map(source, arguments.map, encoders, options, progress_bar)
     places = reference.places
     seen = ", ".join(f"{m} ({places.present(m).sum()})" for m in places.modalities)
     stored = f"; {len(Clouds(arguments.map))} scans" if arguments.clouds else ""

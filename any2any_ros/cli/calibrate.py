@@ -15,7 +15,7 @@ from pathlib import Path
 from any2any_ros import tables
 from any2any_ros.cli import _arguments, _sources
 from any2any_ros.geometry.refiner import RefinerConfig
-from any2any_ros.progress import bar
+from any2any_ros.progress import progress_bar
 from any2any_ros.retrieval.calibration import CalibrationConfig
 from any2any_ros.trust.confidence import ConfidenceConfig
 from any2any_ros.workflows.calibrate import CalibrationOptions, calibrate, obstacle
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         _arguments.settings(arguments, RefinerConfig),
         arguments.mounting,
     )
-    fitted = calibrate(arguments.map, source, options, bar)
+    fitted = calibrate(arguments.map, source, options, progress_bar)
     why = obstacle(arguments.map, source, options)
     if why:
         print(f"no geometric check: {why}")

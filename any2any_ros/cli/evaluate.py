@@ -15,7 +15,7 @@ from pathlib import Path
 
 from any2any_ros import storage
 from any2any_ros.cli import _arguments, _sources
-from any2any_ros.progress import bar
+from any2any_ros.progress import progress_bar
 from any2any_ros.workflows.evaluate import ALL, EARLIER, UNFITTED, EvaluationOptions, evaluate
 
 
@@ -60,9 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.mounting,
     )
     if arguments.map:
-        report = evaluate(source, arguments.map, arguments.modality or None, options, bar)
+        report = evaluate(source, arguments.map, arguments.modality or None, options, progress_bar)
     else:
-        report = evaluate(source, None, _arguments.build_encoders(arguments, source.modalities), options, bar)
+        report = evaluate(source, None, _arguments.build_encoders(arguments, source.modalities), options, progress_bar)
     print(report)
     if arguments.json:
         storage.write_json(arguments.json, report.as_dict())

@@ -17,7 +17,7 @@ from pathlib import Path
 from any2any_ros.cli import _arguments
 from any2any_ros.data.sources import open_recording
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.progress import bar
+from any2any_ros.progress import progress_bar
 from any2any_ros.workflows.export import Judge, build_exportable, export_encoder
 
 
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     judge = None
     if arguments.int8:
         judge = Judge(arguments.judge[0], open_recording(arguments.judge[1], arguments.sequence))
-    exported = export_encoder(encoder, arguments.folder, judge, bar)
+    exported = export_encoder(encoder, arguments.folder, judge, progress_bar)
     print(f"largest cosine distance from PyTorch: {exported.cosine_distance:.1e}")
     if exported.recall is not None:
         print("recall@1 as it was {:.3f}, with 8 bits {:.3f}".format(*exported.recall))

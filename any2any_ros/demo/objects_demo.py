@@ -15,7 +15,7 @@ from any2any_ros.demo import objects_commands, objects_judge, objects_live, obje
 from any2any_ros.demo.objects_live import PlayedAct
 from any2any_ros.learning import emma_evaluation
 from any2any_ros.nodes import session
-from any2any_ros.progress import bar
+from any2any_ros.progress import progress_bar
 from any2any_ros.sim import tabletop
 from any2any_ros.sim.tabletop import Frame, TableScene, TabletopConfig, voices
 from any2any_ros.sim.tabletop.catalogue import bodies
@@ -43,7 +43,7 @@ def run(out: Path, seed: int, fresh: bool) -> int:
         _learn(out / "things", model)
     _announce("3/5 a table with objects it has never seen")
     scene = tabletop.scene(seed, TABLE_OBJECTS)
-    frames = [scene.frame(i) for i in bar(range(len(scene)), "rendering")]
+    frames = [scene.frame(i) for i in progress_bar(range(len(scene)), "rendering")]
     print(", ".join(t.instance.replace("_", " ") for t in scene.things))
     _announce("4/5 live: the node remembers what it sees and is asked, typed and spoken, while cameras die")
     played, no_speech = _live(scene, frames, model, out, seed)

@@ -13,7 +13,7 @@ from any2any_ros.data import gold
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning.emma import EmmaConfig
 from any2any_ros.objects import grounding_model
-from any2any_ros.progress import bar, training_bar
+from any2any_ros.progress import progress_bar, training_bar
 from any2any_ros.workflows import described_objects
 from any2any_ros.workflows.train_heads import train_heads
 
@@ -52,7 +52,7 @@ def make(folder: Path, model: Path) -> None:
 
     Raises KeyboardInterrupt when the user interrupted the training: its heads would be worse than a report says.
     """
-    objects = described_objects.encode(gold.read(folder), progress=bar)
+    objects = described_objects.encode(gold.read(folder), progress=progress_bar)
     train_heads(objects, model, config=CONFIG, progress=training_bar(CONFIG.steps, "heads"))
     if not _is_done(figures(model)):
         raise KeyboardInterrupt

@@ -18,7 +18,7 @@ from any2any_ros.demo.town_laps import Laps
 from any2any_ros.demo.town_live import LiveRun, LiveSetup
 from any2any_ros.encoders import build as build_encoder
 from any2any_ros.nodes import session
-from any2any_ros.progress import bar
+from any2any_ros.progress import progress_bar
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
 from any2any_ros.sim import town
@@ -69,14 +69,14 @@ def _announce(step: str) -> None:
 def _map(laps: Laps, out: Path) -> ReferenceMap:
     source = DriveSource(laps.mapped, ON_ROADS)
     encoders = {m: build_encoder(m) for m in source.modalities}
-    reference = build_map.as_map(source.observe(encoders, ON_ROADS.keyframe, bar), encoders, "town")
+    reference = build_map.as_map(source.observe(encoders, ON_ROADS.keyframe, progress_bar), encoders, "town")
     reference_map.save(reference, out / "map")
     return reference
 
 
 def _calibrate(laps: Laps, reference: ReferenceMap, out: Path) -> None:
     source = DriveSource(laps.calibration, ON_ROADS)
-    queries = source.observe(map_encoders(reference, source.modalities), ON_ROADS.keyframe, bar)
+    queries = source.observe(map_encoders(reference, source.modalities), ON_ROADS.keyframe, progress_bar)
     fitted = fit(reference, queries, CalibrationOptions(ON_ROADS))
     calibration.save(fitted, out / "map")
     print(tables.fusions(fitted.table))
@@ -86,7 +86,7 @@ def _drive(laps: Laps, out: Path) -> LiveRun:
     from any2any_ros.nodes.replay import Outage
 
     shutil.rmtree(out / "bag", ignore_errors=True)
-    bags.write(laps.test, out / "bag", progress=bar)
+    bags.write(laps.test, out / "bag", progress=progress_bar)
     length = float(laps.test.stamps_ns[-1] - laps.test.stamps_ns[0]) / 1e9
     outages = tuple(Outage(name, round(a * length, 1), round(b * length, 1)) for name, a, b in OUTAGES)
     shutil.rmtree(out / "logs", ignore_errors=True)

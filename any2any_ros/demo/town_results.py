@@ -18,7 +18,7 @@ from any2any_ros.demo.town_answers import Answer
 from any2any_ros.demo.town_laps import APART, Laps
 from any2any_ros.demo.town_live import LiveRun
 from any2any_ros.observation import ObservationSet
-from any2any_ros.progress import bar
+from any2any_ros.progress import progress_bar
 from any2any_ros.retrieval import calibration
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
 from any2any_ros.retrieval.retriever import Retriever
@@ -33,7 +33,7 @@ def report(laps: Laps, reference: ReferenceMap, run: LiveRun, map_folder: Path) 
     _, retriever, _ = calibration.open_map(map_folder, ON_ROADS.hit_radius)
     answers = town_answers.judge(run, laps.test, retriever, ON_ROADS.hit_radius)
     source = DriveSource(laps.test, ON_ROADS)
-    queries = source.observe(map_encoders(reference, source.modalities), ON_ROADS.keyframe, bar)
+    queries = source.observe(map_encoders(reference, source.modalities), ON_ROADS.keyframe, progress_bar)
     right = splits.positives(queries.poses, reference.places.poses, ON_ROADS.hit_radius)
     fitted = calibration.load(map_folder)
     assert fitted is not None

@@ -15,6 +15,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry import clouds
 from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.observation import ObservationSet
+from any2any_ros.place_map import PlaceMap, open_map
 from any2any_ros.progress import Progress, silent
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import reference_map
@@ -68,6 +69,24 @@ def write_map(
     reference_map.save(reference, folder)
     clouds.publish(folder)
     return reference
+
+
+def build_map(
+    source: Source,
+    path: str | os.PathLike[str],
+    encoders: EncoderChoice = None,
+    options: MapOptions = MapOptions(),
+    progress: Progress[Any] = silent,
+) -> PlaceMap:
+    """Encode a recording, write its frames as the places of a map, and open it.
+
+    source: a path, or what `open_recording` returns. path: the folder to write. encoders: names of modalities, or a
+    mapping from modality to the name of an encoder or to an encoder; None: every modality of the recording by its
+    default encoder. progress: wraps the loops, e.g. `progress_bar`. Raises Any2AnyError when the recording cannot be
+    read, when it has nothing to encode, and when the map cannot be written.
+    """
+    write_map(source, path, encoders, options, progress)
+    return open_map(path)
 
 
 def _refuse_absent_scans(modalities: tuple[str, ...], name: str, options: MapOptions) -> None:

@@ -1,0 +1,213 @@
+"""A map in the hands of a Python user: open one, rank samples, add places, save."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from any2any_ros import encoders as encoder_plugs
+from any2any_ros import storage
+from any2any_ros.arrays import Float64
+from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.geometry import clouds
+from any2any_ros.observation import Embedding, Observation, ObservationSet, Ranking
+from any2any_ros.protocols import Encoder
+from any2any_ros.retrieval import calibration, reference_map
+from any2any_ros.retrieval.localizer import Localizer
+from any2any_ros.retrieval.reference_map import ADOPTED, ReferenceMap
+from any2any_ros.samples import NS, Sound
+from any2any_ros.samples.validation import validate
+
+Samples = Mapping[str, Any] | Observation
+BESIDE = (calibration.FOLDER, ADOPTED, clouds.FOLDER)  # what belongs to a map beside its places
+
+
+class PlaceMap:
+    """Reference places that samples are ranked against. `open_map` and `build_map` make one.
+
+    Where a path is expected, a PlaceMap stands for its folder, as it was saved last.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], config: RetrievalConfig = RetrievalConfig()) -> None:
+        """path: folder of the map. Raises Any2AnyError when it holds no map, or a damaged one."""
+        self.path = Path(path)
+        self._encoders: dict[str, Encoder] = {}  # built when the first sample of their modality comes
+        self._heard_ns = 0  # when the last sound ended, on a clock of our own
+        self._localizer = Localizer(AliveConfig(), config, PlaceConfig.hit_radius)
+        self._localizer.open(self.path, lambda modalities: {})
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __len__(self) -> int:
+        return len(self.reference)
+
+    def __repr__(self) -> str:
+        state = "calibrated" if self.calibrated else "not calibrated"
+        return f"<PlaceMap '{self.name}': {len(self)} places, {', '.join(self.modalities)}, {state}>"
+
+    @property
+    def reference(self) -> ReferenceMap:
+        """Return the places with their embeddings and poses, and the records of the encoders."""
+        assert self._localizer.reference is not None
+        return self._localizer.reference
+
+    @property
+    def name(self) -> str:
+        """Return the name of the map."""
+        return self.reference.name
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Return the modalities whose samples can be ranked, sorted; those of adopted sensors too."""
+        return tuple(sorted(self.reference.sensors))
+
+    @property
+    def calibrated(self) -> bool:
+        """Return whether the map is calibrated. Without calibration every probability is NaN, and none is accepted."""
+        return self._localizer.calibrated
+
+    def rank(self, samples: Samples, k: int = RetrievalConfig.k) -> Ranking:
+        """Return the k most probable places, best first.
+
+        samples: the samples of one moment by modality, e.g. {"camera": image, "lidar": points, "text": "a church"}. Any
+        subset of `modalities` will do; the encoders that made the map encode them. samples/validation.py says what a
+        sample of each kind is. An Observation holds embeddings instead. Raises Any2AnyError when there is no sample,
+        when the map does not know a modality, and when a sample cannot be used.
+        """
+        return self._localizer.rank(self.observe(samples), RetrievalConfig(k=k).k)
+
+    def observe(self, samples: Samples) -> Observation:
+        """Return the embeddings of the samples, as `rank` compares them with the map. Raises as `rank` does."""
+        if isinstance(samples, Observation):
+            embeddings = [Embedding(m, vector, samples.stamp_ns) for m, vector in samples.embeddings.items()]
+        else:
+            embeddings = [self._encode(m, sample) for m, sample in samples.items()]
+        if not embeddings:
+            raise Any2AnyError(
+                f"Nothing can be compared with map '{self.name}'",
+                "no sample was given",
+                f"Give a sample of at least one of {', '.join(self.modalities)}",
+            )
+        for embedding in embeddings:
+            self.reference.check(embedding)
+        if isinstance(samples, Observation):
+            return samples
+        return Observation({e.modality: e.vector for e in embeddings})
+
+    def add(self, samples: Samples, pose: ArrayLike, id: str | None = None) -> str:
+        """Add a place, found from the next ranking on; return its id. `save` makes it durable.
+
+        pose (4, 4): the robot's in the map's frame, metres. id: unique; None: one is made up. Raises Any2AnyError as
+        `rank` does, when the pose is no pose, and when the map has a place of that id.
+        """
+        observation, place = self.observe(samples), _pose(pose)
+        known = set(self.reference.places.ids)
+        name = id if id is not None else _free_id(known)
+        if name in known:
+            raise Any2AnyError(f"Cannot add place '{name}'", f"map '{self.name}' has one", "Give another id, or none")
+        columns = {m: vector[None] for m, vector in observation.embeddings.items()}
+        self._localizer.add_place(ObservationSet(columns, place[None], (name,)))
+        return name
+
+    def save(self, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write the map; return its folder.
+
+        path: None for the folder it was opened from, where calibration, adopted sensors and scans stay as they are.
+        Otherwise a folder to which all of them are copied, in place of what belongs to an older map there. Raises
+        Any2AnyError when it cannot be written.
+        """
+        target = self.path if path is None else Path(path)
+        if target.resolve() != self.path.resolve():
+            _copy_beside(self.path, target)
+        reference_map.save(self.reference, target)
+        return target
+
+    def _encode(self, modality: str, sample: Any) -> Embedding:
+        """Encode one sample by the encoder that made this modality of the map."""
+        encoder = self._encoder(modality)
+        value = validate(encoder.accepts, sample, modality)
+        if isinstance(value, Sound):
+            value = self._window(encoder, value, modality)
+        return Embedding(modality, encoder.encode(value), 0, encoder=encoder.fingerprint)
+
+    def _encoder(self, modality: str) -> Encoder:
+        record = self.reference.sensors.get(modality)
+        if record is None:
+            raise Any2AnyError(
+                f"Map '{self.name}' does not know '{modality}'",
+                f"its modalities are {', '.join(self.modalities)}",
+                "Correct the name, build a map with this sensor, or teach it to the map: any2any adopt",
+            )
+        if modality not in self._encoders:
+            self._encoders[modality] = encoder_plugs.build(record.plug, record.settings)
+        return self._encoders[modality]
+
+    def _window(self, encoder: Encoder, sound: Sound, modality: str) -> Any:
+        """Return what a stream's encoder makes of one whole sound, which has nothing to do with the sounds before."""
+        seconds = len(sound.samples) / sound.rate
+        self._heard_ns += int((seconds + 1) * NS)  # a second of nothing: the encoder begins anew
+        window = encoder.gather(sound, self._heard_ns)
+        if window is None:
+            raise Any2AnyError(
+                f"The '{modality}' sample cannot be used",
+                f"{seconds:.2f} s of sound are too short for encoder '{encoder.plug}'",
+                "Give a longer piece of sound",
+            )
+        return window
+
+
+def open_map(path: str | os.PathLike[str], config: RetrievalConfig = RetrievalConfig()) -> PlaceMap:
+    """Open the map in a folder. config: where large maps are searched; its k is not used here.
+
+    Raises Any2AnyError when it is missing, damaged, or of another format.
+    """
+    return PlaceMap(path, config)
+
+
+def _pose(pose: ArrayLike) -> Float64:
+    """Return a pose (4, 4); raise Any2AnyError when it is none."""
+    try:
+        matrix = np.asarray(pose, dtype=np.float64)
+    except (TypeError, ValueError):
+        matrix = np.empty(0)
+    if matrix.shape != (4, 4):
+        why = f"its shape is {matrix.shape}"
+    elif not np.isfinite(matrix).all():
+        why = "a number in it is not finite"
+    elif not np.allclose(matrix[3], (0, 0, 0, 1)):
+        why = f"its last row is {matrix[3].tolist()}, not 0 0 0 1"
+    elif not np.allclose(matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3), atol=1e-3) or np.linalg.det(matrix[:3, :3]) < 0:
+        why = "its upper left part (3, 3) is no rotation"
+    else:
+        return matrix
+    raise Any2AnyError("The pose cannot be used", why, "Give a rigid transform (4, 4) from the robot to the map")
+
+
+def _free_id(known: set[str]) -> str:
+    number = len(known)
+    while f"added/{number:06d}" in known:
+        number += 1
+    return f"added/{number:06d}"
+
+
+def _copy_beside(source: Path, target: Path) -> None:
+    """Copy what belongs to a map beside its places, and remove what belongs to an older map at the target."""
+    try:
+        for name in BESIDE:
+            if (source / name).is_dir():
+                with storage.replacing(target / name) as unfinished:
+                    shutil.copytree(source / name, unfinished, dirs_exist_ok=True)
+            else:
+                shutil.rmtree(target / name, ignore_errors=True)
+    except OSError as error:
+        raise Any2AnyError(
+            f"Cannot write the map {target}", str(error), "Choose a folder that can be written to"
+        ) from error

@@ -1,0 +1,131 @@
+"""Samples that a Python user passes in: validated, and in the form that `decode` gives to an encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.samples.images import valid_depth
+from any2any_ros.samples.values import Scan, Sound
+
+FORMS = {
+    "image": "an image is an array (H, W, 3) of uint8, RGB",
+    "depth": "a depth image is an array (H, W) of metres, as floats, NaN or 0 where nothing was measured",
+    "thermal": "a thermal image is an array (H, W) of numbers",
+    "cloud": "a point cloud is an array (N, 3) or (N, 4) of x, y, z in metres, and intensity",
+    "scan": "a laser scan is an any2any_ros.Scan(ranges, angle_min, angle_increment, range_max)",
+    "sound": "a sound is an any2any_ros.Sound(samples, rate), its samples (S,) floats from -1 to 1, one channel",
+    "text": "a text is a str",
+}
+
+
+def validate(kind: str, value: Any, modality: str) -> Any:
+    """Return a sample of `kind` as an encoder takes it; `value` may be any array of the right shape and type.
+
+    A kind of somebody else's encoder is not in FORMS, and its samples are returned as they are. Raises Any2AnyError
+    when the type, the shape or the dtype is wrong.
+    """
+    if kind not in FORMS:
+        return value
+    why = ""
+    try:
+        return _VALIDATORS[kind](value)
+    except _Wrong as error:
+        why = str(error)
+    raise Any2AnyError(
+        f"The '{modality}' sample cannot be used",
+        why,
+        f"{FORMS[kind][0].upper()}{FORMS[kind][1:]}. Leave out the key of a sensor that has no sample",
+    )
+
+
+class _Wrong(Exception):
+    """Says what is wrong with a value."""
+
+
+def _array(value: Any) -> NDArray[Any]:
+    """Return an array of numbers."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf":
+        raise _Wrong(f"it is {_described(value)}")
+    if array.size == 0:
+        raise _Wrong(f"it is empty, its shape is {array.shape}")
+    return array
+
+
+def _described(value: Any) -> str:
+    return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"of type {type(value).__name__}"
+
+
+def _image(value: Any) -> NDArray[np.uint8]:
+    array = _array(value)
+    if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
+        raise _Wrong(f"its shape is {array.shape}, its dtype {array.dtype}")
+    return np.ascontiguousarray(array)
+
+
+def _plane(value: Any) -> NDArray[np.float32]:
+    array = _array(value)
+    if array.ndim != 2:
+        raise _Wrong(f"its shape is {array.shape}")
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _depth(value: Any) -> NDArray[np.float32]:
+    if _array(value).dtype.kind != "f":
+        raise _Wrong(f"its dtype is {np.asarray(value).dtype}, which is usual for millimetres")
+    return valid_depth(_plane(value))
+
+
+def _cloud(value: Any) -> NDArray[np.float32]:
+    array = _array(value)
+    if array.ndim != 2 or array.shape[1] < 3:
+        raise _Wrong(f"its shape is {array.shape}")
+    points = np.zeros((len(array), 4), dtype=np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is left out below
+        points[:, : array.shape[1]] = array[:, :4]
+    return points[np.isfinite(points).all(axis=1)]
+
+
+def _scan(value: Any) -> Scan:
+    if not isinstance(value, Scan):
+        raise _Wrong(f"it is {_described(value)}")
+    ranges = _array(value.ranges)
+    if ranges.ndim != 1:
+        raise _Wrong(f"the shape of its ranges is {ranges.shape}, not (B,)")
+    return replace(value, ranges=np.ascontiguousarray(ranges, dtype=np.float32))
+
+
+def _sound(value: Any) -> Sound:
+    if not isinstance(value, Sound):
+        raise _Wrong(f"it is {_described(value)}")
+    samples = _array(value.samples)
+    if samples.ndim != 1:
+        raise _Wrong(f"the shape of its samples is {samples.shape}, not (S,)")
+    if samples.dtype.kind != "f":
+        raise _Wrong(f"the dtype of its samples is {samples.dtype}, not a float")
+    if not value.rate > 0:
+        raise _Wrong(f"its rate is {value.rate!r} Hz")
+    return replace(value, samples=np.ascontiguousarray(samples, dtype=np.float32))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _Wrong(f"it is {_described(value)}")
+    return value
+
+
+_VALIDATORS: dict[str, Callable[[Any], Any]] = {
+    "image": _image,
+    "depth": _depth,
+    "thermal": _plane,
+    "cloud": _cloud,
+    "scan": _scan,
+    "sound": _sound,
+    "text": _text,
+}

@@ -1,0 +1,44 @@
+"""How a recording and its encoders are named by a Python user."""
+
+import pytest
+
+from any2any_ros import encoders
+from any2any_ros.data.sources import open_recording
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.workflows.inputs import chosen_encoders, opened
+
+AVAILABLE = ("camera", "lidar", "text")
+
+
+def plugs(choice):
+    return {m: encoder.plug for m, encoder in chosen_encoders(AVAILABLE, choice).items()}
+
+
+def test_encoders_are_chosen_by_modality_by_name_or_as_they_are():
+    assert plugs(None) == {m: m for m in AVAILABLE}
+    assert plugs(["text", "lidar"]) == {"text": "text", "lidar": "lidar"}
+    assert plugs({"camera": "crop"}) == {"camera": "crop"}
+    coarse = encoders.build("lidar", {"rings": 4})
+    assert chosen_encoders(AVAILABLE, {"lidar": coarse})["lidar"] is coarse
+
+
+@pytest.mark.parametrize(
+    ("choice", "why"),
+    [
+        (["radar"], "There is no sensor 'radar': there are camera, lidar, text"),
+        ({"camera": "text"}, "Encoder 'text' cannot encode camera: it takes text, not image"),
+        ({"camera": encoders.build("text")}, "Encoder 'text' cannot encode camera"),
+        ({"camera": "radar"}, "There is no encoder 'radar'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(choice, why):
+    with pytest.raises(Any2AnyError, match=why):
+        chosen_encoders(AVAILABLE, choice)
+
+
+def test_a_path_is_opened_and_a_recording_is_taken_as_it_is(laps, tmp_path):
+    recording = open_recording(laps, "00")
+    assert opened(recording) is recording
+    assert opened(str(laps / "sequences" / "00")).name == opened(laps / "sequences" / "00").name == "00"
+    with pytest.raises(Any2AnyError, match="There is no"):
+        opened(tmp_path / "absent")
