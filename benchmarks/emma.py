@@ -35,7 +35,7 @@ from any2any_ros.learning import emma
 from any2any_ros.learning import emma_evaluation as grounding
 from any2any_ros.learning.emma import EMMA, EmmaConfig
 from any2any_ros.learning.emma_evaluation import Trials
-from any2any_ros.objects.views import Objects
+from any2any_ros.objects.views import ObjectViews
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import progress_bar
 from any2any_ros.samples import Sound
@@ -63,10 +63,10 @@ class BenchmarkConfig(Settings):
 class Task:
     """One seed's task: what is trained on, what stops it, and what is tested; said and seen are the modalities."""
 
-    train: Objects
-    held_out: Objects
-    test: Objects
-    judge: Callable[[EMMA, Objects], dict[str, Row]]  # name of what was compared -> figures
+    train: ObjectViews
+    held_out: ObjectViews
+    test: ObjectViews
+    judge: Callable[[EMMA, ObjectViews], dict[str, Row]]  # name of what was compared -> figures
 
 
 def fitted(loss: str, task: Task, seed: int, **settings: Any) -> tuple[EMMA, list[tuple[int, float]]]:
@@ -105,7 +105,7 @@ def compare(make: Callable[[int], Task], losses: Sequence[str], seeds: int, what
 # --- words ----------------------------------------------------------------------------------------------------
 
 
-def gold_words(folder: Path, config: BenchmarkConfig, seed: int = 0) -> Objects:
+def gold_words(folder: Path, config: BenchmarkConfig, seed: int = 0) -> ObjectViews:
     """Return GoLD's descriptions, a written and a spoken one of the same view a row, `pairs` rows an object."""
     written, spoken = (_lines(folder / f"gold_{name}.tsv.gz") for name in ("text", "speech"))
     items = sorted(set(written) & set(spoken))
@@ -126,7 +126,7 @@ def gold_words(folder: Path, config: BenchmarkConfig, seed: int = 0) -> Objects:
     }
     record = {"plug": config.encoder, "fingerprint": encoder.fingerprint}
     names = [np.array(column, dtype=np.str_) for column in (ids, classes, instances)]
-    return Objects(columns, names[0], names[1], names[2], {"text": record, "speech": record})
+    return ObjectViews(columns, names[0], names[1], names[2], {"text": record, "speech": record})
 
 
 def _lines(path: Path) -> dict[str, list[str]]:
@@ -141,26 +141,26 @@ def _lines(path: Path) -> dict[str, list[str]]:
     return found
 
 
-def words_task(objects: Objects, seed: int) -> Task:
+def words_task(objects: ObjectViews, seed: int) -> Task:
     """A written description asks for a transcript of the same object, of any view; objects are new in the test."""
 
-    def judge(heads: EMMA, some: Objects) -> dict[str, Row]:
+    def judge(heads: EMMA, some: ObjectViews) -> dict[str, Row]:
         return {"heads": _asked(some, seed).judge(heads.distance(*_both(some)))}
 
     return _split(objects, seed, judge)
 
 
-def _split(objects: Objects, seed: int, judge: Callable[[EMMA, Objects], dict[str, Row]]) -> Task:
+def _split(objects: ObjectViews, seed: int, judge: Callable[[EMMA, ObjectViews], dict[str, Row]]) -> Task:
     part = splits.by_instance(objects.classes, objects.instances, SHARES, seed)
     train, held_out, test = (objects.take(part == i) for i in range(3))
     return Task(train, held_out, test, judge)
 
 
-def _asked(objects: Objects, seed: int) -> Trials:
+def _asked(objects: ObjectViews, seed: int) -> Trials:
     return grounding.draw(objects.instances, objects.classes, objects.instances, objects.classes, seed)
 
 
-def _both(objects: Objects) -> tuple[ObservationSet, ObservationSet]:
+def _both(objects: ObjectViews) -> tuple[ObservationSet, ObservationSet]:
     return objects.observations.only(["text"]), objects.observations.only(["speech"])
 
 
@@ -200,7 +200,7 @@ def voices(folder: Path, seeds: int, descriptor: str) -> dict[str, Row]:
     """
     vectors, said, speaker = digits(folder, descriptor)
     ids = np.array([f"{i}" for i in range(len(said))])
-    everybody = Objects({"speech": vectors}, ids, said, said, {})
+    everybody = ObjectViews({"speech": vectors}, ids, said, said, {})
     raw, learnt = [], []
     for learners in itertools.combinations(sorted(set(speaker)), 2):
         askers = sorted(set(speaker) - set(learners))
@@ -219,18 +219,20 @@ def voices(folder: Path, seeds: int, descriptor: str) -> dict[str, Row]:
             f"{descriptor}, supcon": {"heads": grounding.spread(learnt)}}  # fmt: skip
 
 
-def _digits_asked(query: Objects, reference: Objects, seed: int) -> Trials:
+def _digits_asked(query: ObjectViews, reference: ObjectViews, seed: int) -> Trials:
     return grounding.draw(query.classes, query.classes, reference.classes, reference.classes, seed)
 
 
-def _steps(train: Objects, speaker: NDArray[np.str_], seed: int) -> int:
+def _steps(train: ObjectViews, speaker: NDArray[np.str_], seed: int) -> int:
     """Return after how many steps heads of one teacher's voice find the other teacher's digits best, in the mean."""
     scores: dict[int, list[float]] = {}
     for name in set(speaker):
         teacher, pupil = train.take(speaker == name), train.take(speaker != name)
         trials = _digits_asked(pupil, teacher, seed)
 
-        def judge(heads: EMMA, pupil: Objects = pupil, teacher: Objects = teacher, trials: Trials = trials) -> float:
+        def judge(
+            heads: EMMA, pupil: ObjectViews = pupil, teacher: ObjectViews = teacher, trials: Trials = trials
+        ) -> float:
             return trials.judge(heads.distance(pupil.observations, teacher.observations))["mrr"]
 
         config = EmmaConfig(loss="supcon", seed=seed, steps=100, interval=5, patience=20)
@@ -242,20 +244,20 @@ def _steps(train: Objects, speaker: NDArray[np.str_], seed: int) -> int:
 # --- objects --------------------------------------------------------------------------------------------------
 
 
-def described(folder: Path) -> Objects:
+def described(folder: Path) -> ObjectViews:
     """Return the views of a GoLD folder with what was written and spoken of them, encoded without weights."""
     built = {m: encoders.build(plug) for m, plug in PLUGS.items()}
     return observe(gold.read(folder).views, built, SPOKEN, progress_bar).objects(built)
 
 
-def objects_task(objects: Objects, seed: int) -> Task:
-    def judge(heads: EMMA, some: Objects) -> dict[str, Row]:
+def objects_task(objects: ObjectViews, seed: int) -> Task:
+    def judge(heads: EMMA, some: ObjectViews) -> dict[str, Row]:
         return grounding.evaluate(heads.distance, some, grounding.trials_of(some, seed))
 
     return _split(objects, seed, judge)
 
 
-def tabletop(objects: Objects, seeds: int) -> dict[str, Row]:
+def tabletop(objects: ObjectViews, seeds: int) -> dict[str, Row]:
     """Return four losses × the ablations that these objects allow."""
     print(
         f"\nobjects: {len(objects)} views of {len(set(objects.instances))} objects, {len(set(objects.classes))} classes"

@@ -25,7 +25,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning import calmrl, emma
 from any2any_ros.learning import emma_evaluation as grounding
 from any2any_ros.learning.emma import EmmaConfig
-from any2any_ros.objects.views import Objects
+from any2any_ros.objects.views import ObjectViews
 from any2any_ros.observation import ObservationSet
 from any2any_ros.workflows.train_heads import WARM_UP
 
@@ -47,21 +47,21 @@ VARIANTS = {
 }  # fmt: skip
 
 
-def thinned(objects: Objects, seed: int) -> Objects:
+def thinned(objects: ObjectViews, seed: int) -> ObjectViews:
     """Return the objects without half of their vectors, none without all."""
     draw, columns = np.random.default_rng((seed, 3)), {}
     off = sensors_off(len(objects), len(objects.embeddings), MISSING, draw)
     for i, (m, x) in enumerate(objects.embeddings.items()):
         columns[m] = np.where(off[:, i, None], np.float32(np.nan), x)
-    return Objects(columns, objects.ids, objects.classes, objects.instances, objects.encoders)
+    return ObjectViews(columns, objects.ids, objects.classes, objects.instances, objects.encoders)
 
 
-def complete(objects: Objects) -> Objects:
+def complete(objects: ObjectViews) -> ObjectViews:
     views = objects.observations
     return objects.take(np.all([views.present(m) for m in views.modalities], axis=0))
 
 
-def measure(objects: Objects, seed: int, names: list[str]) -> dict[str, dict[str, float]]:
+def measure(objects: ObjectViews, seed: int, names: list[str]) -> dict[str, dict[str, float]]:
     """Return variant -> ablation -> MRR, and how many steps it took."""
     task, found = objects_task(objects, seed), {}
     train = thinned(task.train, seed)

@@ -69,7 +69,7 @@ def make_objects():
     """Return a function that makes views of objects: every modality shows class and instance in a mirror of its own."""
 
     def make(classes=6, instances=5, views=3, seed=0, modalities=("text", "speech", "camera", "depth"), noise=0.3):
-        from any2any_ros.objects.views import Objects
+        from any2any_ros.objects.views import ObjectViews
 
         world, random = np.random.default_rng(0), np.random.default_rng(seed)
         names = [
@@ -84,7 +84,7 @@ def make_objects():
             columns[m] = seen.astype(np.float32)
         kinds, objects, ids = (np.array(column) for column in zip(*names, strict=True))
         records = {m: {"plug": m, "fingerprint": f"{m}-1", "dimension": 9, "settings": {}} for m in modalities}
-        return Objects(columns, ids, kinds, objects, records)
+        return ObjectViews(columns, ids, kinds, objects, records)
 
     return make
 

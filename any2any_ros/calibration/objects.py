@@ -12,7 +12,7 @@ from any2any_ros.arrays import Array, Flags, Names
 from any2any_ros.calibration import reliability
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.objects.grounding_model import SAME_OBJECT, Model
-from any2any_ros.objects.views import Objects
+from any2any_ros.objects.views import ObjectViews
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.calibration import Calibration, calibrate
 from any2any_ros.retrieval.reference_map import ReferenceMap
@@ -35,7 +35,7 @@ class Tables:
     folds: NDArray[np.intp]
 
     @classmethod
-    def laid(cls, model: Model, objects: Objects, seed: int) -> Tables:
+    def laid(cls, model: Model, objects: ObjectViews, seed: int) -> Tables:
         """Ask every command among TABLE objects: with all others of its class, or with whatever; both kinds of
         pictures are there, or one of them is missing."""
         names = np.unique(objects.instances)
@@ -51,12 +51,12 @@ class Tables:
         return cls(reference, queries, (own[:, None] == column) & allowed, allowed, folds)
 
 
-def enough(objects: Objects) -> bool:
+def enough(objects: ObjectViews) -> bool:
     """Return whether these objects can lay a table."""
     return len(np.unique(objects.instances)) >= TABLE
 
 
-def fitted(model: Model, objects: Objects, seed: int = 0) -> Calibration:
+def fitted(model: Model, objects: ObjectViews, seed: int = 0) -> Calibration:
     """Learn how far the model's answers can be trusted, from objects it was not trained on."""
     if not enough(objects):
         raise Any2AnyError(
@@ -71,7 +71,7 @@ def fitted(model: Model, objects: Objects, seed: int = 0) -> Calibration:
     )  # fmt: skip
 
 
-def judged(model: Model, objects: Objects, seed: int = 0) -> list[dict[str, Any]]:
+def judged(model: Model, objects: ObjectViews, seed: int = 0) -> list[dict[str, Any]]:
     """Return figures of a calibrated model on other objects, by what was said, chance among them; "absent": how many
     commands are accepted whose object is not on the table."""
     laid = Tables.laid(model, objects, seed)

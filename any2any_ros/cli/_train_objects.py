@@ -11,7 +11,7 @@ from any2any_ros.cli import _arguments
 from any2any_ros.data import gold
 from any2any_ros.learning.cox import CoxConfig
 from any2any_ros.learning.emma import EmmaConfig
-from any2any_ros.objects.views import Objects
+from any2any_ros.objects.views import ObjectViews
 from any2any_ros.progress import progress_bar, training_bar
 from any2any_ros.workflows import described_objects
 from any2any_ros.workflows.described_objects import DESCRIPTIONS, PLUGS
@@ -28,7 +28,7 @@ def _add_objects(parser: argparse.ArgumentParser) -> None:
     _arguments.add_encoder_arguments(parser)
 
 
-def objects_of(arguments: argparse.Namespace) -> Objects:
+def objects_of(arguments: argparse.Namespace) -> ObjectViews:
     """Return the encoded objects: those on disk, or a GoLD folder's, encoded now."""
     stored = described_objects.load(arguments.objects)
     if stored is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from any2any_ros.arrays import Array, Names, Rows
 from any2any_ros.data.gold import MODALITIES, PICTURES, View, sample
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.objects.views import Objects
+from any2any_ros.objects.views import ObjectViews
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress, silent
 from any2any_ros.protocols import Encoder
@@ -32,9 +32,9 @@ class Examples:
     views: Rows
     refused: Mapping[str, int] = field(default_factory=dict)
 
-    def objects(self, encoders: Mapping[str, Encoder]) -> Objects:
+    def objects(self, encoders: Mapping[str, Encoder]) -> ObjectViews:
         """Return the same as training data of grounding. encoders: those that made the vectors, by modality."""
-        return Objects(
+        return ObjectViews(
             dict(self.observations.embeddings), np.array(self.observations.ids), self.labels, self.instances,
             {m: asdict(EncoderRecord.of(encoder)) for m, encoder in encoders.items()},
         )  # fmt: skip

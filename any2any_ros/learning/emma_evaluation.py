@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from any2any_ros.arrays import Array, Rows
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning.emma import EMMA
-from any2any_ros.objects.views import Objects
+from any2any_ros.objects.views import ObjectViews
 from any2any_ros.observation import ObservationSet
 
 Distance = Callable[[ObservationSet, ObservationSet], Array]  # (Q,), (R,) -> (Q, R), NaN = not comparable
@@ -98,12 +98,12 @@ def possible(modalities: Iterable[str]) -> tuple[str, ...]:
     return tuple(a for a in ABLATIONS if {m for side in sides(a) for m in side} <= there)
 
 
-def trials_of(objects: Objects, seed: int = 0) -> Trials:
+def trials_of(objects: ObjectViews, seed: int = 0) -> Trials:
     """Return one trial for every view: what was said of it, against what is seen of it and of four others."""
     return draw(objects.ids, objects.classes, objects.ids, objects.classes, seed)
 
 
-def evaluate(distance: Distance, objects: Objects, trials: Trials) -> dict[str, dict[str, float]]:
+def evaluate(distance: Distance, objects: ObjectViews, trials: Trials) -> dict[str, dict[str, float]]:
     """Return the figures of every ablation that these objects allow."""
     views, found = objects.observations, {}
     for ablation in possible(views.modalities):
@@ -113,7 +113,7 @@ def evaluate(distance: Distance, objects: Objects, trials: Trials) -> dict[str, 
 
 
 def validation(
-    objects: Objects, seed: int = 0, label: str = "class", candidates: int = CANDIDATES
+    objects: ObjectViews, seed: int = 0, label: str = "class", candidates: int = CANDIDATES
 ) -> Callable[[EMMA], float]:
     """Return what training asks: the MRR of heads on these objects, with all that they have.
 

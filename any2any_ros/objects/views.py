@@ -15,7 +15,7 @@ from any2any_ros.observation import ObservationSet
 
 
 @dataclass(frozen=True, eq=False)
-class Objects:
+class ObjectViews:
     """N views of objects, with the vectors of what was seen and said.
 
     embeddings: vectors (N, D) by modality, a NaN row where the modality was not recorded. ids (N,): unique, of the
@@ -51,7 +51,7 @@ class Objects:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, index: ArrayLike) -> Objects:
+    def take(self, index: ArrayLike) -> ObjectViews:
         """Return some of the views. index: row numbers, or flags (N,)."""
         vectors, rows = dict(self.observations.take(index).embeddings), np.asarray(index)
-        return Objects(vectors, self.ids[rows], self.classes[rows], self.instances[rows], self.encoders)
+        return ObjectViews(vectors, self.ids[rows], self.classes[rows], self.instances[rows], self.encoders)

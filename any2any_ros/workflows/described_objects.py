@@ -9,7 +9,7 @@ from any2any_ros import storage
 from any2any_ros.arrays import Rows
 from any2any_ros.data import gold, splits
 from any2any_ros.data.examples import observe
-from any2any_ros.objects.views import Objects
+from any2any_ros.objects.views import ObjectViews
 from any2any_ros.progress import Progress, silent
 from any2any_ros.workflows.inputs import EncoderChoice, chosen_encoders
 
@@ -18,9 +18,9 @@ PLUGS = {"camera": "crop", "depth": "depth", "speech": "speech", "text": "text"}
 DESCRIPTIONS = 5  # of a view; more add little
 
 
-def load(path: Path) -> Objects | None:
+def load(path: Path) -> ObjectViews | None:
     """Return the objects that `storage.save` wrote to path.npz and path.json; None when there is no such file."""
-    return storage.load(path, Objects) if path.with_suffix(".json").is_file() else None
+    return storage.load(path, ObjectViews) if path.with_suffix(".json").is_file() else None
 
 
 def encode(
@@ -28,7 +28,7 @@ def encode(
     encoders: EncoderChoice = None,
     most: int = DESCRIPTIONS,
     progress: Progress[Any] = silent,
-) -> Objects:
+) -> ObjectViews:
     """Encode all views of described objects. most: descriptions of a view that are used at most."""
     available = modalities(described)
     built = chosen_encoders(available, {m: PLUGS[m] for m in available} if encoders is None else encoders)
@@ -46,6 +46,6 @@ def _has(view: gold.View, modality: str) -> bool:
     return bool(view.descriptions if modality == "text" else getattr(view, modality))
 
 
-def split(objects: Objects, seed: int) -> Rows:
+def split(objects: ObjectViews, seed: int) -> Rows:
     """Return (N,): 0 for views to train with, 1 to stop and calibrate by, 2 to test with; no object is in two parts."""
     return splits.by_instance(objects.classes, objects.instances, SHARES, seed)

@@ -16,7 +16,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning import cox, cox_baselines
 from any2any_ros.learning.cox import COX, CoxConfig
 from any2any_ros.learning.cox_baselines import Task
-from any2any_ros.objects.views import Objects
+from any2any_ros.objects.views import ObjectViews
 from any2any_ros.workflows import described_objects, training
 
 
@@ -32,7 +32,7 @@ class PairsConfig(Settings):
 
 
 def train_cox(
-    objects: Objects, folder: Path, pairs: PairsConfig = PairsConfig(), config: CoxConfig = CoxConfig()
+    objects: ObjectViews, folder: Path, pairs: PairsConfig = PairsConfig(), config: CoxConfig = CoxConfig()
 ) -> dict[str, Any]:
     """Teach a new sensor by few pairs with known sensors, test it, and write cox.npz, cox.json and training.json.
 
@@ -61,7 +61,7 @@ def train_cox(
     return record
 
 
-def _samples(objects: Objects, new: str) -> Rows:
+def _samples(objects: ObjectViews, new: str) -> Rows:
     """Return the rows of what the new sensor recorded, each once: a picture stands beside every description."""
     if new not in objects.embeddings or len(objects.embeddings) < 2:
         why = f"there are {', '.join(objects.observations.modalities) or 'none'}"
@@ -76,7 +76,7 @@ def _samples(objects: Objects, new: str) -> Rows:
     return np.sort(there[first])
 
 
-def _task(train: Objects, samples: Rows, asked: Any, pairs: PairsConfig, seed: int) -> Task:
+def _task(train: ObjectViews, samples: Rows, asked: Any, pairs: PairsConfig, seed: int) -> Task:
     """Return the task: the known sensors' rows, and which new samples are paired with the row they stand in."""
     drawn = np.random.default_rng(seed).permutation(len(samples))[: round(pairs.pairs * len(samples))]
     if pairs.pairs > 0 and len(drawn) == 0:

@@ -17,7 +17,7 @@ from any2any_ros.learning.emma import EMMA, EmmaConfig
 from any2any_ros.learning.emma_evaluation import CANDIDATES
 from any2any_ros.objects import grounding_model
 from any2any_ros.objects.grounding_model import Model
-from any2any_ros.objects.views import Objects
+from any2any_ros.objects.views import ObjectViews
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress, silent
 from any2any_ros.retrieval.reference_map import EncoderRecord
@@ -32,7 +32,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {BY_EMMA: {}, BY_CALMRL: {"loss": "calmrl"
 
 
 def train_heads(
-    objects: Objects,
+    objects: ObjectViews,
     folder: Path,
     method: str = BY_EMMA,
     config: EmmaConfig | None = None,

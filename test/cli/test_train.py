@@ -14,7 +14,7 @@ from any2any_ros.learning import emma_evaluation as evaluation
 from any2any_ros.learning.cox import COX
 from any2any_ros.learning.emma import EMMA
 from any2any_ros.objects import grounding_model
-from any2any_ros.objects.views import Objects
+from any2any_ros.objects.views import ObjectViews
 from any2any_ros.workflows import described_objects
 
 SETTINGS = ("--dims", 16, "--hidden", 24, "--steps", 150, "--interval", 25, "--learning-rate", 0.003)
@@ -62,7 +62,7 @@ def test_the_table_shows_every_ablation_and_chance(any2any, data, tmp_path):
 def test_the_heads_that_are_kept_are_those_of_the_best_look(any2any, data, tmp_path):
     any2any("train", "emma", data, tmp_path / "heads", *SETTINGS, "--seed", 3)
     story = json.loads((tmp_path / "heads" / "training.json").read_text())
-    heads, objects = storage.load(tmp_path / "heads" / "heads", EMMA), storage.load(data, Objects)
+    heads, objects = storage.load(tmp_path / "heads" / "heads", EMMA), storage.load(data, ObjectViews)
     from any2any_ros.data import splits
     from any2any_ros.workflows.described_objects import SHARES
 
@@ -200,7 +200,7 @@ def test_a_new_sensor_is_taught_by_few_pairs(any2any, known, tmp_path):
 
 def test_cox_is_judged_on_objects_it_has_not_seen(any2any, known, tmp_path):
     any2any("train", "cox", known, tmp_path / "cox", "--new", "speech", "--pairs", 0.1, "--seed", 2)
-    model, objects = storage.load(tmp_path / "cox" / "cox", COX), storage.load(known, Objects)
+    model, objects = storage.load(tmp_path / "cox" / "cox", COX), storage.load(known, ObjectViews)
     test = objects.take(described_objects.split(objects, 2) == 2)
     story = json.loads((tmp_path / "cox" / "training.json").read_text())
     right = np.mean(model.classify(test.embeddings["speech"]) == test.classes)
@@ -236,6 +236,6 @@ def test_cox_refuses_in_one_line_what_cannot_be_taught(refused, known, make_obje
 
 
 def _two_rows():
-    objects = Objects({"text": np.eye(2, dtype=np.float32)}, np.array(["a_1_1", "b_1_1"]), np.array(["a", "b"]),
+    objects = ObjectViews({"text": np.eye(2, dtype=np.float32)}, np.array(["a_1_1", "b_1_1"]), np.array(["a", "b"]),
                       np.array(["a_1", "b_1"]), {})  # fmt: skip
     return objects.observations, objects.classes

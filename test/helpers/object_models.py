@@ -8,7 +8,7 @@ from any2any_ros.calibration import objects as object_calibration
 from any2any_ros.calibration.objects import TABLE
 from any2any_ros.learning.emma import EMMA
 from any2any_ros.objects.grounding_model import Model
-from any2any_ros.objects.views import Objects
+from any2any_ros.objects.views import ObjectViews
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 
@@ -59,7 +59,7 @@ def world(classes, instances, views, seed, noise=0.5, modalities=MODALITIES):
 
 
 def described(views, classes, instances):
-    return Objects(dict(views.embeddings), np.array(views.ids), classes, instances, {})
+    return ObjectViews(dict(views.embeddings), np.array(views.ids), classes, instances, {})
 
 
 def tables(trained, count, seed, seen, absent=0.2):

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning import emma_evaluation as grounding
-from any2any_ros.objects.views import Objects
+from any2any_ros.objects.views import ObjectViews
 
 
 def test_chance_is_the_mean_over_all_orders():
@@ -133,7 +133,7 @@ def test_objects_with_nothing_seen_cannot_be_asked_for(make_objects):
     objects = make_objects(modalities=("text", "speech"))
     with pytest.raises(Any2AnyError, match="cannot be asked for: they have speech, text"):
         grounding.validation(objects)
-    bare = Objects({}, objects.ids, objects.classes, objects.instances, {})
+    bare = ObjectViews({}, objects.ids, objects.classes, objects.instances, {})
     with pytest.raises(Any2AnyError, match="they have nothing"):
         grounding.validation(bare)
 

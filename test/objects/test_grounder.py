@@ -16,7 +16,7 @@ from any2any_ros.objects.grounding_model import Model
 from any2any_ros.objects.object_memory import MemoryConfig
 from any2any_ros.objects.proposals import ProposalConfig
 from any2any_ros.objects.remembered_object import RememberedObject
-from any2any_ros.objects.views import Objects
+from any2any_ros.objects.views import ObjectViews
 from any2any_ros.observation import ObservationSet
 from any2any_ros.ranking import Match, Ranking
 from any2any_ros.retrieval.reference_map import EncoderRecord
@@ -320,7 +320,7 @@ def calibrated():
     instances = np.repeat([f"o{i}" for i in range(24)], 4)
     columns = {m: draw.normal(0, 0.05, (96, r.dimension)) for m, r in WHOLE.records.items()}
     views = ObservationSet(columns, np.full((96, 4, 4), np.nan), tuple(f"v{i}" for i in range(96)))
-    described = Objects(dict(views.embeddings), np.array(views.ids), np.char.add("c", instances), instances, {})
+    described = ObjectViews(dict(views.embeddings), np.array(views.ids), np.char.add("c", instances), instances, {})
     return replace(WHOLE, calibration=object_calibration.fitted(WHOLE, described))
 
 

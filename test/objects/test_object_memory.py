@@ -1,4 +1,4 @@
-"""Objects that are seen, seen again, looked through, and kept; means and pairings against brute force."""
+"""Objects that are seen, seen again, seen to be gone, and saved; means and assignments against brute force."""
 
 import itertools
 import time

@@ -5,15 +5,15 @@ import pytest
 
 from any2any_ros import storage
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.objects.views import Objects
+from any2any_ros.objects.views import ObjectViews
 
 
 def test_views_are_kept_whole(make_objects, tmp_path):
     whole = make_objects()
     whole.embeddings["camera"][3] = np.nan
     storage.save(whole, tmp_path / "objects")
-    again = storage.load(tmp_path / "objects", Objects)
-    assert isinstance(again, Objects) and again.encoders == whole.encoders
+    again = storage.load(tmp_path / "objects", ObjectViews)
+    assert isinstance(again, ObjectViews) and again.encoders == whole.encoders
     for field in ("ids", "classes", "instances"):
         assert getattr(again, field).tolist() == getattr(whole, field).tolist()
     for m, x in whole.embeddings.items():
@@ -32,10 +32,10 @@ def test_views_are_taken_with_their_names(make_objects):
 def test_what_does_not_fit_together_is_refused(make_objects):
     good = make_objects(2, 2, 1)
     with pytest.raises(Any2AnyError, match="do not fit together: an instance has two classes"):
-        Objects(good.embeddings, good.ids, good.classes, np.full(4, "thing0_0"), {})
+        ObjectViews(good.embeddings, good.ids, good.classes, np.full(4, "thing0_0"), {})
     with pytest.raises(Any2AnyError, match="have shapes"):
-        Objects(good.embeddings, good.ids, good.classes[:3], good.instances, {})
+        ObjectViews(good.embeddings, good.ids, good.classes[:3], good.instances, {})
     with pytest.raises(Any2AnyError, match="'text' do not fit"):
-        Objects({"text": np.ones((3, 2), np.float32)}, good.ids, good.classes, good.instances, {})
+        ObjectViews({"text": np.ones((3, 2), np.float32)}, good.ids, good.classes, good.instances, {})
     with pytest.raises(Any2AnyError, match="an id appears twice"):
-        Objects(good.embeddings, np.full(4, "same"), good.classes, good.instances, {})
+        ObjectViews(good.embeddings, np.full(4, "same"), good.classes, good.instances, {})
