@@ -1,7 +1,8 @@
-"""UCI Multiple Features as a retrieval task: handwritten digits in six views, each view a modality.
+"""UCI Multiple Features as a retrieval task: handwritten digits in six views. Each view is a modality.
 
-A folder holds mfeat-fac.csv, -fou, -kar, -mor, -pix and -zer: a header, then a digit a line, its features and, last,
-its class; the same digits in the same order in all six. A query is answered by the references of its own class.
+A folder holds mfeat-fac.csv, -fou, -kar, -mor, -pix and -zer. Each file has a header, then a line for each digit: its
+features, and last its class. All six files have the same digits in the same order. The references of a query's class
+are right for it.
 
 van Breukelen, Duin, Tax and den Hartog, "Handwritten digit recognition by combined classifiers", Kybernetika 1998.
 """
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from any2any_ros.arrays import Float64, Rows
+from any2any_ros.arrays import Float64, Rows, unit
 from any2any_ros.config import Settings, setting
 from any2any_ros.data.availability import sensors_off
 from any2any_ros.errors import Any2AnyError
@@ -25,35 +26,33 @@ MODALITIES = ("fac", "fou", "kar", "mor", "pix", "zer")
 
 @dataclass(frozen=True)
 class MfeatConfig(Settings):
-    """How the digits are dealt out; what is left is the test."""
+    """How the digits are split. The remaining digits are the test."""
 
-    references: int = setting(1000, "digits that answer", minimum=2)
-    calibration: int = setting(300, "digits that calibrate", minimum=FOLDS)
-    missing: float = setting(
-        0.5, "share of the views that are dropped, drawn for each digit", minimum=0.0, maximum=0.95
-    )
+    references: int = setting(1000, "digits that are references", minimum=2)
+    calibration: int = setting(300, "digits for calibration", minimum=FOLDS)
+    missing: float = setting(0.5, "share of the views that are off, drawn for each digit", minimum=0.0, maximum=0.95)
     empty: bool = setting(False, "whether a digit may lose all of its views")
 
 
 def read(folder: Path) -> tuple[dict[str, Float64], Rows]:
-    """Return the views (N, D) by modality and the classes (N,); raise Any2AnyError unless all six are whole."""
+    """Return the views (N, D) by modality, and the classes (N,). Raises Any2AnyError when a file is damaged."""
     views: dict[str, Float64] = {}
     classes: dict[str, Float64] = {}
     for modality in MODALITIES:
         views[modality], classes[modality] = _read_view(Path(folder) / f"mfeat-{modality}.csv")
     first = classes[MODALITIES[0]]
-    for modality, found in classes.items():
-        if not np.array_equal(found, first):
+    for modality, values in classes.items():
+        if not np.array_equal(values, first):
             raise Any2AnyError(
                 f"The views in {folder} do not belong together",
-                f"'{modality}' has {len(found)} digits, '{MODALITIES[0]}' has {len(first)}, or of other classes",
+                f"'{modality}' has {len(values)} digits, '{MODALITIES[0]}' has {len(first)}, or of other classes",
                 "Get all six files again, from one place",
             )
     return views, first.astype(np.intp)
 
 
 def _read_view(path: Path) -> tuple[Float64, Float64]:
-    """Return features (N, D) and classes (N,) of one file."""
+    """Return the features (N, D) and classes (N,) of one file."""
     what, remedy = f"Cannot read {path}", "Get the file again: UCI Multiple Features, as CSV with a header"
     try:
         header, *lines = path.read_text().splitlines()
@@ -70,21 +69,21 @@ def _read_view(path: Path) -> tuple[Float64, Float64]:
 
 
 def make(folder: Path, seed: int, config: MfeatConfig = MfeatConfig()) -> Trial:
-    """Return the digits of `folder` dealt out by `seed`: references, calibration and test share none.
+    """Return the digits of `folder`, split by `seed`: references, calibration and test share no digit.
 
-    Views are standardised by the references, whole, and L2-normalised. Poses are unknown (NaN). Raises Any2AnyError
-    on a folder that is not whole, or with too few digits.
+    Each view is standardised by the mean and spread of all references, and has length 1. Poses are unknown (NaN).
+    Raises Any2AnyError when a file is damaged, and when there are too few digits.
     """
     views, classes = read(folder)
-    spoken_for = config.references + config.calibration
-    if len(classes) <= spoken_for:
+    needed = config.references + config.calibration
+    if len(classes) <= needed:
         raise Any2AnyError(
             f"No digit in {folder} is left for the test",
-            f"it has {len(classes)}, and {config.references} + {config.calibration} are spoken for",
+            f"it has {len(classes)}, and {config.references} + {config.calibration} are references or calibrate",
             "Ask for fewer references or calibration digits",
         )
     draw = np.random.default_rng(seed)
-    reference, calibration, test = np.split(draw.permutation(len(classes)), [config.references, spoken_for])
+    reference, calibration, test = np.split(draw.permutation(len(classes)), [config.references, needed])
     views = {m: _standardised(view, view[reference]) for m, view in views.items()}
 
     def observe(rows: Rows) -> ObservationSet:
@@ -104,8 +103,7 @@ def make(folder: Path, seed: int, config: MfeatConfig = MfeatConfig()) -> Trial:
 
 
 def _standardised(view: Float64, reference: Float64) -> Float64:
-    """Return the view (N, D) with the references' mean and spread taken out, its rows of length 1 (or all zero)."""
+    """Return the view (N, D), standardised by the mean and spread of the references, in rows of length 1 (or 0)."""
     spread = reference.std(axis=0)
     centred = (view - reference.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    length = np.linalg.norm(centred, axis=1, keepdims=True)
-    return np.asarray(centred / np.where(length > 0, length, 1.0))
+    return unit(centred)

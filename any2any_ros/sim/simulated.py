@@ -1,6 +1,6 @@
-"""What simulated folders share: written whole or not at all, never over something else, by several processes.
+"""What the two simulators share: worker processes, and folders that are never written over something else.
 
-A folder's story is a JSON file in it, with the format and the settings that made it.
+Each simulated folder holds its story: a JSON file with the format and the settings that made it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,16 @@ from any2any_ros.errors import Any2AnyError
 
 
 def story_head(version: int, config: Any) -> dict[str, Any]:
-    """Return what every story begins with."""
+    """Return the beginning of a story: format and settings."""
     return {"format": version, "settings": asdict(config)}
 
 
 def reusable(folder: Path, kind: str, head: dict[str, Any], overwrite: bool) -> bool:
-    """Return whether the folder already holds this `kind` of world ("town"); raise when it holds something else."""
+    """Return whether the folder already holds this world. kind: "town", for instance.
+
+    head: how its story must begin. overwrite: whether a world of other settings may be replaced. Raises Any2AnyError
+    when the folder holds something else.
+    """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     story = folder / f"{kind}.json"
@@ -37,8 +41,8 @@ def reusable(folder: Path, kind: str, head: dict[str, Any], overwrite: bool) -> 
             f"something that is no simulated {kind} is there",
             "Name another folder",
         )
-    found = json.loads(story.read_text("utf-8"))
-    if all(found.get(name) == value for name, value in head.items()):
+    content = json.loads(story.read_text("utf-8"))
+    if all(content.get(name) == value for name, value in head.items()):
         return True
     if not overwrite:
         raise Any2AnyError(
@@ -51,7 +55,7 @@ def reusable(folder: Path, kind: str, head: dict[str, Any], overwrite: bool) -> 
 
 @contextmanager
 def mapper(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
-    """Give a lazy, ordered map over jobs: do(job, jobs, chunksize=n), here or in `workers` processes."""
+    """Give a function do(job, jobs, chunksize=n) that maps lazily and in order, here or in `workers` processes."""
     if workers <= 1:
         yield lambda job, jobs, chunksize: map(job, jobs)
         return
@@ -62,7 +66,7 @@ def mapper(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Have processes that start meanwhile use one thread for linear algebra: more only hinder each other."""
+    """Let processes that start now use one thread for linear algebra: more threads would only slow each other down."""
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
@@ -75,12 +79,12 @@ def _one_thread_each() -> Iterator[None]:
 
 
 def _settle_worker() -> None:
-    """Leave Ctrl-C to the parent, and the other cores to the other workers."""
+    """Let the parent handle Ctrl-C, and leave the other cores to the other workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
 
 
 def write_picture(path: Path, pixels: Any) -> None:
-    """Write a PNG; raise when that fails."""
+    """Write a PNG. Raises OSError when that fails."""
     if not cv2.imwrite(str(path), pixels):
         raise OSError(f"Cannot write {path}: is the disk full?")

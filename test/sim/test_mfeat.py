@@ -174,7 +174,7 @@ def test_views_of_other_digits_are_refused(folder, features):
 
 
 def test_something_has_to_be_left_for_the_test(folder):
-    with pytest.raises(Any2AnyError, match=r"it has 50, and 1000 \+ 300 are spoken for"):
+    with pytest.raises(Any2AnyError, match=r"it has 50, and 1000 \+ 300 are references or calibrate"):
         make(folder, 0)
     assert len(make(folder, 0, MfeatConfig(references=40, calibration=9)).test) == 1
 

@@ -1,4 +1,4 @@
-"""Simulated household objects on a table: a GoLD folder to learn from, and a whole table to find them on."""
+"""Simulated household objects: a GoLD folder to train on, and a table with several objects to find them on."""
 
 from any2any_ros.sim.tabletop.folder import write
 from any2any_ros.sim.tabletop.scene import Frame, TableScene, Thing, scene

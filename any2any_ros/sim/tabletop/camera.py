@@ -1,7 +1,7 @@
-"""The RGB-D camera: every pixel is a ray against the same triangles, for its colour and for its depth.
+"""The RGB-D camera. Every pixel is one ray into the scene, for its colour and for its depth.
 
-Optical frame (REP-103): x right, y down, z forward. The depth camera sees what the colour camera sees, beside an
-infrared projector whose shadows, like grazing, dark and shiny surfaces, leave holes.
+Optical frame (REP-103): x right, y down, z forward. Depth is measured with an infrared projector beside the camera. Its
+shadows leave holes in the depth picture, and so do grazing, dark and shiny surfaces.
 """
 
 from __future__ import annotations
@@ -12,23 +12,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.arrays import Array
+from any2any_ros.arrays import Array, Flags, Float64
 from any2any_ros.sim.tabletop.patterns import paint
 from any2any_ros.sim.tabletop.settings import CameraConfig
 from any2any_ros.sim.town.mesh import Hits, Scene, turn
 
 PROJECTOR = 0.075  # m to the right of the camera
-NEAREST, FARTHEST = 0.35, 4.5  # m that the depth camera measures
-STEP = 0.001  # m
-SOFTNESS = 0.5  # px, sigma of the lens
-ROOM = np.array([0.30, 0.29, 0.27], dtype=np.float32)  # what a ray that meets nothing sees
+NEAREST, FARTHEST = 0.35, 4.5  # m, range of the depth camera
+STEP = 0.001  # m, resolution of the depth
+SOFTNESS = 0.5  # px, blur of the lens, one sigma
+ROOM = np.array([0.30, 0.29, 0.27], dtype=np.float32)  # colour where a ray hits nothing
 Window = tuple[int, int, int, int]  # left, top, width, height in pixels
 
 
 @dataclass(frozen=True, eq=False)
 class Light:
-    """Linear light: where the lamp is (unit vector (3,), world frame), its strength, what comes from all around,
-    the colour of both, and the camera's exposure."""
+    """The light of a room, linear.
+
+    towards (3,): direction to the lamp, of length 1, in the world frame. lamp, ambient: strength of the lamp and of the
+    light from all around. balance (3,): colour of both. exposure: of the camera.
+    """
 
     towards: Array
     lamp: float
@@ -38,7 +41,7 @@ class Light:
 
     @staticmethod
     def draw(rng: np.random.Generator, variety: float = 1.0) -> Light:
-        """Return the light of a room; variety 0 is always the same white one."""
+        """Return the light of a room, drawn at random. With variety 0 it always has the same white and strength."""
         azimuth, height = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(40, 80))
         towards = np.array([np.cos(azimuth) * np.cos(height), np.sin(azimuth) * np.cos(height), np.sin(height)])
         warm, strength = rng.uniform(-1, 1) * variety, rng.uniform(-1, 1) * variety
@@ -51,7 +54,7 @@ class Light:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """A picture (H, W, 3) uint8 RGB; depth (H, W) uint16 mm, 0 = hole; thing (H, W) int32 that is really there."""
+    """A picture (H, W, 3), RGB; its depth (H, W) in mm, 0 = hole; and the truth (H, W): number of the thing seen."""
 
     rgb: NDArray[np.uint8]
     depth: NDArray[np.uint16]
@@ -59,7 +62,7 @@ class Shot:
 
 
 class Camera:
-    """Renders a scene, or a window of its picture, from a pose."""
+    """Renders the picture of a scene, or a window of it, for a pose of the camera."""
 
     def __init__(self, config: CameraConfig) -> None:
         self.config = config
@@ -67,16 +70,17 @@ class Camera:
 
     @property
     def whole(self) -> Window:
+        """The window of the whole picture."""
         return 0, 0, self.config.width, self.config.height
 
-    def pixels(self, points: NDArray[np.float64], pose: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the pixels (N, 2) of points (N, 3) in the map, from a camera pose (4, 4) map from optical."""
+    def pixels(self, points: Float64, pose: Float64) -> Float64:
+        """Return the pixels (N, 2) of points (N, 3) of the map. pose (4, 4): map from the optical frame."""
         seen = (points - pose[:3, 3]) @ pose[:3, :3]
         return np.asarray((seen @ self.matrix.T)[:, :2] / np.maximum(seen[:, 2:], 1e-6))
 
-    def shoot(self, scene: Scene, pose: NDArray[np.float64], light: Light, rng: np.random.Generator,
+    def shoot(self, scene: Scene, pose: Float64, light: Light, rng: np.random.Generator,
               window: Window | None = None) -> Shot:  # fmt: skip
-        """Return what is seen from the pose (4, 4), map from the optical frame."""
+        """Return the picture for the pose (4, 4), map from the optical frame."""
         left, top, width, height = window or self.whole
         optical = self._rays(left, top, width, height)
         rays, origin = turn(optical, pose[:3, :3]), pose[:3, 3].astype(np.float32)
@@ -84,20 +88,20 @@ class Camera:
         normals = scene.normals[np.maximum(hits.face, 0)]
         facing = np.einsum("nk,nk->n", rays, normals)
         colour: Array = np.tile(ROOM, (len(rays), 1))
-        row, met = scene.surface[np.maximum(hits.face, 0)], hits.found
-        reach = np.where(met, hits.distance, np.float32(0))
+        row, hit = scene.surface[np.maximum(hits.face, 0)], hits.found
+        reach = np.where(hit, hits.distance, np.float32(0))
         points = np.asarray(origin + reach[:, None] * rays, dtype=np.float32)
         grain = np.asarray(reach / np.maximum(np.abs(facing), 0.2) / self.config.focal, dtype=np.float32)
         normals = np.asarray(normals * -np.sign(facing)[:, None], dtype=np.float32)
         gloss = scene.surfaces["gloss"][row]
-        colour[met] = paint(points[met], scene.surfaces, row[met], grain[met])
-        colour[met] = _lit(colour[met], points[met], normals[met], rays[met], gloss[met], scene, light)
+        colour[hit] = paint(points[hit], scene.surfaces, row[hit], grain[hit])
+        colour[hit] = _lit(colour[hit], points[hit], normals[hit], rays[hit], gloss[hit], scene, light)
         depth = self._depth(scene, hits, optical, points, np.abs(facing), colour, gloss, pose, (height, width), rng)
-        thing = np.where(met, scene.surfaces["thing"][row], -2).astype(np.int32).reshape(height, width)
+        thing = np.where(hit, scene.surfaces["thing"][row], -2).astype(np.int32).reshape(height, width)
         return Shot(self._expose(colour.reshape(height, width, 3), light, rng), depth, thing)
 
     def _rays(self, left: int, top: int, width: int, height: int) -> Array:
-        """Return unit directions (N, 3) of a window's pixels, optical frame."""
+        """Return the directions (N, 3) of the pixels of a window, of length 1, in the optical frame."""
         k = self.matrix
         column, row = np.meshgrid(left + np.arange(width), top + np.arange(height))
         rays = np.stack([(column - k[0, 2]) / k[0, 0], (row - k[1, 2]) / k[1, 1], np.ones(column.shape)], axis=-1)
@@ -105,27 +109,27 @@ class Camera:
         return np.asarray(rays / np.linalg.norm(rays, axis=1, keepdims=True), dtype=np.float32)
 
     def _depth(self, scene: Scene, hits: Hits, optical: Array, points: Array, facing: Array, colour: Array,
-               gloss: Array, pose: NDArray[np.float64], shape: tuple[int, int],
+               gloss: Array, pose: Float64, shape: tuple[int, int],
                rng: np.random.Generator) -> NDArray[np.uint16]:  # fmt: skip
-        """Return the depth (H, W) uint16 mm with its noise and its holes; noise as Nguyen et al. 2012 for a Kinect."""
+        """Return the depth (H, W) in mm, with the noise of a Kinect (Nguyen et al. 2012) and with holes."""
         z = (np.where(hits.found, hits.distance, np.float32(0)) * optical[:, 2]).reshape(shape)
         rough = cv2.GaussianBlur(rng.standard_normal(shape).astype(np.float32), (3, 3), 0.7) / np.float32(0.42)
         z = z + rough * np.float32(self.config.depth_noise) * (0.0012 + 0.0019 * (z - 0.4) ** 2)
-        lost = rng.random(facing.shape) < self.config.holes
-        lost |= rng.random(facing.shape) < np.clip(0.28 - facing, 0, 1) * 3  # grazing
-        lost |= (rng.random(facing.shape) < 0.5) & (colour.max(axis=1) < 0.012)  # too dark to reflect the pattern
-        lost |= (gloss > 0.45) & (rng.random(facing.shape) < 0.3)
-        lost |= self._shadowed(scene, points, pose)
-        known = hits.found.reshape(shape) & ~lost.reshape(shape) & (z > NEAREST) & (z < FARTHEST)
+        hole = rng.random(facing.shape) < self.config.holes
+        hole |= rng.random(facing.shape) < np.clip(0.28 - facing, 0, 1) * 3  # grazing
+        hole |= (rng.random(facing.shape) < 0.5) & (colour.max(axis=1) < 0.012)  # too dark to reflect the pattern
+        hole |= (gloss > 0.45) & (rng.random(facing.shape) < 0.3)
+        hole |= self._shadowed(scene, points, pose)
+        known = hits.found.reshape(shape) & ~hole.reshape(shape) & (z > NEAREST) & (z < FARTHEST)
         return np.where(known, np.round(z / STEP), 0).astype(np.uint16)
 
-    def _shadowed(self, scene: Scene, points: Array, pose: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return (N,): which points the projector does not reach."""
+    def _shadowed(self, scene: Scene, points: Array, pose: Float64) -> Flags:
+        """Return (N,): which points the light of the projector does not reach."""
         projector = (pose[:3, 3] + pose[:3, 0] * PROJECTOR).astype(np.float32)
         way = points - projector
         distance = np.linalg.norm(way, axis=1)
-        met = scene.cast(projector, way / np.maximum(distance, np.float32(1e-6))[:, None])
-        return np.asarray(met.distance < distance - 0.008)
+        hits = scene.cast(projector, way / np.maximum(distance, np.float32(1e-6))[:, None])
+        return np.asarray(hits.distance < distance - 0.008)
 
     def _expose(self, light: Array, lamp: Light, rng: np.random.Generator) -> NDArray[np.uint8]:
         """Turn linear light (H, W, 3) into a noisy 8-bit picture."""
@@ -136,7 +140,7 @@ class Camera:
 
 
 def _lit(colour: Array, points: Array, normals: Array, rays: Array, gloss: Array, scene: Scene, light: Light) -> Array:
-    """Return the light (N, 3) from surfaces: the lamp with its shadows and glints, and the room's."""
+    """Return the light (N, 3) from surfaces: that of the lamp, with shadows and reflections, and that of the room."""
     lamp = np.maximum(turn(normals, light.towards), 0)
     lit = np.flatnonzero(lamp > 0)
     lamp[lit[scene.blocked(points[lit] + np.float32(0.002) * normals[lit], light.towards)]] = 0
@@ -147,8 +151,8 @@ def _lit(colour: Array, points: Array, normals: Array, rays: Array, gloss: Array
     return np.asarray(colour * (room + light.lamp * lamp)[:, None] + light.lamp * glint[:, None], dtype=np.float32)
 
 
-def looking(eye: NDArray[np.float64], at: NDArray[np.float64], roll: float = 0.0) -> NDArray[np.float64]:
-    """Return the pose (4, 4), map from optical, of a camera at `eye` (3,) that looks `at` (3,), rolled by radians."""
+def looking(eye: Float64, at: Float64, roll: float = 0.0) -> Float64:
+    """Return the pose (4, 4), map from optical, of a camera at `eye` (3,) that looks at `at` (3,). roll: radians."""
     forward = (at - eye) / np.linalg.norm(at - eye)
     right = np.cross(forward, [0.0, 0.0, 1.0])
     right /= np.linalg.norm(right)

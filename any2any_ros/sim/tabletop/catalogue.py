@@ -1,7 +1,7 @@
-"""Which objects there are: twenty classes, and what makes one mug differ from the next.
+"""The objects: twenty classes, and the ways in which objects of one class differ.
 
-Colours, patterns and sizes are shared between classes, and no class has shapes of its own for each object: neither
-colour nor shape alone tells which object it is.
+Classes share colours, patterns and sizes, and the objects of one class have similar shapes. So neither the colour nor
+the shape alone tells which object it is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ RGB = tuple[float, float, float]
 
 
 def _linear(code: int) -> RGB:
-    """Return the linear colour of an sRGB number."""
+    """Return the linear colour of a number 0xRRGGBB in sRGB."""
     red, green, blue = (float((((code >> shift) & 255) / 255) ** 2.2) for shift in (16, 8, 0))
     return red, green, blue
 
@@ -40,7 +40,7 @@ PLAIN = (Pattern.PLAIN,)
 
 @dataclass(frozen=True)
 class Kind:
-    """A class: what it may be coloured and printed with, and how far its size varies."""
+    """A class of objects: its possible colours and patterns, and the range of its size."""
 
     label: str
     shades: tuple[str, ...]
@@ -83,7 +83,7 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Body:
-    """One object: its class and number, its two colours, its pattern, its size against the usual, details by salt."""
+    """One object: class and number, two colours, pattern, scale (1 = usual size). salt: seed of its details."""
 
     kind: Kind
     number: int
@@ -95,22 +95,22 @@ class Body:
 
     @property
     def name(self) -> str:
-        """The instance as GoLD writes it: "teddy_bear_3"."""
+        """Name of the instance, as in GoLD: "teddy_bear_3"."""
         return f"{self.kind.label.replace(' ', '_')}_{self.number}"
 
     @property
     def size(self) -> str:
-        """What the size would be called: "small", "large", or "" for the usual."""
+        """The word for the size: "small", "large", or "" for a usual one."""
         share = (self.scale - self.kind.smallest) / (self.kind.largest - self.kind.smallest)
         return "small" if share < 0.3 else "large" if share > 0.7 else ""
 
     def rng(self, purpose: int) -> np.random.Generator:
-        """Return random numbers of this object's own."""
+        """Return the random numbers of this object for one purpose."""
         return np.random.default_rng([self.salt, purpose])
 
 
 def bodies(config: TabletopConfig) -> tuple[Body, ...]:
-    """Return the objects of `config`, class after class."""
+    """Return all objects of `config`, class after class."""
     return tuple(
         body
         for row, kind in enumerate(KINDS[: config.classes])
@@ -119,16 +119,16 @@ def bodies(config: TabletopConfig) -> tuple[Body, ...]:
 
 
 def _of_kind(kind: Kind, count: int, rng: np.random.Generator) -> list[Body]:
-    """Return objects of one class, as different in colour as its shades allow."""
+    """Return objects of one class. Their colours differ as far as the class has enough colours."""
     shades = sorted(set(kind.shades))
-    dealt = [shades[i] for _ in range(-(-count // len(shades))) for i in rng.permutation(len(shades))]
-    found = []
-    for number, colour in enumerate(dealt[:count], start=1):
+    colours = [shades[i] for _ in range(-(-count // len(shades))) for i in rng.permutation(len(shades))]
+    objects = []
+    for number, colour in enumerate(colours[:count], start=1):
         accents = [a for a in kind.accents if a != colour] or ["white"]
-        found.append(
+        objects.append(
             Body(
                 kind, number, colour, str(rng.choice(accents)), kind.patterns[int(rng.integers(len(kind.patterns)))],
                 float(rng.uniform(kind.smallest, kind.largest)), int(rng.integers(2**31)),
             )
         )  # fmt: skip
-    return found
+    return objects

@@ -1,4 +1,4 @@
-"""How every class is built: from lathes, tubes, boxes and balls, in metres, its foot at 0 and its front along x."""
+"""Builds the objects of each class from lathes, tubes, boxes and balls, in metres: foot at 0, front along x."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2any_ros.arrays import Float64
 from any2any_ros.sim.tabletop.catalogue import SHADES, Body
 from any2any_ros.sim.tabletop.patterns import Pattern, Wrap
 from any2any_ros.sim.tabletop.shapes import Shape, arc, ball, box, lathe, moved, ring, tube
@@ -16,7 +16,7 @@ from any2any_ros.sim.town.mesh import Mesh
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where an object stands: its foot (x, y, z) m, turned by `yaw` rad about the vertical; map frame."""
+    """Where an object stands in the map: its foot (x, y, z) in metres, turned by `yaw` radians about the vertical."""
 
     x: float = 0.0
     y: float = 0.0
@@ -24,14 +24,14 @@ class Place:
     yaw: float = 0.0
 
     @property
-    def pose(self) -> NDArray[np.float64]:
-        """Pose (4, 4) float64, map from object; REP-103, z up."""
+    def pose(self) -> Float64:
+        """Pose (4, 4), map from object, z up (REP-103)."""
         c, s = np.cos(self.yaw), np.sin(self.yaw)
         return np.array([[c, -s, 0, self.x], [s, c, 0, self.y], [0, 0, 1, self.z], [0, 0, 0, 1]])
 
 
 class Builder:
-    """Puts the parts of one object into a mesh."""
+    """Adds the parts of one object to a mesh."""
 
     def __init__(self, mesh: Mesh, body: Body, row: int, place: Place) -> None:
         mesh.begin(row, place.x, place.y, place.yaw, place.z)
@@ -39,31 +39,32 @@ class Builder:
         self.rng = body.rng(0)
 
     def vary(self, low: float, high: float) -> float:
-        """Return a length of this object in metres, its size taken into account."""
+        """Return a length in metres between `low` and `high`, scaled as the object is."""
         return float(self.rng.uniform(low, high)) * self.body.scale
 
     def skin(self, wrap: Wrap, radius: float, height: float, pattern: Pattern | None = None) -> int:
-        """Add the surface that carries the object's pattern, or another one."""
+        """Add a surface with the pattern of the object, or with another pattern. Return its number."""
         place, body = self._place, self.body
         draw = body.rng(1)
-        chosen = body.pattern if pattern is None else pattern
-        period = 0.008 if chosen is Pattern.SPECKS else float(draw.uniform(0.018, 0.034))
+        painted = body.pattern if pattern is None else pattern
+        period = 0.008 if painted is Pattern.SPECKS else float(draw.uniform(0.018, 0.034))
         return self.mesh.surface(
-            chosen, SHADES[body.colour], accent=SHADES[body.accent], salt=body.salt % 9973, gloss=body.kind.gloss,
+            painted, SHADES[body.colour], accent=SHADES[body.accent], salt=body.salt % 9973, gloss=body.kind.gloss,
             origin=(place.x, place.y, place.z), axis=(np.cos(place.yaw), np.sin(place.yaw)), wrap=wrap, radius=radius,
             height=height, period=period,
         )  # fmt: skip
 
     def plain(self, shade: str | None = None, gloss: float | None = None) -> int:
-        """Add an even surface of a shade, or of the object's own."""
+        """Add a surface of one colour: a shade, or the colour of the object. Return its number."""
         colour = SHADES[shade or self.body.colour]
         return self.mesh.surface(Pattern.PLAIN, colour, gloss=self.body.kind.gloss if gloss is None else gloss)
 
     def add(self, shape: Shape, surface: int) -> None:
+        """Add a shape with a surface."""
         self.mesh.add(*shape, surface)
 
     def handle(self, radius: float, low: float, high: float, out: float, surface: int) -> None:
-        """Add a handle from height `low` to `high` at the side of something round."""
+        """Add a handle to the side of a round body, from height `low` to `high`, `out` metres wide."""
         bow = arc(-90, 90, 12)
         middle, half = (low + high) / 2, (high - low) / 2
         path = np.stack([radius - 0.003 + bow[:, 0] * out, np.zeros(12), middle + bow[:, 1] * half], -1)
@@ -71,7 +72,7 @@ class Builder:
 
 
 def _vessel(b: Builder, profile: list[tuple[float, float]], wall: float = 0.004) -> None:
-    """Add something hollow: the outside carries the pattern, the inside is white or the colour."""
+    """Add a hollow body. The pattern is outside; the inside is white or has the object's colour."""
     outside = np.array(profile)
     inside = outside[::-1] - [wall, 0]
     inside[:, 1] = np.maximum(inside[:, 1], wall)
@@ -247,5 +248,5 @@ _BUILD: dict[str, Callable[[Builder], None]] = {
 
 
 def build(mesh: Mesh, body: Body, row: int, place: Place) -> None:
-    """Add the object to the mesh as thing number `row`, standing at `place`."""
+    """Add an object to the mesh as thing number `row`, at `place`."""
     _BUILD[body.kind.label](Builder(mesh, body, row, place))

@@ -1,4 +1,4 @@
-"""The few shapes that household things are made of: vertices (V, 3) in metres, and faces (F, 3)."""
+"""The shapes of which objects are built: vertices (V, 3) in metres, and faces (F, 3)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Points = NDArray[np.float64]
-Shape = tuple[Points, NDArray[np.int64]]
+from any2any_ros.arrays import Float64, Int64
 
-SIDES = 40  # of what is round
+Shape = tuple[Float64, Int64]  # vertices, faces
+
+SIDES = 40  # of a round shape
 
 
 def lathe(profile: ArrayLike, sides: int = SIDES) -> Shape:
-    """Turn a line of (radius, height), (P, 2), about the vertical axis."""
+    """Return the shape of a line of (radius, height), (P, 2), turned about the vertical axis."""
     import trimesh
 
     turned = trimesh.creation.revolve(np.asarray(profile, dtype=np.float64), sections=sides)
@@ -24,7 +25,7 @@ def lathe(profile: ArrayLike, sides: int = SIDES) -> Shape:
 
 
 def box(size: Sequence[float], rounded: float = 0.0) -> Shape:
-    """Return a box (length, width, height) standing on 0; `rounded` draws its corners in, as a share of its size."""
+    """Return a box (length, width, height) that stands on 0. rounded: how far its corners are pulled in, a share."""
     cube = _cube().subdivide().subdivide() if rounded else _cube()
     v = np.array(cube.vertices)
     v *= 1 - rounded * (np.linalg.norm(v, axis=1, keepdims=True) - 0.5)
@@ -32,13 +33,13 @@ def box(size: Sequence[float], rounded: float = 0.0) -> Shape:
 
 
 def ball(radii: ArrayLike, centre: ArrayLike = (0.0, 0.0, 0.0)) -> Shape:
-    """Return an ellipsoid."""
+    """Return an ellipsoid with three radii."""
     unit_ball = _ball()
     return unit_ball.vertices * np.asarray(radii) + np.asarray(centre), unit_ball.faces
 
 
 def tube(path: ArrayLike, radius: ArrayLike, sides: int = 14) -> Shape:
-    """Lead a circle of `radius` (N,) or one for all along a path (N, 3) that lies in one plane, and close its ends."""
+    """Return a closed tube along a path (N, 3) that lies in one plane. radius: (N,), or one for all points."""
     p = np.asarray(path, dtype=np.float64)
     r = np.broadcast_to(np.asarray(radius, dtype=np.float64), len(p))
     along = np.gradient(p, axis=0)
@@ -51,13 +52,13 @@ def tube(path: ArrayLike, radius: ArrayLike, sides: int = 14) -> Shape:
     return v, _tube_faces(len(p), sides)
 
 
-def _normal_of_plane(path: Points) -> Points:
-    """Return the unit normal (3,) of the plane a path lies in; of a straight one, any across it."""
+def _normal_of_plane(path: Float64) -> Float64:
+    """Return the normal (3,) of the plane of a path, of length 1; for a straight path, any direction across it."""
     centred = path - path.mean(axis=0)
     return np.asarray(np.linalg.svd(centred, full_matrices=True)[2][2])
 
 
-def _tube_faces(rings: int, sides: int) -> NDArray[np.int64]:
+def _tube_faces(rings: int, sides: int) -> Int64:
     i, j = np.meshgrid(np.arange(rings - 1), np.arange(sides), indexing="ij")
     a, b = i * sides + j, i * sides + (j + 1) % sides
     c, d = a + sides, b + sides
@@ -68,20 +69,20 @@ def _tube_faces(rings: int, sides: int) -> NDArray[np.int64]:
 
 
 def ring(radius: float, thickness: float, stretch: float = 1.0) -> Shape:
-    """Return a lying ring, thinner or wider along y by `stretch`."""
+    """Return a ring that lies flat. stretch: its width along y, compared with x."""
     angle = np.linspace(0, 2 * np.pi, 25)
     path = np.stack([radius * np.cos(angle), radius * stretch * np.sin(angle), np.full(25, thickness)], -1)
     return tube(path, thickness, sides=8)
 
 
-def arc(start: float, end: float, points: int = 14) -> Points:
-    """Return points (N, 2) on the unit circle between two angles in degrees."""
+def arc(start: float, end: float, points: int = 14) -> Float64:
+    """Return points (N, 2) on the circle of radius 1 between two angles in degrees."""
     angle = np.radians(np.linspace(start, end, points))
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
 def moved(shape: Shape, by: ArrayLike = (0.0, 0.0, 0.0), turn: ArrayLike = (0.0, 0.0, 0.0)) -> Shape:
-    """Turn a shape about the fixed x, then y, then z axis (degrees), then move it."""
+    """Return a shape turned about the fixed x, y and z axis, in this order (degrees), and then moved."""
     import trimesh
 
     rotation = trimesh.transformations.euler_matrix(*np.radians(turn), axes="sxyz")[:3, :3]

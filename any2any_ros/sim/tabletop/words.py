@@ -1,7 +1,7 @@
-"""What people say of an object: twelve writers, each with a way of saying it and words of their own.
+"""Descriptions of objects by twelve simulated writers, who use different sentences and words.
 
-Writers come in three circles. Those of the first and the second share neither a template nor, where a thing has
-several names, a name; so a reader who learnt from one circle can be tested on the other.
+The writers belong to three circles. Writers of the first and the second circle share no sentence template, and no name
+where a thing has several names. So a model that was trained on one circle can be tested on the other.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from any2any_ros.sim.tabletop.catalogue import Body
 from any2any_ros.sim.tabletop.patterns import Pattern
 
-# First the names of the first circle, then those of the second; the third uses both.
+# The names of the first circle, and those of the second. The third circle uses both.
 Names = tuple[tuple[str, ...], tuple[str, ...]]
 NAMES: dict[str, Names] = {
     "mug": (("mug", "coffee mug"), ("coffee cup", "tea mug")),
@@ -60,7 +60,7 @@ NAMES: dict[str, Names] = {
     "small": (("small", "little"), ("tiny", "short")),
     "large": (("large", "big"), ("tall", "huge")),
 }
-# What is said by mistake.
+# The word that is used by mistake.
 MISTAKEN = {
     "mug": "cup", "cup": "mug", "bowl": "plate", "plate": "bowl", "bottle": "can", "can": "bottle", "apple": "lemon",
     "lemon": "apple", "box": "book", "book": "box", "pitcher": "bottle", "lamp": "flashlight", "spoon": "scissors",
@@ -77,7 +77,7 @@ USES = {
     "teddy bear": "cuddle with", "flashlight": "shine in the dark with", "tape": "stick paper together with",
     "sponge": "wash the dishes with",
 }  # fmt: skip
-# What stands out on it in its second colour; {} is that colour.
+# The part that has the second colour; {} is that colour.
 PARTS = {
     "bottle": "a {} cap", "hammer": "a {} head", "scissors": "{} blades", "lamp": "a {} foot",
     "teddy bear": "a {} snout", "flashlight": "a {} end", "sponge": "a {} top",
@@ -93,8 +93,8 @@ PRINTS = {
 
 
 @dataclass(frozen=True)
-class Said:
-    """The words for one object, as one writer would choose them; "" for what goes unsaid."""
+class Wording:
+    """The words that one writer chooses for one object; "" for what is not mentioned."""
 
     noun: str
     colour: str
@@ -106,51 +106,51 @@ class Said:
 
     @property
     def phrase(self) -> str:
-        """All of it before the noun."""
+        """Size, colour and print, followed by the noun."""
         return " ".join(filter(None, (self.size, self.colour, self.printed, self.noun)))
 
     @property
     def details(self) -> str:
-        """What follows the noun: "with red dots and a black cap"; may be empty."""
+        """What follows the noun, such as "with red dots and a black cap"; may be empty."""
         part = f"with {self.part}" if self.part else ""
         return " and ".join(filter(None, (self.print, part.replace("with ", "", 1) if self.print else part)))
 
 
-def _bare(s: Said) -> str:
+def _bare(s: Wording) -> str:
     return f"{a(s.phrase)} {s.details}"
 
 
-def _this_is(s: Said) -> str:
+def _this_is(s: Wording) -> str:
     more = f". It is {s.colour}" if s.colour else ""
     return f"This is {a(' '.join(filter(None, (s.size, s.printed, s.noun))))} {s.details}{more}."
 
 
-def _bring(s: Said) -> str:
+def _bring(s: Wording) -> str:
     return f"Bring me the {s.phrase} {s.details}"
 
 
-def _there_is(s: Said) -> str:
+def _there_is(s: Wording) -> str:
     return f"On the table there is {a(s.phrase)} {s.details}."
 
 
-def _hand(s: Said) -> str:
+def _hand(s: Wording) -> str:
     return f"Could you hand me {a(s.noun)} in {s.colour or 'any color'} {s.details}, please?"
 
 
-def _object_has(s: Said) -> str:
+def _object_has(s: Wording) -> str:
     size = f" and looks {s.size}" if s.size else ""
     return f"The object is {a(s.noun)}{size}, its color being {s.colour or 'unclear'} {s.details}."
 
 
-def _something(s: Said) -> str:
+def _something(s: Wording) -> str:
     return f"Something {s.colour} {s.details} to {s.use}"
 
 
-def _telegram(s: Said) -> str:
+def _telegram(s: Wording) -> str:
     return ", ".join(filter(None, (s.noun, s.colour, s.size, s.details)))
 
 
-TEMPLATES: tuple[tuple[Callable[[Said], str], ...], ...] = (
+TEMPLATES: tuple[tuple[Callable[[Wording], str], ...], ...] = (
     (_bare, _this_is, _bring),
     (_there_is, _hand, _object_has),
     (_something, _telegram, _bare, _hand),
@@ -159,37 +159,37 @@ TEMPLATES: tuple[tuple[Callable[[Said], str], ...], ...] = (
 
 @dataclass(frozen=True)
 class Writer:
-    """Somebody who describes: of which circle, how much they say, how often they slip, and how they speak."""
+    """A simulated writer. circle: 0, 1 or 2. wordy: share of the usual details that the writer mentions."""
 
     name: str
     circle: int
     wordy: float
 
     def describe(self, body: Body, slips: float, rng: np.random.Generator) -> str:
-        """Return one description of the object."""
+        """Return one description of the object. slips: share of words that are wrong."""
         templates = TEMPLATES[self.circle]
         text = templates[int(rng.integers(len(templates)))](self._choose(body, slips, rng))
         text = " ".join(text.split()).replace(" .", ".").replace(" ,", ",")
         return text if rng.random() < 0.3 else text[0].upper() + text[1:]
 
-    def _choose(self, body: Body, slips: float, rng: np.random.Generator) -> Said:
+    def _choose(self, body: Body, slips: float, rng: np.random.Generator) -> Wording:
         def word(key: str) -> str:
-            said = MISTAKEN.get(key, key) if rng.random() < slips else key
-            first, second = NAMES[said]
+            meant = MISTAKEN.get(key, key) if rng.random() < slips else key
+            first, second = NAMES[meant]
             names = (first, second, first + second)[self.circle]
             return names[int(rng.integers(len(names)))]
 
-        def told(text: str, share: float) -> str:
+        def perhaps(text: str, share: float) -> str:
             return text if rng.random() < share * self.wordy else ""
 
         accent, label = word(body.accent), body.kind.label
         adjective, phrase, other = PRINTS.get(body.pattern, ("", "", ""))
         detailed = rng.random() < 0.5
-        return Said(
-            word(label), told(word(body.colour), 0.97), told(word(body.size) if body.size else "", 0.6),
-            told(other if self.circle == 1 else adjective, 0.75) if not detailed else "",
-            told(phrase.format(accent), 0.85) if detailed else "",
-            told(PARTS[label].format(accent), 0.45) if label in PARTS else "", USES[label],
+        return Wording(
+            word(label), perhaps(word(body.colour), 0.97), perhaps(word(body.size) if body.size else "", 0.6),
+            perhaps(other if self.circle == 1 else adjective, 0.75) if not detailed else "",
+            perhaps(phrase.format(accent), 0.85) if detailed else "",
+            perhaps(PARTS[label].format(accent), 0.45) if label in PARTS else "", USES[label],
         )  # fmt: skip
 
 
@@ -197,7 +197,7 @@ WRITERS = tuple(Writer(f"writer_{i:02d}", i % 3, wordy) for i, wordy in enumerat
 
 
 def a(phrase: str) -> str:
-    """Put the article before a noun phrase."""
+    """Return a noun phrase with its article."""
     if phrase.split()[-1] in ("scissors", "shears"):
         return phrase if " of " in phrase else f"some {phrase}"
     return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"

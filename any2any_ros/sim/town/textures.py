@@ -80,17 +80,17 @@ def _facade(points: Array, rows: Faces, grain: Array) -> Array:
     colour = _masonry_tone(u, v, rows["masonry"], salt, grain)[:, None] * rows["colour"]
     rise, half = _windows(rows, bay, storey, fv)
     chance = hashed(bay, storey, salt)
-    lay(colour, rise & (np.abs(fu) < half + 0.05), 0.5 + 0.4 * rows["colour"])
-    lay(colour, rise & (np.abs(np.abs(fu) - half - 0.1) < 0.08) & _SHUTTERS[window], rows["accent"])
+    overlay(colour, rise & (np.abs(fu) < half + 0.05), 0.5 + 0.4 * rows["colour"])
+    overlay(colour, rise & (np.abs(np.abs(fu) - half - 0.1) < 0.08) & _SHUTTERS[window], rows["accent"])
     glass = np.where((chance < 0.3)[:, None], 0.55, np.array([0.06, 0.08, 0.11])) * (0.7 + 0.6 * chance[:, None])
     mullion = (np.abs(fu) < 0.025) & (window != 3)
-    lay(colour, rise & (np.abs(fu) < half) & ~mullion, glass)
+    overlay(colour, rise & (np.abs(fu) < half) & ~mullion, glass)
 
     door = (bay == np.floor(bays * 0.5 + (salt % 3 - 1))) & (storey == 0) & (np.abs(fu) < 0.3) & (v < 2.2)
-    lay(colour, door & (shop == 0) & ~blind, 0.8 * rows["accent"])
+    overlay(colour, door & (shop == 0) & ~blind, 0.8 * rows["accent"])
     _shop_front(colour, rows, u, v, fu, shop)
-    lay(colour, (v < 0.5) & ~door, 0.55 * rows["colour"] + 0.05)
-    lay(colour, rows["height"] - v < 0.25, 0.6 * rows["colour"] + 0.2)
+    overlay(colour, (v < 0.5) & ~door, 0.55 * rows["colour"] + 0.05)
+    overlay(colour, rows["height"] - v < 0.25, 0.6 * rows["colour"] + 0.2)
     return np.asarray(colour)
 
 
@@ -139,18 +139,18 @@ def _shop_front(colour: Array, rows: Faces, u: Array, v: Array, fu: Array, shop:
     """Paint the windows of a shop and a sign with letters. A closed shop (2) has its shutter down."""
     pane = (shop > 0) & (v > 0.45) & (v < 2.35) & (np.abs(fu) < 0.45)
     goods = hashed(np.floor(u / 0.35), np.floor(v / 0.45), rows["salt"])[:, None]
-    lay(colour, pane & (shop == 1), 0.05 + 0.35 * goods * (0.5 + rows["accent"]))
+    overlay(colour, pane & (shop == 1), 0.05 + 0.35 * goods * (0.5 + rows["accent"]))
     slats = 0.45 + 0.12 * (np.floor(v / 0.12) % 2)
-    lay(colour, pane & (shop == 2), slats[:, None] * np.ones(3))
+    overlay(colour, pane & (shop == 2), slats[:, None] * np.ones(3))
     sign = (shop > 0) & (v > 2.45) & (v < 2.95)
-    lay(colour, sign, rows["accent"])
+    overlay(colour, sign, rows["accent"])
     letters = sign & (v > 2.56) & (v < 2.84) & (hashed(np.floor(u / 0.16), rows["salt"]) < 0.55)
     middle = np.abs(u / rows["length"] - 0.5) < 0.3
-    lay(colour, letters & middle, np.where(rows["accent"].mean(axis=1, keepdims=True) > 0.35, 0.05, 0.85))
+    overlay(colour, letters & middle, np.where(rows["accent"].mean(axis=1, keepdims=True) > 0.35, 0.05, 0.85))
 
 
-def lay(colour: Array, where: Flags, value: NDArray[Any]) -> None:
-    """Set the colours `where` (N,) to value (N, 3)."""
+def overlay(colour: Array, where: Flags, value: NDArray[Any]) -> None:
+    """Set the colours (N, 3) to value (N, 3) `where` (N,) is true."""
     colour[where] = np.broadcast_to(value, colour.shape)[where]
 
 
@@ -179,9 +179,9 @@ def _road(points: Array, rows: Faces, grain: Array) -> Array:
     edge = (np.abs(half - 2.05 - np.abs(v)) < 0.06) & (half > 3)
     ends = np.minimum(u, rows["length"] - u)
     zebra = (ends > 0.6) & (ends < 3.2) & (v % 1.0 < 0.5) & (rows["marks"] == 2)
-    lay(colour, (dash | edge | zebra) & on_street, 0.55 + 0.2 * _cells(points, 0.1)[:, None] * np.ones(3))
+    overlay(colour, (dash | edge | zebra) & on_street, 0.55 + 0.2 * _cells(points, 0.1)[:, None] * np.ones(3))
     gutter = (half - np.abs(v) < 0.2) & on_street
-    lay(colour, gutter, 0.8 * colour)
+    overlay(colour, gutter, 0.8 * colour)
     return np.asarray(colour)
 
 

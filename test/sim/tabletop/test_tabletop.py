@@ -18,7 +18,7 @@ from any2any_ros.sim.tabletop.catalogue import KINDS, SHADES, bodies
 from any2any_ros.sim.tabletop.folder import item_id
 from any2any_ros.sim.tabletop.objects import Place
 from any2any_ros.sim.tabletop.patterns import SURFACE, Pattern, Wrap, paint
-from any2any_ros.sim.tabletop.table import TOP, Portraits, lay
+from any2any_ros.sim.tabletop.table import TOP, Portraits, set_table
 from any2any_ros.sim.tabletop.words import MISTAKEN, NAMES, PARTS, PRINTS, TEMPLATES, USES, WRITERS, a
 
 FOCAL = 180.0
@@ -137,7 +137,7 @@ def test_same_settings_are_kept_others_refused_and_foreign_folders_never_touched
 
 def test_every_class_is_drawn_standing_on_the_table():
     for body in bodies(ALL):
-        (corners,) = lay([body], [Place(0.3, -0.2, TOP, 1.0)]).corners
+        (corners,) = set_table([body], [Place(0.3, -0.2, TOP, 1.0)]).corners
         low, high = corners.min(axis=0), corners.max(axis=0)
         assert low[2] == pytest.approx(TOP, abs=0.006), body.name
         assert 0.015 < (high - low).max() < 0.45, body.name
