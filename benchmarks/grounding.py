@@ -46,14 +46,14 @@ def answers(model: Path, seed: int) -> Iterator[Answer]:
 
     for thing in scene.things:
         text = WRITERS[draw.integers(len(WRITERS))].describe(thing.body, SLIPS, draw)
-        yield asked("described, there", text, {thing.instance})
+        yield asked("described, object there", text, {thing.instance})
     others = [b for b in bodies(UNSEEN) if b.kind.label not in kinds]
     for row in draw.permutation(len(others))[:ABSENT]:
         text = WRITERS[draw.integers(len(WRITERS))].describe(others[row], SLIPS, draw)
-        yield asked("described, not there", text, set())
+        yield asked("described, object not there", text, set())
     for label in (label for label, count in kinds.items() if count > 1):
         right = {t.instance for t in scene.things if t.label == label}
-        yield asked("the bare kind, several there", f"bring me the {label.replace('_', ' ')}", right)
+        yield asked("class name only, several there", f"bring me the {label.replace('_', ' ')}", right)
 
 
 def truth(grounder: Grounder, scene: TableScene) -> dict[str, str]:
@@ -75,7 +75,7 @@ def main() -> int:
     for seed in tqdm(range(given.tables), desc="tables", disable=None):
         for answer in answers(given.model, seed):
             found[answer[0]].append(answer)
-    print("| asked | commands | first right | mean probability | found | right of these | asks | not found |")
+    print("| commands | number | first match right | mean probability | found | of these right | ambiguous | not found |")
     print("|---" * 8 + "|")
     for kind, rows in found.items():
         right, chances = np.mean([r[2] for r in rows]), np.mean([r[3] for r in rows])
