@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from any2any_ros.demo.figures import AMBER, GREEN, GREY, INK, RED, SENSORS
+from any2any_ros.plots import AMBER, GREEN, GREY, INK, RED, SENSORS
 from benchmarks.speed._page import measured
 from benchmarks.speed._rows import Row
 

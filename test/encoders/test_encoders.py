@@ -8,7 +8,6 @@ import pytest
 
 from any2any_ros import config, encoders, samples
 from any2any_ros.encoders import ENCODERS
-from any2any_ros.encoders._base import fingerprint, unit_vector
 from any2any_ros.encoders.networks.encoder import NetworkEncoder
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.protocols import Encoder
@@ -96,18 +95,6 @@ def test_every_setting_is_in_the_fingerprint(plug):
     assert len(seen) == 1 + len(fields(default))
 
 
-def test_plug_revision_and_settings_tell_fingerprints_apart():
-    settings = ENCODERS.find("text").Config()
-    assert fingerprint("text", 1, settings) == fingerprint("text", 1, replace(settings))
-    others = {
-        fingerprint("text", 2, settings),
-        fingerprint("lidar", 1, settings),
-        fingerprint("text", 1, replace(settings, bins=64)),
-    }
-    assert len(others | {fingerprint("text", 1, settings)}) == 4
-    assert fingerprint("text", 1, settings).startswith("text-1-")
-
-
 @pytest.mark.parametrize("plug", SAMPLES)
 def test_raising_the_revision_changes_the_fingerprint(plug, monkeypatch):
     cls = ENCODERS.find(plug)
@@ -121,11 +108,3 @@ def test_an_unknown_setting_or_plug_is_refused():
         encoders.build("lidar", {"ring": 3})
     with pytest.raises(Any2AnyError, match="There is no encoder 'radar'"):
         encoders.build("radar")
-
-
-def test_unit_keeps_zeros_and_makes_float32():
-    assert unit_vector(np.zeros(3)).tolist() == [0, 0, 0]
-    assert (
-        unit_vector(np.array([3.0, 4.0])).tolist() == pytest.approx([0.6, 0.8])
-        and unit_vector(np.ones(2)).dtype == np.float32
-    )
