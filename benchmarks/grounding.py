@@ -75,7 +75,8 @@ def main() -> int:
     for seed in tqdm(range(given.tables), desc="tables", disable=None):
         for answer in answers(given.model, seed):
             found[answer[0]].append(answer)
-    print("| commands | number | first match right | mean probability | found | of these right | ambiguous | not found |")
+    head = ("commands", "number", "first match right", "mean probability", "found", "of these right")
+    print("| " + " | ".join((*head, "ambiguous", "not found")) + " |")
     print("|---" * 8 + "|")
     for kind, rows in found.items():
         right, chances = np.mean([r[2] for r in rows]), np.mean([r[3] for r in rows])

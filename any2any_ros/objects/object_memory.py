@@ -1,4 +1,4 @@
-"""The objects that a robot has seen and where they stand: merged when seen again, forgotten when gone, kept on disk.
+"""The objects that a robot has seen and where they stand: merged when seen again, forgotten when gone, saved on disk.
 
 A sighting is the same object as one before when it is in the same place. An object's vector is the mean over all its
 sightings. An object is believed from its second sighting on, because a false one, such as a shadow, appears once. It is
