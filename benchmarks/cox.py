@@ -33,6 +33,7 @@ from any2any_ros.learning.cox_baselines import RIDGE, standard
 from any2any_ros.learning.cox_examples import PENALTY
 from any2any_ros.observation import ObservationSet
 from any2any_ros.sim import mfeat
+from any2any_ros.standardisation import standardised, statistics
 
 TEST, KNOWN, NEW = 500, 700, 800
 DEALT = 1234  # which digits are for the test: one deal for all seeds
@@ -213,7 +214,7 @@ def _aligned_by_others(digits: Digits, view: str, target: str, seed: int) -> Ans
         np.empty((0, 2), dtype=np.intp), wide[test], digits.classes[new], digits.classes[test],
     )  # fmt: skip
     _, asked = standard(task)
-    z = cox_steps.standardised(digits.views[target][known], cox_steps.statistics(digits.views[target][known]))
+    z = standardised(digits.views[target][known], *statistics(digits.views[target][known]))
     w, b = cox_steps.softmax_regression(z, np.eye(5)[task.known_class], np.ones(len(z)), PENALTY)
     answers = {"prior alone": _right((asked @ w + b).argmax(axis=1), task)}
     for name in (PLAIN, COX_NAME):

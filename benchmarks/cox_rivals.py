@@ -11,8 +11,9 @@ import numpy as np
 from any2any_ros.arrays import Float64, Rows
 from any2any_ros.learning import cox_baselines, cox_steps
 from any2any_ros.learning.cox import CoxConfig
-from any2any_ros.learning.cox_baselines import erm, ridge, standard, taught
+from any2any_ros.learning.cox_baselines import classified, erm, ridge, standard
 from any2any_ros.learning.cox_examples import PENALTY
+from any2any_ros.standardisation import standardised, statistics
 
 CLASSES = 10
 ENTROPY = 1.0  # weight of the entropy beside the labels' cross-entropy, by --choose
@@ -60,7 +61,7 @@ def label_propagation(task: Task) -> Float64:
     carried = cox_steps.rows_to_one(cox_steps.propagate(graph, labels, config.spread))
     share = np.bincount(task.known_class, minlength=CLASSES) / len(task.known_class)
     found = cox_steps.balanced(carried**config.sharpness, share, config.balance)
-    return taught(x, np.where(labels.sum(axis=1, keepdims=True) > 0, labels, found), test)
+    return classified(x, np.where(labels.sum(axis=1, keepdims=True) > 0, labels, found), test)
 
 
 def self_supervised(task: Task) -> Float64:
@@ -79,15 +80,15 @@ def self_supervised(task: Task) -> Float64:
     def code(values: Float64) -> Float64:
         return np.asarray(np.maximum(values @ net.coefs_[0] + net.intercepts_[0], 0))
 
-    line = cox_steps.statistics(code(x))
-    both = [cox_steps.standardised(code(values), line) for values in (x, test)]
-    return taught(both[0], task.labels, both[1])
+    scale = statistics(code(x))
+    both = [standardised(code(values), *scale) for values in (x, test)]
+    return classified(both[0], task.labels, both[1])
 
 
 def aligned(task: Task) -> Float64:
     """The ceiling: every new digit is paired."""
     x, test = standard(task)
-    return taught(x, np.eye(CLASSES)[task.new_class], test)
+    return classified(x, np.eye(CLASSES)[task.new_class], test)
 
 
 BASELINES: dict[str, Callable[[Task], Float64]] = {

@@ -146,8 +146,8 @@ def _camera_pose(angle):
 def untrained_model(tmp_path_factory):
     """A model's folder whose heads have learnt nothing: crop, depth and text, not calibrated."""
     from any2any_ros import encoders
-    from any2any_ros.learning.emma import EMMA
     from any2any_ros.objects import grounding_model
+    from any2any_ros.objects.heads import EMMA
     from any2any_ros.retrieval.reference_map import EncoderRecord
 
     draw, folder = np.random.default_rng(0), tmp_path_factory.mktemp("model")

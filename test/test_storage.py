@@ -9,17 +9,16 @@ import numpy as np
 import pytest
 
 from any2any_ros import legacy, storage
+from any2any_ros.alignments import CSA, Head
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.fusion.any2any import Any2Any
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.geometry.refiner import OverlapEvidence
+from any2any_ros.imputers.calmrl import CalMRL
 from any2any_ros.learning import csa
-from any2any_ros.learning.calmrl import CalMRL
-from any2any_ros.learning.cox import COX
-from any2any_ros.learning.csa import CSA
-from any2any_ros.learning.emma import EMMA
-from any2any_ros.learning.head import Head
+from any2any_ros.learning.cox_model import COX
+from any2any_ros.objects.heads import EMMA
 from any2any_ros.objects.object_memory import MemoryState
 from any2any_ros.objects.views import ObjectViews
 from any2any_ros.retrieval.similarity import SameSpace

@@ -23,13 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros import storage
+from any2any_ros.alignments import Head
 from any2any_ros.arrays import Array, Flags, Float64, Rows
 from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.imputers.none import NO_IMPUTER
 from any2any_ros.learning import head
-from any2any_ros.learning.head import RECIPES, Head, Recipe, Space
+from any2any_ros.learning.head import RECIPES, Recipe, Space
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import calibration
 from any2any_ros.retrieval.calibration import Calibration

@@ -1,8 +1,9 @@
-"""Which of five objects is meant?: the test of EMMA's paper, for every choice of what was said and what is seen.
+"""The test of EMMA's paper: which of five objects is meant, for every choice of query and reference modalities.
 
-A command is compared with five objects of five different classes, the right one among them, by the mean distance over
-the pairs of {text, speech} x {camera, depth} that are there (Eq. 9). A wrong object at the same distance counts as
-nearer. A random ranker has an MRR of 0.457 and an accuracy of 0.2 (the caption in the paper says otherwise).
+A command (the query) is compared with five objects (the candidates) of five classes, the right one among them, by the
+mean distance over the pairs of {text, speech} x {camera, depth} that are there (Eq. 9). A wrong object at the same
+distance counts as nearer. A random ranker has an MRR of 0.457 and an accuracy of 0.2 (the caption in the paper says
+otherwise).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from any2any_ros.arrays import Array, Rows
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.learning.emma import EMMA
+from any2any_ros.objects.heads import EMMA
 from any2any_ros.objects.views import ObjectViews
 from any2any_ros.observation import ObservationSet
 
@@ -24,100 +25,104 @@ Distance = Callable[[ObservationSet, ObservationSet], Array]  # (Q,), (R,) -> (Q
 
 CANDIDATES = 5
 LETTERS = {"t": "text", "s": "speech", "r": "camera", "d": "depth"}
-SAID, SEEN = "ts", "rd"
+QUERY_LETTERS, REFERENCE_LETTERS = "ts", "rd"
 ABLATIONS = ("sd", "sr", "td", "tr", "tsd", "tsr", "srd", "trd", "tsrd")
 
 
 @dataclass(frozen=True, eq=False)
 class Trials:
-    """query (T,): rows of what was said; candidates (T, C): rows of what is seen, the right one first, each of another
-    class."""
+    """T trials. query (T,): row of the command. candidates (T, C): rows of the objects, the right one first, each of
+    another class."""
 
     query: Rows
     candidates: Rows
 
     def judge(self, distance: Array) -> dict[str, float]:
-        """Return the figures for the distances (Q, R) of all that was said to all that is seen, over those trials in
-        which every candidate can be compared: chance is chance only there."""
-        asked = distance[self.query[:, None], self.candidates]
-        return figures(ranks(asked[~np.isnan(asked).any(axis=1)]))
+        """Return the measures for the distances (Q, R) of all commands to all objects.
+
+        Only trials in which every candidate can be compared count, because only there the chance level holds.
+        """
+        compared = distance[self.query[:, None], self.candidates]
+        return figures(ranks(compared[~np.isnan(compared).any(axis=1)]))
 
 
 def draw(
-    said: ArrayLike, said_class: ArrayLike, seen: ArrayLike, seen_class: ArrayLike, seed: int = 0,
+    query: ArrayLike, query_class: ArrayLike, reference: ArrayLike, reference_class: ArrayLike, seed: int = 0,
     candidates: int = CANDIDATES,
 ) -> Trials:  # fmt: skip
-    """Return one trial for everything said (Q,) that something seen (R,) has the name of; both come with their classes.
+    """Return one trial for every query (Q,) whose name some reference (R,) has; both come with their classes.
 
-    Names are ids where a command is about one view, instances where any view of the object is right. The right one
-    and the others are drawn: other classes first, then one object of each. Raises Any2AnyError with too few classes.
+    A name is the id of a view where a command is about one view, and the instance where any view of the object is
+    right. The right reference is drawn, then other classes, then one reference of each. Raises Any2AnyError with fewer
+    classes than candidates.
     """
     random = np.random.default_rng(seed)
-    said, said_class, seen, seen_class = (np.asarray(a) for a in (said, said_class, seen, seen_class))
-    of_class = {name: np.flatnonzero(seen_class == name) for name in np.unique(seen_class)}
-    named = {name: np.flatnonzero(seen == name) for name in np.unique(seen)}
-    query, rows = [], []
-    for row in (row for row, name in enumerate(said) if name in named):
-        others = [name for name in of_class if name != said_class[row]]
+    query, query_class, reference, reference_class = map(np.asarray, (query, query_class, reference, reference_class))
+    of_class = {name: np.flatnonzero(reference_class == name) for name in np.unique(reference_class)}
+    named = {name: np.flatnonzero(reference == name) for name in np.unique(reference)}
+    queries, rows = [], []
+    for row in (row for row, name in enumerate(query) if name in named):
+        others = [name for name in of_class if name != query_class[row]]
         if len(others) < candidates - 1:
             why = f"there are {len(of_class)} classes to choose from"
             raise Any2AnyError(f"No {candidates} candidates can be drawn", why, f"Give {candidates} classes or more")
-        chosen = random.choice(len(others), candidates - 1, replace=False)
-        query.append(row)
-        rows.append([random.choice(named[said[row]]), *(random.choice(of_class[others[i]]) for i in chosen)])
-    return Trials(np.array(query, dtype=np.intp), np.array(rows, dtype=np.intp).reshape(-1, candidates))
+        drawn = random.choice(len(others), candidates - 1, replace=False)
+        queries.append(row)
+        rows.append([random.choice(named[query[row]]), *(random.choice(of_class[others[i]]) for i in drawn)])
+    return Trials(np.array(queries, dtype=np.intp), np.array(rows, dtype=np.intp).reshape(-1, candidates))
 
 
 def ranks(distance: ArrayLike) -> Rows:
-    """Return the right candidate's rank (T,) for distances (T, C), the right one's first; a tie counts against it, and
-    so does what cannot be compared (NaN)."""
+    """Return the rank (T,) of the first candidate by distances (T, C); a tie, or a NaN, counts against it."""
     far = np.asarray(distance)
     return np.asarray(1 + (~(far[:, :1] < far[:, 1:])).sum(axis=1), dtype=np.intp)
 
 
 def figures(rank: Rows) -> dict[str, float]:
-    """Return queries, MRR and accuracy of ranks (T,)."""
+    """Return the number of queries, the mean reciprocal rank and the accuracy of ranks (T,); NaN without ranks."""
     some = len(rank) > 0
     mrr, accuracy = (float(np.mean(x)) if some else float("nan") for x in (1 / rank, rank == 1))
     return {"queries": len(rank), "mrr": mrr, "accuracy": accuracy}
 
 
 def chance(candidates: int = CANDIDATES) -> dict[str, float]:
-    """Return what a random ranker has: MRR (1 + 1/2 + ... + 1/C) / C, accuracy 1 / C."""
+    """Return the measures of a random ranker: MRR (1 + 1/2 + ... + 1/C) / C, accuracy 1 / C."""
     return {"mrr": float(np.mean(1 / np.arange(1, candidates + 1))), "accuracy": 1 / candidates}
 
 
 def sides(ablation: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the modalities said and seen of an ablation: "trd" -> (text,), (camera, depth)."""
-    return tuple(LETTERS[a] for a in ablation if a in SAID), tuple(LETTERS[a] for a in ablation if a in SEEN)
+    """Return the query and the reference modalities of an ablation: "trd" -> (text,), (camera, depth)."""
+    query = tuple(LETTERS[a] for a in ablation if a in QUERY_LETTERS)
+    return query, tuple(LETTERS[a] for a in ablation if a in REFERENCE_LETTERS)
 
 
 def possible(modalities: Iterable[str]) -> tuple[str, ...]:
-    """Return the ablations that need none but these modalities, the largest last."""
-    there = set(modalities)
-    return tuple(a for a in ABLATIONS if {m for side in sides(a) for m in side} <= there)
+    """Return the ablations that use these modalities only, the one with the most modalities last."""
+    available = set(modalities)
+    return tuple(a for a in ABLATIONS if {m for side in sides(a) for m in side} <= available)
 
 
 def trials_of(objects: ObjectViews, seed: int = 0) -> Trials:
-    """Return one trial for every view: what was said of it, against what is seen of it and of four others."""
+    """Return one trial for every view: its command against its own pictures and those of views of other classes."""
     return draw(objects.ids, objects.classes, objects.ids, objects.classes, seed)
 
 
 def evaluate(distance: Distance, objects: ObjectViews, trials: Trials) -> dict[str, dict[str, float]]:
-    """Return the figures of every ablation that these objects allow."""
-    views, found = objects.observations, {}
+    """Return the measures of every ablation for which these objects have the modalities."""
+    views, measures = objects.observations, {}
     for ablation in possible(views.modalities):
-        said, seen = sides(ablation)
-        found[ablation] = trials.judge(distance(views.only(said), views.only(seen)))
-    return found
+        query, reference = sides(ablation)
+        measures[ablation] = trials.judge(distance(views.only(query), views.only(reference)))
+    return measures
 
 
 def validation(
     objects: ObjectViews, seed: int = 0, label: str = "class", candidates: int = CANDIDATES
 ) -> Callable[[EMMA], float]:
-    """Return what training asks: the MRR of heads on these objects, with all that they have.
+    """Return the validation of a training: the MRR of heads on these objects, with all modalities.
 
-    label: "class", candidates are of other classes; "instance", of other objects, be it of the same class.
+    label: "class": candidates are of other classes; "instance": candidates are other objects, also of the same class.
+    Raises Any2AnyError when the objects have no query modality or no reference modality.
     """
     named = objects.classes if label == "class" else objects.instances
     trials = draw(objects.ids, named, objects.ids, named, seed, min(candidates, len(np.unique(named))))
@@ -126,12 +131,12 @@ def validation(
         why = f"they have {', '.join(objects.observations.modalities) or 'nothing'}"
         remedy = "Give something said (text, speech) and something seen (camera, depth)"
         raise Any2AnyError("These objects cannot be asked for", why, remedy)
-    said, seen = (objects.observations.only(side) for side in sides(ablations[-1]))
-    return lambda heads: trials.judge(heads.distance(said, seen))["mrr"]
+    query, reference = (objects.observations.only(side) for side in sides(ablations[-1]))
+    return lambda heads: trials.judge(heads.distance(query, reference))["mrr"]
 
 
 def spread(seeds: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    """Return mean and standard deviation over seeds of every figure: mrr, mrr_sd, ..."""
+    """Return the mean and the standard deviation over seeds of every measure: mrr, mrr_sd, ..."""
     out: dict[str, Any] = {}
     for key in seeds[0]:
         values = [row[key] for row in seeds]
@@ -140,6 +145,6 @@ def spread(seeds: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 
 
 def steps_to(curve: Sequence[tuple[int, float]], share: float = 0.95) -> int:
-    """Return after how many steps a curve of (steps, score) first reached this share of its best."""
+    """Return the number of steps after which a curve of (steps, score) first reached this share of its maximum."""
     wanted = share * max(score for _, score in curve)
     return next(step for step, score in curve if score >= wanted)

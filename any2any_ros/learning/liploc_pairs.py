@@ -1,7 +1,7 @@
-"""What LIP-Loc learns from: pictures and range images of the same moments, where they were, and how they may vary.
+"""The training data of LIP-Loc: pictures and range images of the same moments, their poses, and their variation.
 
-Poses say which frames show one place. Another pass of the same street, in another season, is as good a partner as the
-moment's own; frames of one place in one batch are no negatives of each other.
+Poses say which frames show one place. A scan of another pass of the same street, in another season, may take the place
+of a moment's own scan. Frames of one place in one batch are not used as negatives of each other.
 """
 
 from __future__ import annotations
@@ -14,36 +14,54 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from any2any_ros.arrays import Flags, Float64, Rows
-from any2any_ros.config import Settings, setting
+from any2any_ros.config import PlaceConfig, Settings, setting
 
-Tensor = Any  # a torch.Tensor; torch is imported by who trains
+Tensor = Any  # a torch.Tensor; only the functions that train import torch
 Pixels = NDArray[np.uint8]
 
-ALIKE = np.cos(np.radians(45.0))  # of the headings, and two forward views are of one place
-TOGETHER = 0.5  # hit radii between two passes, and either's scan may stand for the other's
+SAME_HEADING = np.cos(np.radians(45.0))  # cosine of two headings above which the forward views show the same place
+SAME_SPOT = 0.5  # hit radii between two passes within which the scan of one may stand for the scan of the other
 COLUMNS = ("pictures", "ranges", "poses", "maps", "drives", "path")
-LUMA = (0.299, 0.587, 0.114)
+LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue in a grey picture
 
 
 @dataclass(frozen=True)
 class VariationConfig(Settings):
-    """How pictures and scans are varied in training, the pair staying true."""
+    """How pictures and scans are varied in training, so that they still are a pair."""
 
-    light: float = setting(0.4, "pictures: brightness, contrast and colour change by up to", minimum=0, maximum=1)
-    grey: float = setting(0.3, "pictures: share shown without their colours", minimum=0, maximum=1)
-    grain: float = setting(0.05, "pictures: noise, one sigma of full scale, at most", minimum=0, maximum=1)
-    lost: float = setting(0.3, "scans: share of points lost, at most", minimum=0, maximum=0.9)
-    blur: float = setting(0.02, "scans: noise of the range, one sigma of the farthest, at most", minimum=0, maximum=1)
-    turn: float = setting(0.03, "both: shifted by up to this share of the width, each by itself", minimum=0, maximum=1)
+    light: float = setting(
+        0.4, "pictures: largest relative change of brightness, contrast and colour", minimum=0, maximum=1
+    )
+    grey: float = setting(0.3, "pictures: share shown in grey", minimum=0, maximum=1)
+    grain: float = setting(
+        0.05, "pictures: largest standard deviation of the noise, as a share of full scale", minimum=0, maximum=1
+    )
+    dropout: float = setting(0.3, "scans: largest share of points removed", minimum=0, maximum=0.9)
+    blur: float = setting(
+        0.02,
+        "scans: largest standard deviation of the range's noise, as a share of the longest range",
+        minimum=0,
+        maximum=1,
+    )
+    turn: float = setting(
+        0.03, "both, independently: largest sideways shift, as a share of the width", minimum=0, maximum=1
+    )
     passes: float = setting(
-        0.5, "share of pairs whose scan is another pass's of the same place, where there is one", minimum=0, maximum=1
+        0.5,
+        "share of pairs with the scan of another pass of the same place, where there is one",
+        minimum=0,
+        maximum=1,
     )
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """N synchronised frames: pictures (N, 3, H, W) and range images (N, 1, H, W) uint8, `empty` where nothing is; poses
-    (N, 4, 4); maps (N,): poses of one number share a frame; drives (N,): which drive; path (N,): metres driven."""
+    """N synchronised frames.
+
+    pictures (N, 3, H, W) and range images (N, 1, H, W), uint8; `empty`: the value of a range image where nothing was
+    measured. poses (N, 4, 4). maps (N,): frames of one number have poses in one coordinate frame. drives (N,): which
+    drive. path (N,): metres driven.
+    """
 
     pictures: Pixels
     ranges: Pixels
@@ -57,6 +75,7 @@ class Pairs:
         return len(self.poses)
 
     def take(self, rows: ArrayLike) -> Pairs:
+        """Return the frames `rows`: indices, or flags (N,)."""
         index = np.arange(len(self))[np.asarray(rows)]
         return Pairs(
             self.pictures[index], self.ranges[index], self.poses[index], self.maps[index], self.drives[index],
@@ -65,55 +84,58 @@ class Pairs:
 
     @classmethod
     def joined(cls, parts: Sequence[Pairs]) -> Pairs:
-        """Return all frames of some parts with the same `empty`."""
+        """Return the frames of all parts, which must have the same `empty`."""
         columns: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in COLUMNS}
         return replace(parts[0], **columns)
 
 
-def partners(pairs: Pairs, hit_radius: float, path_gap: float) -> Rows:
-    """Return (N,): of each frame, the nearest one of another pass that shows the same place; itself where none does."""
-    found = np.arange(len(pairs))
-    for one in np.unique(pairs.maps):
-        rows = np.flatnonzero(pairs.maps == one)
+def partners(pairs: Pairs, place: PlaceConfig) -> Rows:
+    """Return (N,): for each frame the nearest frame of another pass that shows the same place, or the frame itself.
+
+    Another pass is another drive, or at least `path_gap` metres of driving away.
+    """
+    partner = np.arange(len(pairs))
+    for which in np.unique(pairs.maps):
+        rows = np.flatnonzero(pairs.maps == which)
         for i in rows.tolist():
-            distance, facing = _from(pairs, i, rows)
-            same = (pairs.drives[rows] == pairs.drives[i]) & (np.abs(pairs.path[rows] - pairs.path[i]) <= path_gap)
-            distance[same | ~facing] = np.inf
-            if distance.min() < TOGETHER * hit_radius:
-                found[i] = rows[distance.argmin()]
-    return found
+            distance, facing = _seen_from(pairs, i, rows)
+            near = np.abs(pairs.path[rows] - pairs.path[i]) <= place.path_gap
+            distance[(pairs.drives[rows] == pairs.drives[i]) & near | ~facing] = np.inf
+            if distance.min() < SAME_SPOT * place.hit_radius:
+                partner[i] = rows[distance.argmin()]
+    return partner
 
 
-def _from(pairs: Pairs, i: int, rows: Rows) -> tuple[Float64, Flags]:
-    """Return distances (R,) on the ground from frame i, and which of `rows` face its way."""
+def _seen_from(pairs: Pairs, i: int, rows: Rows) -> tuple[Float64, Flags]:
+    """Return the distances (R,) on the ground of `rows` from frame i, and which of them have about its heading."""
     distance = np.linalg.norm(pairs.poses[rows, :2, 3] - pairs.poses[i, :2, 3], axis=1)
-    return distance, pairs.poses[rows, :2, 0] @ pairs.poses[i, :2, 0] > ALIKE
+    return distance, pairs.poses[rows, :2, 0] @ pairs.poses[i, :2, 0] > SAME_HEADING
 
 
 def likeness(pairs: Pairs, cameras: Rows, lidars: Rows, hit_radius: float) -> tuple[Float64, Flags]:
-    """Return, for pictures (B,) and scans (B,), how far each two show one place (B, B), and which of them count at all.
+    """Return how far each picture (B,) and scan (B,) show one place (B, B), and which pairs are compared (B, B).
 
-    1 at the same spot, 0 from `hit_radius` metres on. Within it, but facing elsewhere, a pair does not count: it is the
-    same place, and what the two see is not the same. A pair on the diagonal always counts.
+    The likeness is 1 at the same spot and falls to 0 at `hit_radius` metres. Within that radius, a pair with different
+    headings is not compared: the place is the same, but the two see different things. A pair on the diagonal always is.
     """
     a, b = pairs.poses[cameras], pairs.poses[lidars]
     distance = np.linalg.norm(a[:, None, :2, 3] - b[None, :, :2, 3], axis=-1)
     near = (pairs.maps[cameras][:, None] == pairs.maps[lidars][None, :]) & (distance < hit_radius)
-    facing = a[:, :2, 0] @ b[:, :2, 0].T > ALIKE
+    facing = a[:, :2, 0] @ b[:, :2, 0].T > SAME_HEADING
     like = np.where(near & facing, 1 - distance / hit_radius, 0.0)
-    np.fill_diagonal(like, np.maximum(np.diag(like), 1 - TOGETHER))
+    np.fill_diagonal(like, np.maximum(np.diag(like), 1 - SAME_SPOT))
     return like, (like > 0) | ~near
 
 
 def batches(maps: Rows, size: int, draw: np.random.Generator) -> Iterator[Rows]:
-    """Yield, without end, the rows (B,) of a batch, all of one map: streets are to be told apart, not towns.
+    """Yield, without end, the rows (B,) of a batch, all of one map: the towers should tell streets apart, not towns.
 
-    A map's turn comes as often as it has frames for; within a round every frame comes at most once.
+    A map has as many batches as its frames fill; within a round, every frame comes at most once.
     """
     while True:
         queue = []
-        for one in np.unique(maps):
-            rows = draw.permutation(np.flatnonzero(maps == one))
+        for which in np.unique(maps):
+            rows = draw.permutation(np.flatnonzero(maps == which))
             whole = max(1, len(rows) // size)
             queue += np.array_split(rows[: whole * size], whole)
         for i in draw.permutation(len(queue)):
@@ -121,7 +143,7 @@ def batches(maps: Rows, size: int, draw: np.random.Generator) -> Iterator[Rows]:
 
 
 def varied_pictures(x: Tensor, config: VariationConfig, draw: Any) -> Tensor:
-    """Return pictures (B, 3, H, W) float, 0 to 255, in other light, with more noise, a little aside."""
+    """Return pictures (B, 3, H, W) float, 0 to 255, with other light, noise and a sideways shift."""
     import torch
 
     def spread(*shape: int) -> Tensor:
@@ -135,24 +157,24 @@ def varied_pictures(x: Tensor, config: VariationConfig, draw: Any) -> Tensor:
     grey = torch.rand(count, 1, 1, 1, generator=draw) < config.grey
     x = torch.where(grey.to(x.device), luma, x)
     grain = 255 * config.grain * torch.rand(count, 1, 1, 1, generator=draw)
-    noise = grain * torch.randn(count, 1, *x.shape[2:], generator=draw)  # of one colour, for speed
+    noise = grain * torch.randn(count, 1, *x.shape[2:], generator=draw)  # the same for the three colours, for speed
     return (x + noise.to(x.device)).clamp(0, 255)
 
 
 def varied_ranges(x: Tensor, empty: int, config: VariationConfig, draw: Any) -> Tensor:
-    """Return range images (B, 1, H, W) float with points lost, ranges a little off, turned a little."""
+    """Return range images (B, 1, H, W) float with points removed, noise on the ranges and a sideways shift."""
     import torch
 
     x = _shifted(x.float(), config.turn, draw)
     blur = 255 * config.blur * torch.rand(len(x), 1, 1, 1, generator=draw)
     noisy = (x + (blur * torch.randn(x.shape, generator=draw)).to(x.device)).clamp(0, 255)
-    share = config.lost * torch.rand(len(x), 1, 1, 1, generator=draw)
-    lost = (torch.rand(x.shape, generator=draw) < share).to(x.device)
-    return torch.where(lost | (x == empty), float(empty), noisy)
+    share = config.dropout * torch.rand(len(x), 1, 1, 1, generator=draw)
+    removed = (torch.rand(x.shape, generator=draw) < share).to(x.device)
+    return torch.where(removed | (x == empty), float(empty), noisy)
 
 
 def _shifted(x: Tensor, share: float, draw: Any) -> Tensor:
-    """Return pictures (B, C, H, W) shifted sideways; what comes in repeats the edge."""
+    """Return pictures (B, C, H, W) shifted sideways; the columns that come in repeat the edge."""
     import torch
 
     width = x.shape[-1]

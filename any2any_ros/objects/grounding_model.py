@@ -1,6 +1,6 @@
 """A grounding model: encoders, the heads that project their vectors into one common space, and a calibration.
 
-MODEL/heads.npz, heads.json   EMMA's heads (learning/emma.py)
+MODEL/heads.npz, heads.json   EMMA's heads (objects/heads.py)
 MODEL/model.json              the encoder of each modality
 MODEL/calibration/            fusion and confidence (retrieval/calibration.py)
 
@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from any2any_ros import encoders, storage
 from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.learning.emma import EMMA, LAYERS
+from any2any_ros.objects.heads import EMMA, LAYERS
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import calibration

@@ -74,7 +74,7 @@ def train_liploc(
     Any2AnyError when PyTorch is absent, when nothing can be written to the folder, and when the drives are too short.
     """
     config, place = options.training, options.place
-    method.available(config)
+    method.torch_and_device(config)
     _refuse_unwritable(folder)
 
     # Data: N moments with picture and scan, resized as the encoders do; some places serve for stopping alone.
@@ -86,7 +86,7 @@ def train_liploc(
 
     # Training: the towers are validated on the held-out places every `interval` steps, until they no longer improve.
     towers = {half: liploc_network.build_tower(state) for half, state in states.items()}
-    checkpoints = method.training(towers, train, place.hit_radius, place.path_gap, judge, config, options.variation)
+    checkpoints = method.training(towers, train, place, judge, config, options.variation)
     best, curve = training.run_training(checkpoints, progress)
 
     # On disk: the checkpoint, and how it was made and judged.

@@ -49,9 +49,9 @@ def test_their_vectors_are_those_of_the_training(done, laps, any2any, tmp_path, 
     whole = liploc.training
 
     def watched(towers, pairs, *rest):
-        for look in whole(towers, pairs, *rest):
-            kept[:] = [towers, pairs, look.best]
-            yield look
+        for checkpoint in whole(towers, pairs, *rest):
+            kept[:] = [towers, pairs, checkpoint.best]
+            yield checkpoint
 
     monkeypatch.setattr(liploc, "training", watched)
     assert any2any("train", "liploc", laps, tmp_path, *LAPS, *SMALL).code == 0
@@ -131,7 +131,7 @@ def test_sequences_share_no_map_unless_told(laps, any2any, tmp_path, monkeypatch
 
     def seen(towers, pairs, *rest):
         maps.extend(pairs.maps)
-        return iter([liploc.Look(1, 1.0, 1.0, {h: t.state_dict() for h, t in towers.items()}, 1.0)])
+        return iter([liploc.Checkpoint(1, 1.0, 1.0, {h: t.state_dict() for h, t in towers.items()}, 1.0)])
 
     monkeypatch.setattr(liploc, "training", seen)
     assert any2any("train", "liploc", laps, laps, tmp_path, "--sequence", "00", "--sequence", "01", *SMALL).code == 0
@@ -156,8 +156,8 @@ def test_control_c_keeps_the_best_so_far(laps, any2any, tmp_path, monkeypatch):
     whole = liploc.training
 
     def interrupted(*given):
-        for look in whole(*given):
-            yield look
+        for checkpoint in whole(*given):
+            yield checkpoint
             raise KeyboardInterrupt
 
     monkeypatch.setattr(liploc, "training", interrupted)

@@ -165,7 +165,7 @@ def test_its_similarity_is_the_class_and_then_the_cosine():
     found = bridge.query(x[:5]) @ bridge.reference(y[:6]).T
     p, q = model.posterior(x[:5]), model.known_posterior(y[:6], "depth")
     u = model.project(x[:5], "depth").astype(np.float64) - model.known_mean["depth"]
-    u, v = u / model.known_spread["depth"], model.known(y[:6], "depth")
+    u, v = u / model.known_spread["depth"], model.standardised_known(y[:6], "depth")
     for i in range(5):
         for j in range(6):
             cosine = u[i] @ v[j] / np.linalg.norm(u[i]) / np.linalg.norm(v[j])

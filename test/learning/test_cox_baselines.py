@@ -51,5 +51,5 @@ def test_new_samples_without_a_pair_change_no_more_than_the_scale():
     given, _ = task()
     x, test = cox_baselines.standard(given)
     np.testing.assert_allclose(x.mean(axis=0), 0, atol=0.1)
-    expected = cox_baselines.taught(x[:40], given.labels[:40], test)
+    expected = cox_baselines.classified(x[:40], given.labels[:40], test)
     np.testing.assert_allclose(cox_baselines.erm(given), expected, atol=1e-6)

@@ -108,7 +108,7 @@ def test_smooth_regression_follows_the_sensors_own_shape():
     rows = np.array([np.flatnonzero(label == c)[0] for c in (0, 1)])
     y = np.array([[-1.0], [1.0]])
     graph = steps.neighbour_graph(x, 5)
-    found = steps.smooth_regression(x, graph, rows, y, 0.1, 0.99)[:, 0] > 0
+    found = steps.smooth_regression(x, graph, steps.Examples(rows, y), 0.1, 0.99)[:, 0] > 0
     w, b = steps.ridge_regression(x[rows], y, 0.1)
     straight = (x @ w + b)[:, 0] > 0
     assert (found == label).mean() > (straight == label).mean() + 0.05

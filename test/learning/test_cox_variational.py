@@ -50,13 +50,17 @@ def problem(n=200):
     return x, known, np.eye(3)[label], heads
 
 
+def sides(known, heads, start):
+    return [variational.Side(*side) for side in zip(known, heads, start, strict=True)]
+
+
 HOW = variational.Bottleneck(latent=8, kl=1e-3, steps=200, learning_rate=1e-2, seed=0)
 
 
 def test_it_learns_to_rebuild_and_to_name_from_nothing():
     x, known, target, heads = problem()
     blank = [(np.random.default_rng(2).normal(size=(6, z.shape[1])) * 0.1, np.zeros(z.shape[1])) for z in known]
-    found = variational.connect(x, known, target, np.ones(len(x)), heads, blank, HOW)
+    found = variational.connect(x, sides(known, heads, blank), target, np.ones(len(x)), HOW)
 
     def misses(lines):
         return sum(((x @ w + b - z) ** 2).mean() / z.var() for (w, b), z in zip(lines, known, strict=True))
@@ -71,7 +75,7 @@ def test_without_a_step_it_is_what_it_began_as():
     start = [steps.ridge_regression(x, z, 0.1) for z in known]
     still = variational.Bottleneck(8, 1e-3, 0, 1e-2, 0)
     for (w, b), (v, c) in zip(
-        variational.connect(x, known, target, np.ones(len(x)), heads, start, still), start, strict=True
+        variational.connect(x, sides(known, heads, start), target, np.ones(len(x)), still), start, strict=True
     ):
         np.testing.assert_allclose(w, v, atol=1e-5)
         np.testing.assert_allclose(b, c, atol=1e-5)
@@ -81,11 +85,11 @@ def test_rows_without_weight_change_nothing_and_the_seed_everything():
     x, known, target, heads = problem(60)
     start = [steps.ridge_regression(x, z, 0.1) for z in known]
     weight = (np.arange(60) < 40).astype(float)
-    one = variational.connect(x, known, target, weight, heads, start, HOW)
+    one = variational.connect(x, sides(known, heads, start), target, weight, HOW)
     changed = [np.where(weight[:, None] > 0, z, 99.0) for z in known]
-    two = variational.connect(x, changed, target, weight, heads, start, HOW)
+    two = variational.connect(x, sides(changed, heads, start), target, weight, HOW)
     np.testing.assert_array_equal(one[0][0], two[0][0])
     other = variational.Bottleneck(HOW.latent, HOW.kl, HOW.steps, HOW.learning_rate, 1)
-    three = variational.connect(x, known, target, weight, heads, start, other)
+    three = variational.connect(x, sides(known, heads, start), target, weight, other)
     assert not np.allclose(one[0][0], three[0][0])
     assert torch.get_default_dtype() == torch.float32

@@ -238,18 +238,20 @@ def test_training_ends_when_validation_no_longer_rises_and_keeps_the_best(torch)
         return next(scores)
 
     config = EmmaConfig(dims=4, hidden=4, steps=1000, interval=3, patience=3, batch=16)
-    looks = list(emma.training(*objects(9), config, validation))
-    assert [look.number for look in looks] == [3, 6, 9, 12, 15] and [look.score for look in looks][1] == 0.5
-    assert looks[-1].best is seen[1]
+    checkpoints = list(emma.training(*objects(9), config, validation))
+    assert [c.number for c in checkpoints] == [3, 6, 9, 12, 15] and [checkpoint.score for checkpoint in checkpoints][
+        1
+    ] == 0.5
+    assert checkpoints[-1].best is seen[1]
     scores = iter([0.2, 0.5, 0.4, 0.5, 0.3, 0.9])
     assert emma.fit(*objects(9), config, validation).biases["text/0"].tobytes() == seen[1].biases["text/0"].tobytes()
 
 
 def test_without_validation_the_last_heads_are_taken(torch):
     config = EmmaConfig(dims=4, hidden=4, steps=7, interval=3, patience=1, batch=16)
-    looks = list(emma.training(*objects(10), config))
-    assert [look.number for look in looks] == [3, 6, 7] and all(np.isnan(look.score) for look in looks)
-    assert emma.fit(*objects(10), config).biases["text/2"].tobytes() == looks[-1].best.biases["text/2"].tobytes()
+    checkpoints = list(emma.training(*objects(10), config))
+    assert [c.number for c in checkpoints] == [3, 6, 7] and all(np.isnan(c.score) for c in checkpoints)
+    assert emma.fit(*objects(10), config).biases["text/2"].tobytes() == checkpoints[-1].best.biases["text/2"].tobytes()
 
 
 def test_a_validation_that_cannot_tell_leaves_heads_all_the_same(torch):

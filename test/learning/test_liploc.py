@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from any2any_ros.config import PlaceConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning import liploc, liploc_pairs
 from any2any_ros.learning.liploc import TrainingConfig
@@ -10,7 +11,8 @@ from any2any_ros.learning.liploc_pairs import Pairs, VariationConfig
 
 torch = pytest.importorskip("torch", reason="PyTorch is absent: make torch")
 
-STILL = VariationConfig(light=0.0, grey=0.0, grain=0.0, lost=0.0, blur=0.0, turn=0.0, passes=0.0)
+PLACE = PlaceConfig(hit_radius=5.0, path_gap=20.0)
+STILL = VariationConfig(light=0.0, grey=0.0, grain=0.0, dropout=0.0, blur=0.0, turn=0.0, passes=0.0)
 
 
 def pose(x, y, degrees=0.0):
@@ -43,8 +45,8 @@ def tower(seed):
 
 def trained(pairs, config, variation=STILL):
     towers = {"camera": tower(1), "lidar": tower(2)}
-    looks = list(liploc.training(towers, pairs, 5.0, 20.0, mrr(pairs), config, variation))
-    return towers, looks
+    checkpoints = list(liploc.training(towers, pairs, PLACE, mrr(pairs), config, variation))
+    return towers, checkpoints
 
 
 def mrr(pairs):
@@ -123,9 +125,9 @@ def test_near_frames_are_partly_alike_and_those_facing_elsewhere_do_not_count():
 def test_a_partner_is_another_pass_of_the_same_place_facing_the_same_way():
     poses = [pose(0, 0), pose(1, 0), pose(30, 0), pose(0.5, 0.5), pose(30, 1, 180), pose(0.5, 0.4)]
     pairs = frames(poses, maps=[0] * 5 + [1], drives=[0, 0, 0, 1, 1, 2], path=[0, 1, 30, 0, 30, 0])
-    assert liploc_pairs.partners(pairs, 5.0, 20.0).tolist() == [3, 3, 2, 0, 4, 5]
+    assert liploc_pairs.partners(pairs, PLACE).tolist() == [3, 3, 2, 0, 4, 5]
     loop = frames([pose(0, 0), pose(10, 0), pose(0.2, 0)], path=[0, 10, 50])
-    assert liploc_pairs.partners(loop, 5.0, 20.0).tolist() == [2, 1, 0]
+    assert liploc_pairs.partners(loop, PLACE).tolist() == [2, 1, 0]
 
 
 def test_a_batch_is_of_one_map_and_every_map_has_its_turns():
@@ -148,7 +150,7 @@ def test_without_variation_nothing_varies():
 
 
 def test_variation_keeps_to_its_bounds():
-    draw, config = torch.Generator().manual_seed(0), VariationConfig(lost=0.3)
+    draw, config = torch.Generator().manual_seed(0), VariationConfig(dropout=0.3)
     flat = torch.full((200, 1, 16, 32), 100, dtype=torch.uint8)
     flat[:, :, :4] = 251
     found = liploc_pairs.varied_ranges(flat, 251, config, draw)
@@ -174,9 +176,9 @@ def test_a_shift_moves_all_rows_and_colours_alike():
 
 def test_what_two_sensors_share_is_learnt():
     pairs = street()
-    _, looks = trained(pairs, TrainingConfig(steps=80, interval=20, batch=20, learning_rate=1e-2, warm_up=5))
-    losses = [look.loss for look in looks]
-    assert losses[-1] < 0.3 * losses[0] and looks[-1].highest > 0.9  # chance 0.1
+    _, checkpoints = trained(pairs, TrainingConfig(steps=80, interval=20, batch=20, learning_rate=1e-2, warm_up=5))
+    losses = [checkpoint.loss for checkpoint in checkpoints]
+    assert losses[-1] < 0.3 * losses[0] and checkpoints[-1].highest > 0.9  # chance 0.1
 
 
 def test_the_same_seed_gives_the_same_towers_and_another_another():
@@ -192,18 +194,18 @@ def test_the_best_towers_are_kept_and_training_ends_without_better_ones():
     scores, pairs = iter([0.2, 0.5, 0.4, 0.3, 0.9]), street()
     towers = {"camera": tower(1), "lidar": tower(2)}
     config = TrainingConfig(steps=50, interval=2, batch=8, patience=2)
-    looks = list(liploc.training(towers, pairs, 5.0, 20.0, lambda encode: next(scores), config, STILL))
-    assert [look.highest for look in looks] == [0.2, 0.5, 0.5, 0.5]
-    assert looks[-1].best is looks[1].best
-    assert not torch.equal(looks[-1].best["camera"]["1.weight"], towers["camera"][1].weight)
+    checkpoints = list(liploc.training(towers, pairs, PLACE, lambda encode: next(scores), config, STILL))
+    assert [checkpoint.highest for checkpoint in checkpoints] == [0.2, 0.5, 0.5, 0.5]
+    assert checkpoints[-1].best is checkpoints[1].best
+    assert not torch.equal(checkpoints[-1].best["camera"]["1.weight"], towers["camera"][1].weight)
 
 
 def test_one_pair_teaches_nothing():
     with pytest.raises(Any2AnyError, match="there are 1 pairs"):
-        next(liploc.training({}, street(1), 5.0, 20.0, mrr(street(1))))
+        next(liploc.training({}, street(1), PLACE, mrr(street(1))))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_named():
     with pytest.raises(Any2AnyError, match="PyTorch sees none"):
-        liploc.available(TrainingConfig(device="cuda"))
+        liploc.torch_and_device(TrainingConfig(device="cuda"))

@@ -14,11 +14,11 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from any2any_ros import action, encoders, msg
 from any2any_ros.data import gold
-from any2any_ros.learning.emma import EMMA
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.grounding_node import GroundingNode
 from any2any_ros.objects import grounding_model
 from any2any_ros.objects.grounding_model import Model
+from any2any_ros.objects.heads import EMMA
 from any2any_ros.retrieval.reference_map import EncoderRecord
 from any2any_ros.samples import NS
 from any2any_ros.sim import tabletop

@@ -8,11 +8,11 @@ import pytest
 from any2any_ros import encoders
 from any2any_ros.calibration import objects as object_calibration
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.learning.emma import EMMA
 from any2any_ros.objects import grounding_model
 from any2any_ros.objects.camera_view import CameraView, boxes_in_view, seen_gone
 from any2any_ros.objects.grounder import Grounder, Verdict
 from any2any_ros.objects.grounding_model import Model
+from any2any_ros.objects.heads import EMMA
 from any2any_ros.objects.object_memory import MemoryConfig
 from any2any_ros.objects.proposals import ProposalConfig
 from any2any_ros.objects.remembered_object import RememberedObject

@@ -10,9 +10,9 @@ from object_models import LATENT, MODALITIES, WIDTH, heads, linear, mixing, mode
 
 from any2any_ros import encoders, storage
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.learning.emma import EMMA
 from any2any_ros.objects import grounding_model
 from any2any_ros.objects.grounding_model import Model
+from any2any_ros.objects.heads import EMMA
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import calibration
 from any2any_ros.retrieval.reference_map import EncoderRecord
