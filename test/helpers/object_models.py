@@ -7,6 +7,7 @@ import numpy as np
 from any2any_ros.calibration import objects as object_calibration
 from any2any_ros.calibration.objects import TABLE
 from any2any_ros.objects.grounding_model import Model
+from any2any_ros.objects.heads import EMMA
 from any2any_ros.objects.views import ObjectViews
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
