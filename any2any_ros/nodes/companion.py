@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
-from numpy.typing import NDArray
 from rclpy.action import ActionClient
 from visualization_msgs.msg import Marker, MarkerArray
 
 import any2any_ros.action as action
+from any2any_ros.arrays import Float64
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.peer import Peer
@@ -23,7 +23,7 @@ from any2any_ros.ranking import Ranking
 Action = action.RetrieveObject
 _CONSTANTS = {name: getattr(Action.Result, name) for name in dir(Action.Result) if name.isupper()}
 CODES = {value: name for name, value in _CONSTANTS.items() if isinstance(value, int)}
-Box = tuple[NDArray[np.float64], NDArray[np.float64]]  # low and high corner (3,) in the map, m
+Box = tuple[Float64, Float64]  # low and high corner (3,) in the map, m
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Reply:
     text: str
     heard: str
     ranking: Ranking
-    centre: NDArray[np.float64] | None
+    centre: Float64 | None
     states: tuple[str, ...]
     arrived: float
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, Quaternion
-from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 
 import any2any_ros.msg as msg
 from any2any_ros import cdr, observation
+from any2any_ros.arrays import Float64, Floats
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.ranking import Match, Ranking
 from any2any_ros.samples import NS
@@ -39,13 +39,13 @@ def raw_stamp_ns(raw: bytes) -> int:
     return sec * NS + int.from_bytes(raw[STAMP_AT + 4 : STAMP_AT + 8], "little")
 
 
-def floats(values: NDArray[Any]) -> array.array[float]:
+def floats(values: Floats) -> array.array[float]:
     """Return values (N,) as a float32 message field."""
     # Assigning a NumPy array to a message field takes 90 ms for each megabyte, an array.array 0.07 ms.
     return array.array("f", np.ascontiguousarray(values, dtype=np.float32).tobytes())
 
 
-def pose_message(pose: NDArray[np.float64]) -> Pose:
+def pose_message(pose: Float64) -> Pose:
     """Return a pose (4, 4) as a message. The message of an unknown pose (NaN) is all NaN."""
     if not np.isfinite(pose).all():
         nan = float("nan")
@@ -57,7 +57,7 @@ def pose_message(pose: NDArray[np.float64]) -> Pose:
     return Pose(position=Point(x=px, y=py, z=pz), orientation=Quaternion(x=x, y=y, z=z, w=w))
 
 
-def pose_array(pose: Pose) -> NDArray[np.float64]:
+def pose_array(pose: Pose) -> Float64:
     """Return a pose message as a matrix (4, 4). Raises ValueError when its quaternion is all zeros."""
     from scipy.spatial.transform import Rotation
 

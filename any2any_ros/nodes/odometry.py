@@ -6,11 +6,11 @@ from collections import deque
 
 import numpy as np
 from nav_msgs.msg import Odometry
-from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.subscription import Subscription
 
+from any2any_ros.arrays import Float64
 from any2any_ros.nodes import messages
 from any2any_ros.samples import NS
 
@@ -22,7 +22,7 @@ class OdometryBuffer:
     """Keeps the newest messages of a topic; `pose` returns the one nearest to a stamp."""
 
     def __init__(self, node: Node) -> None:
-        self._poses: deque[tuple[int, NDArray[np.float64]]] = deque(maxlen=CAPACITY)
+        self._poses: deque[tuple[int, Float64]] = deque(maxlen=CAPACITY)
         self._node = node
         self._subscription: Subscription | None = None
 
@@ -38,7 +38,7 @@ class OdometryBuffer:
         self._subscription = None
         self._poses.clear()
 
-    def pose(self, stamp_ns: int) -> NDArray[np.float64] | None:
+    def pose(self, stamp_ns: int) -> Float64 | None:
         """Return the robot's pose (4, 4) in the frame of its odometry; None without a message near the stamp."""
         nearest = min(self._poses, key=lambda item: abs(item[0] - stamp_ns), default=None)
         return None if nearest is None or abs(nearest[0] - stamp_ns) > NEAR else nearest[1]

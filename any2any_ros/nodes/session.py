@@ -1,6 +1,6 @@
-"""A node in a process of its own that is no node: for the command, the demos and the benchmarks.
+"""Starts a temporary node in a program that is not a node itself: the command, the demos and the benchmarks.
 
-Nothing is imported from ROS before it is needed, so that this file can be imported where there is no ROS.
+ROS is imported only when it is needed, so that this file can be imported without ROS.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def require_ros() -> None:
 
 @contextmanager
 def node(name: str, dds_profile: str = "") -> Iterator[Node]:
-    """Start an rclpy node of that name, and stop it in the end. dds_profile: as in nodes/topology.py."""
+    """Start an rclpy node of that name; destroy it in the end. dds_profile: as in nodes/topology.py."""
     import rclpy
 
     from any2any_ros.nodes import runtime, topology

@@ -17,6 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 import any2any_ros.msg as msg
+from any2any_ros.arrays import Array
 from any2any_ros.config import GroundingNodeConfig
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.repeated import Repeated
@@ -86,7 +87,7 @@ class Microphone(Repeated):
         self._lock, self._said = threading.Lock(), threading.Event()
         self._until = time.time_ns()
 
-    def say(self, samples: NDArray[np.float32]) -> float:
+    def say(self, samples: Array) -> float:
         """Speak samples (S,), full scale 1; return the monotonic time (s) at which the last of them was published."""
         with self._lock:
             self._waiting = np.asarray(samples, dtype=np.float32)

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from any2any_ros import storage
-from any2any_ros.arrays import Array, Float64, Int64
+from any2any_ros.arrays import Array, Float64, Int64, Names
 from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.objects.remembered_object import RememberedObject, Sighting, centre_inside, corners, distances
@@ -59,7 +58,7 @@ class MemoryState:
     kind: ClassVar[str] = "objects"
     plug: ClassVar[str] = "memory"
 
-    ids: NDArray[np.str_]
+    ids: Names
     low: Float64
     high: Float64
     seen_ns: Int64
@@ -68,7 +67,7 @@ class MemoryState:
     sums: dict[str, Float64]
     counts: dict[str, Int64]
     following: Int64
-    made_by: NDArray[np.str_]
+    made_by: Names
 
     def __post_init__(self) -> None:
         one, n = (self.seen_ns, self.sightings, self.missed, *self.counts.values()), len(self.ids)
@@ -236,6 +235,6 @@ class ObjectMemory:
         return memory
 
 
-def _made_by(encoders: Mapping[str, EncoderRecord]) -> NDArray[np.str_]:
+def _made_by(encoders: Mapping[str, EncoderRecord]) -> Names:
     rows = [(m, f"{record.fingerprint} {record.dimension}") for m, record in sorted(encoders.items())]
     return np.array(rows, dtype=np.str_).reshape(-1, 2)
