@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ class BagSource:
 
 
 def open_recording(
-    path: Path,
+    path: str | os.PathLike[str],
     sequence: str | None = None,
     topics: Mapping[str, str] | None = None,
     pose_topic: str = bags.TRUTH,
@@ -109,6 +110,7 @@ def open_recording(
     sequence: of a KITTI odometry folder, such as "00". topics: of a bag, modality -> topic; None: the default topics.
     pose_topic: of a bag. Raises Any2AnyError when there is nothing that can be read.
     """
+    path = Path(path)
     if not path.exists():
         raise Any2AnyError(f"There is no {path}", "the path does not exist", "Check its spelling")
     if path.is_file():

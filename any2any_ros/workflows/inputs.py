@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from any2any_ros import encoders
 from any2any_ros.data.sources import Recording, open_recording
@@ -23,7 +22,7 @@ def opened(source: Source) -> Recording:
 
     Raises Any2AnyError when there is nothing at the path that can be read.
     """
-    return open_recording(Path(source)) if isinstance(source, str | os.PathLike) else source
+    return open_recording(source) if isinstance(source, str | os.PathLike) else source
 
 
 def chosen_encoders(available: Sequence[str], choice: EncoderChoice = None) -> dict[str, Encoder]:
