@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples.images import valid_depth
 from any2any_ros.samples.values import Scan, Sound
@@ -69,20 +70,20 @@ def _image(value: Any) -> NDArray[np.uint8]:
     return np.ascontiguousarray(array)
 
 
-def _plane(value: Any) -> NDArray[np.float32]:
+def _plane(value: Any) -> Array:
     array = _array(value)
     if array.ndim != 2:
         raise _Wrong(f"its shape is {array.shape}")
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def _depth(value: Any) -> NDArray[np.float32]:
+def _depth(value: Any) -> Array:
     if _array(value).dtype.kind != "f":
         raise _Wrong(f"its dtype is {np.asarray(value).dtype}, which is usual for millimetres")
     return valid_depth(_plane(value))
 
 
-def _cloud(value: Any) -> NDArray[np.float32]:
+def _cloud(value: Any) -> Array:
     array = _array(value)
     if array.ndim != 2 or array.shape[1] < 3:
         raise _Wrong(f"its shape is {array.shape}")
