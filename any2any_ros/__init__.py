@@ -17,14 +17,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from any2any_ros.calibration.fitting import CalibrationConfig
     from any2any_ros.config import PlaceConfig, RetrievalConfig
     from any2any_ros.data.sources import open_recording
     from any2any_ros.errors import Any2AnyError
     from any2any_ros.geometry.refiner import RefinerConfig
-    from any2any_ros.observation import Match, Observation, ObservationSet, Ranking
+    from any2any_ros.observation import Observation, ObservationSet
     from any2any_ros.place_map import PlaceMap, open_map
     from any2any_ros.progress import progress_bar
-    from any2any_ros.retrieval.calibration import Calibration, CalibrationConfig
+    from any2any_ros.ranking import Match, Ranking
+    from any2any_ros.retrieval.calibration import Calibration
     from any2any_ros.samples import Scan, Sound
     from any2any_ros.trust.confidence import ConfidenceConfig
     from any2any_ros.workflows.adopt import AdoptionOptions, adopt
@@ -69,10 +71,12 @@ if not TYPE_CHECKING:
         "data.sources": ("open_recording",),
         "errors": ("Any2AnyError",),
         "geometry.refiner": ("RefinerConfig",),
-        "observation": ("Match", "Observation", "ObservationSet", "Ranking"),
+        "observation": ("Observation", "ObservationSet"),
+        "ranking": ("Match", "Ranking"),
         "place_map": ("PlaceMap", "open_map"),
         "progress": ("progress_bar",),
-        "retrieval.calibration": ("Calibration", "CalibrationConfig"),
+        "calibration.fitting": ("CalibrationConfig",),
+        "retrieval.calibration": ("Calibration",),
         "samples": ("Scan", "Sound"),
         "trust.confidence": ("ConfidenceConfig",),
         "workflows.adopt": ("AdoptionOptions", "adopt"),

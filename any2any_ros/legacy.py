@@ -1,10 +1,11 @@
-"""Names in files that were written before December 2026, when fitted state named a class instead of a kind and a plug.
+"""What files written before December 2026 say otherwise: fitted state named a class instead of a kind and a plug.
 
-The table is closed: nothing written since needs it, and a name that is not in it is refused.
+The tables are closed: nothing written since needs them, and a name that is not in them is refused.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from any2any_ros.errors import Any2AnyError
@@ -55,3 +56,22 @@ def spelling(state: Any) -> str:
     if known not in OLD_NAMES:
         raise TypeError(f"{type(state).__name__} is newer than the old keys")
     return OLD_NAMES[known]
+
+
+# --- calibrations of format 3, and of format 4, which has an imputer ---------------------------------------------
+
+CALIBRATION_FORMATS = (3, 4)
+CALIBRATION_FILES = {"drift-": "usual-", "refiner-evidence": "overlap", "refiner-confidence": "checked_confidence"}
+SUMMARY = {"checked_recall@1": "refined_recall@1"}
+
+
+def calibration_header(header: dict[str, Any], home: Path) -> dict[str, Any]:
+    """Return the header of an old calibration in the folder `home` with today's keys."""
+    summary = header.get("check")
+    return header | {
+        "confidence": (home / "confidence.json").exists(),
+        "drift": header["usual"],
+        "refiner": None if summary is None else {SUMMARY.get(key, key): value for key, value in summary.items()},
+        "pairs": header.get("pairs", []),
+        "imputer": header.get("imputer", "none"),
+    }

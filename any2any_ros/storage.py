@@ -190,18 +190,34 @@ def _finite(value: Any) -> Any:
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """Give a folder to write into. It takes the place of `folder` when all went well, and vanishes otherwise."""
-    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
+    """Give a folder to write into. It takes the place of `folder` when all went well, and vanishes otherwise.
+
+    A kill between the two renames leaves the old folder under another name, where `standing` finds it.
+    """
+    unfinished, old = folder.with_name(f".{folder.name}.{os.getpid()}"), _aside(folder)
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
         yield unfinished
         if folder.exists():
-            old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+            shutil.rmtree(old, ignore_errors=True)
             folder.rename(old)
-            unfinished.rename(folder)
-            shutil.rmtree(old)
-        else:
-            unfinished.rename(folder)
+        unfinished.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def standing(folder: Path) -> Path | None:
+    """Return where what `replacing` wrote to `folder` is: there, or aside after a kill; None when there is nothing."""
+    return next((path for path in (folder, _aside(folder)) if path.exists()), None)
+
+
+def remove(folder: Path) -> None:
+    """Remove what `replacing` wrote to `folder`, and what a kill left of it."""
+    for path in (_aside(folder), folder):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")

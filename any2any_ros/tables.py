@@ -56,11 +56,11 @@ def fusions(rows: Sequence[Mapping[str, Any]]) -> str:
     return table(ordered, columns)
 
 
-def checks(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return what the geometric check gains on held-out calibration places."""
+def refinements(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return what refining rankings gains on held-out calibration places."""
     columns = {
         "queries": "queries", "rankings": "rankings", "chance@1": "chance@1", "R@1": "recall@1",
-        "checked R@1": "checked_recall@1",
+        "refined R@1": "refined_recall@1",
     }  # fmt: skip
     return table(rows, columns)
 
@@ -71,10 +71,10 @@ def trust(rows: Sequence[Mapping[str, Any]]) -> str:
         "sensors alive": "pattern", "queries": "queries", "mean p": "mean_probability", "R@1": "recall@1",
         "ECE": "expected_calibration_error", "accepted": "accepted", "precision": "accepted_precision",
     }  # fmt: skip
-    if any("check" in row for row in rows):
+    if any("refined" in row for row in rows):
         columns = {
             "sensors alive": "pattern",
-            "checked": "check",
+            "refined": "refined",
             "queries": "queries",
             "chance@1": "chance@1",
         } | columns

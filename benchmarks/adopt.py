@@ -31,10 +31,12 @@ from tqdm import tqdm
 from any2any_ros import encoders, storage
 from any2any_ros.calibration import adoption, evaluation, reliability
 from any2any_ros.calibration.adoption import AdoptionConfig
+from any2any_ros.calibration.task import Task
 from any2any_ros.data import splits
 from any2any_ros.data.sources import ON_ROADS
 from any2any_ros.learning.head import RECIPES, Recipe
 from any2any_ros.observation import ObservationSet
+from any2any_ros.retrieval.adopted import Adopted, fingerprints
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.tables import table
@@ -60,7 +62,7 @@ class Town:
         block = np.array(json.loads((folder / "town.json").read_text())["laps"]["01"]["square"]) % 4
         calibration, self.drive, test = (driven.take(np.isin(block, part)) for part in (CALIBRATION, ADOPTION, TEST))
         fitted = fit(self.reference, calibration.only(KNOWN), CalibrationOptions(ON_ROADS))
-        self.retriever = fitted.retriever(self.reference)
+        self.retriever = Retriever(self.reference, fitted)
         seen = np.concatenate([calibration.poses, self.drive.poses])
         self.test = test.take(splits.apart(test.poses, seen, 2 * ON_ROADS.hit_radius))
         self.right = splits.positives(self.test.poses, mapped.poses, ON_ROADS.hit_radius)
@@ -71,41 +73,39 @@ def _lap(folder: Path, lap: str) -> ObservationSet:
     return encoded(folder, lap, {m: encoders.build(m, VIEW if m == NEW else {}) for m in (*KNOWN, NEW)}, "adopt")
 
 
-def paired(town: Town, recipes: Sequence[Recipe]) -> adoption.Adopted:
+def paired(town: Town, recipes: Sequence[Recipe]) -> Adopted:
     """Adopt by the true place of every frame of the drive: what emergent pairs can at best come to."""
     apart = splits.ground_distance(town.drive.poses, town.reference.places.poses)
     mapped = apart.min(axis=1) < ON_ROADS.hit_radius
     return _adopted(town, town.drive.take(mapped), apart[mapped].argmin(axis=1), recipes)
 
 
-def emergent(town: Town, recipes: Sequence[Recipe]) -> adoption.Adopted:
+def emergent(town: Town, recipes: Sequence[Recipe]) -> Adopted:
     rows, matches = adoption.recognised(town.retriever, town.drive.only(KNOWN))
     return _adopted(town, town.drive.take(rows), matches, recipes)
 
 
-def _adopted(
-    town: Town, frames: ObservationSet, matches: NDArray[np.intp], recipes: Sequence[Recipe]
-) -> adoption.Adopted:
+def _adopted(town: Town, frames: ObservationSet, matches: NDArray[np.intp], recipes: Sequence[Recipe]) -> Adopted:
     pairs = replace(frames, poses=town.reference.places.poses[matches])
     off = np.linalg.norm((frames.poses - pairs.poses)[:, :2, 3], axis=1)
     lesson = adoption.learn(town.reference.places, pairs, NEW, ON_ROADS.hit_radius, recipes)
-    bench, held_out = adoption.bench(town.reference, pairs, NEW, lesson, ON_ROADS.hit_radius)
-    fitted = fit(town.reference, held_out, CalibrationOptions(ON_ROADS), retriever=bench)
-    fitted = replace(fitted, encoders=adoption.fingerprints(town.reference, NEW, town.record))
+    baseline, held_out = adoption.baseline(town.reference, pairs, NEW, lesson, ON_ROADS.hit_radius)
+    fitted = fit(town.reference, held_out, CalibrationOptions(ON_ROADS), baseline=baseline)
+    fitted = replace(fitted, alignments=None, encoders=fingerprints(town.reference, NEW, town.record))
     report: dict[str, Any] = {
         "pairs": len(pairs),
         "right": float(np.mean(off < ON_ROADS.hit_radius)),
         "p": lesson.p_value,
     }
     report["layout"] = "+".join(m for m, r in lesson.recipes.items() if r.same_layout)
-    return adoption.Adopted(NEW, town.record, lesson.heads, fitted, report)
+    return Adopted(NEW, town.record, lesson.heads, fitted, report)
 
 
 def figures(town: Town, retriever: Retriever, queries: ObservationSet) -> dict[str, Any]:
     """Return recall of one sensor alone, and how true its numbers are."""
-    asked = evaluation.answerable(town.right)
-    found = reliability.outcomes(retriever, queries, town.right, asked, [0.1])
-    (group,) = evaluation.evaluate(retriever, queries, town.right)
+    task = Task(queries, town.right)
+    found = reliability.outcomes(retriever, task, [0.1])
+    (group,) = evaluation.evaluate(retriever, task)
     mine = reliability.figures(found, [0.1])
     return {
         "queries": group["queries"], "chance@1": group["chance@1"], "recall@1": group["recall@1"],

@@ -29,6 +29,8 @@ from tqdm import tqdm
 from any2any_ros import storage
 from any2any_ros.arrays import Flags, Float64
 from any2any_ros.calibration import evaluation, metrics
+from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.task import Task
 from any2any_ros.data.availability import sensors_off
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.mixture import Mixture
@@ -41,7 +43,7 @@ from any2any_ros.learning.calmrl_data import SufficientStatistics
 from any2any_ros.learning.imputers import fit as fit_imputer
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Imputer
-from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.retriever import bare_retriever
 from any2any_ros.retrieval.similarity import same_modality
 from any2any_ros.sim import mfeat
 from any2any_ros.sim.mfeat import MfeatConfig
@@ -228,11 +230,12 @@ def town(folder: Path) -> dict[str, Row]:
 def judged(case: Case, imputer: Imputer) -> list[Row]:
     """Return a group a pattern, ranked by a mixture that has learnt from the calibration half, as `calibrate` does."""
     alignments = {**same_modality(case.reference.modalities), **same_modality(imputer.adds)}
-    bench = Retriever(case.reference, alignments, RawMean(), imputer)
+    baseline = bare_retriever(case.reference, RawMean(), alignments, imputer=imputer)
     lessons = imputer.training_queries(case.calibration, 0)
     right = np.tile(case.positive, (len(lessons) // len(case.calibration), 1))
-    fusion = Mixture.fit(bench.similarity(lessons), right)
-    return evaluation.evaluate(bench.using(fusion), case.test, case.test_positive)
+    judge = Judge.of(baseline)
+    fusion = Mixture.fit(judge.searcher.matrix(lessons), right)
+    return evaluation.evaluate(judge.using(fusion), Task(case.test, case.test_positive))
 
 
 # --- speed ----------------------------------------------------------------------------------------------------

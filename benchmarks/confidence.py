@@ -26,15 +26,18 @@ from tqdm import tqdm
 from any2any_ros import encoders, storage
 from any2any_ros.arrays import Flags
 from any2any_ros.calibration import reliability
+from any2any_ros.calibration.fitting import calibrate
 from any2any_ros.calibration.reliability import Outcome
+from any2any_ros.calibration.task import Task
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import drive, kitti, sources, splits
 from any2any_ros.data.sources import ON_ROADS
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import reference_map
-from any2any_ros.retrieval.calibration import Calibration, calibrate
+from any2any_ros.retrieval.calibration import Calibration
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.sim import mfeat, town
 from any2any_ros.workflows import build_map
 from any2any_ros.workflows.calibrate import FOLDS, OUTSIDE, STRETCH
@@ -61,11 +64,14 @@ class Case:
     same_place: float
     allowed: tuple[Flags, Flags] | None = None  # of calibration and test, where the map is of the same drive
 
+    @property
+    def task(self) -> Task:
+        """Return the queries that calibrate the map."""
+        allowed = self.allowed[0] if self.allowed else np.ones_like(self.positive)
+        return Task(self.calibration, self.positive, allowed, self.hidden, self.folds, self.same_place)
+
     def calibrated(self) -> Calibration:
-        return calibrate(
-            as_map(self.reference), self.calibration, self.positive, self.folds, self.same_place, hidden=self.hidden,
-            allowed=self.allowed[0] if self.allowed else None,
-        )  # fmt: skip
+        return calibrate(as_map(self.reference), self.task)
 
 
 def as_map(places: ObservationSet) -> ReferenceMap:
@@ -166,8 +172,9 @@ def digit_cases(folder: Path, seed: int) -> Iterator[Case]:
 
 
 def judged(case: Case, fitted: Calibration, queries: ObservationSet, positive: Flags, asked: Flags) -> list[Outcome]:
-    allowed = case.allowed[1] if case.allowed else None
-    return reliability.outcomes(fitted.retriever(as_map(case.reference)), queries, positive, asked, EPSILONS, allowed)
+    allowed = case.allowed[1] if case.allowed else np.ones_like(positive)
+    retriever = Retriever(as_map(case.reference), fitted)
+    return reliability.outcomes(retriever, Task(queries, positive, allowed), EPSILONS, asked)
 
 
 def inside(name: str, seeds: list[list[Case]]) -> list[dict[str, Any]]:

@@ -25,13 +25,13 @@ from tqdm import tqdm
 
 from any2any_ros import encoders, storage
 from any2any_ros.arrays import Array, Rows
+from any2any_ros.calibration.fitting import usual_differences
+from any2any_ros.calibration.judge import Judge
 from any2any_ros.data import kitti, splits
 from any2any_ros.data.sources import ON_ROADS
 from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval.calibration import differences, usual
-from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.retrieval.similarity import same_modality
+from any2any_ros.retrieval.retriever import bare_retriever
 from any2any_ros.tables import table
 from any2any_ros.trust.drift import DriftTest
 from any2any_ros.workflows.calibrate import OUTSIDE
@@ -42,7 +42,7 @@ SOON = 100  # queries within which a change must be noticed
 
 def apart(mapped: ObservationSet, drive: ObservationSet) -> dict[str, Array]:
     """Return how each sensor differs from what it finds most alike in the map, (Q, D) a modality."""
-    return differences(Retriever(mapped, same_modality(mapped.modalities), RawMean()), drive)
+    return Judge.of(bare_retriever(mapped, RawMean())).differences(drive)
 
 
 def noticed(test: DriftTest, drive: Mapping[str, Array], order: Rows) -> tuple[int, tuple[str, ...]]:
@@ -94,7 +94,7 @@ def trial(folder: Path, seasons: list[Path]) -> list[dict[str, Any]]:
         drives |= {f"season: {_second_lap(other)}": apart(laps.mapped, Laps.of(other).driven)}
     for half in (0, 1):
         calibration, test = (np.flatnonzero((laps.square % 2 == half) == there) for there in (True, False))
-        known = usual({m: rows[calibration] for m, rows in drives["unchanged"].items()})
+        known = usual_differences({m: rows[calibration] for m, rows in drives["unchanged"].items()})
         near = splits.positives(laps.mapped.poses, laps.driven.poses[test], OUTSIDE * ON_ROADS.hit_radius).any(axis=1)
         elsewhere = {"outside of the map": apart(laps.mapped.take(np.flatnonzero(~near)), laps.driven)}
         for name, drive in (drives | elsewhere).items():

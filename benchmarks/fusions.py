@@ -21,14 +21,16 @@ from tqdm import tqdm
 
 from any2any_ros import storage
 from any2any_ros.calibration import evaluation
+from any2any_ros.calibration.fitting import calibrate
+from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.task import Task
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Fusion
-from any2any_ros.retrieval.calibration import calibrate
 from any2any_ros.retrieval.large.search import top_k
-from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.retriever import bare_retriever
 from any2any_ros.retrieval.similarity import SimilarityMatrix, same_modality
 from any2any_ros.sim import mfeat, regimes
 from any2any_ros.sim.regimes import Trial
@@ -56,16 +58,17 @@ def fitted(name: str, trial: Trial) -> Fusion:
 def chosen(trial: Trial) -> Fusion:
     """Return the fusion that the product's calibration takes."""
     reference = as_map(trial.reference)
-    return calibrate(reference, trial.calibration, trial.calibration_positive, trial.folds, SAME_PLACE).fusion
+    task = Task(trial.calibration, trial.calibration_positive, folds=trial.folds, same_place=SAME_PLACE)
+    return calibrate(reference, task).fusion
 
 
 def ranked(fusion: Fusion, trial: Trial) -> NDArray[np.bool_]:
     """Return (Q, 5): whether each of the best five of every test query is right."""
-    retriever = Retriever(trial.reference, same_modality(trial.reference.modalities), fusion)
+    judge = Judge.of(bare_retriever(trial.reference, fusion))
     relevant = np.zeros((len(trial.test), evaluation.DEEPEST), dtype=bool)
     for start in range(0, len(trial.test), evaluation.CHUNK):
         rows = range(start, min(start + evaluation.CHUNK, len(trial.test)))
-        _, scores = retriever.scores(trial.test.take(rows))
+        _, scores = judge.scores(trial.test.take(rows))
         for row, score in zip(rows, scores, strict=True):
             best = top_k(score, evaluation.DEEPEST)
             relevant[row, : len(best)] = trial.test_positive[row, best]
@@ -79,8 +82,8 @@ def judge(fusion: Fusion, trial: Trial) -> dict[str, Any]:
 
 def in_common(trial: Trial) -> float:
     """Return the share of test queries that share a sensor with a right reference: no fusion can find more."""
-    retriever = Retriever(trial.reference, same_modality(trial.reference.modalities), RawMean())
-    comparable = [~np.isnan(retriever.scores(one)[1][0]) for one in _one_by_one(trial.test)]
+    judge = Judge.of(bare_retriever(trial.reference, RawMean()))
+    comparable = [~np.isnan(judge.scores(one)[1][0]) for one in _one_by_one(trial.test)]
     return float((np.array(comparable) & trial.test_positive).any(axis=1).mean())
 
 

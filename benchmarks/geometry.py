@@ -26,8 +26,10 @@ from tqdm import tqdm
 
 from any2any_ros import storage
 from any2any_ros.calibration import reliability
-from any2any_ros.calibration.refinement import Overlaps
+from any2any_ros.calibration.fitting import calibrate
+from any2any_ros.calibration.refinement import Overlaps, ScanRegistration
 from any2any_ros.calibration.reliability import Refined
+from any2any_ros.calibration.task import Task
 from any2any_ros.data import kitti
 from any2any_ros.data.kitti import KittiDrive
 from any2any_ros.geometry import clouds
@@ -35,7 +37,6 @@ from any2any_ros.geometry.clouds import Clouds
 from any2any_ros.geometry.refiner import Refiner
 from any2any_ros.geometry.registration import Registration, open3d
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval.calibration import calibrate
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.tables import table
 
@@ -83,10 +84,7 @@ def calibrated(case: Case, drive: KittiDrive, refiner: Refiner) -> Retriever:
         return out
 
     reference = as_map(case.reference)
-    fitted = calibrate(
-        reference, case.calibration, case.positive, case.folds, case.same_place, hidden=case.hidden, register=register
-    )
-    return fitted.retriever(reference, refiner)
+    return Retriever(reference, calibrate(reference, case.task, scans=ScanRegistration(register)), refiner)
 
 
 def tested(
@@ -97,7 +95,7 @@ def tested(
     for pattern in SENSORS:
         seen = queries.only(pattern)
         able = [i for i in rows.tolist() if all(queries.present(m)[i] for m in pattern)]
-        found += reliability.refined(retriever, seen, right, scans(drive, queries, able, "+".join(pattern)))
+        found += reliability.refined(retriever, Task(seen, right), scans(drive, queries, able, "+".join(pattern)))
     return found
 
 
@@ -122,8 +120,8 @@ def unmapped(laps: Laps, drive: KittiDrive, refiner: Refiner, every: int) -> lis
 def outside(found: list[Refined]) -> list[Row]:
     """Return the share of unmapped places that were accepted, before the check and after it."""
     return [
-        {"pattern": row["pattern"], "check": row["check"], "queries": row["queries"], "accepted": row["accepted"]}
-        for row in reliability.by_check(found, MISS)
+        {key: row[key] for key in ("pattern", "refined", "queries", "accepted")}
+        for row in reliability.by_refinement(found, MISS)
     ]
 
 
@@ -131,8 +129,8 @@ def over_seeds(runs: list[list[Row]]) -> list[Row]:
     """Return the mean of each figure over towns, and its spread as *_sd."""
     rows = []
     for same in zip(*runs, strict=True):
-        row: Row = {"pattern": same[0]["pattern"], "check": same[0]["check"], "seeds": len(same)}
-        for key in same[0].keys() - {"pattern", "check"}:
+        row: Row = {"pattern": same[0]["pattern"], "refined": same[0]["refined"], "seeds": len(same)}
+        for key in same[0].keys() - {"pattern", "refined"}:
             values = [r[key] for r in same if r[key] is not None]
             row[key] = float(np.mean(values)) if values else None
             row[f"{key}_sd"] = float(np.std(values)) if values else None
@@ -141,12 +139,12 @@ def over_seeds(runs: list[list[Row]]) -> list[Row]:
 
 
 INSIDE = {
-    "sensors": "pattern", "checked": "check", "towns": "seeds", "n": "queries", "chance": "chance@1",
+    "sensors": "pattern", "refined": "refined", "towns": "seeds", "n": "queries", "chance": "chance@1",
     "R@1": "recall@1", "sd": "recall@1_sd", "mean p": "mean_probability", "ECE": "expected_calibration_error",
     "accepted": "accepted", "precision": "accepted_precision", "cover@0.9": "coverage@0.9", "set@0.9": "size@0.9",
     "pose error p50 m": "metres p50", "p95": "metres p95",
 }  # fmt: skip
-OUTSIDE = {"sensors": "pattern", "checked": "check", "n": "queries", "accepted": "accepted", "sd": "accepted_sd"}
+OUTSIDE = {"sensors": "pattern", "refined": "refined", "n": "queries", "accepted": "accepted", "sd": "accepted_sd"}
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -161,7 +159,7 @@ def main(arguments: argparse.Namespace) -> None:
             clouds.publish(Path(map_folder))
             refiner = Remembering(Clouds(Path(map_folder)))
             size += [file.stat().st_size / 1000 for file in refiner.clouds.folder.iterdir()]
-            within.append(reliability.by_check(halves(laps, drive, refiner, arguments.every), MISS))
+            within.append(reliability.by_refinement(halves(laps, drive, refiner, arguments.every), MISS))
             print(f"{folder.name}\n{table(within[-1], INSIDE)}", flush=True)
             if arguments.unmapped:
                 without.append(outside(unmapped(laps, drive, refiner, arguments.every)))

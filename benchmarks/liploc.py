@@ -26,15 +26,16 @@ from tqdm import tqdm
 
 from any2any_ros import encoders
 from any2any_ros.calibration import evaluation
+from any2any_ros.calibration.fitting import calibrate
+from any2any_ros.calibration.task import Task
 from any2any_ros.data import splits
 from any2any_ros.data.sources import ON_ROADS
 from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.learning import csa
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Alignment, Encoder
-from any2any_ros.retrieval.calibration import calibrate
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
-from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.retriever import Retriever, bare_retriever
 from any2any_ros.retrieval.similarity import Pair, one_space
 from any2any_ros.tables import table
 
@@ -81,7 +82,7 @@ def trial(town: Town, records: Mapping[str, dict[str, EncoderRecord]], rival: Ma
         alignments = {**one_space(PAIRS), **rival} if kind == FREE else one_space(PAIRS)
         for pair, alignment in alignments.items():
             by = f"{kind}, CSA" if kind == FREE and pair in rival else kind
-            group = asked(Retriever(mapped, {pair: alignment}, RawMean()), driven.only([pair[0]]), mapped)
+            group = asked(bare_retriever(mapped, RawMean(), {pair: alignment}), driven.only([pair[0]]), mapped)
             rows.append({"asks": pair[0], "of": pair[1], "by": by} | group)
         halves = list(calibrated(ReferenceMap(mapped, records[kind], town.name), driven, town.square))
         mean = {k: float(np.mean([h[k] for h in halves])) for k in halves[0] if k.startswith(("recall", "chance"))}
@@ -92,7 +93,7 @@ def trial(town: Town, records: Mapping[str, dict[str, EncoderRecord]], rival: Ma
 def asked(retriever: Retriever, queries: ObservationSet, mapped: ObservationSet) -> Row:
     """Return the figures of the queries' largest pattern."""
     right = splits.positives(queries.poses, mapped.poses, ON_ROADS.hit_radius)
-    return evaluation.evaluate(retriever, queries, right)[-1]
+    return evaluation.evaluate(retriever, Task(queries, right))[-1]
 
 
 def calibrated(reference: ReferenceMap, driven: ObservationSet, square: NDArray[np.intp]) -> Iterator[Row]:
@@ -100,10 +101,7 @@ def calibrated(reference: ReferenceMap, driven: ObservationSet, square: NDArray[
     for half in (0, 1):
         first = square % 2 == half
         case = by_place(reference.places, driven.take(first), driven.take(~first), ON_ROADS)
-        fitted = calibrate(
-            reference, case.calibration, case.positive, case.folds, case.same_place, hidden=case.hidden
-        )  # fmt: skip
-        yield asked(fitted.retriever(reference), case.test, reference.places)
+        yield asked(Retriever(reference, calibrate(reference, case.task)), case.test, reference.places)
 
 
 def summary(rows: list[Row]) -> list[Row]:

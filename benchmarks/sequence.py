@@ -24,7 +24,7 @@ from scipy.special import log_softmax
 from any2any_ros.arrays import Float64
 from any2any_ros.calibration import metrics
 from any2any_ros.retrieval.large.search import top_k
-from any2any_ros.retrieval.retriever import CANDIDATES
+from any2any_ros.retrieval.retriever import SHORTLIST
 from any2any_ros.trust.bayes_filter import BayesFilter, FilterConfig
 
 SAME_PLACE = 5.0  # m
@@ -133,7 +133,7 @@ def unfiltered(world: World, frame: Frame, temperature: float) -> Answer:
 
 
 def filtered(world: World, frame: Frame, temperature: float, bayes: BayesFilter, odometry: bool = True) -> Answer:
-    rows = top_k(frame.scores, CANDIDATES)
+    rows = top_k(frame.scores, SHORTLIST)
     found = bayes.update(rows, temperature * frame.scores[rows], frame.motion if odometry else None)
     p = np.full(world.places, 0.0)
     p[rows] = np.exp(found.log_posterior)
@@ -261,7 +261,7 @@ def print_cost(config: FilterConfig) -> None:
         frames = list(drive(world, 20 if places > 100_000 else 50, 0))
         took = []
         for frame in frames:
-            rows = top_k(frame.scores, CANDIDATES)
+            rows = top_k(frame.scores, SHORTLIST)
             start = perf_counter()
             bayes.update(rows, 2.5 * frame.scores[rows], frame.motion)
             took.append(1e3 * (perf_counter() - start))

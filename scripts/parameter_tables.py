@@ -5,6 +5,7 @@ from typing import Any
 
 from any2any_ros import config
 from any2any_ros.calibration.adoption import AdoptionConfig
+from any2any_ros.calibration.fitting import CalibrationConfig
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.encoders.networks.liploc_network import NetworkSize
 from any2any_ros.geometry.refiner import RefinerConfig
@@ -16,7 +17,6 @@ from any2any_ros.learning.liploc import TrainingConfig
 from any2any_ros.learning.liploc_pairs import VariationConfig
 from any2any_ros.objects.object_memory import MemoryConfig
 from any2any_ros.objects.proposals import ProposalConfig
-from any2any_ros.retrieval.calibration import CalibrationConfig
 from any2any_ros.trust.confidence import ConfidenceConfig
 from any2any_ros.workflows.train_cox import PairsConfig
 from any2any_ros.workflows.train_liploc import HeldOutConfig

@@ -1,43 +1,33 @@
-"""A sensor that the map lacks is adopted: it learns from what the others recognised to ask the old map by itself.
+"""How a sensor that the map lacks is adopted: it learns to query the old map from what the other sensors recognised.
 
-Its *emergent pairs* are the moments of a drive that the known sensors recognised and the calibration accepted. No pose
-of the drive is used: a moment is where its match is. In every such moment the new sensor's vector stands beside those
-of the known ones, from which a head is learnt for each of them (learning/head.py); how, is chosen on places that the
-head has not seen. Whether there is anything to learn, the same held-out pairs say: are their places found better than
-when the drive is shifted against itself? The heads' own fusion and confidence are fitted on held-out pairs, too.
-
-MAP/adopted/<modality>/adopted.json   the sensor's encoder, the map's, and how the adoption went: it is whole when there
-                       head-<n>       a head for each of the map's modalities
-                       calibration/   of the new sensor alone (retrieval/calibration.py)
+Its *emergent pairs* are the moments of a drive that the map's own sensors recognised and the calibration accepted. No
+pose of the drive is used: the place of a moment is the place of its match. In each of these moments, the new sensor's
+vector stands beside those of the known sensors. From these pairs a head is fitted for each known sensor
+(learning/head.py); its recipe is chosen on places that the head has not seen. The same held-out pairs tell whether the
+sensor knows places at all: are the right places found better than when the drive is shifted against itself? The heads'
+fusion and confidence are fitted on held-out pairs, too. retrieval/adopted.py keeps the result with the map.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros import storage
 from any2any_ros.alignments import Head
 from any2any_ros.arrays import Array, Flags, Float64, Rows
 from any2any_ros.config import Settings, setting
+from any2any_ros.data import splits
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.fusion.raw_mean import RawMean
-from any2any_ros.imputers.none import NO_IMPUTER
 from any2any_ros.learning import head
 from any2any_ros.learning.head import RECIPES, Recipe, Space
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval import calibration
-from any2any_ros.retrieval.calibration import Calibration
-from any2any_ros.retrieval.reference_map import ADOPTED, EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.calibration import uncalibrated
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 
-FORMAT, HEADER = 1, "adopted.json"
 FOLDS, CELL = 4, 60.0  # places held out together: squares of so many metres, dealt out to so many folds
 Progress = Callable[[Iterable[int], str], Iterable[int]]  # wraps a loop, with what it does
 
@@ -46,42 +36,20 @@ Progress = Callable[[Iterable[int], str], Iterable[int]]  # wraps a loop, with w
 class AdoptionConfig(Settings):
     """What an adoption demands."""
 
-    min_pairs: int = setting(150, "emergent pairs, at least", minimum=20, maximum=1_000_000)
+    min_pairs: int = setting(150, "least number of emergent pairs", minimum=20, maximum=1_000_000)
     doubt: float = setting(
-        0.01, "probability of taking a sensor for one that knows places when it does not", minimum=0.0001, maximum=0.2
+        0.01, "highest probability of adopting a sensor that knows no places", minimum=0.0001, maximum=0.2
     )
 
 
 @dataclass(frozen=True, eq=False)
-class Adopted:
-    """A sensor that has learnt to ask a map: its encoder, a head by modality of the map, the calibration of its answers
-    (bound to the encoders of both sides), and how the adoption went."""
-
-    modality: str
-    encoder: EncoderRecord
-    heads: Mapping[str, Head]
-    calibration: Calibration
-    report: Mapping[str, Any] = field(default_factory=dict)
-
-    def retriever(self, reference: ReferenceMap) -> Retriever:
-        """Return what ranks the map for this sensor alone; raises Any2AnyError when the map's encoders are others."""
-        expected = fingerprints(reference, self.modality, self.encoder)
-        if self.calibration.encoders != expected:
-            raise Any2AnyError(
-                f"The adopted '{self.modality}' does not fit map '{reference.name}'",
-                f"it was made for {self.calibration.encoders}, here are {expected}",
-                "Adopt it again: any2any adopt MAP DRIVE",
-            )
-        c, kept = self.calibration, reference.kept.of(f"{ADOPTED}/{self.modality}")
-        alignments = {(self.modality, known): learnt for known, learnt in self.heads.items()}
-        return Retriever(reference.places, alignments, c.fusion, NO_IMPUTER, c.confidence, c.same_place, kept=kept)
-
-
-@dataclass(frozen=True, eq=False)
 class Lesson:
-    """What was learnt. By modality of the map: the head, its recipe, and every pair's vector (N, S) by a head that has
-    not seen its place. Of these: the mean reciprocal rank of the right place, what chance makes of it, and how probable
-    it is that chance makes as much."""
+    """What was learnt from emergent pairs.
+
+    By modality of the map: the head, its recipe, and held_out: every pair's vector (N, S) by a head that has not seen
+    its place. rank: mean reciprocal rank of the right place over these vectors; chance: the same by chance; p_value:
+    probability that chance reaches that rank.
+    """
 
     heads: dict[str, Head]
     recipes: dict[str, Recipe]
@@ -94,8 +62,8 @@ class Lesson:
 def recognised(
     retriever: Retriever, frames: ObservationSet, progress: Progress = lambda loop, what: loop
 ) -> tuple[Rows, Rows]:
-    """Return the frames (N,) whose best match is accepted, and which reference each of them is (N,)."""
-    row = {name: i for i, name in enumerate(retriever.reference.ids)}
+    """Return the frames (N,) whose best match is accepted, and the reference (row) that each matches (N,)."""
+    row = {name: i for i, name in enumerate(retriever.places.ids)}
     found = []
     for i in progress(range(len(frames)), "recognising"):
         ranking = retriever.rank(frames.observation(i), 1)
@@ -108,12 +76,15 @@ def recognised(
 def learn(
     places: ObservationSet, pairs: ObservationSet, modality: str, hit_radius: float, recipes: Sequence[Recipe] = RECIPES
 ) -> Lesson:
-    """Learn a sensor's heads from emergent pairs: its vectors and the known sensors' in the same moments, and for poses
-    those of the matches; recipes: among which to choose. Raises Any2AnyError when they lie in too few places."""
+    """Fit a sensor's heads on emergent pairs.
+
+    pairs: vectors of the sensor and of the known sensors in the same moments, with the poses of the matches. recipes:
+    those among which to choose. Raises Any2AnyError when the pairs lie in too few places.
+    """
     folds = by_cell(pairs.poses)
     if len(np.unique(folds)) < 2:
         raise Any2AnyError(f"Cannot adopt '{modality}'", "all pairs lie at one place", "Drive through more of the map")
-    positive = near(pairs.poses, places.poses, hit_radius)
+    positive = splits.positives(pairs.poses, places.poses, hit_radius)
     lessons = {}
     for known in sorted(set(places.embeddings) & set(pairs.embeddings) - {modality}):
         both = pairs.present(modality) & pairs.present(known)
@@ -122,7 +93,7 @@ def learn(
     if not lessons:
         why = f"the drive has it in no moment together with {', '.join(places.embeddings)}"
         raise Any2AnyError(f"Cannot adopt '{modality}'", why, "Give a drive on which both are alive")
-    # A pairing is tried as a whole: every head has its own choice of recipes under every shift.
+    # Heads are judged together; under every shift each head chooses its recipe anew.
     together = np.mean([lesson.by_shift for lesson in lessons.values()], axis=0)
     null = together[1:]
     return Lesson(
@@ -145,7 +116,7 @@ def _learn_one(
     places: ObservationSet, both: ObservationSet, pairs: ObservationSet, modality: str, known: str,
     positive: Flags, recipes: Sequence[Recipe],
 ) -> _OneLesson:  # fmt: skip
-    """Learn the head for one of the map's modalities, by the recipe that finds held-out places best."""
+    """Fit the head for one of the map's modalities, by the recipe that finds held-out places best."""
     there = places.present(known)
     references, new = places.embeddings[known][there], pairs.embeddings[modality]
     space, right = Space.of(references), positive[:, there]
@@ -183,14 +154,9 @@ def by_cell(poses: Float64) -> NDArray[np.intp]:
     return np.asarray((x + 2 * y) % FOLDS)
 
 
-def near(poses: Float64, others: Float64, radius: float) -> Flags:
-    """Return (N, R): which of the other poses lie within `radius` metres."""
-    return np.asarray(np.linalg.norm(poses[:, None, :2, 3] - others[None, :, :2, 3], axis=2) < radius)
-
-
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """The alignment of vectors that a head which has not seen their place made: columns `start` to `stop` of (N, D)."""
+    """The alignment of held-out vectors, which are in the head's space already: columns `start` to `stop` of (N, D)."""
 
     head: Head
     start: int
@@ -203,10 +169,10 @@ class HeldOut:
         return self.head.reference(y)
 
 
-def bench(
+def baseline(
     reference: ReferenceMap, pairs: ObservationSet, modality: str, lesson: Lesson, same_place: float
 ) -> tuple[Retriever, ObservationSet]:
-    """Return what compares held-out pairs with the map, and these pairs, for the new sensor's calibration."""
+    """Return a retriever that compares held-out pairs with the map, and these pairs, to calibrate the new sensor."""
     ends = np.cumsum([v.shape[1] for v in lesson.held_out.values()]).tolist()
     alignments = {
         (modality, known): HeldOut(lesson.heads[known], end - vectors.shape[1], end)
@@ -214,43 +180,5 @@ def bench(
     }
     column = np.concatenate(list(lesson.held_out.values()), axis=1)
     queries = replace(pairs, embeddings={modality: column})
-    return Retriever(reference.places, alignments, RawMean(), same_place=same_place), queries
-
-
-def fingerprints(reference: ReferenceMap, modality: str, encoder: EncoderRecord) -> dict[str, str]:
-    """Return what an adoption is bound to: the encoders of the map and the sensor's own."""
-    return {m: r.fingerprint for m, r in reference.encoders.items()} | {modality: encoder.fingerprint}
-
-
-def save(adopted: Adopted, folder: Path) -> None:
-    """Write to folder/adopted/<modality>; what stood there stands until the new one is whole."""
-    with storage.replacing(folder / ADOPTED / adopted.modality) as unfinished:
-        for i, learnt in enumerate(adopted.heads.values()):
-            storage.save(learnt, unfinished / f"head-{i}")
-        calibration.save(adopted.calibration, unfinished)
-        header = {
-            "format": FORMAT, "encoder": vars(adopted.encoder), "heads": list(adopted.heads), "report": adopted.report
-        }  # fmt: skip
-        storage.write_json(unfinished / HEADER, header)
-
-
-def load(folder: Path) -> dict[str, Adopted]:
-    """Read all that the map in `folder` has adopted, by modality; raise Any2AnyError when one is damaged."""
-    homes = sorted(p for p in (folder / ADOPTED).glob("[!.]*") if p.is_dir())
-    return {home.name: _load_one(home) for home in homes}
-
-
-def _load_one(home: Path) -> Adopted:
-    try:
-        header = json.loads((home / HEADER).read_text())
-        if header["format"] != FORMAT:
-            raise ValueError(f"its format is {header['format']}, this program reads {FORMAT}")
-        heads = {m: storage.load(home / f"head-{i}", Head) for i, m in enumerate(header["heads"])}
-        trust = calibration.load(home)
-        if trust is None:
-            raise ValueError("its calibration is missing")
-        return Adopted(home.name, EncoderRecord(**header["encoder"]), heads, trust, header["report"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Any2AnyError(
-            f"Cannot read the adopted sensor {home}", str(error), "Adopt it again: any2any adopt MAP DRIVE"
-        ) from error
+    plain = replace(uncalibrated(reference, same_place), alignments=alignments)
+    return Retriever(reference, plain), queries

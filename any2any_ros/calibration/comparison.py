@@ -44,7 +44,7 @@ def _summary(judgements: list[Judgement]) -> dict[str, Any]:
     return evaluation.summary(np.array(relevant), positives, candidates)
 
 
-def chosen(table: list[dict[str, Any]], places: int) -> int:
+def best(table: list[dict[str, Any]], places: int) -> int:
     """Return the row of the fusion to keep: the best, or a preferred one that the best hardly beats; of those that need
     not score a whole large map."""
     able = {i for i, row in enumerate(table) if places < LARGE or row["fusion"] in SEARCHED} or set(range(len(table)))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from any2any_ros.arrays import Flags
+from any2any_ros.arrays import Flags, Rows
 from any2any_ros.calibration import evaluation
+from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.task import Task
 from any2any_ros.data.availability import sensors_off
 from any2any_ros.imputers.calmrl import CalMRL
 from any2any_ros.observation import ObservationSet
@@ -17,46 +20,32 @@ from any2any_ros.retrieval.retriever import Retriever
 DRAWS = 5  # times that sensors are switched off at random
 
 
-def by_share(
-    retriever: Retriever,
-    queries: ObservationSet,
-    positive: Flags,
-    shares: Sequence[float],
-    allowed: Flags | None = None,
-    seed: int = 0,
-) -> list[dict[str, Any]]:
+def by_share(retriever: Retriever, task: Task, shares: Sequence[float], seed: int = 0) -> list[dict[str, Any]]:
     """Return one row for each share of sensors that are off: recall beside chance, both as the mean of DRAWS draws.
 
-    Every query is ranked by the sensors that it has left. positive (Q, R): the right references; allowed (Q, R): those
-    that may answer, all when None. recall@1_sd is the standard deviation over the draws. With an imputer a row also
-    has the figures of `imputed`.
+    Every query is ranked by the sensors that it has left. recall@1_sd is the standard deviation over the draws. With an
+    imputer a row also has the figures of `imputed`.
     """
-    queries = queries.only(retriever.modalities)
-    asked = evaluation.answerable(positive, allowed) & np.any([queries.present(m) for m in queries.modalities], axis=0)
+    judge, queries = Judge.of(retriever), task.queries.only(retriever.modalities)
+    task = replace(task, queries=queries)
     rows = []
-    for wanted in shares:
+    wanted = np.flatnonzero(task.answerable & np.any([queries.present(m) for m in queries.modalities], axis=0))
+    for share in shares:
         draw = np.random.default_rng(seed)
-        runs = [_run(retriever, queries, positive, allowed, asked, wanted, draw) for _ in range(DRAWS)]
+        runs = [_run(judge, task, wanted, share, draw) for _ in range(DRAWS)]
         mean = {key: float(np.mean([run[key] for run in runs])) for key in runs[0]}
         spread = float(np.std([run["recall@1"] for run in runs]))
-        rows.append({"missing": wanted, **mean, "recall@1_sd": spread, "queries": int(asked.sum())})
+        rows.append({"missing": share, **mean, "recall@1_sd": spread, "queries": len(wanted)})
     return rows
 
 
-def _run(
-    retriever: Retriever,
-    queries: ObservationSet,
-    positive: Flags,
-    allowed: Flags | None,
-    asked: Flags,
-    wanted: float,
-    draw: np.random.Generator,
-) -> dict[str, float]:
-    left = without(queries, sensors_off(len(queries), len(queries.modalities), wanted, draw))
-    found = evaluation.as_they_are(retriever, left, positive, asked, allowed)
-    if not isinstance(retriever.imputer, CalMRL):
-        return found
-    return found | imputed(retriever.imputer, queries.take(asked), left.take(asked))
+def _run(judge: Judge, task: Task, wanted: Rows, share: float, draw: np.random.Generator) -> dict[str, float]:
+    queries = task.queries
+    left = without(queries, sensors_off(len(queries), len(queries.modalities), share, draw))
+    figures = evaluation.as_they_are(judge, replace(task, queries=left), wanted)
+    if not isinstance(judge.imputer, CalMRL):
+        return figures
+    return figures | imputed(judge.imputer, queries.take(wanted), left.take(wanted))
 
 
 def without(queries: ObservationSet, off: Flags) -> ObservationSet:

@@ -1,96 +1,91 @@
-"""How a model that grounds commands is calibrated, and judged, on described objects that its heads have not seen."""
+"""Calibrate and judge a grounding model: commands ask for objects on simulated tables.
+
+Every command is asked among TABLE objects: every second time among others of its class, and otherwise among any. Both
+kinds of pictures (colour, depth) are there, or one of them is missing.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from any2any_ros.arrays import Array, Flags, Names
 from any2any_ros.calibration import reliability
+from any2any_ros.calibration.fitting import calibrate
+from any2any_ros.calibration.task import Task
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.objects.grounding_model import SAME_OBJECT, Model
 from any2any_ros.objects.views import ObjectViews
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval.calibration import Calibration, calibrate
+from any2any_ros.retrieval.calibration import Calibration, uncalibrated
 from any2any_ros.retrieval.reference_map import ReferenceMap
+from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust.confidence import ConfidenceConfig
 
-TABLE = 8  # objects among which a calibration command finds the one it means
+TABLE = 8  # objects among which a command finds the one it means
 FOLDS = 5
 ABSENT = 0.2  # share of the commands that mean something the robot has not seen
 MISSES = (ConfidenceConfig.miss,)
 
 
-@dataclass(frozen=True, eq=False)
-class Tables:
-    """Commands (Q) and the objects (R) among which each is asked: right and allowed (Q, R), folds (Q,) by object."""
-
-    reference: ReferenceMap
-    queries: ObservationSet
-    right: Flags
-    allowed: Flags
-    folds: NDArray[np.intp]
-
-    @classmethod
-    def laid(cls, model: Model, objects: ObjectViews, seed: int) -> Tables:
-        """Ask every command among TABLE objects: with all others of its class, or with whatever; both kinds of
-        pictures are there, or one of them is missing."""
-        names = np.unique(objects.instances)
-        reference = _objects(model, objects.observations, objects.instances, names)
-        draw, kinds = np.random.default_rng(seed), len(reference) // len(names)
-        own = np.searchsorted(names, objects.instances)
-        column, kind = np.arange(len(reference)) % len(names), np.arange(len(reference)) // len(names)
-        class_of = np.array([objects.classes[objects.instances == n][0] for n in names])
-        on_table = np.array([_table(draw, class_of, o) for o in own])[:, column]
-        allowed = on_table & (draw.integers(kinds, size=len(own))[:, None] == kind)
-        folds = draw.permutation(len(names))[own] % FOLDS
-        queries = model.project(objects.observations, model.command_modalities)
-        return cls(reference, queries, (own[:, None] == column) & allowed, allowed, folds)
-
-
 def enough(objects: ObjectViews) -> bool:
-    """Return whether these objects can lay a table."""
+    """Return whether these objects are enough for a table."""
     return len(np.unique(objects.instances)) >= TABLE
 
 
 def fitted(model: Model, objects: ObjectViews, seed: int = 0) -> Calibration:
-    """Learn how far the model's answers can be trusted, from objects it was not trained on."""
+    """Fit how far the model's answers can be trusted, on objects it was not trained on.
+
+    Raises Any2AnyError when there are too few of them.
+    """
     if not enough(objects):
         raise Any2AnyError(
             "Cannot calibrate the heads",
             f"{len(np.unique(objects.instances))} objects are set aside for it, {TABLE} are needed",
             "Give more objects of each class",
         )
-    laid = Tables.laid(model, objects, seed)
-    return calibrate(
-        laid.reference, laid.queries, laid.right, laid.folds, SAME_OBJECT, promises=ConfidenceConfig(unmapped=ABSENT),
-        allowed=laid.allowed, pairs=model.pairs,
-    )  # fmt: skip
+    reference, task = tables(model, objects, seed)
+    baseline = Retriever(reference, uncalibrated(reference, SAME_OBJECT, model.pairs))
+    return calibrate(reference, task, promises=ConfidenceConfig(unmapped=ABSENT), baseline=baseline)
 
 
 def judged(model: Model, objects: ObjectViews, seed: int = 0) -> list[dict[str, Any]]:
-    """Return figures of a calibrated model on other objects, by what was said, chance among them; "absent": how many
-    commands are accepted whose object is not on the table."""
-    laid = Tables.laid(model, objects, seed)
-    retriever = model.calibrated_or_not().retriever(laid.reference)
-    every = np.ones(len(laid.queries), dtype=bool)
-    there = reliability.outcomes(retriever, laid.queries, laid.right, every, MISSES, laid.allowed)
-    absent = reliability.outcomes(retriever, laid.queries, laid.right, every, (), laid.allowed & ~laid.right)
-    rows = reliability.by_pattern(there, MISSES)
+    """Return figures of a calibrated model on other objects, by what was said, with chance among them.
+
+    "absent": the share of commands accepted whose object is not on the table.
+    """
+    reference, task = tables(model, objects, seed)
+    retriever, every = Retriever(reference, model.calibrated_or_not()), np.ones(len(task), dtype=bool)
+    present = reliability.outcomes(retriever, task, MISSES, every)
+    absent = reliability.outcomes(retriever, task, (), every, task.unmapped)
+    rows = reliability.by_pattern(present, MISSES)
     for row in rows:
         row["absent"] = float(np.mean([o.accepted for o in absent if o.pattern == row["pattern"]]))
     return rows
 
 
-def _objects(model: Model, views: ObservationSet, instances: Names, names: Names) -> ReferenceMap:
-    """Return the objects as they are remembered: whole, then seen by one kind of picture alone."""
+def tables(model: Model, objects: ObjectViews, seed: int) -> tuple[ReferenceMap, Task]:
+    """Return the objects as references, and the commands, each among the objects of one table, in folds by object."""
+    names = np.unique(objects.instances)
+    reference = remembered(model, objects.observations, objects.instances, names)
+    draw, kinds = np.random.default_rng(seed), len(reference) // len(names)
+    own = np.searchsorted(names, objects.instances)
+    column, kind = np.arange(len(reference)) % len(names), np.arange(len(reference)) // len(names)
+    class_of = np.array([objects.classes[objects.instances == n][0] for n in names])
+    on_table = np.array([table(draw, class_of, o) for o in own])[:, column]
+    allowed = on_table & (draw.integers(kinds, size=len(own))[:, None] == kind)
+    folds = draw.permutation(len(names))[own] % FOLDS
+    queries, positive = model.project(objects.observations, model.command_modalities), own[:, None] == column
+    return reference, Task(queries, positive, allowed, folds=folds, same_place=SAME_OBJECT)
+
+
+def remembered(model: Model, views: ObservationSet, instances: Names, names: Names) -> ReferenceMap:
+    """Return the objects as they are remembered: by both kinds of pictures, then by one kind alone."""
     mean = {}
     for m, column in model.project(views, model.object_modalities).embeddings.items():
         rows = [column[(instances == n) & views.present(m)] for n in names]
-        mean[m] = np.array([_middle(r) for r in rows], dtype=np.float32)
+        mean[m] = np.array([_mean_direction(r) for r in rows], dtype=np.float32)
     shown = [tuple(mean), *((m,) for m in mean if len(mean) > 1)]
     columns = {m: np.concatenate([v if m in s else np.full_like(v, np.nan) for s in shown]) for m, v in mean.items()}
     poses = np.tile(np.eye(4), (len(shown) * len(names), 1, 1))
@@ -99,7 +94,7 @@ def _objects(model: Model, views: ObservationSet, instances: Names, names: Names
     return ReferenceMap(ObservationSet(columns, poses, ids), model.reference_records(), "calibration objects")
 
 
-def _middle(vectors: Array) -> Array:
+def _mean_direction(vectors: Array) -> Array:
     """Return the mean direction (D,) of vectors (N, D) of length 1; NaN of none."""
     if len(vectors) == 0:
         return np.full(vectors.shape[1], np.nan, dtype=np.float32)
@@ -107,7 +102,7 @@ def _middle(vectors: Array) -> Array:
     return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), dtype=np.float32)
 
 
-def _table(draw: np.random.Generator, class_of: Names, own: int) -> Flags:
+def table(draw: np.random.Generator, class_of: Names, own: int) -> Flags:
     """Return (objects,): which of them stand on a table with the one that is meant, every second time its like."""
     order = draw.permutation(len(class_of))
     alike = (class_of[order] == class_of[own]) & bool(draw.integers(2))

@@ -1,108 +1,90 @@
-"""What calibration queries teach the geometric check: what an overlap is worth, and how far to trust the outcome.
+"""Fit the refiner: what an overlap of scans is worth, and how far to trust a refined ranking.
 
-The queries come in folds by place, each ranked by a fusion fitted on the others (calibration.py). The candidates that
-a robot would check are laid over them, under every availability pattern with a LiDAR, with their places in the map and
-hidden. What the overlaps are worth to a fold is learnt from the others; the rankings it makes of them teach a
-confidence of their own, because an answer that was checked deserves another trust than one that was not.
+The queries come in folds by place, each ranked by a fusion fitted on the others (fitting.py). The candidates that a
+robot would register are registered with them, under every availability pattern with a LiDAR, with their places in the
+map and hidden from it. What the overlaps are worth to a fold is fitted on the other folds. The refined rankings fit a
+confidence of their own, because a refined answer deserves another trust than one that was not refined.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from any2any_ros.arrays import Flags, Rows
+from any2any_ros.arrays import Rows
 from any2any_ros.calibration import evaluation
 from any2any_ros.calibration.evaluation import Scored
+from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.task import Task
 from any2any_ros.geometry.clouds import LIDAR
-from any2any_ros.geometry.refiner import NO_REFINER, OverlapEvidence, Refiner, RefinerConfig
-from any2any_ros.observation import ObservationSet
+from any2any_ros.geometry.refiner import NO_REFINER, FittedRefiner, OverlapEvidence, RefinerConfig
 from any2any_ros.retrieval.large.search import top_k
-from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust import confidence
-from any2any_ros.trust.confidence import Confidence, ConfidenceConfig, Event, pattern_name
+from any2any_ros.trust.confidence import ConfidenceConfig, Event, pattern_name
 
-# Registers queries (rows) with references (rows), and returns each overlap that there is.
-Overlaps = Mapping[int, Mapping[int, float]]
-Register = Callable[[Mapping[int, Rows]], Overlaps]
+Overlaps = Mapping[int, Mapping[int, float]]  # by query (row) and reference (row)
+Register = Callable[[Mapping[int, Rows]], Overlaps]  # references (rows) to register with each query (row) -> overlaps
 
 
 @dataclass(frozen=True, eq=False)
-class FittedRefiner:
-    """What an overlap is worth, how far to trust a checked ranking, and recall@1 on held-out calibration places, before
-    the check and after it, with chance."""
+class ScanRegistration:
+    """How scans are registered for a calibration. register: returns the overlap of each pair that has two scans."""
 
-    evidence: OverlapEvidence
-    confidence: Confidence
-    summary: Mapping[str, Any]
-
-    def of(self, refiner: Refiner, temperature: float) -> Refiner:
-        """Return the refiner that knows this; temperature: the unchecked confidence's."""
-        return replace(
-            refiner,
-            candidates=self.evidence.candidates,
-            evidence=self.evidence,
-            confidence=self.confidence,
-            temperature=temperature,
-        )
+    register: Register
+    config: RefinerConfig = RefinerConfig()
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Neighbouring queries (rows), and who ranks them: a retriever with a fusion that has not seen their places."""
+    """Neighbouring queries (rows), and a judge whose fusion has not seen their places."""
 
     number: int
     rows: Rows
-    judge: Retriever
+    judge: Judge
 
 
 @dataclass(frozen=True, eq=False)
-class Examination:
-    """Calibration queries in folds. positive (Q, R): the right references; those that may answer (Q, R), with the
-    queries' places in the map and, in `lost`, without; temperature: of the fusion's posterior."""
+class Exam:
+    """A task in folds with their judges. temperature: of the fusion's posterior."""
 
-    queries: ObservationSet
+    task: Task
     folds: tuple[Fold, ...]
-    positive: Flags
-    allowed: Flags
-    lost: Flags
     temperature: float
 
-    def drawn(self, count: int, seed: int) -> Examination:
+    def drawn(self, count: int, seed: int) -> Exam:
         """Return the same with `count` queries at most, of those that have a LiDAR."""
-        able = self.queries.present(LIDAR) | (LIDAR not in self.queries.embeddings)
+        queries = self.task.queries
+        able = queries.present(LIDAR) | (LIDAR not in queries.embeddings)
         rows = np.concatenate([fold.rows[able[fold.rows]] for fold in self.folds])
-        kept = np.random.default_rng(seed).permutation(rows)[:count]
-        folds = tuple(Fold(f.number, f.rows[np.isin(f.rows, kept)], f.judge) for f in self.folds)
-        return Examination(self.queries, folds, self.positive, self.allowed, self.lost, self.temperature)
+        drawn = np.random.default_rng(seed).permutation(rows)[:count]
+        return replace(self, folds=tuple(replace(f, rows=f.rows[np.isin(f.rows, drawn)]) for f in self.folds))
 
     def scored(self, fold: Fold, mapped: bool) -> Iterator[Scored]:
         """Yield the fold's queries under every pattern with which a robot has a scan to register."""
-        asked = np.isin(np.arange(len(self.queries)), fold.rows)
-        for query in evaluation.scored(fold.judge, self.queries, asked, self.allowed if mapped else self.lost):
+        task = self.task
+        wanted = np.isin(np.arange(len(task)), fold.rows)
+        for query in evaluation.scored(fold.judge, task.queries, wanted, task.allowed if mapped else task.unmapped):
             if LIDAR in query.pattern or LIDAR not in fold.judge.modalities:
                 yield query
 
 
-def fit(
-    exam: Examination, register: Register, config: RefinerConfig, promises: ConfidenceConfig, seed: int = 0
-) -> FittedRefiner | None:
-    """Fit on what `register` finds; None when it finds nothing."""
+def fit(exam: Exam, scans: ScanRegistration, promises: ConfidenceConfig, seed: int = 0) -> FittedRefiner | None:
+    """Fit on the overlaps of the first candidates; None when no pair has two scans."""
+    config = scans.config
     if not config.candidates:
         return None
     exam = exam.drawn(config.refined_queries, seed)
-    overlaps = register(_wanted(exam, config.candidates))
+    overlaps = scans.register(_wanted(exam, config.candidates))
     evidence = _evidence(exam, overlaps, config.candidates)
-    judged = [
-        found
+    results = [
+        result
         for fold in exam.folds
         for mapped in (True, False)
-        for found in _judged(exam, fold, mapped, overlaps, evidence(excluded=fold))
+        for result in _refined(exam, fold, mapped, overlaps, evidence(excluded=fold))
     ]
-    known = [(before, chance, event) for before, chance, event in judged if event.mapped]
+    known = [(before, chance, event) for before, chance, event in results if event.mapped]
     if not known:
         return None
     summary = {
@@ -110,50 +92,47 @@ def fit(
         "rankings": len(known),
         "chance@1": float(np.mean([chance for _, chance, _ in known])),
         "recall@1": float(np.mean([before for before, _, _ in known])),
-        "checked_recall@1": float(np.mean([event.right[0] for _, _, event in known])),
+        "refined_recall@1": float(np.mean([event.right[0] for _, _, event in known])),
     }
-    return FittedRefiner(evidence(), confidence.fit([event for _, _, event in judged], promises), summary)
+    return FittedRefiner(evidence(), confidence.fit([event for _, _, event in results], promises), summary)
 
 
-def _wanted(exam: Examination, count: int) -> dict[int, Rows]:
+def _wanted(exam: Exam, count: int) -> dict[int, Rows]:
     """Return the references (rows) to register with each query (row): its first `count` under any pattern."""
-    found: dict[int, set[int]] = {}
+    wanted: dict[int, set[int]] = {}
     for fold in exam.folds:
         for mapped in (True, False):
             for query in exam.scored(fold, mapped):
-                found.setdefault(query.row, set()).update(top_k(query.scores, count).tolist())
-    return {query: np.array(sorted(rows), dtype=np.intp) for query, rows in sorted(found.items()) if rows}
+                wanted.setdefault(query.row, set()).update(top_k(query.scores, count).tolist())
+    return {query: np.array(sorted(rows), dtype=np.intp) for query, rows in sorted(wanted.items()) if rows}
 
 
-def _evidence(exam: Examination, overlaps: Overlaps, count: int) -> Callable[..., OverlapEvidence]:
-    """Return what fits the evidence of all pairs, or of those of all folds but one."""
-    pairs = [(query, row, overlap) for query, there in overlaps.items() for row, overlap in there.items()]
+def _evidence(exam: Exam, overlaps: Overlaps, count: int) -> Callable[..., OverlapEvidence]:
+    """Return a function that fits the evidence on all pairs, or on those of all folds but one."""
+    pairs = [(query, row, overlap) for query, of_query in overlaps.items() for row, overlap in of_query.items()]
     query, row = (np.array([pair[i] for pair in pairs], dtype=np.intp) for i in (0, 1))
-    overlap, right = np.array([pair[2] for pair in pairs], dtype=np.float64), exam.positive[query, row]
+    overlap, right = np.array([pair[2] for pair in pairs], dtype=np.float64), exam.task.positive[query, row]
 
     def fitted(excluded: Fold | None = None) -> OverlapEvidence:
-        kept = ~np.isin(query, () if excluded is None else excluded.rows)
-        return OverlapEvidence.fit(overlap[kept], right[kept], count)
+        used = ~np.isin(query, () if excluded is None else excluded.rows)
+        return OverlapEvidence.fit(overlap[used], right[used], count)
 
     return fitted
 
 
-def _judged(
-    exam: Examination, fold: Fold, mapped: bool, overlaps: Overlaps, evidence: OverlapEvidence
+def _refined(
+    exam: Exam, fold: Fold, mapped: bool, overlaps: Overlaps, evidence: OverlapEvidence
 ) -> Iterator[tuple[bool, float, Event]]:
-    """Yield of each ranking that was checked: whether it was right before, by chance, and what became of it."""
+    """Yield of each ranking that was refined: whether it was right before, by chance, and what became of it."""
     refiner = replace(NO_REFINER, evidence=evidence, temperature=exam.temperature)
     judge = fold.judge.using(fold.judge.fusion, refiner)
     for query in exam.scored(fold, mapped):
-        first, there = top_k(query.scores, evidence.candidates), overlaps.get(query.row, {})
-        overlap = {row: there[row] for row in first.tolist() if row in there}
+        first, of_query = top_k(query.scores, evidence.candidates), overlaps.get(query.row, {})
+        overlap = {row: of_query[row] for row in first.tolist() if row in of_query}
         if not overlap:
             continue
-        rows, candidates = judge.candidates(query.similarity, query.scores, query.pattern, 1, overlap)
-        right = exam.positive[query.row] & mapped
+        rows, candidates = judge.candidates(query.similarity, query.scores, query.pattern, overlap)
+        right = exam.task.positive[query.row] & mapped
         chance = right.sum() / np.count_nonzero(~np.isnan(query.scores))
-        yield (
-            bool(right[first[0]]),
-            float(chance),
-            Event(pattern_name(query.pattern), candidates, right[rows], fold.number, mapped),
-        )
+        event = Event(pattern_name(query.pattern), candidates, right[rows], fold.number, mapped)
+        yield bool(right[first[0]]), float(chance), event

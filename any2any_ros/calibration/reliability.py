@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from any2any_ros.arrays import Flags, Float64, Floats
 from any2any_ros.calibration import evaluation, metrics
-from any2any_ros.observation import ObservationSet
+from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.task import Task
 from any2any_ros.ranking import Ranking
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust.confidence import pattern_name
@@ -21,8 +22,9 @@ BINS = 10  # of the reliability diagram
 
 @dataclass(frozen=True)
 class Outcome:
-    """One query under one pattern: whether the first match is right and what was said of it, and, for each share of
-    misses asked about, whether the place set holds a right reference, and how many it holds in all."""
+    """One query under one pattern. right: whether the first match is right; probability and accepted: what was said of
+    it. For each promised share of misses: whether the place set holds a right reference (covered), and how many
+    references it holds (size)."""
 
     pattern: str
     chance: float
@@ -34,65 +36,59 @@ class Outcome:
 
 
 def outcomes(
-    retriever: Retriever,
-    queries: ObservationSet,
-    positive: Flags,
-    asked: Flags,
-    misses: Sequence[float],
-    allowed: Flags | None = None,
+    retriever: Retriever, task: Task, misses: Sequence[float], wanted: Flags | None = None, allowed: Flags | None = None
 ) -> list[Outcome]:
-    """Return what becomes of the queries asked (Q,) under every pattern. Needs a calibrated map.
+    """Return what becomes of the queries under every pattern. Needs a calibrated map.
 
-    positive (Q, R): the right references; allowed (Q, R): those that may answer, all where it is None.
+    misses: promised shares of place sets without a right reference. wanted (Q,): which queries; those with a right
+    reference, where it is None. allowed (Q, R): which references may answer, instead of the task's.
     """
-    trust = retriever.confidence
-    assert trust is not None
-    found = []
-    for query in evaluation.scored(retriever, queries, asked, allowed):
-        rows, candidates = retriever.candidates(query.similarity, query.scores, query.pattern, 1)
+    confidence, judge = retriever.confidence, Judge.of(retriever)
+    assert confidence is not None
+    wanted = task.answerable if wanted is None else wanted
+    results = []
+    for query in evaluation.scored(judge, task.queries, wanted, task.allowed if allowed is None else allowed):
+        rows, candidates = judge.candidates(query.similarity, query.scores, query.pattern)
         if len(rows) == 0:
             continue
-        right = positive[query.row, rows]
-        size = [trust.place_set(candidates, query.pattern, miss) for miss in misses]
-        found.append(
-            Outcome(
-                pattern_name(query.pattern),
-                _chance(positive[query.row], query.scores),
-                bool(right[0]),
-                float(trust.probability(candidates, query.pattern)[0]),
-                trust.accepts(candidates, query.pattern),
-                tuple(bool(right[:n].any()) for n in size),
-                tuple(size),
-            )
+        right = task.positive[query.row, rows]
+        size = [confidence.place_set(candidates, query.pattern, miss) for miss in misses]
+        outcome = Outcome(
+            pattern_name(query.pattern),
+            _chance(task.positive[query.row], query.scores),
+            bool(right[0]),
+            float(confidence.probability(candidates, query.pattern)[0]),
+            confidence.accepts(candidates, query.pattern),
+            tuple(bool(right[:n].any()) for n in size),
+            tuple(size),
         )
-    return found
+        results.append(outcome)
+    return results
 
 
 @dataclass(frozen=True)
 class Refined:
-    """One query before the geometric check and after it, and how far off a refined right pose is, in metres, NaN where
-    there is none."""
+    """One query before its ranking was refined and after, and the error of a right refined pose, in metres (NaN where
+    there is none)."""
 
     before: Outcome
     after: Outcome
     metres: float
 
 
-def refined(
-    retriever: Retriever, queries: ObservationSet, positive: Flags, scans: Iterable[tuple[int, Floats]]
-) -> list[Refined]:
-    """Return what the check makes of the queries that come with a scan: row and points (N, >= 3), robot's frame."""
-    found = []
+def refined(retriever: Retriever, task: Task, scans: Iterable[tuple[int, Floats]]) -> list[Refined]:
+    """Return what refining makes of the queries that come with a scan: row and points (N, >= 3), robot's frame."""
+    results = []
     for row, points in scans:
-        observation, right = queries.observation(row), np.flatnonzero(positive[row])
-        names = {retriever.reference.ids[i] for i in right}
+        observation, right = task.queries.observation(row), np.flatnonzero(task.positive[row])
+        ids = {retriever.places.ids[i] for i in right}
         before, after = retriever.rank(observation), retriever.refine(observation, points)
         if after.matches:
-            first, second = (_outcome(r, names, len(retriever.reference)) for r in (before, after))
+            first, second = (_outcome(ranking, ids, len(retriever.places)) for ranking in (before, after))
             best = after.matches[0]
-            off = np.linalg.norm((best.pose - queries.poses[row])[:3, 3])
-            found.append(Refined(first, second, float(off) if best.refined and second.right else float("nan")))
-    return found
+            error = np.linalg.norm((best.pose - task.queries.poses[row])[:3, 3])
+            results.append(Refined(first, second, float(error) if best.refined and second.right else float("nan")))
+    return results
 
 
 def _outcome(ranking: Ranking, right: set[str], places: int) -> Outcome:
@@ -103,43 +99,43 @@ def _outcome(ranking: Ranking, right: set[str], places: int) -> Outcome:
     )  # fmt: skip
 
 
-def by_check(found: Sequence[Refined], miss: float) -> list[dict[str, Any]]:
-    """Return the figures of every pattern before the check and after it, most sensors first."""
-    names = sorted({c.before.pattern for c in found}, key=lambda p: (-p.count("+"), p))
+def by_refinement(results: Sequence[Refined], miss: float) -> list[dict[str, Any]]:
+    """Return the figures of every pattern before refining and after, most sensors first."""
+    names = sorted({r.before.pattern for r in results}, key=lambda p: (-p.count("+"), p))
     rows = []
     for name in names:
-        group = [c for c in found if c.before.pattern == name]
-        off = np.array([c.metres for c in group])
-        error = {f"metres p{p}": float(np.nanpercentile(off, p)) for p in (50, 95) if not np.isnan(off).all()}
-        rows.append({"pattern": name, "check": False} | figures([c.before for c in group], [miss]))
-        rows.append({"pattern": name, "check": True} | figures([c.after for c in group], [miss]) | error)
+        group = [r for r in results if r.before.pattern == name]
+        metres = np.array([r.metres for r in group])
+        error = {f"metres p{p}": float(np.nanpercentile(metres, p)) for p in (50, 95) if not np.isnan(metres).all()}
+        rows.append({"pattern": name, "refined": False} | figures([r.before for r in group], [miss]))
+        rows.append({"pattern": name, "refined": True} | figures([r.after for r in group], [miss]) | error)
     return rows
 
 
 def _chance(positive: Flags, scores: Float64) -> float:
     """Return the share of right ones among the references that could be compared."""
-    known = ~np.isnan(scores)
-    return float(positive[known].sum() / known.sum())
+    comparable = ~np.isnan(scores)
+    return float(positive[comparable].sum() / comparable.sum())
 
 
-def figures(found: Sequence[Outcome], misses: Sequence[float]) -> dict[str, Any]:
+def figures(results: Sequence[Outcome], misses: Sequence[float]) -> dict[str, Any]:
     """Return queries, recall@1 and chance, calibration error, share accepted and its precision (None where nothing
     is), and coverage@ and size@ of the place sets."""
-    right = _column(found, "right")
+    right = _column(results, "right")
     out: dict[str, Any] = {
-        "queries": len(found),
-        "chance@1": float(_column(found, "chance").mean()),
+        "queries": len(results),
+        "chance@1": float(_column(results, "chance").mean()),
         "recall@1": float(right.mean()),
-        **summary(_column(found, "probability"), right, _column(found, "accepted")),
+        **summary(_column(results, "probability"), right, _column(results, "accepted")),
     }
     for i, miss in enumerate(misses):
-        out[f"coverage@{1 - miss:g}"] = float(np.mean([o.covered[i] for o in found]))
-        out[f"size@{1 - miss:g}"] = float(np.mean([o.size[i] for o in found]))
+        out[f"coverage@{1 - miss:g}"] = float(np.mean([o.covered[i] for o in results]))
+        out[f"size@{1 - miss:g}"] = float(np.mean([o.size[i] for o in results]))
     return out
 
 
 def summary(probability: Float64, right: Flags, accepted: Flags) -> dict[str, Any]:
-    """Return what the numbers (Q,) said of some answers is worth; the precision is None where none was accepted."""
+    """Return how true probability and acceptance are over Q answers; the precision is None where none was accepted."""
     return {
         "mean_probability": float(probability.mean()),
         "expected_calibration_error": metrics.expected_calibration_error(probability, right),
@@ -148,26 +144,26 @@ def summary(probability: Float64, right: Flags, accepted: Flags) -> dict[str, An
     }
 
 
-def by_pattern(found: Sequence[Outcome], misses: Sequence[float]) -> list[dict[str, Any]]:
+def by_pattern(results: Sequence[Outcome], misses: Sequence[float]) -> list[dict[str, Any]]:
     """Return the figures of every pattern, most sensors first."""
-    names = sorted({o.pattern for o in found}, key=lambda p: (-p.count("+"), p))
-    return [{"pattern": p} | figures([o for o in found if o.pattern == p], misses) for p in names]
+    names = sorted({o.pattern for o in results}, key=lambda p: (-p.count("+"), p))
+    return [{"pattern": p} | figures([o for o in results if o.pattern == p], misses) for p in names]
 
 
-def reliability(found: Sequence[Outcome]) -> Float64:
+def reliability(results: Sequence[Outcome]) -> Float64:
     """Return (B, 3): mean probability, share right and count of each bin that is not empty."""
-    p, right = _column(found, "probability"), _column(found, "right")
+    p, right = _column(results, "probability"), _column(results, "right")
     bins = np.minimum((p * BINS).astype(int), BINS - 1)
     rows = [(p[bins == b].mean(), right[bins == b].mean(), (bins == b).sum()) for b in np.unique(bins)]
     return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
 
-def precision_by_share(found: Sequence[Outcome]) -> Float64:
-    """Return (N, 2): the share of queries answered when one answers from the surest down, and its precision."""
-    right = _column(found, "right")[np.argsort(-_column(found, "probability"), kind="stable")]
+def precision_by_share(results: Sequence[Outcome]) -> Float64:
+    """Return (N, 2): the share of queries answered when the surest answers come first, and the precision among them."""
+    right = _column(results, "right")[np.argsort(-_column(results, "probability"), kind="stable")]
     n = np.arange(1, len(right) + 1)
     return np.column_stack([n / max(len(right), 1), np.cumsum(right) / n])
 
 
-def _column(found: Sequence[Outcome], name: str) -> NDArray[Any]:
-    return np.array([getattr(o, name) for o in found])
+def _column(results: Sequence[Outcome], name: str) -> NDArray[Any]:
+    return np.array([getattr(o, name) for o in results])

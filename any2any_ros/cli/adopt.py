@@ -18,12 +18,13 @@ import argparse
 from pathlib import Path
 
 from any2any_ros import tables
-from any2any_ros.calibration.adoption import Adopted, AdoptionConfig
+from any2any_ros.calibration.adoption import AdoptionConfig
+from any2any_ros.calibration.fitting import CalibrationConfig
 from any2any_ros.cli import _arguments, _sources
 from any2any_ros.data.sources import Recording
 from any2any_ros.progress import progress_bar
 from any2any_ros.protocols import Encoder
-from any2any_ros.retrieval.calibration import CalibrationConfig
+from any2any_ros.retrieval.adopted import Adopted
 from any2any_ros.trust.confidence import ConfidenceConfig
 from any2any_ros.workflows.adopt import AdoptionOptions, adopt
 

@@ -13,10 +13,10 @@ import argparse
 from pathlib import Path
 
 from any2any_ros import tables
+from any2any_ros.calibration.fitting import CalibrationConfig
 from any2any_ros.cli import _arguments, _sources
 from any2any_ros.geometry.refiner import RefinerConfig
 from any2any_ros.progress import progress_bar
-from any2any_ros.retrieval.calibration import CalibrationConfig
 from any2any_ros.trust.confidence import ConfidenceConfig
 from any2any_ros.workflows.calibrate import CalibrationOptions, calibrate, obstacle
 
@@ -46,5 +46,5 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"no geometric check: {why}")
     print(tables.fusions(fitted.table))
     if fitted.refiner is not None:
-        print("\ngeometric check\n" + tables.checks([fitted.refiner.summary]))
+        print("\nrefined by registering scans\n" + tables.refinements([fitted.refiner.summary]))
     return 0

@@ -49,7 +49,7 @@ class Answer:
 
 def judge(run: LiveRun, lap: Drive, retriever: Retriever, hit_radius: float) -> list[Answer]:
     """Return the first ranking of each frame that has an answer in the map, judged by the frame's pose."""
-    reference = retriever.reference
+    reference = retriever.places
     right = splits.positives(lap.poses, reference.poses, hit_radius)
     row = {name: i for i, name in enumerate(reference.ids)}
     history = _History(run.recording.embeddings)

@@ -9,17 +9,15 @@ import numpy as np
 import yaml
 
 from any2any_ros import share
-from any2any_ros.arrays import Flags
 from any2any_ros.calibration import evaluation, reliability
+from any2any_ros.calibration.task import Task
 from any2any_ros.data import splits
 from any2any_ros.data.sources import ON_ROADS, DriveSource
 from any2any_ros.demo import town_answers, town_live
 from any2any_ros.demo.town_answers import Answer
 from any2any_ros.demo.town_laps import APART, Laps
 from any2any_ros.demo.town_live import LiveRun
-from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import progress_bar
-from any2any_ros.retrieval import calibration
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust.confidence import ConfidenceConfig
@@ -30,13 +28,11 @@ FEW = 10  # with fewer rankings than this, a pattern is listed apart: its recall
 
 def report(laps: Laps, reference: ReferenceMap, run: LiveRun, map_folder: Path) -> tuple[dict[str, Any], list[Answer]]:
     """Return all figures, and the judged rankings of the live drive."""
-    _, retriever, _ = calibration.open_map(map_folder, ON_ROADS.hit_radius)
+    retriever = Retriever.open(map_folder, ON_ROADS.hit_radius)
     answers = town_answers.judge(run, laps.test, retriever, ON_ROADS.hit_radius)
     source = DriveSource(laps.test, ON_ROADS)
     queries = source.observe(map_encoders(reference, source.modalities), ON_ROADS.keyframe, progress_bar)
-    right = splits.positives(queries.poses, reference.places.poses, ON_ROADS.hit_radius)
-    fitted = calibration.load(map_folder)
-    assert fitted is not None
+    task = Task(queries, splits.positives(queries.poses, reference.places.poses, ON_ROADS.hit_radius))
     groups = town_answers.groups(answers, len(reference))
     period = float(np.median(np.diff(laps.test.stamps_ns))) / 1e9
     return {
@@ -45,14 +41,14 @@ def report(laps: Laps, reference: ReferenceMap, run: LiveRun, map_folder: Path) 
         "map": {"places": len(reference)},
         "calibration": {"queries": len(laps.calibration)},
         "test": {"queries": len(laps.test), "apart": APART},
-        "fusion": fitted.fusion.plug,
-        "fusions": [{k: v for k, v in row.items() if k != "patterns"} for row in fitted.table],
+        "fusion": retriever.fusion.plug,
+        "fusions": [{k: v for k, v in row.items() if k != "patterns"} for row in retriever.calibration.table],
         "live": {"overall": town_answers.overall(answers, len(reference))},
         "continuity": town_live.continuity(run, laps.test, period, _source_timeout()),
         "groups": [group for group in groups if group["queries"] >= FEW],
         "transitions": [group for group in groups if group["queries"] < FEW],
-        "library": evaluation.evaluate(retriever, queries, right)[::-1],
-        "trust": _trust(retriever, queries, right),
+        "library": evaluation.evaluate(retriever, task)[::-1],
+        "trust": _trust(retriever, task),
     }, answers
 
 
@@ -62,10 +58,10 @@ def _source_timeout() -> float:
     return float(config["retrieval"]["ros__parameters"]["source_timeout"])
 
 
-def _trust(retriever: Retriever, queries: ObservationSet, right: Flags) -> dict[str, Any]:
+def _trust(retriever: Retriever, task: Task) -> dict[str, Any]:
     """Return how true probabilities, acceptance and place sets are on the test frames."""
     promised = ConfidenceConfig()
-    outcomes = reliability.outcomes(retriever, queries, right, evaluation.answerable(right), [promised.miss])
+    outcomes = reliability.outcomes(retriever, task, [promised.miss])
     curve = reliability.precision_by_share(outcomes)
     return {
         "precision": promised.precision,

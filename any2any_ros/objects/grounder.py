@@ -133,7 +133,7 @@ class Grounder:
     def answer(self, command: Observation, k: int = 5) -> Ranking:
         """Return the k objects that the command most probably means; no match when no object is remembered."""
         if self._retriever is None or self._version != self.memory.version:
-            self._retriever = self.model.calibrated_or_not().retriever(self.memory.as_map())
+            self._retriever = Retriever(self.memory.as_map(), self.model.calibrated_or_not())
             self._version = self.memory.version
         return self._retriever.rank(command, k)
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,7 +32,7 @@ from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 
 FORMAT = 1
 OF_COMMANDS, OF_OBJECTS = ("speech", "text"), ("camera", "depth")
-SAME_OBJECT = 0.0  # m: distance up to which two references are the same object; objects are distinct however near
+SAME_OBJECT = 0.0  # m: two objects are distinct, however near they are
 TRAIN = "Train one: any2any train emma GOLD MODEL"
 
 
@@ -151,9 +150,8 @@ def save(model: Model, folder: Path) -> None:
     storage.save(model.heads, folder / "heads")
     header = {"format": FORMAT, "encoders": {m: asdict(r) for m, r in model.records.items()}}
     storage.write_json(folder / "model.json", header)
-    if model.calibration is None:
-        shutil.rmtree(folder / calibration.FOLDER, ignore_errors=True)
-        shutil.rmtree(folder / calibration.OLD, ignore_errors=True)
+    if model.calibration is None:  # another model's must not stay
+        storage.remove(folder / calibration.FOLDER)
     else:
         calibration.save(model.calibration, folder)
 

@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros import encoders
-from any2any_ros.calibration import adoption
 from any2any_ros.config import AliveConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry.refiner import Registrations
 from any2any_ros.observation import Embedding, Observation, ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.ranking import Ranking
+from any2any_ros.retrieval import adopted
 from any2any_ros.retrieval.assembler import Assembler
-from any2any_ros.retrieval.calibration import open_map
 from any2any_ros.retrieval.reference_map import ReferenceMap
-from any2any_ros.retrieval.retriever import NOTHING, Retriever
+from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.shortlist import NOTHING
 from any2any_ros.trust.bayes_filter import BayesFilter
 from any2any_ros.trust.drift import DriftTest
 
@@ -60,12 +60,11 @@ class Localizer:
 
     def open(self, folder: Path, timeouts: Timeouts) -> ReferenceMap:
         """Use the map in `folder` from now on; on an error the old one stays."""
-        where = self._ranking.device, self._ranking.threads
-        reference, retriever, calibration = open_map(folder, self._same_place, *where)
-        self._adopted = {m: adopted.retriever(reference) for m, adopted in adoption.load(folder).items()}
-        self.reference, self.retriever = reference, retriever
-        self.calibrated = calibration is not None
-        self.drift, self._last = DriftTest(calibration.usual if calibration else {}), ""
+        retriever = Retriever.open(folder, self._same_place, self._ranking.device, self._ranking.threads)
+        self._adopted = {m: one.retriever(retriever.reference) for m, one in adopted.load(folder).items()}
+        self.reference, self.retriever = retriever.reference, retriever
+        self.calibrated = retriever.confidence is not None
+        self.drift, self._last = DriftTest(retriever.calibration.drift), ""
         self._belief, self._pose = None, None
         if self._ranking.filter == "bayes" and self.calibrated:
             self._belief = BayesFilter(self.reference.places.poses, self.retriever.same_place)
@@ -79,7 +78,7 @@ class Localizer:
         self._map().check(embedding)
         complete = self.assembler.add(embedding, now_ns)
         if not complete and self.retriever is not None:  # it waits for others: time to compare what is there
-            self.retriever.hear(embedding.modality, embedding.vector)
+            self.retriever.prefetch(embedding.modality, embedding.vector)
         return [self._streamed(o) for o in complete]
 
     def flush(self, now_ns: int) -> list[Ranking]:

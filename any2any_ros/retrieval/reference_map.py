@@ -4,7 +4,7 @@ MAP/map.json            format, name, frame, places file, encoders: written last
 MAP/places-<hash>.npz   ids, poses, one (N, D) column a modality
 MAP/shards/             of a large map: its vectors as a search reads them (retrieval/large/shard_cache.py)
 MAP/calibration/        what `any2any calibrate` fitted for this map (retrieval/calibration.py)
-MAP/adopted/            sensors that ask it and are not in it, by `any2any adopt` (calibration/adoption.py)
+MAP/adopted/            sensors that were adopted: they query the map and are not in it (retrieval/adopted.py)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.large import npz
 from any2any_ros.retrieval.large.gpu import LARGE
-from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, Kept, ShardFolder
+from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, ShardCache, ShardFolder
 from any2any_ros.retrieval.similarity import Pair
 from any2any_ros.storage import write_atomically, write_json
 
@@ -36,8 +36,10 @@ ADOPTED = "adopted"
 
 @dataclass(frozen=True)
 class EncoderRecord:
-    """Which encoder made a modality's vectors: enough to build it again, and to refuse another one's. space: that it
-    shares with others, whose vectors may be compared with its own; empty: with none."""
+    """Which encoder made a modality's vectors: enough to build it again, and to refuse another encoder's vectors.
+
+    space: name of the embedding space that it shares with other encoders; empty: it shares none.
+    """
 
     plug: str
     fingerprint: str
@@ -47,34 +49,47 @@ class EncoderRecord:
 
     @classmethod
     def of(cls, encoder: Encoder) -> EncoderRecord:
-        """Write down an encoder."""
+        """Return the record of an encoder."""
         settings = asdict(encoder.config)
         return cls(encoder.plug, encoder.fingerprint, encoder.dimension, settings, encoder.space)
 
 
 @dataclass(frozen=True, eq=False)
 class ReferenceMap:
-    """Reference places, the encoder of each modality, and the frame of the poses; a modality that no place has may ask,
-    too, where its encoder shares a space. adopted: the encoders of sensors that have learnt to ask. kept: where
-    shards of exactly these places are, for a map that was read from a folder and is as it was."""
+    """Reference places, the encoder of each modality, and the frame of the poses.
+
+    encoders: also those of query-only modalities, whose encoder shares an embedding space with one of the map's.
+    adopted: the encoders of sensors that learnt to query the map. shard_cache: where the shards of exactly these places
+    are, for a map that was read from a folder and is unchanged since.
+    """
 
     places: ObservationSet
     encoders: Mapping[str, EncoderRecord]
     name: str = "map"
     frame_id: str = "map"
     adopted: Mapping[str, EncoderRecord] = field(default_factory=dict)
-    kept: Kept = field(default=IN_MEMORY, init=False)  # so that replace() leaves it behind
+    shard_cache: ShardCache = field(default=IN_MEMORY, init=False)  # so that replace() leaves it behind
 
     @property
     def sensors(self) -> dict[str, EncoderRecord]:
-        """Return the encoders of all modalities that may ask."""
+        """Return the encoders of all modalities that may query the map."""
         return {**self.adopted, **self.encoders}
 
     @property
+    def fingerprints(self) -> dict[str, str]:
+        """Return the fingerprint of the map's own encoders, by modality."""
+        return {m: record.fingerprint for m, record in self.encoders.items()}
+
+    @property
     def pairs(self) -> tuple[Pair, ...]:
-        """Return which modality may be compared with which: with itself, and with all of its space."""
+        """Return the (query, reference) modalities that may be compared: those of one space, and each with itself."""
         spaces = {m: record.space or m for m, record in self.encoders.items()}
         return tuple((q, r) for q in sorted(spaces) for r in sorted(spaces) if q == r or spaces[q] == spaces[r])
+
+    @classmethod
+    def bare(cls, places: ObservationSet) -> ReferenceMap:
+        """Return a map of vectors alone, whose encoders are unknown."""
+        return cls(places, {m: EncoderRecord("", "", v.shape[1]) for m, v in places.embeddings.items()})
 
     def __post_init__(self) -> None:
         for modality, column in self.places.embeddings.items():
@@ -114,13 +129,19 @@ class ReferenceMap:
                 "Run the encoder with the map's settings and weights, or build the map again",
             )
 
+    def cached_in(self, folder: str) -> ReferenceMap:
+        """Return the same map, whose shards are cached in a folder within its own."""
+        other = replace(self)
+        object.__setattr__(other, "shard_cache", self.shard_cache.of(folder))
+        return other
+
     def with_places(self, more: ObservationSet) -> ReferenceMap:
         """Return the map with `more` places appended."""
         return replace(self, places=self.places.appended(more))
 
 
 def map_encoders(reference: ReferenceMap, modalities: Iterable[str]) -> dict[str, Encoder]:
-    """Build the encoders that made the map, or that it has adopted, for those of `modalities` that it knows."""
+    """Build the map's encoders, adopted ones included, for those of `modalities` that it knows."""
     known = {m: reference.sensors[m] for m in modalities if m in reference.sensors}
     return {m: encoders.build(record.plug, record.settings) for m, record in known.items()}
 
@@ -147,7 +168,7 @@ def save(reference: ReferenceMap, folder: Path) -> None:
 
 
 def _write_places(places: ObservationSet, folder: Path) -> str:
-    """Write the places under a name that tells their content; return it."""
+    """Write the places to a file named by a digest of its content; return the name."""
     columns: dict[str, Any] = {f"{COLUMN}{m}": v for m, v in places.embeddings.items()}
     ids, unnamed = np.array(places.ids, dtype=np.str_), folder / f".places.npz.{os.getpid()}"
     try:
@@ -168,8 +189,7 @@ def _digest(file: Path) -> str:
 
 
 def _read_places(file: Path) -> ObservationSet:
-    """Read the places; of a large map only the ids: vectors and poses, which were checked when they were saved, stay on
-    disk, memory-mapped."""
+    """Read the places. Vectors and poses of a large map stay on disk, memory-mapped; they were validated when saved."""
     with np.load(file, allow_pickle=False) as stored:
         ids = tuple(stored["ids"].tolist())
         names = [name for name in stored.files if name != "ids"]
@@ -207,9 +227,9 @@ def load(folder: Path) -> ReferenceMap:
     try:
         places = _read_places(folder / header["places"])
         encoders = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}
-        found = ReferenceMap(places, encoders, header["name"], header["frame_id"], adopted)
-        object.__setattr__(found, "kept", ShardFolder(folder, header["places"]))
-        return found
+        reference = ReferenceMap(places, encoders, header["name"], header["frame_id"], adopted)
+        object.__setattr__(reference, "shard_cache", ShardFolder(folder, header["places"]))
+        return reference
     except Any2AnyError as error:
         raise Any2AnyError(what, f"{error.what}: {error.why}", "Build the map again") from error
     except Exception as error:  # any damage reads the same to a user

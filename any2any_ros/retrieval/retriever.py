@@ -2,312 +2,271 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from any2any_ros.arrays import Array, Floats
+from any2any_ros.arrays import Array, Float64, Floats, Rows
+from any2any_ros.config import PlaceConfig
+from any2any_ros.geometry.clouds import Clouds
 from any2any_ros.geometry.refiner import NO_REFINER, Refiner, Registrations, refined_pose
 from any2any_ros.geometry.registration import NOWHERE
 from any2any_ros.imputers import sensors
-from any2any_ros.imputers.none import NO_IMPUTER
 from any2any_ros.observation import Observation, ObservationSet
-from any2any_ros.protocols import Alignment, Fusion, Imputer
+from any2any_ros.protocols import Alignment, Fusion
 from any2any_ros.ranking import Match, Ranking
+from any2any_ros.retrieval import calibration as calibrations
+from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval.calibration import Calibration, uncalibrated
 from any2any_ros.retrieval.large import npz
 from any2any_ros.retrieval.large.bounds import can_be_bounded
-from any2any_ros.retrieval.large.gpu import LARGE, chosen
-from any2any_ros.retrieval.large.large_map import LargeMap
-from any2any_ros.retrieval.large.search import top_k
-from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, Kept
+from any2any_ros.retrieval.large.gpu import LARGE, available_device
+from any2any_ros.retrieval.large.searcher import LargeMapSearcher
+from any2any_ros.retrieval.large.shard_cache import IN_MEMORY
+from any2any_ros.retrieval.reference_map import ReferenceMap
+from any2any_ros.retrieval.searcher import Searcher, WholeMapSearcher
+from any2any_ros.retrieval.shortlist import NOTHING, Shortlist, differences
 from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix
-from any2any_ros.trust.bayes_filter import BayesFilter, Filtered
+from any2any_ros.trust.bayes_filter import BayesFilter
 from any2any_ros.trust.confidence import Candidates, Confidence
 
-NOTHING: Mapping[Any, Any] = MappingProxyType({})
-CANDIDATES = 1000  # references that a probability and a place set look at
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """The best references for one query, best first: rows (S,), similarities (S, Mq, Mr) and fused scores (S,); what
-    each pair says of the first few (Mq, Mr), by row; by how much each sensor differs from its best reference (D,); and
-    how much of the robot's scan is at each (S,), NaN where that was not laid, None where it was laid nowhere."""
-
-    rows: NDArray[np.intp]
-    similarity: NDArray[np.float32]
-    scores: NDArray[np.float64]
-    explained: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
-    differences: Mapping[str, Array] = field(default_factory=dict)
-    overlap: NDArray[np.float64] | None = None
-
-    def rescored(self, refiner: Refiner, overlap: NDArray[np.float64]) -> Found:
-        """Return the same references in their order by what the refiner saw of them (S,), NaN = nothing."""
-        if np.isnan(overlap).all():
-            return self
-        scores = refiner.rescored(self.scores, overlap)
-        order = np.argsort(-scores, kind="stable")
-        rows, similarity = self.rows[order], self.similarity[order]
-        return replace(self, rows=rows, similarity=similarity, scores=scores[order], overlap=overlap[order])
+SHORTLIST = 1000  # references that a probability and a place set look at
 
 
 class Retriever:
-    """Ranks the references against whatever was observed."""
+    """Ranks the places of a map against whatever was observed."""
 
     def __init__(
         self,
-        reference: ObservationSet,
-        alignments: Mapping[Pair, Alignment],
-        fusion: Fusion,
-        imputer: Imputer = NO_IMPUTER,
-        confidence: Confidence | None = None,
-        same_place: float = 5.0,
+        reference: ReferenceMap,
+        calibration: Calibration,
         refiner: Refiner = NO_REFINER,
         device: str = "auto",
-        kept: Kept = IN_MEMORY,
         threads: int = 1,
     ) -> None:
-        """imputer: what is added to references and queries before they are compared. same_place: references of a place
-        set farther apart than this, in metres, are distinct places. refiner: what lays scans for `refine`, and knows
-        what `rank` makes of them. device: where vectors are compared, "cpu", "cuda" or "auto"; raises Any2AnyError when
-        it is not to be had. kept: where a large map's vectors are kept; not where the imputer makes others of them.
-        threads: of the CPU, that a large map is searched by."""
-        self.reference = imputer.extend(reference)
-        kept = kept if self.reference is reference else IN_MEMORY
-        reference = self.reference
-        self._alignments = alignments
-        self.fusion, self.imputer, self.confidence = fusion, imputer, confidence
-        self.same_place, self.refiner = same_place, refiner
-        # Whether a reference is scored, and explained, by itself; others (mixture) weigh each against all.
-        self._alone = can_be_bounded(fusion)
-        large = self._alone and len(reference) >= LARGE
-        self._device = chosen(device, len(reference))
-        self._large = LargeMap(reference, alignments, fusion, self._device, kept, threads) if large else None
-        self._matrix = None if large else SimilarityMatrix(reference, alignments, self._device)
-        searched = self.similarity if self._large is None else self._large
-        self.modalities = sensors(searched.query_modalities)  # what can be asked for
-        self.reference_modalities = sensors(searched.reference_modalities)  # what the map has to compare it with
+        """refiner: what registers the robot's scan, for `refine`. device: where vectors are compared: "cpu", "cuda" or
+        "auto". threads: CPU threads that search a large map.
 
-    def using(self, fusion: Fusion, refiner: Refiner = NO_REFINER) -> Retriever:
-        """Return the same map with another fusion and no confidence, every reference scored; vectors are shared."""
-        other = copy.copy(self)
-        other._matrix, other._large, other._alone = self.similarity, None, can_be_bounded(fusion)
-        other.fusion, other.confidence, other.refiner = fusion, None, refiner
-        return other
-
-    @property
-    def similarity(self) -> SimilarityMatrix:
-        """Return what compares queries with every reference; of a large map it is built only when asked for."""
-        if self._matrix is None:
-            self._matrix = SimilarityMatrix(self.reference, self._alignments, self._device)
-        return self._matrix
-
-    def add(self, places: ObservationSet) -> None:
-        """Append references; they are found from the next ranking on."""
-        places = self.imputer.extend(places)
-        self.reference = self.reference.appended(places)
-        for index in (self._large, self._matrix):
-            if index is not None:
-                index.add(places)
-
-    def hear(self, modality: str, vector: Array) -> None:
-        """Compare a vector (D,) with the map already, while others of its moment are awaited."""
-        if self._matrix is not None:
-            self._matrix.hear(modality, vector)
-
-    def scores(
-        self, queries: ObservationSet, allowed: NDArray[np.bool_] | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Return the similarities (Q, R, Mq, Mr) and the fused scores (Q, R), NaN where nothing is comparable.
-
-        allowed (Q, R): which references may answer; the others are as if the map lacked them.
+        Raises Any2AnyError when the calibration was fitted for other encoders, or when the device is not available.
         """
-        similarity = self.similarity(self.imputer.extend(queries))
-        if allowed is not None:
-            similarity[~allowed] = np.nan
-        if similarity.size == 0:
-            return similarity, np.full(similarity.shape[:2], np.nan)
-        return similarity, np.asarray(self.fusion.score(similarity), dtype=np.float64)
+        calibration.check(reference)
+        self.reference, self.calibration = reference, calibration
+        self.fusion, self.imputer, self.confidence = calibration.fusion, calibration.imputer, calibration.confidence
+        self.same_place, self.refiner = calibration.same_place, calibration.refiner_of(refiner)
+        self.places = self.imputer.extend(reference.places)
+        self._device = available_device(device, len(self.places))
+        self.searcher = self._searcher(threads)
+        self.modalities = sensors(self.searcher.query_modalities)  # those that a query can have
+        self.reference_modalities = sensors(self.searcher.reference_modalities)  # those of the map
+
+    @classmethod
+    def open(
+        cls, folder: Path, same_place: float = PlaceConfig.hit_radius, device: str = "auto", threads: int = 1
+    ) -> Retriever:
+        """Return the retriever of the map in `folder`, calibrated if the map is.
+
+        same_place: metres within which two references are one place, where no calibration says. Raises Any2AnyError
+        when the map or its calibration is missing or damaged.
+        """
+        reference = reference_map.load(folder)
+        calibration = calibrations.load(folder) or uncalibrated(reference, same_place)
+        return cls(reference, calibration, Refiner(Clouds(folder)), device, threads)
+
+    def _searcher(self, threads: int) -> Searcher:
+        if len(self.places) < LARGE or not can_be_bounded(self.fusion):
+            return WholeMapSearcher(self._matrix(), self.fusion)
+        # The shards on disk are those of the map's own vectors, not of what an imputer added.
+        cache = self.reference.shard_cache if self.places is self.reference.places else IN_MEMORY
+        alignments = self.calibration.alignments_of(self.reference)
+        return LargeMapSearcher(self.places, alignments, self.fusion, self._device, cache, threads)
+
+    def _matrix(self) -> SimilarityMatrix:
+        return SimilarityMatrix(self.places, self.calibration.alignments_of(self.reference), self._device)
+
+    # --- ranking ------------------------------------------------------------------------------------------------
 
     def rank(
         self,
         observation: Observation,
         k: int = 5,
         belief: BayesFilter | None = None,
-        motion: NDArray[np.float64] | None = None,
+        motion: Float64 | None = None,
         registrations: Registrations = NOTHING,
     ) -> Ranking:
         """Return the k best references; none when nothing of the observation can be compared.
 
-        belief: what the rankings before say, where the map is calibrated; it takes this one's evidence. motion (4, 4):
-        since then, in the robot's frame, where it is known. registrations: of the candidates, by id.
-        Raises Any2AnyError when a vector has another dimension than the map's.
+        belief: what earlier rankings say, for a calibrated map; it is updated by this one. motion (4, 4): the robot's
+        movement since the last ranking, in its own frame, where it is known. registrations: of the robot's scan with
+        the scans of references, by id. Raises Any2AnyError when a vector has another dimension than the map's.
         """
-        seen = tuple(m for m in self.modalities if m in observation.embeddings)
-        missing = tuple(m for m in self.modalities if m not in observation.embeddings)
-        # what is registered may rise from anywhere, and is explained like the others
-        found = self._look(observation, k if not registrations else max(k, CANDIDATES))
-        if registrations:
-            found = found.rescored(self.refiner, self._overlap(found.rows, registrations))
-        confidence = self.confidence if found.overlap is None else self.refiner.confidence
-        rows, candidates = found.rows, self._compared(found, seen, k)
-        best = rows[:k]
-        probability, accepted, inside, presence = np.full(len(best), np.nan), False, rows[:0], float("nan")
-        if confidence is not None and len(best):
-            probability = confidence.probability(candidates, seen)
-            accepted = confidence.accepts(candidates, seen)
-            inside = rows[: confidence.place_set(candidates, seen)]
-            presence = confidence.presence(candidates, seen)
-        if belief is not None and confidence is not None:
-            log_posterior = confidence.temperature * candidates.scores
-            followed = belief.update(rows, log_posterior, motion, float(probability[0]) if len(best) else np.nan)
-            best, probability, agrees = self._followed(followed, rows, candidates, k)
-            accepted = accepted and agrees
-        ranking = Ranking(
-            self._matches(best, probability, found, seen, registrations),
-            seen,
-            missing,
-            accepted,
-            tuple(self.reference.ids[i] for i in inside),
-            observation.stamp_ns,
-            self._spread(inside) > self.same_place,
-            self.reference_modalities,
-            tuple(observation.stamps_ns.get(m, observation.stamp_ns) for m in seen),
-            found.differences,
-            presence,
-            self.reference.poses[inside, :3, 3],
-        )
-        # A robot that drives for long looks at every place: what lies on disk is not to gather in memory.
-        npz.forget(self.reference)
+        alive = tuple(m for m in self.modalities if m in observation.embeddings)
+        shortlist = self._shortlist(observation, k, registrations)
+        candidates = self._candidates(shortlist, alive, k)
+        verdict = self._verdict(shortlist, candidates, alive, k)
+        if belief is not None and self.confidence is not None:
+            verdict = self._with_past(verdict, shortlist, candidates, belief, motion)
+        ranking = self._ranking(observation, alive, shortlist, verdict, registrations)
+        npz.forget(self.places)  # a long drive touches every place; what lies on disk must not fill the memory
         return ranking
 
     def refine(self, observation: Observation, points: Floats, k: int = 5) -> Ranking:
-        """Rank, lay the robot's scan over those of the best references, and rank again by what is seen there.
+        """Rank, register the robot's scan with those of the best references, and rank again by the overlaps.
 
-        points (N, >= 3): the LiDAR's, in the robot's frame, metres. Some 0.15 s a candidate.
+        points (N, >= 3): the LiDAR's, in the robot's frame, metres. Takes about 0.15 s a candidate.
         """
         first = self.rank(observation, max(k, self.refiner.candidates))
         candidates = [match.id for match in first.matches[: self.refiner.candidates]]
         return self.rank(observation, k, registrations=self.refiner.register(points, candidates))
 
-    def _look(self, observation: Observation, k: int) -> Found:
-        """Find the references that a ranking, its probability and its place set look at; k of them explained."""
-        wanted = max(k, CANDIDATES)
-        if self._large is None:
-            every, scores = (batch[0] for batch in self.scores(observation.as_set()))
-            rows = top_k(scores, wanted)
-            explained = self._explained(every[rows[:k]]) if self._alone else self._explained(every)[rows[:k]]
-            pairs = dict(zip(rows.tolist(), explained, strict=False))
-            differences = self.differences(observation, np.arange(len(every)), every)
-            return Found(rows, every[rows], scores[rows], pairs, differences)
-        asked = self.imputer.extend(observation.as_set()).observation(0)
-        rows, best = self._large.top_k(asked, wanted)
-        similarity = self._large.similarity(asked, rows).astype(np.float32)
-        pairs = dict(zip(rows.tolist(), self._explained(similarity[:k]), strict=False))
-        return Found(rows, similarity, best, pairs, self.differences(observation, rows, similarity))
+    def _shortlist(self, observation: Observation, k: int, registrations: Registrations) -> Shortlist:
+        """Return the references that the ranking, its probability and its place set look at."""
+        query = self.imputer.extend(observation.as_set())
+        explained = k if not registrations else max(k, SHORTLIST)  # registration may lift any of them into the first k
+        shortlist = self.searcher.top_k(query, max(k, SHORTLIST), explained)
+        if not registrations:
+            return shortlist
+        ids = (self.places.ids[row] for row in shortlist.rows)
+        overlap = [registrations[id].overlap if id in registrations else np.nan for id in ids]
+        return shortlist.refined(self.refiner, np.array(overlap, dtype=np.float64))
 
-    def differences(
-        self, observation: Observation, rows: NDArray[np.intp], similarity: NDArray[np.float32]
-    ) -> dict[str, Array]:
-        """Return each sensor's embedding minus that of the reference it finds most alike (D,), by modality, where one
-        of these rows (S,), with similarities (S, Mq, Mr), has the same sensor."""
-        found = {}
-        for m in set(self.modalities) & set(self.reference_modalities) & set(observation.embeddings):
-            alike = similarity[:, self.modalities.index(m), self.reference_modalities.index(m)]
-            if not np.isnan(alike).all():
-                best = rows[np.nanargmax(alike)]
-                found[m] = observation.embeddings[m] - self.reference.embeddings[m][best]
-        return found
+    def _candidates(self, shortlist: Shortlist, alive: tuple[str, ...], k: int) -> Candidates:
+        return shortlist.candidates(self.places, self._columns(alive), self.same_place, k)
 
-    def _overlap(self, rows: NDArray[np.intp], registrations: Registrations) -> NDArray[np.float64]:
-        """Return how much of the robot's scan is at each of the references (S,); NaN where it was not laid."""
-        names = (self.reference.ids[row] for row in rows)
-        return np.array(
-            [registrations[name].overlap if name in registrations else np.nan for name in names], dtype=np.float64
+    def _verdict(self, shortlist: Shortlist, candidates: Candidates, alive: tuple[str, ...], k: int) -> Verdict:
+        """Return what the confidence says of the first k."""
+        best, confidence = shortlist.rows[:k], self._confidence(shortlist)
+        if confidence is None or not len(best):
+            return Verdict(best, np.full(len(best), np.nan), False, shortlist.rows[:0], float("nan"))
+        return Verdict(
+            best,
+            confidence.probability(candidates, alive),
+            confidence.accepts(candidates, alive),
+            shortlist.rows[: confidence.place_set(candidates, alive)],
+            confidence.presence(candidates, alive),
         )
 
-    def _followed(
-        self, followed: Filtered, rows: NDArray[np.intp], candidates: Candidates, k: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.float64], bool]:
-        """Return the matches as the past sees them, their probabilities, and whether the present alone agrees.
+    def _confidence(self, shortlist: Shortlist) -> Confidence | None:
+        return self.confidence if shortlist.overlap is None else self.refiner.confidence
 
-        The past can put another place first, but what is accepted, the present alone must have proven.
+    def _with_past(
+        self,
+        verdict: Verdict,
+        shortlist: Shortlist,
+        candidates: Candidates,
+        belief: BayesFilter,
+        motion: Float64 | None,
+    ) -> Verdict:
+        """Return the verdict with what earlier rankings say.
+
+        The past may put another place first, but an answer is accepted only when the present alone supports it.
         """
-        if len(rows) == 0:
-            return rows, np.empty(0), False
-        order = np.argsort(-followed.log_posterior, kind="stable")
-        best = np.concatenate([[followed.best], rows[order][rows[order] != followed.best]])[:k].astype(np.intp)
+        assert self.confidence is not None
+        rows, k = shortlist.rows, len(verdict.rows)
+        log_posterior = self.confidence.temperature * candidates.scores
+        sure = float(verdict.probability[0]) if k else np.nan
+        followed = belief.update(rows, log_posterior, motion, sure)
+        if not k:
+            return replace(verdict, accepted=False)
+        order = rows[np.argsort(-followed.log_posterior, kind="stable")]
+        best = np.concatenate([[followed.best], order[order != followed.best]])[:k].astype(np.intp)
         mass = dict(zip(rows.tolist(), np.exp(followed.log_posterior).tolist(), strict=True))
         probability = np.array([mass.get(int(row), 0.0) for row in best])
         probability[0] = followed.probability
-        return best, np.minimum.accumulate(probability), bool(candidates.near[0][rows == followed.best].any())
+        agrees = bool(candidates.near[0][rows == followed.best].any())
+        accepted = verdict.accepted and agrees
+        return replace(verdict, rows=best, probability=np.minimum.accumulate(probability), accepted=accepted)
 
-    def candidates(
+    def _ranking(
         self,
-        similarity: NDArray[np.float32],
-        scores: NDArray[np.float64],
-        seen: tuple[str, ...],
-        k: int,
-        overlap: Mapping[int, float] = NOTHING,
-    ) -> tuple[NDArray[np.intp], Candidates]:
-        """Return the rows of the best references, best first, and what the confidence needs of them.
-
-        similarity (R, Mq, Mr) and scores (R,) of one query, as `scores` gives them; seen: its modalities. overlap: what
-        the check saw of some of them, by row.
-        """
-        rows = top_k(scores, max(k, CANDIDATES))
-        found = Found(rows, similarity[rows], scores[rows])
-        if overlap:
-            found = found.rescored(self.refiner, np.array([overlap.get(row, np.nan) for row in rows.tolist()]))
-        return found.rows, self._compared(found, seen, k)
-
-    def _compared(self, found: Found, seen: tuple[str, ...], k: int) -> Candidates:
-        """Return what the confidence needs of what was found; to it, the overlap is what one sensor more finds."""
-        rows = found.rows
-        ground = self.reference.poses[rows, :2, 3]
-        apart = np.linalg.norm(ground[:k, None] - ground[None], axis=2)
-        near = (apart < self.same_place) | (np.arange(len(rows)) == np.arange(len(rows[:k]))[:, None])
-        # fmax ignores NaN where it can: of several pairs, a sensor's best one counts
-        every = np.fmax.reduce(found.similarity, axis=-1, initial=np.nan)[:, self._columns(seen)].astype(np.float64)
-        if found.overlap is not None:
-            every = np.column_stack([every, found.overlap])
-        alike, rival = every[:k], np.fmax.reduce(np.where(near[..., None], np.nan, every), axis=1, initial=np.nan)
-        return Candidates(found.scores, near, alike, alike - rival)
-
-    def _columns(self, seen: tuple[str, ...]) -> list[int]:
-        return [self.modalities.index(m) for m in seen]
+        observation: Observation,
+        alive: tuple[str, ...],
+        shortlist: Shortlist,
+        verdict: Verdict,
+        laid: Registrations,
+    ) -> Ranking:
+        inside = verdict.place_set
+        return Ranking(
+            self._matches(verdict, shortlist, alive, laid),
+            alive,
+            tuple(m for m in self.modalities if m not in observation.embeddings),
+            verdict.accepted,
+            tuple(self.places.ids[i] for i in inside),
+            observation.stamp_ns,
+            self._spread(inside) > self.same_place,
+            self.reference_modalities,
+            tuple(observation.stamps_ns.get(m, observation.stamp_ns) for m in alive),
+            differences(observation, self.places, shortlist.most_alike),
+            verdict.presence,
+            self.places.poses[inside, :3, 3],
+        )
 
     def _matches(
-        self,
-        rows: NDArray[np.intp],
-        probability: NDArray[np.float64],
-        found: Found,
-        seen: tuple[str, ...],
-        registrations: Registrations,
+        self, verdict: Verdict, shortlist: Shortlist, alive: tuple[str, ...], registrations: Registrations
     ) -> tuple[Match, ...]:
-        scores, columns = dict(zip(found.rows.tolist(), found.scores.tolist(), strict=True)), self._columns(seen)
-        known = len(self.reference_modalities)
+        scores = dict(zip(shortlist.rows.tolist(), shortlist.scores.tolist(), strict=True))
+        known, columns = len(self.reference_modalities), self._columns(alive)
         unknown = np.full((len(self.modalities), known), np.nan)
         matches = []
-        for row, p in zip(rows.tolist(), probability.tolist(), strict=True):
-            # the past can name a place that the present does not
-            score, pairs = scores.get(row, float("nan")), found.explained.get(row, unknown)[columns, :known]
-            name, pose = self.reference.ids[row], self.reference.poses[row]
-            there = registrations.get(name, NOWHERE)
-            pose, overlap = refined_pose(pose, there), there.overlap
-            matches.append(Match(name, p, score, pose, pairs, overlap, there.converged))
+        for row, p in zip(verdict.rows.tolist(), verdict.probability.tolist(), strict=True):
+            # The past can name a place that is not in the shortlist.
+            score, pairs = scores.get(row, float("nan")), shortlist.pair_probability.get(row, unknown)
+            name = self.places.ids[row]
+            registration = registrations.get(name, NOWHERE)
+            pose = refined_pose(self.places.poses[row], registration)
+            match = Match(name, p, score, pose, pairs[columns, :known], registration.overlap, registration.converged)
+            matches.append(match)
         return tuple(matches)
 
-    def _explained(self, similarity: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return what each pair says about each reference (..., Mq, Mr), where the fusion can tell."""
-        return np.asarray(self.fusion.pair_probability(similarity))
+    def _columns(self, modalities: tuple[str, ...]) -> list[int]:
+        return [self.modalities.index(m) for m in modalities]
 
-    def _spread(self, rows: NDArray[np.intp]) -> float:
+    def _spread(self, rows: Rows) -> float:
         """Return how far the places `rows` lie from the first of them, at most, in metres."""
-        ground = self.reference.poses[rows, :2, 3]
+        ground = self.places.poses[rows, :2, 3]
         return float(np.linalg.norm(ground - ground[:1], axis=1).max(initial=0.0))
+
+    # --- the map grows ------------------------------------------------------------------------------------------
+
+    def add(self, places: ObservationSet) -> None:
+        """Append references; they are found from the next ranking on."""
+        places = self.imputer.extend(places)
+        self.places = self.places.appended(places)
+        self.searcher.add(places)
+
+    def prefetch(self, modality: str, vector: Array) -> None:
+        """Compare a vector (D,) with the map already, while others of its moment are awaited."""
+        self.searcher.prefetch(modality, vector)
+
+    def whole_map_searcher(self) -> WholeMapSearcher:
+        """Return a searcher that scores every reference, for calibration and evaluation; built anew for a large map."""
+        if isinstance(self.searcher, WholeMapSearcher):
+            return self.searcher
+        return WholeMapSearcher(self._matrix(), self.fusion)
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What is believed of a shortlist: rows (K,) of the matches and P(right) of each, best first; whether the first is
+    accepted; rows of the place set; P(the place is in the map at all), NaN before calibration."""
+
+    rows: Rows
+    probability: Float64
+    accepted: bool
+    place_set: Rows
+    presence: float
+
+
+def bare_retriever(
+    places: ObservationSet, fusion: Fusion, alignments: Mapping[Pair, Alignment] | None = None, **fitted: Any
+) -> Retriever:
+    """Return a retriever of bare vectors, whose encoders are unknown: for experiments, and for a drive ranked against
+    itself.
+
+    alignments: by pair of modalities; None: each modality with itself. fitted: further fields of `Calibration`.
+    """
+    reference = ReferenceMap.bare(places)
+    calibration = Calibration(fusion, fitted.pop("confidence", None), reference.fingerprints, alignments=alignments)
+    return Retriever(reference, replace(calibration, **fitted))

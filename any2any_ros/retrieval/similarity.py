@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.arrays import Array
+from any2any_ros.arrays import Array, unit
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Alignment
@@ -21,47 +21,42 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class SameSpace:
-    """The alignment of a modality with itself: both sides come from one encoder, similarity is the cosine."""
+    """The alignment of two modalities whose vectors lie in one space already: the similarity is the cosine."""
 
     kind: ClassVar[str] = "alignment"
     plug: ClassVar[str] = "same_space"
 
     def query(self, x: Array) -> Array:
-        return self._unit(x)
+        return unit(x)
 
     def reference(self, y: Array) -> Array:
-        return self._unit(y)
-
-    @staticmethod
-    def _unit(x: Array) -> Array:
-        length = np.linalg.norm(x, axis=-1, keepdims=True)
-        return np.asarray(np.divide(x, length, out=np.zeros_like(x), where=length > 0))
+        return unit(y)
 
 
 def same_modality(modalities: tuple[str, ...]) -> dict[Pair, Alignment]:
-    """Return the alignments of a map that is queried by the sensors which made it."""
+    """Return the alignments of modalities with themselves."""
     return {(m, m): SameSpace() for m in modalities}
 
 
 def one_space(pairs: Iterable[Pair]) -> dict[Pair, Alignment]:
-    """Return the alignments of (query, reference) modalities whose vectors were brought into one space before."""
-    return dict.fromkeys(pairs, SameSpace())  # one alignment, so that a large map holds each modality once
+    """Return the alignments of (query, reference) modalities that share a space."""
+    return dict.fromkeys(pairs, SameSpace())  # one object, so that a large map holds each modality once
 
 
 class SimilarityMatrix:
-    """Holds the aligned references; gives (Q, R, Mq, Mr) for queries, NaN where either side is missing.
+    """Holds the aligned references; gives the similarities (Q, R, Mq, Mr) of queries, NaN where either side is missing.
 
     Rows and columns of the pairs are `query_modalities` and `reference_modalities`, both sorted by name.
     """
 
     def __init__(self, reference: ObservationSet, alignments: Mapping[Pair, Alignment], device: str = "cpu") -> None:
-        """device: where the similarities are worked out, "cpu" or "cuda"."""
+        """device: where vectors are compared, "cpu" or "cuda"."""
         self.alignments = {p: a for p, a in alignments.items() if p[1] in reference.embeddings}
         self.query_modalities = tuple(sorted({q for q, _ in self.alignments}))
         self.reference_modalities = tuple(sorted({r for _, r in self.alignments}))
         self._present = {r: np.empty(0, dtype=bool) for r in self.reference_modalities}
         self._device, self._indexes = device, dict[Pair, ExactIndex | GpuIndex]()
-        self._heard: dict[Pair, tuple[Array, Array]] = {}  # the last single query (1, S) and its similarities (1, R)
+        self._recent: dict[Pair, tuple[Array, Array]] = {}  # last single query (1, S), similarities (1, R)
         self._count = 0
         self.add(reference)
 
@@ -71,7 +66,7 @@ class SimilarityMatrix:
     def add(self, places: ObservationSet) -> None:
         """Append references; a modality that they lack is missing in these rows."""
         self._count += len(places)
-        self._heard.clear()
+        self._recent.clear()
         for r in self.reference_modalities:
             self._present[r] = np.concatenate([self._present[r], places.present(r)])
         for pair, alignment in self.alignments.items():
@@ -85,14 +80,14 @@ class SimilarityMatrix:
 
     def _aligned(self, modality: str, alignment: Alignment, places: ObservationSet) -> Array:
         if modality not in places.embeddings:
-            # Only ever reached when places are added to a map that stands.
+            # Only reached when places are added to an existing map.
             width = next(i.dimension for p, i in self._indexes.items() if p[1] == modality)
             return np.zeros((len(places), width), dtype=np.float32)
-        # Faiss takes no NaN: a missing row is stored as zeros and masked at every answer.
+        # A missing row is stored as zeros, and masked in every result.
         return alignment.reference(np.nan_to_num(places.embeddings[modality], nan=0.0))
 
     def __call__(self, queries: ObservationSet) -> NDArray[np.float32]:
-        """Return (Q, R, Mq, Mr); a modality of the queries that cannot be compared at all is ignored."""
+        """Return (Q, R, Mq, Mr); modalities that the map lacks are ignored. Raises Any2AnyError on another width."""
         shape = (len(queries), len(self), len(self.query_modalities), len(self.reference_modalities))
         matrix = np.full(shape, np.nan, dtype=np.float32)
         for (q, r), alignment in self.alignments.items():
@@ -108,10 +103,10 @@ class SimilarityMatrix:
             matrix[seen, :, self.query_modalities.index(q), self.reference_modalities.index(r)] = values
         return matrix
 
-    def hear(self, modality: str, vector: Array) -> None:
-        """Compare a vector (D,) now with every reference; the next call that asks with it finds that done.
+    def prefetch(self, modality: str, vector: Array) -> None:
+        """Compare a vector (D,) with every reference now; the next call with the same vector reuses the result.
 
-        So what came first is compared while the slower sensors encode, and what is asked again, once.
+        The sensor that comes first is so compared while slower sensors still encode.
         """
         for (q, r), alignment in self.alignments.items():
             if q == modality:
@@ -119,11 +114,11 @@ class SimilarityMatrix:
 
     def _similarity(self, pair: Pair, queries: Array) -> Array:
         """Return the similarities (Q, R) of aligned queries (Q, S), NaN where the reference is missing."""
-        heard = self._heard.get(pair)
-        if heard is not None and np.array_equal(heard[0], queries):
-            return heard[1]
+        recent = self._recent.get(pair)
+        if recent is not None and np.array_equal(recent[0], queries):
+            return recent[1]
         values = self._indexes[pair].similarity(queries)
         values[:, ~self._present[pair[1]]] = np.nan
         if len(queries) == 1:
-            self._heard[pair] = queries, values
+            self._recent[pair] = queries, values
         return values

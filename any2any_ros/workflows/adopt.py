@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from any2any_ros.calibration import adoption
-from any2any_ros.calibration.adoption import Adopted, AdoptionConfig
+from any2any_ros.calibration.adoption import AdoptionConfig
+from any2any_ros.calibration.fitting import CalibrationConfig
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data.sources import Recording
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress, silent
 from any2any_ros.protocols import Encoder
-from any2any_ros.retrieval.calibration import CalibrationConfig, open_map
+from any2any_ros.retrieval import adopted as adopted_sensors
+from any2any_ros.retrieval.adopted import Adopted, fingerprints
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap, map_encoders
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust.confidence import ConfidenceConfig
@@ -59,14 +61,15 @@ def adopt(
     """
     folder, recording = Path(map), opened(source)
     place = options.place or recording.place
-    reference, retriever, _ = open_map(folder, place.hit_radius)
+    retriever = Retriever.open(folder, place.hit_radius)
+    reference = retriever.reference
     refuse(reference, retriever, recording, modality)
     (built,) = chosen_encoders(recording.modalities, {modality: encoder or modality}).values()
     encoders = map_encoders(reference, retriever.modalities) | {modality: built}
     frames = recording.observe(encoders, place.keyframe, progress)
     sensor, options = NewSensor(modality, EncoderRecord.of(built)), replace(options, place=place)
     adopted = adopt_from_frames(reference, retriever, frames, sensor, options, progress)
-    adoption.save(adopted, folder)
+    adopted_sensors.save(adopted, folder)
     return adopted
 
 
@@ -121,10 +124,10 @@ def adopt_from_frames(
             f"{lesson.rank:.3f}, by chance {lesson.chance:.3f} (p = {lesson.p_value:.2g})",
             "Check the sensor and its encoder's settings, or give a longer drive",
         )  # fmt: skip
-    alone, held_out = adoption.bench(reference, pairs, modality, lesson, place.hit_radius)
+    baseline, held_out = adoption.baseline(reference, pairs, modality, lesson, place.hit_radius)
     calibrating = CalibrationOptions(place, options.calibration, options.confidence)
-    fitted = fit(reference, held_out, calibrating, retriever=alone)
-    fitted = replace(fitted, encoders=adoption.fingerprints(reference, modality, sensor.encoder))
+    fitted = fit(reference, held_out, calibrating, baseline=baseline)
+    fitted = replace(fitted, alignments=None, encoders=fingerprints(reference, modality, sensor.encoder))
     report["recipes"] = {m: vars(recipe) for m, recipe in lesson.recipes.items()}
     return Adopted(modality, sensor.encoder, lesson.heads, fitted, report)
 

@@ -7,8 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from any2any_ros.arrays import Flags
-from any2any_ros.calibration.refinement import Register
+from any2any_ros.calibration import fitting
+from any2any_ros.calibration.fitting import CalibrationConfig
+from any2any_ros.calibration.refinement import ScanRegistration
+from any2any_ros.calibration.task import Task
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import splits
 from any2any_ros.data.sources import Recording
@@ -19,7 +24,7 @@ from any2any_ros.geometry.refiner import Refiner, RefinerConfig
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress, silent
 from any2any_ros.retrieval import calibration, reference_map
-from any2any_ros.retrieval.calibration import Calibration, CalibrationConfig
+from any2any_ros.retrieval.calibration import Calibration
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust.confidence import ConfidenceConfig
@@ -62,8 +67,8 @@ def calibrate(
     assert options.place is not None
     encoders = map_encoders(reference, recording.modalities)
     queries = recording.observe(encoders, options.place.keyframe, progress)
-    register = _register(Clouds(folder), recording, reference, queries, options, progress)
-    fitted = fit(reference, queries, options, register)
+    scans = _scan_registration(Clouds(folder), recording, reference, queries, options, progress)
+    fitted = fit(reference, queries, options, scans)
     calibration.save(fitted, folder)
     return fitted
 
@@ -73,56 +78,56 @@ def obstacle(map: str | os.PathLike[str], recording: Recording, options: Calibra
     return scans.obstacle(recording) if Clouds(Path(map)) and options.refiner.candidates else ""
 
 
-def _register(
+def _scan_registration(
     stored: Clouds,
     recording: Recording,
     reference: ReferenceMap,
     queries: ObservationSet,
     options: CalibrationOptions,
     progress: Progress[Any],
-) -> Register | None:
+) -> ScanRegistration | None:
     """Return what registers the drive's scans with the map's; None when there are none, or no candidates."""
     if not stored or not options.refiner.candidates or scans.obstacle(recording):
         return None
     mounting = clouds.mounting(options.mounting)
-    return scans.registering(Refiner(stored), recording, queries, reference.places, mounting, progress)
+    register = scans.registering(Refiner(stored), recording, queries, reference.places, mounting, progress)
+    return ScanRegistration(register, options.refiner)
 
 
 def fit(
     reference: ReferenceMap,
     queries: ObservationSet,
     options: CalibrationOptions = CalibrationOptions(),
-    register: Register | None = None,
-    retriever: Retriever | None = None,
+    registration: ScanRegistration | None = None,
+    baseline: Retriever | None = None,
 ) -> Calibration:
     """Calibrate a map on the encoded frames of a drive.
 
-    register: registers the drive's scans with the map's. retriever: compares the frames with the map; None: the map's
-    own. Raises Any2AnyError when too few frames lie near a place of the map.
+    registration: registers the drive's scans with the map's. baseline: an uncalibrated retriever that compares the
+    frames with the map; None: the map's own. Raises Any2AnyError when too few frames lie near a place of the map.
     """
-    place = options.place or PlaceConfig()
-    return calibration.calibrate(
-        reference,
+    task = task_of(reference, queries, options.place or PlaceConfig())
+    return fitting.calibrate(reference, task, options.calibration, options.confidence, registration, baseline)
+
+
+def task_of(reference: ReferenceMap, queries: ObservationSet, place: PlaceConfig) -> Task:
+    """Return the frames of a drive as the task that a map is calibrated with, in folds of STRETCH metres."""
+    poses, places = queries.poses, reference.places.poses
+    return Task(
         queries,
-        splits.positives(queries.poses, reference.places.poses, place.hit_radius),
-        splits.blocks(queries.poses, STRETCH, FOLDS),
-        place.hit_radius,
-        options.calibration,
-        options.confidence,
-        splits.positives(queries.poses, reference.places.poses, OUTSIDE * place.hit_radius),
-        _allowed(reference, queries, place),
-        options.refiner,
-        register,
-        bench=retriever,
+        positive=splits.positives(poses, places, place.hit_radius),
+        allowed=_allowed(reference, queries, place),
+        hidden=splits.positives(poses, places, OUTSIDE * place.hit_radius),
+        folds=splits.blocks(poses, STRETCH, FOLDS),
+        same_place=place.hit_radius,
     )
 
 
-def _allowed(reference: ReferenceMap, queries: ObservationSet, place: PlaceConfig) -> Flags | None:
-    """Return which references may answer (Q, R) when the drive is the map's own, where each frame would find itself;
-    None for another drive."""
+def _allowed(reference: ReferenceMap, queries: ObservationSet, place: PlaceConfig) -> Flags:
+    """Return which references may answer (Q, R): all, except near by when the drive is the map's own."""
     shared = len(set(queries.ids) & set(reference.places.ids))
     if shared == 0:
-        return None
+        return np.ones((len(queries), len(reference)), dtype=bool)
     if queries.ids != reference.places.ids:
         raise Any2AnyError(
             f"Cannot calibrate map '{reference.name}' with this drive",

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from any2any_ros import tables
-from any2any_ros.arrays import Flags
-from any2any_ros.calibration import adoption, evaluation, missing, reliability
+from any2any_ros.calibration import evaluation, missing, reliability
+from any2any_ros.calibration.task import Task
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import splits
 from any2any_ros.data.sources import Recording
@@ -18,12 +18,10 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.geometry import clouds, refiner
 from any2any_ros.imputers.none import NO_IMPUTER
-from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress, silent
-from any2any_ros.retrieval.calibration import open_map
+from any2any_ros.retrieval import adopted
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
-from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.retrieval.similarity import same_modality
+from any2any_ros.retrieval.retriever import Retriever, bare_retriever
 from any2any_ros.trust.confidence import ConfidenceConfig
 from any2any_ros.workflows import scans
 from any2any_ros.workflows.inputs import EncoderChoice, Source, chosen_encoders, opened
@@ -129,10 +127,10 @@ def _against_itself(
             "or there is no ground truth",
             "Give a drive with loops, or a map: --map MAP",
         )
-    fusion = FUSIONS.find(options.fusion)()
-    retriever = Retriever(frames, same_modality(frames.modalities), fusion, same_place=place.hit_radius)
-    groups = evaluation.evaluate(retriever, frames, right, allowed)
-    return Report(recording.name, place, groups, missing.by_share(retriever, frames, right, options.missing, allowed))
+    task = Task(frames, right, allowed, same_place=place.hit_radius)
+    retriever = bare_retriever(frames, FUSIONS.find(options.fusion)(), same_place=place.hit_radius)
+    groups = evaluation.evaluate(retriever, task)
+    return Report(recording.name, place, groups, missing.by_share(retriever, task, options.missing))
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,25 +144,25 @@ class _Against:
     progress: Progress[Any]
 
     def report(self, encoders: EncoderChoice) -> Report:
-        reference, retriever, calibrated = open_map(self.folder, self.place.hit_radius)
+        retriever = Retriever.open(self.folder, self.place.hit_radius)
+        reference = retriever.reference
         if self.options.refine:
             self._refuse_refinement(retriever)
         wanted = [m for m in self.recording.modalities if encoders is None or m in set(encoders)]
         queries = self.recording.observe(map_encoders(reference, wanted), self.place.keyframe, self.progress)
-        right = splits.positives(queries.poses, reference.places.poses, self.place.hit_radius)
-        adopted = (sensor.retriever(reference) for sensor in adoption.load(self.folder).values())
-        retrievers = [retriever, *adopted]
-        groups = [group for each in retrievers for group in evaluation.evaluate(each, queries, right)]
+        task = Task(queries, splits.positives(queries.poses, reference.places.poses, self.place.hit_radius))
+        retrievers = [retriever, *(sensor.retriever(reference) for sensor in adopted.load(self.folder).values())]
+        groups = [group for each in retrievers for group in evaluation.evaluate(each, task)]
         if not groups:
-            raise self._nothing(reference, queries, right)
+            raise self._nothing(reference, task)
         return Report(
             self.recording.name,
             self.place,
             groups,
-            missing.by_share(retriever, queries, right, self.options.missing),
-            NO_IMPUTER.plug if calibrated is None else calibrated.imputer.plug,
-            self._trust(retrievers, queries, right),
-            self._refined(retriever, queries, right) if self.options.refine else [],
+            missing.by_share(retriever, task, self.options.missing),
+            retriever.imputer.plug,
+            self._trust(retrievers, task),
+            self._refined(retriever, task) if self.options.refine else [],
         )
 
     def _refuse_refinement(self, retriever: Retriever) -> None:
@@ -173,29 +171,29 @@ class _Against:
         if why:
             raise Any2AnyError(f"Cannot check against the map {self.folder}", why, "Or leave --check")
 
-    def _nothing(self, reference: ReferenceMap, queries: ObservationSet, right: Flags) -> Any2AnyError:
+    def _nothing(self, reference: ReferenceMap, task: Task) -> Any2AnyError:
         return Any2AnyError(
             f"Nothing in {self.recording.name} can be evaluated",
-            f"{right.any(axis=1).sum()} of its {len(queries)} frames lie within {self.place.hit_radius:g} m of a place "
+            f"{task.answerable.sum()} of its {len(task)} frames lie within {self.place.hit_radius:g} m of a place "
             f"of the map, whose sensors are {', '.join(reference.sensors)}",
             "Give a drive through the mapped places with one of these sensors, its poses in the map's frame",
         )
 
-    def _trust(self, retrievers: list[Retriever], queries: ObservationSet, right: Flags) -> Rows:
+    def _trust(self, retrievers: list[Retriever], task: Task) -> Rows:
         """Return how true the numbers of a calibrated map are, one row a pattern."""
-        miss, answerable = _miss(retrievers[0]), evaluation.answerable(right)
         if retrievers[0].confidence is None:
             return []
-        found = [o for each in retrievers for o in reliability.outcomes(each, queries, right, answerable, [miss])]
-        return reliability.by_pattern(found, [miss])
+        misses = [_miss(retrievers[0])]
+        outcomes = [outcome for each in retrievers for outcome in reliability.outcomes(each, task, misses)]
+        return reliability.by_pattern(outcomes, misses)
 
-    def _refined(self, retriever: Retriever, queries: ObservationSet, right: Flags) -> Rows:
+    def _refined(self, retriever: Retriever, task: Task) -> Rows:
         """Return the same before and after the refinement."""
-        asked, row = queries.take(evaluation.answerable(right)), {name: i for i, name in enumerate(queries.ids)}
+        answerable, row = task.queries.take(task.answerable), {name: i for i, name in enumerate(task.queries.ids)}
         mounting = clouds.mounting(self.options.mounting)
-        points = scans.robot_scans(self.recording, asked, mounting, self.progress)
-        found = reliability.refined(retriever, queries, right, ((row[name], scan) for name, scan in points))
-        return reliability.by_check(found, _miss(retriever))
+        points = scans.robot_scans(self.recording, answerable, mounting, self.progress)
+        results = reliability.refined(retriever, task, ((row[name], scan) for name, scan in points))
+        return reliability.by_refinement(results, _miss(retriever))
 
 
 def _miss(retriever: Retriever) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 
 from any2any_ros import config, storage
 from any2any_ros.calibration import evaluation
+from any2any_ros.calibration.task import Task
 from any2any_ros.data import splits
 from any2any_ros.data.sources import Recording
 from any2any_ros.encoders import ENCODERS
@@ -19,8 +20,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.progress import Progress, silent
 from any2any_ros.retrieval import reference_map
-from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.retrieval.similarity import same_modality
+from any2any_ros.retrieval.retriever import bare_retriever
 
 LOSS = 0.01  # of recall@1, that 8 bits may cost
 
@@ -91,12 +91,12 @@ def _judged(judge: Judge, encoder: NetworkEncoder, folder: Path, progress: Progr
     source = judge.drive
     small = _opened(type(encoder), {**vars(encoder.config), "model": str(folder), "runtime": "onnx"})
     places = reference.places.only([modality])
-    retriever = Retriever(places, same_modality((modality,)), RawMean())
+    retriever = bare_retriever(places, RawMean())
     recalls = []
     for one in (encoder, small):
         queries = source.observe({modality: one}, source.place.keyframe, progress)
         right = splits.positives(queries.poses, places.poses, source.place.hit_radius)
-        groups = evaluation.evaluate(retriever, queries, right)
+        groups = evaluation.evaluate(retriever, Task(queries, right))
         if not groups:
             raise Any2AnyError(
                 f"{source.name} cannot judge this encoder", f"no '{modality}' of it lies near a place of the map",

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from any2any_ros.arrays import Array
+from any2any_ros.calibration.fitting import CalibrationConfig, calibrate
+from any2any_ros.calibration.task import Task
 from any2any_ros.data import kitti
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import calibration, reference_map
-from any2any_ros.retrieval.calibration import CalibrationConfig
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.sim import town
 
@@ -80,7 +81,7 @@ def _calibrated(reference: ReferenceMap, draw: np.random.Generator) -> calibrati
     queries = ObservationSet(seen, asked.poses, asked.ids)
     right = np.arange(LEARNT) == np.arange(LESSONS)[:, None]
     folds = np.arange(LESSONS) * 5 // LESSONS
-    return calibration.calibrate(some, queries, right, folds, 5.0, CalibrationConfig(fusion="mixture"))
+    return calibrate(some, Task(queries, right, folds=folds), CalibrationConfig(fusion="mixture"))
 
 
 def _unit(vectors: Array) -> Array:

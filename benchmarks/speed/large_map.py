@@ -1,7 +1,7 @@
 """A map of a million places.
 
 1e6 places × 3 modalities × 256, 30 % of the vectors missing, written as `any2any build-map` does, opened and asked as
-the retrieval node does: `calibration.open_map`, `Retriever.rank`, nine pairs, k = 5, by new processes. The first
+the retrieval node does: `Retriever.open`, `Retriever.rank`, nine pairs, k = 5, by new processes. The first
 opening writes the vectors in half precision beside the map (docs/scale.md); later ones find them there, and the machine
 has read the files before. Then the search alone, beside plain similarity and top-k over the same vectors, by the wall.
 """
@@ -31,6 +31,7 @@ from any2any_ros.retrieval.large.bounds import PairQuery
 from any2any_ros.retrieval.large.search import Search
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.retriever import Retriever
 from benchmarks import fusion_at_scale
 from benchmarks.speed._clock import clock, one_thread, spread, timed
 from benchmarks.speed._machine import gpu
@@ -159,7 +160,7 @@ def _opened(folder: Path, queries: Queries) -> Opened:
     interruptible()
     one_thread()
     began = time.perf_counter()
-    _, retriever, _ = calibration.open_map(folder, 5.0, "cpu")
+    retriever = Retriever.open(folder, 5.0, "cpu")
     seconds = time.perf_counter() - began
     observed = [Observation({NAMES[p.cell[0]]: p.vector for p in pairs}) for pairs in queries]
     spent = [clock([partial(retriever.rank, observation, K)], rounds=3) for observation in observed]

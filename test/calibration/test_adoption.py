@@ -8,17 +8,20 @@ import pytest
 
 from any2any_ros import storage
 from any2any_ros.calibration import adoption
-from any2any_ros.calibration.adoption import Adopted, AdoptionConfig, by_cell
+from any2any_ros.calibration.adoption import AdoptionConfig, by_cell
 from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.learning.head import RECIPES
 from any2any_ros.observation import Embedding, ObservationSet
+from any2any_ros.retrieval import adopted as adopted_sensors
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval import retriever as retriever_module
-from any2any_ros.retrieval.large.large_map import LargeMap
+from any2any_ros.retrieval.adopted import Adopted
+from any2any_ros.retrieval.large.searcher import LargeMapSearcher
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.workflows.adopt import AdoptionOptions, NewSensor, adopt_from_frames
 from any2any_ros.workflows.calibrate import fit
 
@@ -60,7 +63,8 @@ def world(tmp_path_factory):
 @pytest.fixture(scope="module")
 def adopted(world):
     folder, driven = world
-    reference, retriever, _ = calibration.open_map(folder, 5.0)
+    retriever = Retriever.open(folder, 5.0)
+    reference = retriever.reference
     frames = driven.take(SEEN)
     blind = replace(frames, poses=np.full_like(frames.poses, np.nan))  # no pose of the drive is needed
     return adopt_from_frames(reference, retriever, blind, SENSOR)
@@ -72,7 +76,7 @@ def own_folder(world, adopted, tmp_path):
     import shutil
 
     shutil.copytree(world[0], tmp_path / "map")
-    adoption.save(adopted, tmp_path / "map")
+    adopted_sensors.save(adopted, tmp_path / "map")
     return tmp_path / "map"
 
 
@@ -112,7 +116,8 @@ def test_what_is_reported_is_what_was_found(adopted):
 
 def test_with_poses_it_is_told_how_many_pairs_are_right(world):
     folder, driven = world
-    reference, retriever, _ = calibration.open_map(folder, 5.0)
+    retriever = Retriever.open(folder, 5.0)
+    reference = retriever.reference
     report = adopt_from_frames(reference, retriever, driven.take(SEEN), SENSOR).report
     assert report["with_pose"] == report["pairs"] and 0.9 < report["right"] / report["pairs"] <= 1
 
@@ -121,7 +126,8 @@ def test_with_poses_it_is_told_how_many_pairs_are_right(world):
 @pytest.mark.parametrize("kind", ["noise", "shuffled", "stuck"])
 def test_a_sensor_that_knows_no_places_is_refused(world, kind, seed):
     folder, driven = world
-    reference, retriever, _ = calibration.open_map(folder, 5.0)
+    retriever = Retriever.open(folder, 5.0)
+    reference = retriever.reference
     frames, draw = driven.take(SEEN), np.random.default_rng(seed)
     vectors = frames.embeddings["thermal"]
     useless = {
@@ -134,7 +140,8 @@ def test_a_sensor_that_knows_no_places_is_refused(world, kind, seed):
 
 def test_too_few_pairs_are_refused_with_their_number(world):
     folder, driven = world
-    reference, retriever, _ = calibration.open_map(folder, 5.0)
+    retriever = Retriever.open(folder, 5.0)
+    reference = retriever.reference
     with pytest.raises(Any2AnyError, match=r"of 40 frames with it \d+ are recognised for certain, 150 are needed"):
         adopt_from_frames(reference, retriever, driven.take(range(40)), SENSOR)
     strict = AdoptionConfig(min_pairs=100_000)
@@ -144,7 +151,8 @@ def test_too_few_pairs_are_refused_with_their_number(world):
 
 def test_the_maps_own_drive_is_refused(world):
     folder, driven = world
-    reference, retriever, _ = calibration.open_map(folder, 5.0)
+    retriever = Retriever.open(folder, 5.0)
+    reference = retriever.reference
     with pytest.raises(Any2AnyError, match="it was made from this drive"):
         adopt_from_frames(reference, retriever, replace(driven, ids=reference.places.ids), SENSOR)
 
@@ -195,18 +203,18 @@ def test_it_is_kept_without_loss_and_known_to_the_map(own_folder, adopted, world
     reference = reference_map.load(own_folder)
     assert reference.adopted == {"thermal": NEW} and set(reference.sensors) == {"camera", "lidar", "thermal"}
     assert "thermal" not in reference.encoders and "thermal" not in reference.places.embeddings
-    (again,) = adoption.load(own_folder).values()
+    (again,) = adopted_sensors.load(own_folder).values()
     observation = world[1].take(UNSEEN[:1]).only(["thermal"]).observation(0)
     before, after = (a.retriever(reference).rank(observation) for a in (adopted, again))
     assert [m.id for m in before.matches] == [m.id for m in after.matches]
     assert before.probability == after.probability and again.report == adopted.report
-    adoption.save(again, own_folder)  # once more, over itself
+    adopted_sensors.save(again, own_folder)  # once more, over itself
     assert sorted(p.name for p in (own_folder / "adopted").iterdir()) == ["thermal"]
 
 
 def test_the_old_calibration_answers_as_before(own_folder, world):
     observation = world[1].take([7]).observation(0)
-    before, after = (calibration.open_map(f, 5.0)[1].rank(observation) for f in (world[0], own_folder))
+    before, after = (Retriever.open(f, 5.0).rank(observation) for f in (world[0], own_folder))
     assert before.probability == after.probability and before.modalities == after.modalities == ("camera", "lidar")
 
 
@@ -218,7 +226,7 @@ def test_an_interrupted_save_leaves_the_old_one(own_folder, adopted, monkeypatch
 
     monkeypatch.setattr(storage, "save", full)
     with pytest.raises(OSError, match="No space"):
-        adoption.save(adopted, own_folder)
+        adopted_sensors.save(adopted, own_folder)
     assert (own_folder / "adopted/thermal/adopted.json").read_text() == kept
     assert [p.name for p in (own_folder / "adopted").iterdir()] == ["thermal"]
 
@@ -229,14 +237,14 @@ def test_damage_is_told(own_folder, harm, how):
     file = own_folder / "adopted/thermal" / harm
     file.write_bytes(file.read_bytes()[:10]) if how == "cut" else file.unlink()
     with pytest.raises(Any2AnyError, match=r"Adopt it again|Fit it again|Calibrate again"):
-        adoption.load(own_folder)
+        adopted_sensors.load(own_folder)
     if harm == "adopted.json":
         with pytest.raises(Any2AnyError, match="after removing"):
             reference_map.load(own_folder)
 
 
 def test_it_is_bound_to_the_encoders_of_both_sides(own_folder):
-    (kept,) = adoption.load(own_folder).values()
+    (kept,) = adopted_sensors.load(own_folder).values()
     reference = reference_map.load(own_folder)
     other = replace(reference, encoders=reference.encoders | {"lidar": EncoderRecord("lidar", "lidar-other", 12)})
     newer = Adopted("thermal", replace(NEW, fingerprint="thermal-other"), kept.heads, kept.calibration)
@@ -294,14 +302,14 @@ def test_a_place_added_later_is_found_by_the_new_sensor(localizer, world):
 def test_a_large_maps_vectors_are_kept_for_the_new_sensor_too(own_folder, world, monkeypatch):
     for module in (retriever_module, reference_map):
         monkeypatch.setattr(module, "LARGE", COUNT)
-    reference, adopted = reference_map.load(own_folder), adoption.load(own_folder)["thermal"]
+    reference, adopted = reference_map.load(own_folder), adopted_sensors.load(own_folder)["thermal"]
     shape = 1, len(adopted.heads)
     ratio = replace(adopted.calibration, fusion=LikelihoodRatio(np.full(shape, 9.0), np.zeros(shape)))
     first = replace(adopted, calibration=ratio).retriever(reference)
     assert list((own_folder / "adopted/thermal/shards").glob("*/shards.json")) and not (own_folder / "shards").exists()
-    assert reference_map.load(own_folder).adopted and adoption.load(own_folder)  # both pass them by
-    monkeypatch.setattr(LargeMap, "_made", lambda self, reference: pytest.fail("made again"))
-    again = replace(adoption.load(own_folder)["thermal"], calibration=ratio).retriever(reference)
+    assert reference_map.load(own_folder).adopted and adopted_sensors.load(own_folder)  # both pass them by
+    monkeypatch.setattr(LargeMapSearcher, "_made", lambda self, reference: pytest.fail("made again"))
+    again = replace(adopted_sensors.load(own_folder)["thermal"], calibration=ratio).retriever(reference)
     query = world[1].only(["thermal"]).observation(240)
     one, other = first.rank(query, 20), again.rank(query, 20)
     assert [(m.id, m.score) for m in one.matches] == [(m.id, m.score) for m in other.matches]

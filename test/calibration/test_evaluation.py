@@ -7,12 +7,13 @@ import pytest
 
 from any2any_ros.calibration import evaluation
 from any2any_ros.calibration.evaluation import evaluate, hits, patterns, scored
+from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.task import Task
 from any2any_ros.fusion.min_max import MinMax
 from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.fusion.reciprocal_rank import ReciprocalRank
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.retrieval.similarity import same_modality
+from any2any_ros.retrieval.retriever import bare_retriever
 
 MODALITIES = ("audio", "camera", "lidar")
 
@@ -27,7 +28,7 @@ def random_set(seed, n, modalities=MODALITIES, missing=0.3):
 
 
 def make(reference, fusion=None):
-    return Retriever(reference, same_modality(reference.modalities), fusion or RawMean())
+    return bare_retriever(reference, fusion or RawMean())
 
 
 def test_up_to_four_sensors_every_subset_is_looked_at():
@@ -53,7 +54,7 @@ def test_every_query_is_ranked_with_every_subset_of_its_sensors(monkeypatch, chu
     }
     assert set(found) == expected
     for (pattern, q), scores in found.items():
-        alone = retriever.scores(queries.take([q]).only(pattern))[1][0]
+        alone = Judge.of(retriever).scores(queries.take([q]).only(pattern))[1][0]
         np.testing.assert_allclose(scores, alone, atol=1e-6)
 
 
@@ -66,7 +67,7 @@ def test_references_that_may_not_answer_are_as_if_they_were_not_there(fusion):
         may = allowed[one.row]
         assert np.isnan(one.scores[~may]).all() and np.isnan(one.similarity[~may]).all()
         smaller = make(reference.take(may), fusion)
-        expected = smaller.scores(queries.take([one.row]).only(one.pattern))[1][0]
+        expected = Judge.of(smaller).scores(queries.take([one.row]).only(one.pattern))[1][0]
         np.testing.assert_allclose(one.scores[may], expected, atol=1e-6)
 
 
@@ -85,11 +86,16 @@ def test_of_many_sensors_a_query_s_own_pattern_is_always_among_those_asked(monke
 def test_only_queries_with_a_right_answer_among_those_allowed_count():
     positive = np.array([[1, 0], [1, 1], [0, 0]], dtype=bool)
     allowed = np.array([[0, 1], [0, 1], [1, 1]], dtype=bool)
-    assert evaluation.answerable(positive).tolist() == [True, True, False]
-    assert evaluation.answerable(positive, allowed).tolist() == [False, True, False]
     reference, queries = random_set(0, 2, missing=0), random_set(1, 3, missing=0)
-    found = hits(make(reference), queries, positive, allowed)
+    assert Task(queries, positive).answerable.tolist() == [True, True, False]
+    task = Task(queries, positive, allowed)
+    assert task.answerable.tolist() == [False, True, False]
+    found = hits(make(reference), task)
     assert set(found) == set(patterns(MODALITIES)) and all(h.rows.tolist() == [1] for h in found.values())
+
+
+def task_of(queries, positive, allowed):
+    return Task(queries, positive) if allowed is None else Task(queries, positive, allowed)
 
 
 def on_a_line():
@@ -113,7 +119,7 @@ def on_a_line():
 
 def test_the_figures_of_a_case_done_by_hand():
     reference, queries, positive = on_a_line()
-    groups = {g["pattern"]: g for g in evaluate(make(reference), queries, positive)}
+    groups = {g["pattern"]: g for g in evaluate(make(reference), Task(queries, positive))}
     assert set(groups) == {"camera", "lidar", "camera+lidar"}
     assert [groups[p]["queries"] for p in ("camera", "lidar", "camera+lidar")] == [3, 2, 2]
     assert groups["camera"]["recall@1"] == pytest.approx(2 / 3)
@@ -128,14 +134,14 @@ def test_the_figures_of_a_case_done_by_hand():
 def test_chance_counts_only_those_who_may_answer():
     reference, queries, positive = on_a_line()
     allowed = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 0]], dtype=bool)
-    groups = {g["pattern"]: g for g in evaluate(make(reference), queries, positive, allowed)}
+    groups = {g["pattern"]: g for g in evaluate(make(reference), task_of(queries, positive, allowed))}
     assert groups["camera"]["chance@1"] == pytest.approx((1 / 2 + 1 / 3 + 1) / 3)
     assert groups["camera"]["recall@1"] == 1  # the wrong one may not answer
 
 
 def test_a_map_smaller_than_k_is_no_crash():
     reference, queries, positive = on_a_line()
-    groups = evaluate(make(reference.take([0])), queries, positive[:, :1])
+    groups = evaluate(make(reference.take([0])), Task(queries, positive[:, :1]))
     assert {g["queries"] for g in groups} == {1} and {g["recall@5"] for g in groups} == {1}
 
 
@@ -144,11 +150,11 @@ def test_a_map_smaller_than_k_is_no_crash():
 def test_a_sensor_that_no_query_has_makes_no_group(allowed):
     reference, queries, positive = on_a_line()
     queries.embeddings["lidar"][:] = np.nan
-    assert [g["pattern"] for g in evaluate(make(reference), queries, positive, allowed)] == ["camera"]
+    assert [g["pattern"] for g in evaluate(make(reference), task_of(queries, positive, allowed))] == ["camera"]
 
 
 @pytest.mark.parametrize("allowed", [None, np.ones((3, 4), dtype=bool)])
 def test_no_right_answers_and_no_sensors_make_no_groups(allowed):
     reference, queries, positive = on_a_line()
-    assert evaluate(make(reference), queries, np.zeros_like(positive), allowed) == []
-    assert evaluate(make(reference.only([])), queries.only([]), positive, allowed) == []
+    assert evaluate(make(reference), task_of(queries, np.zeros_like(positive), allowed)) == []
+    assert evaluate(make(reference.only([])), task_of(queries.only([]), positive, allowed)) == []

@@ -5,13 +5,15 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from any2any_ros.calibration import missing
+from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.task import Task
 from any2any_ros.data.availability import sensors_off
+from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.learning import calmrl
 from any2any_ros.learning.calmrl import CalMRL
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.retrieval.similarity import same_modality
+from any2any_ros.retrieval.retriever import bare_retriever
 
 NOWHERE = np.eye(4)
 
@@ -36,9 +38,9 @@ def world():
 
 def test_nothing_missing_is_the_plain_evaluation(world):
     reference, queries = world
-    retriever = Retriever(reference, same_modality(reference.modalities), RawMean())
-    (row,) = missing.by_share(retriever, queries, np.eye(40, dtype=bool), [0.0])
-    scores = retriever.scores(queries)[1]
+    retriever = bare_retriever(reference, RawMean())
+    (row,) = missing.by_share(retriever, Task(queries, np.eye(40, dtype=bool)), [0.0])
+    scores = Judge.of(retriever).scores(queries)[1]
     assert row["recall@1"] == pytest.approx((scores.argmax(axis=1) == np.arange(40)).mean())
     assert (row["recall@1_sd"], row["queries"], row["chance@1"]) == (0.0, 40, pytest.approx(1 / 40))
     assert "error" not in row and "shift" not in row
@@ -47,8 +49,9 @@ def test_nothing_missing_is_the_plain_evaluation(world):
 def test_the_more_is_missing_the_less_is_found_and_the_farther_it_moves(world):
     reference, queries = world
     model = calmrl.fit(reference)
-    retriever = Retriever(reference, same_modality(reference.modalities), RawMean(), model)
-    none, some, most = missing.by_share(retriever, queries, np.eye(40, dtype=bool), [0.0, 0.5, 0.75])
+    # What the imputer adds says little beyond the sensors themselves, and weighs accordingly.
+    retriever = bare_retriever(reference, LikelihoodRatio(np.diag([8.0, 8.0, 1.0]), np.zeros((3, 3))), imputer=model)
+    none, some, most = missing.by_share(retriever, Task(queries, np.eye(40, dtype=bool)), [0.0, 0.5, 0.75])
     assert np.isnan(none["error"]) and none["shift"] == 0 and none["shift_means"] == pytest.approx(0)
     # What the views share is nearly everything here, so half of what is missing is known from the rest.
     assert some["error"] < 0.5 and some["shift"] < some["shift_means"]
@@ -58,9 +61,9 @@ def test_the_more_is_missing_the_less_is_found_and_the_farther_it_moves(world):
 
 def test_the_same_seed_switches_the_same_sensors_off(world):
     reference, queries = world
-    retriever = Retriever(reference, same_modality(reference.modalities), RawMean())
+    retriever = bare_retriever(reference, RawMean())
     one, again, other = (
-        missing.by_share(retriever, queries, np.eye(40, dtype=bool), [0.5], seed=s)[0] for s in (1, 1, 2)
+        missing.by_share(retriever, Task(queries, np.eye(40, dtype=bool)), [0.5], seed=s)[0] for s in (1, 1, 2)
     )
     assert one == again and one["recall@1_sd"] > 0 and other != one
 

@@ -10,6 +10,7 @@ from any2any_ros.calibration import objects as object_calibration
 from any2any_ros.calibration.objects import TABLE
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Observation
+from any2any_ros.retrieval.retriever import Retriever
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_all_kinds_of_pictures_are_among_what_it_was_calibrated_on():
     views.embeddings["camera"][instances == "o1"] = np.nan
     names = np.unique(instances)
     trained = model()
-    reference = object_calibration._objects(trained, views, instances, names)
+    reference = object_calibration.remembered(trained, views, instances, names)
     places, n = reference.places, len(names)
     assert len(reference) == 3 * n and len(set(places.ids)) == 3 * n
     one = list(names).index("o1")
@@ -63,7 +64,7 @@ def test_tables_hold_the_one_that_is_meant_and_every_second_time_its_like():
     with_all = 0
     for _ in range(400):
         own = int(draw.integers(24))
-        on_table = object_calibration._table(draw, class_of, own)
+        on_table = object_calibration.table(draw, class_of, own)
         assert on_table.sum() == TABLE and on_table[own]
         with_all += on_table[class_of == class_of[own]].all()
     assert 150 < with_all < 260
@@ -98,6 +99,6 @@ def test_objects_of_which_nothing_was_said_are_refused():
 
 def test_a_command_in_another_space_is_refused(calibrated):
     views, _, instances = world(3, 4, 2, seed=0)
-    reference = object_calibration._objects(calibrated, views, instances, np.unique(instances))
+    reference = object_calibration.remembered(calibrated, views, instances, np.unique(instances))
     with pytest.raises(Any2AnyError, match="'text' embedding does not fit the map"):
-        calibrated.calibrated_or_not().retriever(reference).rank(Observation({"text": np.ones(LATENT + 1)}))
+        Retriever(reference, calibrated.calibrated_or_not()).rank(Observation({"text": np.ones(LATENT + 1)}))

@@ -1,6 +1,6 @@
 """What calibration teaches the check: nothing is judged by what has seen its place, and checked answers stay true.
 
-The overlaps are drawn; laying scans is tested with `registration` and, from end to end, in tools/test_check.py.
+The overlaps are drawn; laying scans is tested with `registration` and, from end to end, in cli/test_check.py.
 """
 
 import json
@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from any2any_ros.calibration import refinement
+from any2any_ros.calibration.fitting import CalibrationConfig, calibrate
+from any2any_ros.calibration.refinement import ScanRegistration
+from any2any_ros.calibration.task import Task
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry.refiner import NO_REFINER, OverlapEvidence, Refiner, RefinerConfig
 from any2any_ros.geometry.registration import Registration
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval import calibration
-from any2any_ros.retrieval.calibration import CalibrationConfig, calibrate, load, save
+from any2any_ros.retrieval.calibration import load, save, uncalibrated
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust.confidence import ConfidenceConfig
 
 PROMISES = ConfidenceConfig(min_queries=30)
@@ -25,7 +28,7 @@ COUNT = 240
 
 
 def drive(seed=0, noise=NOISE, count=COUNT):
-    """Return a map of places 10 m apart, a drive through it, what is right, and its folds."""
+    """Return a map of places 10 m apart, and the task of a drive through it."""
     draw = np.random.default_rng(seed)
     poses = np.tile(np.eye(4), (count, 1, 1))
     poses[:, 0, 3] = 10.0 * np.arange(count)
@@ -34,7 +37,8 @@ def drive(seed=0, noise=NOISE, count=COUNT):
     ids = [tuple(f"{lap}/{i}" for i in range(count)) for lap in ("map", f"drive{seed}")]
     records = {m: EncoderRecord(m, f"{m}-1", 12) for m in noise}
     reference = ReferenceMap(ObservationSet(mapped, poses, ids[0]), records, "town")
-    return reference, ObservationSet(driven, poses, ids[1]), np.eye(count, dtype=bool), np.arange(count) // 10 % 4
+    queries, folds = ObservationSet(driven, poses, ids[1]), np.arange(count) // 10 % 4
+    return reference, Task(queries, np.eye(count, dtype=bool), folds=folds, same_place=5.0)
 
 
 def overlap_of(query, row, seed=0):
@@ -56,10 +60,10 @@ class Surveyor:
 
 @pytest.fixture(scope="module")
 def fitted():
-    reference, *rest = drive()
+    reference, task = drive()
     surveyor = Surveyor()
-    geometry = RefinerConfig(candidates=6, refined_queries=160)
-    return reference, surveyor, calibrate(reference, *rest, 5.0, FUSION, PROMISES, geometry=geometry, register=surveyor)
+    scans = ScanRegistration(surveyor, RefinerConfig(candidates=6, refined_queries=160))
+    return reference, surveyor, calibrate(reference, task, FUSION, PROMISES, scans)
 
 
 def test_the_check_gains_on_held_out_places(fitted):
@@ -68,7 +72,7 @@ def test_the_check_gains_on_held_out_places(fitted):
     assert summary["queries"] == sum(q % 9 > 0 for q in surveyor.wanted) and summary["chance@1"] == pytest.approx(
         1 / COUNT
     )
-    assert summary["recall@1"] + 0.1 < summary["checked_recall@1"] < 1
+    assert summary["recall@1"] + 0.1 < summary["refined_recall@1"] < 1
     assert found.refiner.evidence.candidates == 6 and found.refiner.evidence(np.array([0.6])) > 1
 
 
@@ -84,28 +88,28 @@ def test_the_draw_is_the_seeds():
     def wanted(seed):
         surveyor = Surveyor()
         config = CalibrationConfig(fusion="likelihood_ratio", seed=seed)
-        calibrate(
-            *drive(count=80), 5.0, config, PROMISES, geometry=RefinerConfig(refined_queries=20), register=surveyor
-        )
+        scans = ScanRegistration(surveyor, RefinerConfig(refined_queries=20))
+        calibrate(*drive(count=80), config, PROMISES, scans)
         return sorted(surveyor.wanted)
 
     assert wanted(1) == wanted(1) != wanted(2) and len(wanted(1)) == 20
 
 
-def events(monkeypatch, *arguments, **options):
+def events(monkeypatch, reference, task, surveyor):
     """Return the events that the checked confidence is fitted on, and the pairs that each evidence is."""
     seen, pairs = [], []
     fit, learn = refinement.confidence.fit, OverlapEvidence.fit
     monkeypatch.setattr(refinement.confidence, "fit", lambda e, c: seen.append(e) or fit(e, c))
     monkeypatch.setattr(refinement.OverlapEvidence, "fit", lambda o, p, c: pairs.append((o, p)) or learn(o, p, c))
-    calibrate(*arguments, **options)
+    calibrate(reference, task, FUSION, PROMISES, ScanRegistration(surveyor))
     return seen[-1], pairs  # the first are the unchecked ones
 
 
 def test_no_overlap_is_judged_by_evidence_of_its_own_place(monkeypatch):
     surveyor = Surveyor()
-    reference, queries, positive, folds = drive(count=80)
-    _, pairs = events(monkeypatch, reference, queries, positive, folds, 5.0, FUSION, PROMISES, register=surveyor)
+    reference, task = drive(count=80)
+    folds = task.folds
+    _, pairs = events(monkeypatch, reference, task, surveyor)
     *held_out, (kept, _) = pairs
     every = surveyor(surveyor.wanted)
     of_fold = {f: {o for q, there in every.items() for o in there.values() if folds[q] == f} for f in range(4)}
@@ -119,8 +123,7 @@ def test_no_overlap_is_judged_by_evidence_of_its_own_place(monkeypatch):
 
 def test_a_place_hidden_from_the_map_is_among_what_teaches_trust(monkeypatch):
     surveyor = Surveyor()
-    reference, queries, positive, folds = drive(count=80)
-    found, _ = events(monkeypatch, reference, queries, positive, folds, 5.0, FUSION, PROMISES, register=surveyor)
+    found, _ = events(monkeypatch, *drive(count=80), surveyor)
     mapped, lost = ([e for e in found if e.mapped == there] for there in (True, False))
     with_scan = sum(q % 9 > 0 for q in range(80))
     for group in (mapped, lost):
@@ -134,10 +137,10 @@ def test_a_place_hidden_from_the_map_is_among_what_teaches_trust(monkeypatch):
 def test_checked_probabilities_are_true_on_another_drive(fitted):
     """And the unchecked ones still are: each ranking has the confidence that it was made with."""
     reference, _, found = fitted
-    retriever = found.retriever(reference, Refiner(NO_REFINER.clouds))
+    retriever = Retriever(reference, found, Refiner(NO_REFINER.clouds))
     p, hit, accepted = [], [], []
     for seed in (1, 2):
-        for i, observation in enumerate(drive(seed)[1]):
+        for i, observation in enumerate(drive(seed)[1].queries):
             first = retriever.rank(observation, retriever.refiner.candidates)
             rows = [int(m.id.split("/")[1]) for m in first.matches]
             registrations = {f"map/{r}": Registration(np.eye(4), overlap_of(i, r, seed), 0.1, True) for r in rows}
@@ -157,27 +160,26 @@ def test_checked_probabilities_are_true_on_another_drive(fitted):
 
 def test_a_map_without_a_lidar_is_checked_all_the_same():
     surveyor = Surveyor()
-    found = calibrate(*drive(noise={"camera": 1.5}, count=80), 5.0, FUSION, PROMISES, register=surveyor)
+    found = calibrate(*drive(noise={"camera": 1.5}, count=80), FUSION, PROMISES, ScanRegistration(surveyor))
     assert found.refiner is not None and len(surveyor.wanted) == 80
 
 
 @pytest.mark.parametrize("how", ["nothing lies anywhere", "no candidates", "no queries", "nobody lays"])
 def test_nothing_learnt_is_no_check(how):
-    reference, *rest = drive(count=80)
-    geometry = {"no candidates": RefinerConfig(candidates=0), "no queries": RefinerConfig(refined_queries=0)}
-    surveyor = {"nothing lies anywhere": lambda wanted: {}, "nobody lays": None}.get(how, Surveyor())
-    found = calibrate(
-        reference, *rest, 5.0, FUSION, PROMISES, geometry=geometry.get(how, RefinerConfig()), register=surveyor
-    )
+    reference, task = drive(count=80)
+    configs = {"no candidates": RefinerConfig(candidates=0), "no queries": RefinerConfig(refined_queries=0)}
+    surveyor = {"nothing lies anywhere": lambda wanted: {}}.get(how, Surveyor())
+    scans = ScanRegistration(surveyor, configs.get(how, RefinerConfig()))
+    found = calibrate(reference, task, FUSION, PROMISES, None if how == "nobody lays" else scans)
     assert found.refiner is None and found.confidence is not None
     # What has learnt no check does none: its probabilities would not be true.
-    assert found.retriever(reference, Refiner(NO_REFINER.clouds, candidates=5)).refiner is NO_REFINER
+    assert Retriever(reference, found, Refiner(NO_REFINER.clouds, candidates=5)).refiner is NO_REFINER
 
 
 def test_before_calibration_the_best_overlap_comes_first():
     reference = drive(count=20)[0]
     refiner = Refiner(NO_REFINER.clouds, candidates=3)
-    retriever = calibration.uncalibrated(reference, 5.0).retriever(reference, refiner)
+    retriever = Retriever(reference, uncalibrated(reference), refiner)
     first = retriever.rank(reference.places.observation(4), 3)
     registrations = {m.id: Registration(np.eye(4), 0.1 * i, 0.1, True) for i, m in enumerate(first.matches)}
     again = retriever.rank(reference.places.observation(4), 3, registrations=registrations)
@@ -195,10 +197,8 @@ def test_what_was_learnt_is_kept(fitted, tmp_path):
         vars(again.refiner.evidence) == vars(found.refiner.evidence) and again.refiner.summary == found.refiner.summary
     )
     registrations = {f"map/{r}": Registration(np.eye(4), 0.2 + 0.1 * r, 0.1, True) for r in range(5)}
-    for observation in list(drive(1)[1])[:10]:
-        one, other = (
-            c.retriever(reference, NO_REFINER).rank(observation, registrations=registrations) for c in (found, again)
-        )
+    for observation in list(drive(1)[1].queries)[:10]:
+        one, other = (Retriever(reference, c).rank(observation, registrations=registrations) for c in (found, again))
         assert [(m.id, m.probability) for m in one.matches] == [(m.id, m.probability) for m in other.matches]
         assert (one.accepted, one.place_set) == (other.accepted, other.place_set)
 
@@ -207,15 +207,15 @@ def test_a_calibration_of_before_there_was_a_check_is_read(fitted, tmp_path):
     save(found := fitted[2], tmp_path)
     home = tmp_path / "calibration"
     header = json.loads((home / "calibration.json").read_text())
-    del header["check"]
-    (home / "calibration.json").write_text(json.dumps(header))
-    for file in (*home.glob("overlap.*"), *home.glob("checked_confidence.*")):
+    del header["refiner"]
+    (home / "calibration.json").write_text(json.dumps(header | {"format": 3, "usual": []}))
+    for file in home.glob("refiner-*"):
         file.unlink()
     again = load(tmp_path)
     assert again.refiner is None and again.fusion.plug == found.fusion.plug
 
 
-@pytest.mark.parametrize("name", ["overlap.json", "checked_confidence.npz"])
+@pytest.mark.parametrize("name", ["refiner-evidence.json", "refiner-confidence.npz"])
 def test_a_damaged_check_is_refused(fitted, tmp_path, name):
     save(fitted[2], tmp_path)
     (tmp_path / "calibration" / name).unlink()
@@ -226,11 +226,11 @@ def test_a_damaged_check_is_refused(fitted, tmp_path, name):
 @pytest.mark.parametrize("queries", [1, 3])
 def test_a_handful_of_queries_is_enough_to_go_on_with(queries):
     """Fewer than there are folds: what is learnt without a query's fold may then be nothing at all."""
-    geometry = RefinerConfig(refined_queries=queries)
-    found = calibrate(
-        *drive(count=80), 5.0, FUSION, PROMISES, geometry=geometry, register=lambda wanted: {
-            q: {int(r): overlap_of(q, int(r)) for r in rows} for q, rows in wanted.items()
-        },
-    )  # fmt: skip
+
+    def register(wanted):
+        return {q: {int(r): overlap_of(q, int(r)) for r in rows} for q, rows in wanted.items()}
+
+    scans = ScanRegistration(register, RefinerConfig(refined_queries=queries))
+    found = calibrate(*drive(count=80), FUSION, PROMISES, scans)
     assert found.refiner.summary["queries"] == queries
     assert not np.isfinite(list(found.refiner.confidence.accept_above.values())).any()  # nothing is proven yet

@@ -7,12 +7,12 @@ import pytest
 
 from any2any_ros.calibration import reliability
 from any2any_ros.calibration.reliability import Outcome
+from any2any_ros.calibration.task import Task
 from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.geometry.refiner import NO_REFINER, Refiner
 from any2any_ros.geometry.registration import Registration
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.retrieval.similarity import same_modality
+from any2any_ros.retrieval.retriever import bare_retriever
 from any2any_ros.trust.confidence import Confidence
 
 FOUND = [
@@ -62,14 +62,14 @@ def test_every_query_is_judged_under_every_pattern():
     weights = {"*": np.array([[[0.0, 1.0], [0.0, 0.0]], [[20.0, 0.0], [0.0, 0.0]]])}
     steps = {"*": np.array([[-30.0, 0.0], [0.01, 0.99]])}
     confidence = Confidence(50.0, weights, steps, {"*": 3.0}, {"*": np.empty(0)}, {"*/0": np.linspace(0, 0.5, 50)})
-    retriever = Retriever(places, same_modality(("camera", "lidar")), RawMean(), confidence=confidence)
+    retriever = bare_retriever(places, RawMean(), confidence=confidence)
     asked = np.arange(6) < 4
-    found = reliability.outcomes(retriever, places, np.eye(6, dtype=bool), asked, (0.1,))
+    found = reliability.outcomes(retriever, Task(places, np.eye(6, dtype=bool)), (0.1,), asked)
     assert len(found) == 3 * 4 and {o.pattern for o in found} == {"camera", "lidar", "camera+lidar"}
     # every place finds itself, and is sure of it
     assert all(o.right and o.accepted and o.probability > 0.9 and o.covered == (True,) for o in found)
     assert all(o.chance == pytest.approx(1 / 6) for o in found)
-    nowhere = reliability.outcomes(retriever, places, np.zeros((6, 6), dtype=bool), asked, (0.1,))
+    nowhere = reliability.outcomes(retriever, Task(places, np.zeros((6, 6), dtype=bool)), (0.1,), asked)
     assert not any(o.right or o.covered[0] for o in nowhere) and all(o.accepted for o in nowhere)
 
 
@@ -78,7 +78,7 @@ def test_chance_is_of_what_can_be_compared():
     assert reliability._chance(right, scores) == pytest.approx(1 / 3)
 
 
-# --- before the geometric check and after it ------------------------------------------------------------------
+# --- before refining and after --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ class Surveyor(Refiner):
         }
 
 
-def test_the_check_is_judged_through_the_retrievers_own_road():
+def test_refining_is_judged_through_the_retrievers_own_road():
     poses = np.tile(np.eye(4), (6, 1, 1))
     poses[:, 0, 3] = 10 * np.arange(6)
     places = ObservationSet({"lidar": np.eye(6)}, poses, tuple("abcdef"))
@@ -102,17 +102,18 @@ def test_the_check_is_judged_through_the_retrievers_own_road():
     robots[:, 0, 3] += [1.0, 1.5, 1.0]
     queries = ObservationSet({"lidar": vectors}, robots, ("x", "y", "z"))
     refiner = Surveyor(NO_REFINER.clouds, candidates=2)
-    retriever = Retriever(places, same_modality(("lidar",)), RawMean(), refiner=refiner)
+    retriever = bare_retriever(places, RawMean())
+    retriever.refiner = refiner
     right = np.eye(6, dtype=bool)[:3]
-    found = reliability.refined(retriever, queries, right, ((row, np.full((1, 3), row)) for row in (1, 0)))
+    found = reliability.refined(retriever, Task(queries, right), ((row, np.full((1, 3), row)) for row in (1, 0)))
     assert [(c.before.right, c.after.right) for c in found] == [(False, True), (True, True)]
     assert [c.metres for c in found] == pytest.approx([0.5, 0.0])
     assert all(c.before.chance == pytest.approx(1 / 6) and c.before.pattern == "lidar" for c in found)
-    before, after = reliability.by_check(found, 0.1)
-    assert (before["check"], before["recall@1"], before["queries"]) == (False, 0.5, 2) and "metres p50" not in before
-    assert (after["check"], after["recall@1"], after["metres p50"]) == (True, 1.0, pytest.approx(0.25))
+    before, after = reliability.by_refinement(found, 0.1)
+    assert (before["refined"], before["recall@1"], before["queries"]) == (False, 0.5, 2) and "metres p50" not in before
+    assert (after["refined"], after["recall@1"], after["metres p50"]) == (True, 1.0, pytest.approx(0.25))
 
 
 def test_a_wrong_answers_pose_is_no_error_of_the_pose():
     nobody = [reliability.Refined(FOUND[1], FOUND[1], float("nan"))]
-    assert "metres p50" not in reliability.by_check(nobody, 0.2)[1]
+    assert "metres p50" not in reliability.by_refinement(nobody, 0.2)[1]

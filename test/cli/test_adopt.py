@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from any2any_ros.calibration import adoption
+from any2any_ros.retrieval import adopted as adopted_sensors
 from any2any_ros.retrieval import reference_map
 
 PLACES, SPACING = 200, 10.0
@@ -64,7 +64,7 @@ def test_a_thermal_camera_is_adopted_and_evaluated(any2any, drives, folder):
     assert done.code == 0, done.err
     assert "of 200 frames were recognised for certain" in done.out and "that have a pose are right" in done.out
     assert "'thermal' now answers" in done.out and "chance@1" in done.out
-    (adopted,) = adoption.load(folder).values()
+    (adopted,) = adopted_sensors.load(folder).values()
     assert adopted.encoder.settings["width"] == 96 and adopted.report["pairs"] > 150
     again = any2any("evaluate", drives, "--sequence", "02", "--map", folder)
     rows = {line.split()[0]: line for line in again.out.splitlines() if line}

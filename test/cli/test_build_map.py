@@ -9,7 +9,7 @@ from any2any_ros.geometry.clouds import Clouds
 from any2any_ros.geometry.registration import thinned
 from any2any_ros.observation import Observation
 from any2any_ros.retrieval import reference_map
-from any2any_ros.retrieval.calibration import open_map
+from any2any_ros.retrieval.retriever import Retriever
 
 
 def test_a_drive_becomes_a_map(any2any, laps, tmp_path):
@@ -111,7 +111,8 @@ def test_words_ask_a_map_of_pictures_where_both_have_one_space(any2any, laps, ti
     folder = tmp_path / "map"
     done = any2any("build-map", laps, folder, "--sequence", "00", "--modality", "camera", *halves, "--ask", "text")
     assert done.code == 0, done.err
-    reference, retriever, _ = open_map(folder, 5.0)
+    retriever = Retriever.open(folder, 5.0)
+    reference = retriever.reference
     assert reference.places.modalities == ("camera",) and set(reference.encoders) == {"camera", "text"}
     assert retriever.modalities == ("camera", "text") and retriever.reference_modalities == ("camera",)
     asked = reference_map.map_encoders(reference, ["text"])["text"].encode("a blue mug")
@@ -119,7 +120,7 @@ def test_words_ask_a_map_of_pictures_where_both_have_one_space(any2any, laps, ti
     expected = reference.places.embeddings["camera"] @ asked
     np.testing.assert_allclose([m.score for m in best], np.sort(expected)[::-1], atol=1e-5)
     assert any2any("calibrate", folder, laps, "--sequence", "01").code == 0
-    assert open_map(folder, 5.0)[1].rank(Observation({"text": asked})).matches
+    assert Retriever.open(folder, 5.0).rank(Observation({"text": asked})).matches
 
 
 def test_who_shares_no_space_cannot_ask(refused, laps, tmp_path):

@@ -9,7 +9,7 @@ from any2any_ros.data import kitti
 from any2any_ros.data.sources import open_recording
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.retrieval import reference_map
-from any2any_ros.retrieval.calibration import open_map
+from any2any_ros.retrieval.retriever import Retriever
 
 
 def test_the_table_of_all_fusions_is_printed_and_kept(any2any, laps, town_map, tmp_path):
@@ -26,7 +26,8 @@ def test_the_table_of_all_fusions_is_printed_and_kept(any2any, laps, town_map, t
 
 
 def test_a_calibrated_map_says_how_probable_its_answers_are(laps, town_map):
-    reference, retriever, calibrated = open_map(town_map, 5.0)
+    retriever = Retriever.open(town_map, 5.0)
+    reference, calibrated = retriever.reference, retriever.calibration
     assert calibrated
     source = open_recording(laps, "02")
     queries = source.observe(reference_map.map_encoders(reference, source.modalities), 0.0)
@@ -84,7 +85,8 @@ def test_an_imputer_is_kept_with_the_map_and_evaluate_says_so(any2any, laps, tow
     flags = ("--fusion", "likelihood_ratio", "--imputer", "calmrl")
     done = any2any("calibrate", folder, laps, "--sequence", "01", *flags)
     assert done.code == 0, done.err
-    reference, retriever, calibrated = open_map(folder, 5.0)
+    retriever = Retriever.open(folder, 5.0)
+    reference, calibrated = retriever.reference, retriever.calibration
     assert calibrated.imputer.plug == "calmrl" and retriever.modalities == tuple(sorted(reference.encoders))
     judged = any2any("evaluate", laps, "--sequence", "02", "--map", folder, "--json", tmp_path / "f.json")
     assert judged.code == 0 and judged.out.startswith("with the imputer calmrl"), judged.err

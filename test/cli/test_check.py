@@ -13,7 +13,8 @@ from any2any_ros.data.sources import open_recording
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry import registration
 from any2any_ros.retrieval import reference_map
-from any2any_ros.retrieval.calibration import load, open_map
+from any2any_ros.retrieval.calibration import load
+from any2any_ros.retrieval.retriever import Retriever
 
 FRAMES, SPACING = 48, 5.0
 REACH = 36.0  # m, of the simulated LiDAR
@@ -89,7 +90,8 @@ def without_open3d(monkeypatch):
 
 
 def test_a_checked_answer_is_right_to_the_centimetre(checked_map, street):
-    reference, retriever, calibrated = open_map(checked_map, 5.0)
+    retriever = Retriever.open(checked_map, 5.0)
+    reference, calibrated = retriever.reference, retriever.calibration
     assert calibrated.refiner.summary["queries"] == 12 and retriever.refiner.candidates == 2
     source = open_recording(street, "01")
     queries = source.observe(reference_map.map_encoders(reference, source.modalities), 0.0)
@@ -145,8 +147,8 @@ def test_without_open3d_a_map_is_calibrated_as_ever(any2any, refused, bare_map, 
     flags = ("--sequence", "01", "--map")
     assert "has learnt no check" in refused("evaluate", street, *flags, folder, "--check")
     assert "Open3D is absent" in refused("evaluate", street, *flags, bare_map, "--check")
-    _, retriever, _ = open_map(bare_map, 5.0)
-    observation = retriever.reference.observation(5)
+    retriever = Retriever.open(bare_map, 5.0)
+    observation = retriever.places.observation(5)
     with pytest.warns(UserWarning, match="Open3D is absent"):
         ranking = retriever.refine(observation, world())
     assert ranking.matches[0].id == "00/000005" and not ranking.matches[0].refined

@@ -13,7 +13,8 @@ from any2any_ros.data.drive import encode, keyframes
 from any2any_ros.demo import town_answers, town_live
 from any2any_ros.demo.town_live import LiveSetup
 from any2any_ros.nodes.replay import Outage
-from any2any_ros.retrieval import calibration, reference_map
+from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.workflows import build_map
 
 TIMEOUT = 1.2  # s; a message comes every 0.5 s
@@ -64,7 +65,7 @@ def test_no_ranking_is_skipped_while_sensors_die_and_return(ring, tmp_path):
     assert by_sensor["camera", 2.0]["first_ranking_used"] == ["audio", "lidar", "text"]
     assert by_sensor["camera", 7.0]["first_ranking_used"] == []  # an answer that says that nobody is left
 
-    _, retriever, _ = calibration.open_map(folder / "map", 5.0)
+    retriever = Retriever.open(folder / "map", 5.0)
     answers = town_answers.judge(run, drive, retriever, 5.0)
     assert len(answers) == 20 and all(a.agrees for a in answers)  # identical ids, in the library's order
     assert np.mean([a.hit for a in answers]) > 0.7  # chance 0.04
@@ -117,7 +118,7 @@ def test_real_laser_log_ranks_the_same_through_ros_as_in_the_library(shared_data
     second = dataclasses.replace(second, stamps_ns=np.arange(1, len(second) + 1) * 100_000_000)
     run = driven(second, tmp_path, rate=1.0, slop=0.01)
     rankings = {r.stamp_ns: r for r, _ in run.recording.rankings if r.modalities}
-    _, retriever, _ = calibration.open_map(tmp_path / "map", 2.0)
+    retriever = Retriever.open(tmp_path / "map", 2.0)
     queries = encode(second, {"laser_scan": encoders.build("laser_scan")})
     # An encoder keeps the newest scan only: on a busy machine one may be overtaken by the next. None is altered.
     assert len(second) == 120 and len(rankings) >= 114

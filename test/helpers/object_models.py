@@ -11,6 +11,7 @@ from any2any_ros.objects.heads import EMMA
 from any2any_ros.objects.views import ObjectViews
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.retriever import Retriever
 
 LATENT, WIDTH = 6, 10
 MODALITIES = ("text", "speech", "camera", "depth")
@@ -67,7 +68,7 @@ def tables(trained, count, seed, seen, absent=0.2):
     views, classes, instances = world(8, 8, 5, seed)
     draw = np.random.default_rng(seed)
     names = np.unique(instances)
-    remembered = object_calibration._objects(trained, views, instances, names)
+    remembered = object_calibration.remembered(trained, views, instances, names)
     said = trained.project(views, trained.command_modalities)
     whole = ObservationSet(
         {m: v[: len(names)] for m, v in remembered.places.embeddings.items()}, remembered.places.poses[: len(names)],
@@ -83,7 +84,7 @@ def tables(trained, count, seed, seen, absent=0.2):
         far = list(draw.permutation(others))[: TABLE - len(near) - there]
         places = whole.take([own] * bool(there) + near + far)
         reference = ReferenceMap(places, trained.reference_records())
-        ranking = trained.calibrated_or_not().retriever(reference).rank(said.observation(view))
+        ranking = Retriever(reference, trained.calibrated_or_not()).rank(said.observation(view))
         yield there, ranking.matches[0].id == names[own], ranking
 
 

@@ -5,7 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from any2any_ros.calibration.fitting import CalibrationConfig, calibrate
+from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.task import Task
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.imputers import IMPUTERS, LATENT
 from any2any_ros.imputers.none import NO_IMPUTER
 from any2any_ros.learning import calmrl
@@ -13,10 +17,9 @@ from any2any_ros.learning import imputers as learning
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval import retriever as retriever_module
-from any2any_ros.retrieval.calibration import CalibrationConfig, calibrate
+from any2any_ros.retrieval.large.searcher import LargeMapSearcher
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
-from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.retrieval.similarity import same_modality
+from any2any_ros.retrieval.retriever import Retriever, bare_retriever
 from any2any_ros.trust.confidence import ConfidenceConfig
 
 WIDTH = {"camera": 12, "lidar": 10, "text": 8}
@@ -38,14 +41,15 @@ def drive(seed=0, count=60, missing=0.4):
         columns = {m: np.where(off[:, [i]], np.nan, v) for i, (m, v) in enumerate(columns.items())}
         laps.append(ObservationSet(columns, poses, tuple(f"{lap}/{i}" for i in range(count))))
     records = {m: EncoderRecord(m, f"{m}-1", d) for m, d in WIDTH.items()}
-    return ReferenceMap(laps[0], records, "town"), laps[1], np.eye(count, dtype=bool), np.arange(count) // 5 % 4
+    task = Task(laps[1], np.eye(count, dtype=bool), folds=np.arange(count) // 5 % 4, same_place=5.0)
+    return ReferenceMap(laps[0], records, "town"), task
 
 
 @pytest.fixture(scope="module")
 def both():
-    reference, *rest = drive()
-    fitted = {i: calibrate(reference, *rest, 5.0, CalibrationConfig("mixture", i), PROMISES) for i in IMPUTERS.names()}
-    return reference, rest[0], fitted
+    reference, task = drive()
+    fitted = {i: calibrate(reference, task, CalibrationConfig("mixture", i), PROMISES) for i in IMPUTERS.names()}
+    return reference, task.queries, fitted
 
 
 def test_the_latent_is_the_posterior_mean_and_missing_where_nothing_was_seen():
@@ -69,7 +73,7 @@ def test_places_without_a_common_sensor_are_found(both):
     )  # fmt: skip
     lidar_only = ReferenceMap(places, reference.encoders)
     asked = queries.take(other)
-    rank = {i: found.retriever(lidar_only) for i, found in fitted.items()}
+    rank = {i: Retriever(lidar_only, found) for i, found in fitted.items()}
 
     def right(retriever):
         first = [retriever.rank(o.only(["camera"]), 1).matches[0].id for o in asked]
@@ -82,7 +86,7 @@ def test_places_without_a_common_sensor_are_found(both):
 def test_it_counts_as_nobody_that_was_seen(both):
     _, queries, fitted = both
     reference = both[0]
-    retriever = fitted["calmrl"].retriever(reference)
+    retriever = Retriever(reference, fitted["calmrl"])
     ranking = retriever.rank(queries.observation(3).only(["camera"]))
     assert ranking.modalities == ("camera",) and ranking.missing == ("lidar", "text")
     assert ranking.reference_modalities == ("camera", "lidar", "text")
@@ -96,26 +100,26 @@ def test_it_counts_as_nobody_that_was_seen(both):
 
 def test_nothing_seen_is_not_ranked(both):
     reference, _, fitted = both
-    assert fitted["calmrl"].retriever(reference).rank(Observation({})).matches == ()
+    assert Retriever(reference, fitted["calmrl"]).rank(Observation({})).matches == ()
 
 
 def test_added_places_are_compared_by_it_too(both):
     reference, queries, fitted = both
-    retriever = fitted["calmrl"].retriever(reference)
+    retriever = Retriever(reference, fitted["calmrl"])
     new = ObservationSet({"lidar": queries.embeddings["lidar"][:1]}, np.eye(4)[None], ("new",))
     retriever.add(new)
-    _, scores = retriever.scores(queries.take([0]).only(["camera"]))
-    assert len(retriever.reference) == 61 and np.isfinite(scores[0, 60])
+    _, scores = Judge.of(retriever).scores(queries.take([0]).only(["camera"]))
+    assert len(retriever.places) == 61 and np.isfinite(scores[0, 60])
 
 
 def test_a_large_map_answers_like_a_small_one(monkeypatch):
-    reference, *rest = drive(1)
-    fitted = calibrate(reference, *rest, 5.0, CalibrationConfig("likelihood_ratio", "calmrl"), PROMISES)
-    small = fitted.retriever(reference)
+    reference, task = drive(1)
+    fitted = calibrate(reference, task, CalibrationConfig("likelihood_ratio", "calmrl"), PROMISES)
+    small = Retriever(reference, fitted)
     monkeypatch.setattr(retriever_module, "LARGE", 10)
-    large = fitted.retriever(reference)
-    assert large._large is not None
-    for observation in list(rest[0])[:20]:
+    large = Retriever(reference, fitted)
+    assert isinstance(large.searcher, LargeMapSearcher)
+    for observation in list(task.queries)[:20]:
         for pattern in (["camera"], ["lidar", "text"]):
             one, two = (r.rank(observation.only(pattern)) for r in (small, large))
             np.testing.assert_allclose([m.score for m in one.matches], [m.score for m in two.matches], atol=0.05)
@@ -125,13 +129,13 @@ def test_a_large_map_answers_like_a_small_one(monkeypatch):
 def test_it_is_kept_with_the_calibration(both, tmp_path):
     reference, queries, fitted = both
     reference_map.save(reference, tmp_path)
-    for name, plain in (("none", 3), ("calmrl", 4)):
+    for name in ("none", "calmrl"):
         calibration.save(fitted[name], tmp_path)
         header = json.loads((tmp_path / "calibration" / "calibration.json").read_text())
-        assert (header["format"], header["imputer"]) == (plain, name)
-        _, again, loaded = calibration.open_map(tmp_path, 5.0)
-        assert loaded.imputer.plug == name
-        one, two = (r.rank(queries.observation(7)) for r in (fitted[name].retriever(reference), again))
+        assert header["imputer"] == name
+        again = Retriever.open(tmp_path, 5.0)
+        assert again.calibration.imputer.plug == name
+        one, two = (r.rank(queries.observation(7)) for r in (Retriever(reference, fitted[name]), again))
         assert [m.id for m in one.matches] == [m.id for m in two.matches] and one.probability == two.probability
         assert (tmp_path / "calibration" / "imputer.npz").exists() == (name == "calmrl")
 
@@ -142,7 +146,7 @@ def test_a_calibration_made_before_imputers_is_read(both, tmp_path):
     path = tmp_path / "calibration" / "calibration.json"
     header = json.loads(path.read_text())
     del header["imputer"]
-    path.write_text(json.dumps(header))
+    path.write_text(json.dumps(header | {"format": 3, "check": None, "usual": header["drift"]}))
     assert calibration.load(tmp_path).imputer is NO_IMPUTER
 
 
@@ -154,7 +158,8 @@ def test_a_lost_imputer_is_an_error_and_not_left_out(both, tmp_path):
 
 
 def test_a_fusion_learns_from_queries_with_dead_sensors_too():
-    reference, queries, *_ = drive()
+    reference, task = drive()
+    queries = task.queries
     extended = calmrl.fit(reference.places, latent=3).training_queries(queries, 0)
     assert len(extended) == 120 and len(NO_IMPUTER.training_queries(queries, 0)) == 60
     np.testing.assert_array_equal(extended.embeddings["lidar"][:60], queries.embeddings["lidar"])
@@ -177,5 +182,5 @@ def test_an_unknown_imputer_is_refused():
 
 def test_without_an_imputer_nothing_changes():
     places = drive()[0].places
-    plain = Retriever(places, same_modality(tuple(WIDTH)), calibration.RawMean())
-    assert plain.imputer is NO_IMPUTER and plain.reference is places
+    plain = bare_retriever(places, RawMean())
+    assert plain.imputer is NO_IMPUTER and plain.places is places

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from any2any_ros import storage
+from any2any_ros.calibration.judge import Judge
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.imputers import calmrl as model_file
@@ -16,7 +17,7 @@ from any2any_ros.learning.calmrl import CalMRL
 from any2any_ros.learning.calmrl_data import SufficientStatistics
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Alignment, Imputer
-from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.retriever import bare_retriever
 
 NAMES = "abcdef"
 
@@ -284,8 +285,8 @@ def test_an_alignment_compares_what_either_modality_says_of_the_latent():
 def test_one_modality_finds_another():
     data, _ = made(8, n=800, widths=(12, 12, 12), latent=6, missing=0.5)
     model, (_, new) = calmrl.fit(data, latent=6), made(8, n=800, widths=(12, 12, 12), latent=6)
-    retriever = Retriever(new.only(["b"]), model.alignments(["a"], ["b"]), RawMean())
-    _, scores = retriever.scores(new.only(["a"]))
+    retriever = bare_retriever(new.only(["b"]), RawMean(), model.alignments(["a"], ["b"]))
+    _, scores = Judge.of(retriever).scores(new.only(["a"]))
     assert (scores.argmax(axis=1) == np.arange(800)).mean() > 0.5  # chance 1/800
 
 

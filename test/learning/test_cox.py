@@ -17,7 +17,7 @@ from any2any_ros.learning import cox
 from any2any_ros.learning.cox import COX, CoxConfig
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Alignment
-from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.retriever import bare_retriever
 
 WIDTHS = {"camera": 9, "depth": 5, "lidar": 7}
 NEW = 8
@@ -153,7 +153,7 @@ def test_it_serves_a_retriever():
     assert all(isinstance(a, Alignment) for a in alignments.values())
     test, label, _, _ = world(97, new=20)
     query = ObservationSet({"thermal": test}, np.full((20, 4, 4), np.nan), tuple(f"q{i}" for i in range(20)))
-    retriever = Retriever(known, alignments, RawMean())
+    retriever = bare_retriever(known, RawMean(), alignments)
     best = [int(retriever.rank(one).matches[0].id) for one in query]
     assert (there[best] == label).mean() > 0.9
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from any2any_ros import storage
+from any2any_ros.calibration.judge import Judge
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.learning import calmrl, emma
 from any2any_ros.learning.emma import EMMA, EmmaConfig
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Alignment
-from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.retriever import bare_retriever
 
 SMALL = EmmaConfig(dims=16, hidden=24, steps=120, interval=20, batch=32, learning_rate=3e-3)
 WIDTH = {"text": 8, "speech": 5, "camera": 12, "depth": 6}
@@ -314,8 +315,8 @@ def test_the_retriever_ranks_by_the_heads():
     assert all(isinstance(a, Alignment) for a in alignments.values())
     query, reference = data.only(["text", "speech"]), data.only(["camera", "depth"])
     distance = heads.distance(query, reference)
-    retriever = Retriever(reference, alignments, RawMean())
-    _, scores = retriever.scores(query)
+    retriever = bare_retriever(reference, RawMean(), alignments)
+    _, scores = Judge.of(retriever).scores(query)
     np.testing.assert_allclose(1 - scores, distance, atol=1e-5)
     row = int(np.flatnonzero(~np.isnan(distance).all(axis=1))[0])
     ranking = retriever.rank(query.observation(row), k=5)

@@ -18,10 +18,9 @@ from any2any_ros.learning import head
 from any2any_ros.nodes import messages, runtime
 from any2any_ros.nodes.retrieval_node import RetrievalNode
 from any2any_ros.observation import Embedding, Observation
-from any2any_ros.retrieval import calibration, reference_map, retriever
+from any2any_ros.retrieval import adopted, calibration, reference_map, retriever
 from any2any_ros.retrieval.reference_map import EncoderRecord
-from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.retrieval.similarity import same_modality
+from any2any_ros.retrieval.retriever import bare_retriever
 from any2any_ros.trust.drift import Difference, DriftTest
 
 NS = 1_000_000_000
@@ -67,7 +66,7 @@ def test_it_ranks_as_the_library_does(robot):
     robot.see("lidar", 3, NS)
     heard = robot.answer()
     places = robot.reference.places
-    library = Retriever(places, same_modality(places.modalities), RawMean())
+    library = bare_retriever(places, RawMean())
     expected = library.rank(places.observation(3), 5)
     assert ids(heard) == [m.id for m in expected.matches] and heard.matches[0].id == "place/03"
     assert list(heard.modalities) == ["camera", "lidar"] and not heard.missing
@@ -85,13 +84,13 @@ def test_an_adopted_sensor_alone_is_answered(bench, small_map):
     learnt = head.fit(3 * camera[:, :6], camera, head.Space.of(camera), head.Recipe(True, 1e-3, 10.0))
     record = EncoderRecord("thermal", "thermal-test", 6)
     trust = calibration.Calibration(RawMean(), None, adoption.fingerprints(reference, "thermal", record), 5.0)
-    adoption.save(adoption.Adopted("thermal", record, {"camera": learnt}, trust), folder)
+    adopted.save(adopted.Adopted("thermal", record, {"camera": learnt}, trust), folder)
     node = bench.node(RetrievalNode, map=str(folder), **FAST)
     robot = Robot(bench, reference)
     robot.see("thermal", 7, NS, 3 * camera[7, :6])
     heard = robot.answer()
     assert list(heard.modalities) == ["thermal"] and list(heard.missing) == ["camera", "lidar"]
-    library = adoption.load(folder)["thermal"].retriever(reference)
+    library = adopted.load(folder)["thermal"].retriever(reference)
     expected = library.rank(Observation({"thermal": 3 * camera[7, :6]}), 5)
     assert ids(heard) == [m.id for m in expected.matches] and heard.matches[0].id == "place/07"
     robot.see("camera", 3, 2 * NS)

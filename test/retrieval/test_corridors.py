@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from any2any_ros import encoders
+from any2any_ros.calibration.fitting import calibrate
+from any2any_ros.calibration.task import Task
 from any2any_ros.data import splits
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval.calibration import calibrate
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.samples import Scan
 from any2any_ros.trust.confidence import ConfidenceConfig
 
@@ -89,8 +91,8 @@ def building():
     hidden = splits.positives(calibrating.poses, mapped.poses, 2 * HIT)
     folds = splits.blocks(calibrating.poses, 5.0, 4)
     promises = ConfidenceConfig(min_queries=30)
-    fitted = calibrate(reference, calibrating, right, folds, HIT, promises=promises, hidden=hidden)
-    return fitted.retriever(reference), asking
+    task = Task(calibrating, right, hidden=hidden, folds=folds, same_place=HIT)
+    return Retriever(reference, calibrate(reference, task, promises=promises)), asking
 
 
 def inside_a_twin(x):
@@ -107,7 +109,7 @@ def rankings(building, where):
 
 def places(building, ranking):
     """Return where the references of the place set lie (x)."""
-    reference = building[0].reference
+    reference = building[0].places
     return np.array([reference.poses[reference.ids.index(name), 0, 3] for name in ranking.place_set])
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from any2any_ros import encoders
+from any2any_ros.calibration.fitting import calibrate
+from any2any_ros.calibration.task import Task
 from any2any_ros.config import AliveConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, Observation, ObservationSet
@@ -167,7 +169,7 @@ def watched(folder, tmp_path):
     reference = reference_map.load(folder)
     reference_map.save(reference, tmp_path)
     usual = {"beacon": Difference.fit(np.array([v - np.eye(3)[i % 2] for i, v in enumerate(views(0.9, 300, 0))]))}
-    calibration.save(replace(calibration.uncalibrated(reference, 5.0), usual=usual), tmp_path)
+    calibration.save(replace(calibration.uncalibrated(reference, 5.0), drift=usual), tmp_path)
     localizer = Localizer(AliveConfig(source_timeout=1.0), RetrievalConfig(k=1), same_place=5.0)
     localizer.open(tmp_path, lambda modalities: {})
     return localizer
@@ -232,7 +234,8 @@ def road(tmp_path):
     noisy = ObservationSet({"beacon": beacons + 0.1 * draw.normal(size=beacons.shape)}, poses, places.ids)
     right, folds = np.eye(30, dtype=bool), np.arange(30) % 3
     promises = ConfidenceConfig(min_queries=20)
-    calibration.save(calibration.calibrate(reference, noisy, right, folds, 2.0, promises=promises), tmp_path)
+    task = Task(noisy, right, folds=folds, same_place=2.0)
+    calibration.save(calibrate(reference, task, promises=promises), tmp_path)
     return tmp_path, beacons
 
 

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from any2any_ros.calibration import judge
+from any2any_ros.calibration.judge import Judge
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
@@ -14,10 +16,13 @@ from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.fusion.z_score import ZScore
 from any2any_ros.geometry.refiner import NO_REFINER, OverlapEvidence, Refiner
 from any2any_ros.geometry.registration import NOWHERE, Registration
+from any2any_ros.imputers.none import NoImputer
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval import retriever as retriever_module
 from any2any_ros.retrieval.large.search import top_k
-from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.large.searcher import LargeMapSearcher
+from any2any_ros.retrieval.retriever import bare_retriever
+from any2any_ros.retrieval.searcher import WholeMapSearcher
 from any2any_ros.retrieval.similarity import same_modality
 from any2any_ros.trust import confidence
 from any2any_ros.trust.confidence import Confidence, ConfidenceConfig, Event
@@ -41,8 +46,10 @@ def random_observation(seed, modalities=tuple(WIDTH)):
     return Observation({m: draw.normal(size=WIDTH[m]) for m in modalities}, 77, dict.fromkeys(modalities, 70))
 
 
-def make(reference, fusion=None, **options):
-    return Retriever(reference, same_modality(tuple(WIDTH)), fusion or RawMean(), **options)
+def make(places, fusion=None, refiner=None, **fitted):
+    retriever = bare_retriever(places, fusion or RawMean(), same_modality(tuple(WIDTH)), **fitted)
+    retriever.refiner = refiner or retriever.refiner
+    return retriever
 
 
 def brute(observation, reference):
@@ -146,7 +153,7 @@ def test_each_pair_says_of_a_match_what_it_says_among_all_references(name):
     fusion = FUSIONS.find(name).fit(np.tanh(similarity), positive)
     reference, seen = random_places(3, 30), random_observation(3, ("lidar", "camera"))
     retriever = make(reference, fusion)
-    expected = fusion.pair_probability(retriever.similarity(seen.as_set())[0])
+    expected = fusion.pair_probability(Judge.of(retriever).searcher.matrix(seen.as_set())[0])
     for k in (1, 4):
         for match in retriever.rank(seen, k).matches:
             found = match.pair_probability
@@ -221,21 +228,22 @@ def test_references_at_the_same_place_speak_for_each_other():
 
 def ask(retriever, scores, k, seen=("lidar",)):
     similarity = np.zeros((len(scores), 3, 3), dtype=np.float32)
-    return retriever.candidates(similarity, scores, seen, k)
+    return Judge.of(retriever).candidates(similarity, scores, seen, k=k)
 
 
 def test_each_sensor_says_how_alike_it_finds_a_match():
     similarity = np.full((4, 3, 3), np.nan, dtype=np.float32)
     similarity[2, 2] = np.nan, 0.25, 0.5  # lidar with the reference's camera and lidar
-    _, candidates = make(random_places(0, 4)).candidates(similarity, np.array([0.0, 1, 9, 3]), ("audio", "lidar"), 2)
+    whole = Judge.of(make(random_places(0, 4)))
+    _, candidates = whole.candidates(similarity, np.array([0.0, 1, 9, 3]), ("audio", "lidar"), k=2)
     np.testing.assert_array_equal(candidates.alike, [[np.nan, 0.5], [np.nan, np.nan]])
 
 
 def test_each_sensor_says_by_how_much_a_match_leads_other_places(monkeypatch):
     similarity = np.full((4, 3, 3), np.nan, dtype=np.float32)
     similarity[:, 2, 2] = 0.9, 0.8, 0.5, 0.7
-    retriever = make(random_places(0, 4, spacing=3.0), same_place=4.0)
-    _, candidates = retriever.candidates(similarity, np.array([9.0, 8, 5, 7]), ("lidar",), 2)
+    whole = Judge.of(make(random_places(0, 4, spacing=3.0), same_place=4.0))
+    _, candidates = whole.candidates(similarity, np.array([9.0, 8, 5, 7]), ("lidar",), k=2)
     # 3 m apart: of the first, the third is another place at .5 and the fourth at .7; of the second, only the fourth
     np.testing.assert_allclose(candidates.lead, [[0.2], [0.1]], atol=1e-6)
 
@@ -249,7 +257,7 @@ def test_unknown_poses_are_no_common_place():
 
 
 def test_candidates_are_the_best_and_their_neighbours(monkeypatch):
-    monkeypatch.setattr(retriever_module, "CANDIDATES", 4)
+    monkeypatch.setattr(judge, "SHORTLIST", 4)
     retriever = make(random_places(0, 8, spacing=3.0), same_place=4.0)
     rows, candidates = ask(retriever, np.array([0.0, 7, 1, 6, 5, 2, np.nan, 4]), 2)
     assert rows.tolist() == [1, 3, 4, 7] and candidates.scores.tolist() == [7, 6, 5, 4]
@@ -258,7 +266,7 @@ def test_candidates_are_the_best_and_their_neighbours(monkeypatch):
 
 
 def test_an_imputer_fills_in_before_the_comparison():
-    class Everywhere:
+    class Everywhere(NoImputer):
         def extend(self, observations):
             filled = {m: np.ones((len(observations), d), dtype=np.float32) for m, d in WIDTH.items()}
             return ObservationSet(filled, observations.poses, observations.ids)
@@ -288,7 +296,7 @@ def both_ways(request, monkeypatch):
     whole = make(places, fusion, confidence=calibrated())
     monkeypatch.setattr(retriever_module, "LARGE", 400)
     large = make(places, fusion, confidence=calibrated())
-    assert large._large is not None and whole._large is None
+    assert isinstance(large.searcher, LargeMapSearcher) and isinstance(whole.searcher, WholeMapSearcher)
     return whole, large
 
 
@@ -319,14 +327,14 @@ def test_a_large_map_grows_and_can_still_be_judged_whole(both_ways):
     seen = random_observation(5)
     large.add(ObservationSet({m: v[None] for m, v in seen.embeddings.items()}, np.eye(4)[None], ("here",)))
     assert large.rank(seen).matches[0].id == "here"
-    _, scores = large.scores(seen.as_set())  # what calibration and evaluation ask for
+    _, scores = Judge.of(large).scores(seen.as_set())  # what calibration and evaluation ask for
     assert scores.shape == (1, 401) and np.nanargmax(scores[0]) == 400
 
 
 def test_a_fusion_without_a_bound_is_scored_whole(monkeypatch):
     monkeypatch.setattr(retriever_module, "LARGE", 1)
-    assert make(random_places(0, 5), ZScore())._large is None
-    assert make(random_places(0, 5), RawMean())._large is not None
+    assert isinstance(make(random_places(0, 5), ZScore()).searcher, WholeMapSearcher)
+    assert isinstance(make(random_places(0, 5), RawMean()).searcher, LargeMapSearcher)
 
 
 # --- the geometric check --------------------------------------------------------------------------------------
@@ -435,9 +443,10 @@ def test_a_map_without_a_check_ranks_as_ever():
 def test_candidates_of_one_query_are_checked_as_a_ranking_is():
     reference, observation = random_places(4, 25, missing=0), random_observation(4)
     retriever = checking(reference)
-    similarity, scores = (batch[0] for batch in retriever.scores(observation.as_set()))
+    whole = Judge.of(retriever)
+    similarity, scores = (batch[0] for batch in whole.scores(observation.as_set()))
     overlap = {int(row): 0.1 * i for i, row in enumerate(top_k(scores, 5))}
-    rows, found = retriever.candidates(similarity, scores, retriever.modalities, 3, overlap)
+    rows, found = whole.candidates(similarity, scores, retriever.modalities, overlap, 3)
     ranking = retriever.rank(
         observation, 3, registrations={reference.ids[r]: registration(o) for r, o in overlap.items()}
     )

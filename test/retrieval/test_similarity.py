@@ -126,25 +126,25 @@ def test_the_callers_arrays_are_not_touched():
         np.testing.assert_array_equal(queries.embeddings[m], v)
 
 
-def test_what_was_heard_before_changes_no_similarity_and_is_not_worked_out_again(monkeypatch):
+def test_prefetching_changes_no_similarity_and_compares_a_vector_once(monkeypatch):
     queries, reference = random_set(4, 6, missing=0.0), random_set(5, 8)
-    fresh, hearing = (SimilarityMatrix(reference, same_modality(reference.modalities)) for _ in range(2))
+    fresh, prefetching = (SimilarityMatrix(reference, same_modality(reference.modalities)) for _ in range(2))
     for i in range(len(queries)):
         for modality, rows in queries.embeddings.items():
-            hearing.hear(modality, rows[i])
-        np.testing.assert_array_equal(hearing(queries.take([i])), fresh(queries.take([i])))
+            prefetching.prefetch(modality, rows[i])
+        np.testing.assert_array_equal(prefetching(queries.take([i])), fresh(queries.take([i])))
     monkeypatch.setattr(ExactIndex, "similarity", lambda *_: pytest.fail("compared twice"))
-    hearing(queries.take([len(queries) - 1]))
+    prefetching(queries.take([len(queries) - 1]))
 
 
-def test_a_place_added_after_a_vector_was_heard_is_compared_with_it():
+def test_a_place_added_after_prefetching_is_compared_too():
     queries, reference, more = random_set(6, 1, missing=0.0), random_set(7, 3), random_set(8, 2, missing=0.0)
     matrix = SimilarityMatrix(reference, same_modality(reference.modalities))
-    matrix.hear("camera", queries.embeddings["camera"][0])
+    matrix.prefetch("camera", queries.embeddings["camera"][0])
     matrix.add(more)
     whole = SimilarityMatrix(ObservationSet.concatenate([reference, more]), same_modality(reference.modalities))
     np.testing.assert_array_equal(matrix(queries), whole(queries))
 
 
-def test_a_modality_that_the_map_lacks_is_heard_in_silence():
-    SimilarityMatrix(random_set(1, 3), same_modality(("camera",))).hear("radar", np.ones(2, dtype=np.float32))
+def test_prefetching_ignores_a_modality_that_the_map_lacks():
+    SimilarityMatrix(random_set(1, 3), same_modality(("camera",))).prefetch("radar", np.ones(2, dtype=np.float32))

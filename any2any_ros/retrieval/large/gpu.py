@@ -1,8 +1,8 @@
 """Similarities, and the first pass of a search over a large map, on a GPU by PyTorch.
 
-What is exact stays exact: the search's first pass may round in any order (bounds.py), and what decides are float64
-products on the CPU; so a ranking does not know where its first pass was made. Faiss for GPUs, where it is installed,
-finds the k most alike of one modality; a fusion needs every similarity, which it does not give. Everything here also
+Rankings stay exact: the first pass of the search may round in any order (bounds.py), because float64 products on the
+CPU decide; so a ranking is the same wherever its first pass ran. Faiss for GPUs, where it is installed, finds the k
+most similar vectors of one modality; a fusion needs all similarities, which Faiss does not return. Everything here also
 runs on PyTorch's CPU, which is how it is tested without a GPU.
 """
 
@@ -15,27 +15,26 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.retrieval.index import checked
+from any2any_ros.retrieval.index import fitting_rows
 from any2any_ros.retrieval.large.bounds import Bound, Part
 from any2any_ros.retrieval.large.shards import Shards
 
 T = TypeVar("T")
-LARGE = 50_000  # places from which a GPU is worth its detour, and a map searched by bounds instead of whole
-DRIVERS = ("/dev/nvidiactl", "/dev/nvmap", "/dev/nvhost-gpu")  # of a PC's GPU, and of Jetson's
+LARGE = 50_000  # places from which a GPU pays, and from which a map is searched by bounds
+DRIVERS = ("/dev/nvidiactl", "/dev/nvmap", "/dev/nvhost-gpu")  # of a desktop GPU, and of Jetsons
 FAISS_DEEPEST = 2048  # the largest k that Faiss finds on a GPU
 
 
-def chosen(device: str, places: int) -> str:
-    """Return "cpu" or "cuda" for a map of so many places; device: "cpu", "cuda" or "auto".
+def available_device(device: str, places: int) -> str:
+    """Return "cpu" or "cuda" for a map of `places` places; device: "cpu", "cuda" or "auto".
 
-    auto: a GPU where there is one and the map is large. PyTorch, a second and 200 MB, is asked only where a driver is.
-    Raises Any2AnyError when "cuda" is not to be had.
+    auto: the GPU, if there is one and the map is large. PyTorch, which costs a second and 200 MB, is imported only
+    where a driver is installed. Raises Any2AnyError when "cuda" is demanded and not available.
     """
     if device == "cpu" or (device == "auto" and (places < LARGE or not any(Path(p).exists() for p in DRIVERS))):
         return "cpu"
@@ -47,12 +46,12 @@ def chosen(device: str, places: int) -> str:
     if device == "auto":
         return "cpu"
     raise Any2AnyError(
-        "Cannot search on the GPU", "PyTorch is not installed, or sees none", "Set device to auto or cpu"
+        "Cannot search on the GPU", "PyTorch is not installed, or finds no GPU", "Set device to auto or cpu"
     )
 
 
 class _OnDevice:
-    """Work on a GPU that goes on upon the CPU when the GPU's memory is full."""
+    """Work on a GPU that continues on the CPU when the GPU's memory is full."""
 
     def __init__(self, device: str) -> None:
         import torch
@@ -86,7 +85,7 @@ class GpuIndex(_OnDevice):
 
     def add(self, vectors: Array) -> None:
         """Append vectors (N, S)."""
-        rows = self._torch.from_numpy(checked(vectors, self.dimension))
+        rows = self._torch.from_numpy(fitting_rows(vectors, self.dimension))
         self._try(lambda: self._append(rows), self._leave)
 
     def _append(self, rows: Any) -> None:
@@ -108,9 +107,8 @@ class GpuIndex(_OnDevice):
         return tuple(part.cpu().numpy() for part in found)
 
     def _best(self, queries: Array, k: int) -> tuple[Any, Any]:
-        if 0 < k <= FAISS_DEEPEST and self.device != "cpu" and hasattr(faiss, "StandardGpuResources"):
-            import_module("faiss.contrib.torch_utils")  # lets Faiss look at PyTorch's memory
-
+        faiss = _gpu_faiss() if 0 < k <= FAISS_DEEPEST and self.device != "cpu" else None
+        if faiss is not None:
             inner = faiss.METRIC_INNER_PRODUCT
             found = faiss.knn_gpu(faiss.StandardGpuResources(), self._given(queries), self._rows, k, metric=inner)
             return found[0], found[1]
@@ -124,7 +122,7 @@ class GpuIndex(_OnDevice):
         return self._room[: self._count]
 
     def _given(self, queries: Array) -> Any:
-        return self._torch.from_numpy(checked(queries, self.dimension)).to(self.device)
+        return self._torch.from_numpy(fitting_rows(queries, self.dimension)).to(self.device)
 
     def _leave(self) -> None:
         self._room = self._room.cpu()
@@ -196,3 +194,13 @@ class GpuKeys(_OnDevice):
 
     def _tensor(self, values: NDArray[Any]) -> Any:
         return self._torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
+
+
+def _gpu_faiss() -> Any:
+    """Return Faiss, able to read PyTorch's memory, if it is a build for GPUs; None otherwise."""
+    import faiss
+
+    if not hasattr(faiss, "StandardGpuResources"):
+        return None
+    import_module("faiss.contrib.torch_utils")
+    return faiss

@@ -2,6 +2,7 @@
 
 import sys
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,11 +16,13 @@ from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.fusion.z_score import ZScore
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.protocols import Index
+from any2any_ros.retrieval.calibration import uncalibrated
 from any2any_ros.retrieval.index import ExactIndex
 from any2any_ros.retrieval.large import gpu
 from any2any_ros.retrieval.large.bounds import PairQuery
 from any2any_ros.retrieval.large.search import Search
 from any2any_ros.retrieval.large.shards import Shards
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import SimilarityMatrix, same_modality
 
@@ -110,6 +113,11 @@ def fused(draw, kind):
     return any2any.calibrate(similarity, draw.random(200) < 0.5, combine=kind)
 
 
+def on(places, fusion, device):
+    reference = ReferenceMap.bare(places)
+    return Retriever(reference, replace(uncalibrated(reference), fusion=fusion), device=device)
+
+
 @pytest.mark.parametrize("fusion", [ZScore(), RawMean(), LikelihoodRatio(np.full((2, 2), 2.0), np.zeros((2, 2)))])
 def test_a_map_ranks_the_same(torch, monkeypatch, fusion):
     """The whole road, scored whole and searched by bounds."""
@@ -117,9 +125,9 @@ def test_a_map_ranks_the_same(torch, monkeypatch, fusion):
     reference, more = places(draw, 60), places(draw, 7)
     queries = [Observation({m: draw.normal(size=d).astype(np.float32)}) for m, d in DIMENSION.items()]
     monkeypatch.setattr("any2any_ros.retrieval.retriever.LARGE", 50)
-    plain = Retriever(reference, same_modality(tuple(DIMENSION)), fusion, device="cpu")
-    monkeypatch.setattr("any2any_ros.retrieval.retriever.chosen", lambda device, count: HERE)
-    fast = Retriever(reference, same_modality(tuple(DIMENSION)), fusion)
+    plain = on(reference, fusion, "cpu")
+    monkeypatch.setattr("any2any_ros.retrieval.retriever.available_device", lambda device, count: HERE)
+    fast = on(reference, fusion, "auto")
     for retriever in (plain, fast):
         retriever.add(more)
     for query in queries:
@@ -189,19 +197,19 @@ def test_where_vectors_are_compared(monkeypatch, tmp_path, device, count, driver
     monkeypatch.setitem(sys.modules, "torch", seen)
     monkeypatch.setattr(gpu, "find_spec", lambda name: object())
     if expected:
-        assert gpu.chosen(device, count) == expected
+        assert gpu.available_device(device, count) == expected
     else:
         with pytest.raises(Any2AnyError, match="Cannot search on the GPU"):
-            gpu.chosen(device, count)
+            gpu.available_device(device, count)
 
 
 def test_without_pytorch_the_cpu_searches(monkeypatch, tmp_path):
     (tmp_path / "driver").touch()
     monkeypatch.setattr(gpu, "DRIVERS", (str(tmp_path / "driver"),))
     monkeypatch.setattr(gpu, "find_spec", lambda name: None)
-    assert gpu.chosen("auto", 10**6) == "cpu"
-    with pytest.raises(Any2AnyError, match="not installed, or sees none"):
-        gpu.chosen("cuda", 10**6)
+    assert gpu.available_device("auto", 10**6) == "cpu"
+    with pytest.raises(Any2AnyError, match="not installed, or finds no GPU"):
+        gpu.available_device("cuda", 10**6)
 
 
 def test_small_maps_do_not_ask_pytorch():

@@ -20,17 +20,19 @@ from any2any_ros.config import AliveConfig, RetrievalConfig
 from any2any_ros.fusion import any2any
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.fusion.z_score import ZScore
+from any2any_ros.imputers.none import NoImputer
 from any2any_ros.learning import csa
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval import calibration, reference_map, retriever
-from any2any_ros.retrieval.calibration import Calibration, open_map
+from any2any_ros.retrieval.calibration import Calibration, uncalibrated
 from any2any_ros.retrieval.large import search, shard_cache, shards
-from any2any_ros.retrieval.large.large_map import LargeMap
+from any2any_ros.retrieval.large.searcher import LargeMapSearcher
 from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, ShardFolder
 from any2any_ros.retrieval.large.shards import Shards
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.searcher import WholeMapSearcher
 from any2any_ros.retrieval.similarity import SameSpace
 from any2any_ros.trust.confidence import Confidence
 
@@ -92,14 +94,14 @@ def write(folder, fusion=None, seed=0):
 
 
 def opened(folder):
-    return open_map(folder, 5.0, "cpu")[1]
+    return Retriever.open(folder, 5.0, "cpu")
 
 
 def in_memory(found):
     """The same map with nothing on disk: vectors, shards, and no file that it could look at."""
-    whole = found.reference
+    whole = found.places
     own = ObservationSet({m: np.array(v) for m, v in whole.embeddings.items()}, np.array(whole.poses), whole.ids)
-    return Retriever(own, found._alignments, found.fusion, confidence=found.confidence, device="cpu")
+    return Retriever(replace(found.reference, places=own), found.calibration, device="cpu")
 
 
 def queries(count=12):
@@ -125,6 +127,10 @@ def same_answers(one, other):
     assert answered > 8
 
 
+def aligned_by(reference, alignments, fusion):
+    return replace(uncalibrated(reference), fusion=fusion, alignments=alignments)
+
+
 def kept(folder):
     return sorted(p for p in (folder / "shards").iterdir() if p.is_dir())
 
@@ -133,7 +139,7 @@ def never_made(monkeypatch):
     def made(self, reference):
         raise AssertionError("the shards are made again")
 
-    monkeypatch.setattr(LargeMap, "_made", made)
+    monkeypatch.setattr(LargeMapSearcher, "_made", made)
 
 
 # --- the same answers -------------------------------------------------------------------------------------------
@@ -145,8 +151,9 @@ def test_a_map_answers_from_disk_as_from_memory_the_first_time_and_after(folder,
     held = in_memory(first)
     never_made(monkeypatch)
     again = opened(folder)
-    assert again._large is not None and again._matrix is None and held._large is not None
-    assert not again._large.shards._shards[0][0].flags.writeable and held._large.shards._shards[0][0].flags.writeable
+    assert isinstance(again.searcher, LargeMapSearcher) and isinstance(held.searcher, LargeMapSearcher)
+    on_disk, in_ram = (found.searcher.shards._shards[0][0] for found in (again, held))
+    assert not on_disk.flags.writeable and in_ram.flags.writeable
     same_answers(first, held)
     same_answers(again, held)
 
@@ -163,7 +170,7 @@ def test_neither_opening_nor_ranking_leaves_vectors_or_poses_in_memory(one):
     for _ in range(2):
         found = opened(one)
         assert looked_at() == 0
-        found.reference.observation(5)
+        found.places.observation(5)
         assert looked_at() > 0
         assert found.rank(queries()[0]).differences
         assert looked_at() == 0
@@ -178,7 +185,7 @@ def test_it_still_does_when_places_are_added_one_by_one(folder):
         more = more.only(["camera", "lidar"]) if seed % 2 else more
         for side in (again, held):
             side.add(more)
-    assert len(again.reference) == len(held.reference) > N
+    assert len(again.places) == len(held.places) > N
     same_answers(again, held)
 
 
@@ -194,7 +201,7 @@ def test_places_added_are_found_and_saved_and_kept_anew(one):
         assert localizer.rank(new.observation(0)).matches[0].id == new.ids[0]
     reference_map.save(localizer.reference, one)
     again = opened(one)
-    assert again.reference.ids == localizer.reference.places.ids and len(again.reference) == N + 3
+    assert again.places.ids == localizer.reference.places.ids and len(again.places) == N + 3
     same_answers(again, localizer.retriever)
     assert kept(one) != before and len(kept(one)) == 1
 
@@ -214,14 +221,14 @@ def test_alignments_are_known_again_by_their_content(one, fusion, monkeypatch):
     reference = reference_map.load(one)
 
     def aligned(seed):
-        return Retriever(reference.places, across(seed), fusion, device="cpu", kept=reference.kept)
+        return Retriever(reference, aligned_by(reference, across(seed), fusion), device="cpu")
 
     first = aligned(0)
-    assert len(first._large.shards.columns) == 3  # both pairs that share an alignment share its vectors
-    held, made = in_memory(first), LargeMap._made
+    assert len(first.searcher.shards.columns) == 3  # both pairs that share an alignment share its vectors
+    held, made = in_memory(first), LargeMapSearcher._made
     never_made(monkeypatch)
     same_answers(aligned(0), held)
-    monkeypatch.setattr(LargeMap, "_made", made)
+    monkeypatch.setattr(LargeMapSearcher, "_made", made)
     other = aligned(1)
     same_answers(other, in_memory(other))
 
@@ -252,18 +259,19 @@ def test_a_map_that_is_not_calibrated_yet_keeps_its_shards_too(one):
 
 def test_a_map_of_a_fusion_without_a_bound_is_compared_whole_and_keeps_nothing(one):
     reference = reference_map.load(one)
-    found = Retriever(reference.places, across(), ZScore(), kept=reference.kept)
-    assert found._large is None and not (one / "shards").exists()
+    found = Retriever(reference, aligned_by(reference, across(), ZScore()))
+    assert isinstance(found.searcher, WholeMapSearcher) and not (one / "shards").exists()
 
 
 def test_an_imputer_that_makes_other_references_keeps_nothing(one):
-    class Everywhere:
-        def impute(self, observations):
+    class Everywhere(NoImputer):
+        def extend(self, observations):
             filled = {m: np.nan_to_num(np.asarray(v), nan=1.0) for m, v in observations.embeddings.items()}
             return ObservationSet(filled, observations.poses, observations.ids)
 
     reference = reference_map.load(one)
-    Retriever(reference.places, across(), fusions()["likelihood_ratio"], Everywhere(), kept=reference.kept)
+    calibration = aligned_by(reference, across(), fusions()["likelihood_ratio"])
+    Retriever(reference, replace(calibration, imputer=Everywhere()))
     assert not (one / "shards").exists()
 
 
@@ -276,18 +284,18 @@ def test_an_alignment_that_is_no_fitted_state_keeps_nothing(one):
 
     reference = reference_map.load(one)
     fusion = LikelihoodRatio(np.full((1, 1), 4.0), np.zeros((1, 1)))
-    Retriever(reference.places, {("lidar", "lidar"): Mine()}, fusion, kept=reference.kept)
+    Retriever(reference, aligned_by(reference, {("lidar", "lidar"): Mine()}, fusion))
     assert not (one / "shards").exists()
 
 
 def test_other_places_never_meet_the_shards_of_the_file(one):
     opened(one)
     reference = reference_map.load(one)
-    assert reference.kept == ShardFolder(one, reference.kept.source)
+    assert reference.shard_cache == ShardFolder(one, reference.shard_cache.source)
     backwards = replace(reference, places=reference.places.take(range(N - 1, -1, -1)))
-    assert backwards.kept is IN_MEMORY and reference.with_places(places(3, 1)).kept is IN_MEMORY
+    assert backwards.shard_cache is IN_MEMORY and reference.with_places(places(3, 1)).shard_cache is IN_MEMORY
     query = places(0, missing=0.3).observation(7)
-    assert {calibration.load(one).retriever(r).rank(query, 1).matches[0].id for r in (reference, backwards)} == {"0/7"}
+    assert {Retriever(r, calibration.load(one)).rank(query, 1).matches[0].id for r in (reference, backwards)} == {"0/7"}
 
 
 # --- what is stale ----------------------------------------------------------------------------------------------
@@ -298,7 +306,7 @@ def test_another_map_in_the_same_folder_has_shards_of_its_own_and_the_old_ones_g
     before = kept(one)
     write(one, seed=7)
     found = opened(one)
-    assert found.reference.ids[0] == "7/0"
+    assert found.places.ids[0] == "7/0"
     same_answers(found, in_memory(found))
     assert len(kept(one)) == 1 and kept(one) != before
 
@@ -368,7 +376,7 @@ def held_with_one_warning(folder):
     with pytest.warns(UserWarning, match="cannot be kept beside it") as told:
         found = opened(folder)
     assert len(told) == 1
-    assert found._large.shards._shards[0][0].flags.writeable
+    assert found.searcher.shards._shards[0][0].flags.writeable
     return found
 
 
@@ -446,7 +454,6 @@ logging.basicConfig(stream=sys.stdout, format="%(message)s")
 logging.getLogger("any2any_ros").setLevel(logging.INFO)
 retriever.LARGE = reference_map.LARGE = 100
 from pathlib import Path
-from any2any_ros.retrieval.calibration import open_map
 folder, killed = Path(sys.argv[1]), int(sys.argv[2])
 real, count = storage.write_atomically, 0
 
@@ -464,8 +471,8 @@ shards.write_atomically = storage.write_atomically = write
 if killed == 0:  # start together
     print("ready", flush=True)
     sys.stdin.readline()
-found = open_map(folder, 5.0, "cpu")[1]
-query = found.reference.observation(5)
+found = retriever.Retriever.open(folder, 5.0, "cpu")
+query = found.places.observation(5)
 print("answer", [(m.id, m.score) for m in found.rank(query, 5).matches], flush=True)
 """
 
@@ -473,7 +480,7 @@ print("answer", [(m.id, m.score) for m in found.rank(query, 5).matches], flush=T
 def start(folder, killed):
     command = [sys.executable, "-c", OPENING, str(folder), str(killed)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=Path(__file__).parents[2])
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=Path(__file__).parents[3])
 
 
 @pytest.mark.parametrize("killed", [1, 3, 5])  # in the first file, amid them, in the index
@@ -504,9 +511,9 @@ def test_two_that_open_it_at_once_make_it_once_and_answer_alike(one):
             process.kill()
     assert [process.returncode for process in processes] == [0, 0], told
     lines = [line for out, _ in told for line in out.splitlines()]
-    assert len([line for line in lines if "the first opening" in line]) == 1
+    assert len([line for line in lines if "first opening" in line]) == 1
     answers = {line for line in lines if line.startswith("answer")}
-    query = opened(one).reference.observation(5)
+    query = opened(one).places.observation(5)
     assert answers == {f"answer {[(m.id, m.score) for m in opened(one).rank(query, 5).matches]}"}
 
 

@@ -1,31 +1,30 @@
-"""A map too large to compare with whole: what SimilarityMatrix and a fusion do together, for the k best only."""
+"""The searcher of a large map: the k best references, exactly, without scoring all of them (docs/scale.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-from any2any_ros.arrays import Array, Rows
+from any2any_ros.arrays import Array, Float64, Rows
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.protocols import Alignment, Fusion
 from any2any_ros.retrieval.large import npz
 from any2any_ros.retrieval.large.bounds import PairQuery, bounder
 from any2any_ros.retrieval.large.search import Search
-from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, Kept
+from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, ShardCache
 from any2any_ros.retrieval.large.shards import Shards
+from any2any_ros.retrieval.shortlist import Shortlist, most_alike
 from any2any_ros.retrieval.similarity import Pair
 
 PORTION = 1 << 14  # places that are aligned at a time
 
 
-class LargeMap:
-    """Holds the aligned references in half precision; finds the k best exactly (docs/scale.md).
+class LargeMapSearcher:
+    """A `Searcher` that holds the aligned references in half precision.
 
-    Rows and columns of the pairs are `query_modalities` and `reference_modalities`, both sorted by name. Pairs of one
-    reference modality that share an alignment (one object) share its vectors.
+    Pairs of one reference modality that share an alignment (one object) share its vectors.
     """
 
     def __init__(
@@ -34,11 +33,13 @@ class LargeMap:
         alignments: Mapping[Pair, Alignment],
         fusion: Fusion,
         device: str = "cpu",
-        kept: Kept = IN_MEMORY,
+        shard_cache: ShardCache = IN_MEMORY,
         threads: int = 1,
     ) -> None:
-        """device, threads: as Search's. kept: where shards of just this reference set are kept. Raises Any2AnyError for
-        a fusion that has no exact search, and for vectors that half precision cannot hold."""
+        """device, threads: as of `Search`. shard_cache: where the shards of exactly these references are.
+
+        Raises Any2AnyError for a fusion whose scores cannot be bounded, and for vectors beyond half precision.
+        """
         self.alignments = {p: a for p, a in alignments.items() if p[1] in reference.embeddings}
         self.query_modalities = tuple(sorted({q for q, _ in self.alignments}))
         self.reference_modalities = tuple(sorted({r for _, r in self.alignments}))
@@ -46,8 +47,8 @@ class LargeMap:
         for pair, alignment in self.alignments.items():
             self._columns.setdefault((pair[1], id(alignment)), pair)
         aligned_by = {f"{r} for {q}": self.alignments[q, r] for q, r in self._columns.values()}
-        bounder(fusion)  # before the shards, which take long: raises for one that has no exact search
-        self.shards = kept.shards(aligned_by, lambda: self._made(reference))
+        bounder(fusion)  # raises for others; before the shards are made, which takes long
+        self.shards = shard_cache.shards(aligned_by, lambda: self._made(reference))
         shape = len(self.query_modalities), len(self.reference_modalities)
         self._search = Search(self.shards, fusion, shape, device, threads)
 
@@ -69,23 +70,30 @@ class LargeMap:
             given = {f"{r} for {q}": self._aligned(portion, (q, r)) for q, r in self._columns.values()
                      if r in portion.embeddings}  # fmt: skip
             shards.add(given, len(portion))
-            npz.forget(places)  # a map on disk is read portion by portion, and never in memory as a whole
+            npz.forget(places)  # so that a map on disk is never in memory as a whole
 
     def _aligned(self, places: ObservationSet, pair: Pair) -> Array:
         here, values = places.present(pair[1])[:, None], places.embeddings[pair[1]]
         rows = self.alignments[pair].reference(np.where(here, values, np.float32(0)))
         return np.where(here, rows, np.float32(np.nan))
 
-    def top_k(self, observation: Observation, k: int) -> tuple[Rows, NDArray[np.float64]]:
-        """Return rows and scores (at most k,), best first, ties by row; raises as SimilarityMatrix does."""
-        return self._search.top_k(self._pairs(observation), k)
+    def top_k(self, query: ObservationSet, k: int, explained: int) -> Shortlist:
+        """As `Searcher`; ties are broken by row."""
+        rows, scores = self._search.top_k(self._pairs(query.observation(0)), k)
+        similarity = self.similarity(query, rows).astype(np.float32)
+        pairs = dict(zip(rows.tolist(), self._search.fusion.pair_probability(similarity[:explained]), strict=False))
+        nearest = most_alike(rows, similarity, self.query_modalities, self.reference_modalities)
+        return Shortlist(rows, similarity, scores, pairs, nearest)
 
-    def similarity(self, observation: Observation, rows: Rows) -> NDArray[np.float64]:
-        """Return the similarities (n, Mq, Mr) of `rows`, in any order; NaN where either side is missing."""
+    def similarity(self, query: ObservationSet, rows: Rows) -> Float64:
+        """As `Searcher`; `rows` in any order."""
         order = np.argsort(rows)
-        found = np.empty((len(rows), *self._search.shape))
-        found[order] = self._search.similarity(self._pairs(observation), rows[order])
-        return found
+        similarity = np.empty((len(rows), *self._search.shape))
+        similarity[order] = self._search.similarity(self._pairs(query.observation(0)), rows[order])
+        return similarity
+
+    def prefetch(self, modality: str, vector: Array) -> None:
+        """Do nothing: the search needs all vectors of a query at once."""
 
     def _pairs(self, observation: Observation) -> list[PairQuery]:
         columns = list(self._columns)

@@ -1,0 +1,101 @@
+"""Scores every reference of a map for many queries, as calibration and evaluation need it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from any2any_ros.arrays import Array, Flags, Float64, Rows
+from any2any_ros.geometry.refiner import NO_REFINER, Refiner
+from any2any_ros.imputers import sensors
+from any2any_ros.observation import ObservationSet
+from any2any_ros.protocols import Fusion, Imputer
+from any2any_ros.retrieval.large.search import top_k
+from any2any_ros.retrieval.retriever import SHORTLIST, Retriever
+from any2any_ros.retrieval.searcher import WholeMapSearcher
+from any2any_ros.retrieval.shortlist import NOTHING, Shortlist, differences, most_alike
+from any2any_ros.trust.confidence import Candidates
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """A map whose every reference is scored, by any fusion, without a confidence.
+
+    places: the references, with what the imputer added. same_place: metres within which two of them are one place.
+    """
+
+    places: ObservationSet
+    searcher: WholeMapSearcher
+    imputer: Imputer
+    same_place: float
+    refiner: Refiner = NO_REFINER
+
+    @classmethod
+    def of(cls, retriever: Retriever | Judge) -> Judge:
+        """Return the judge of a retriever's map, by its own fusion."""
+        if isinstance(retriever, Judge):
+            return retriever
+        searcher = retriever.whole_map_searcher()
+        return cls(retriever.places, searcher, retriever.imputer, retriever.same_place, retriever.refiner)
+
+    def using(self, fusion: Fusion, refiner: Refiner = NO_REFINER) -> Judge:
+        """Return the same map with another fusion; vectors are shared."""
+        searcher = WholeMapSearcher(self.searcher.matrix, fusion)
+        return Judge(self.places, searcher, self.imputer, self.same_place, refiner)
+
+    def __len__(self) -> int:
+        return len(self.searcher)
+
+    @property
+    def fusion(self) -> Fusion:
+        return self.searcher.fusion
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Return those that a query can have."""
+        return sensors(self.searcher.query_modalities)
+
+    def scores(self, queries: ObservationSet, allowed: Flags | None = None) -> tuple[Array, Float64]:
+        """Return similarities (Q, R, Mq, Mr) and scores (Q, R), NaN where nothing is comparable.
+
+        allowed (Q, R): which references may answer; the others count as absent from the map.
+        """
+        return self.searcher.scores(self.imputer.extend(queries), allowed)
+
+    def candidates(
+        self,
+        similarity: Array,
+        scores: Float64,
+        alive: tuple[str, ...],
+        overlap: Mapping[int, float] = NOTHING,
+        k: int = 1,
+    ) -> tuple[Rows, Candidates]:
+        """Return the rows of the best references, best first, and what the confidence is computed from for the first k.
+
+        similarity (R, Mq, Mr) and scores (R,): of one query, from `scores`. alive: its modalities. overlap: of its
+        scan with some references, by row.
+        """
+        rows = top_k(scores, SHORTLIST)
+        shortlist = Shortlist(rows, similarity[rows], scores[rows])
+        if overlap:
+            seen = np.array([overlap.get(row, np.nan) for row in rows.tolist()])
+            shortlist = shortlist.refined(self.refiner, seen)
+        columns = [self.modalities.index(m) for m in alive]
+        return shortlist.rows, shortlist.candidates(self.places, columns, self.same_place, k)
+
+    def differences(self, queries: ObservationSet, allowed: Flags | None = None) -> dict[str, Array]:
+        """Return, by sensor, each query's embedding minus that of the reference it finds most alike (Q, D); NaN where a
+        side is missing.
+
+        allowed (Q, R): which references may answer.
+        """
+        columns = {m: np.full_like(v, np.nan) for m, v in queries.embeddings.items() if m in self.modalities}
+        pairs = self.searcher.query_modalities, self.searcher.reference_modalities
+        for i, query in enumerate(queries):
+            rows = np.arange(len(self)) if allowed is None else np.flatnonzero(allowed[i])
+            nearest = most_alike(rows, self.searcher.similarity(queries.take([i]), rows), *pairs)
+            for modality, difference in differences(query, self.places, nearest).items():
+                columns[modality][i] = difference
+        return columns

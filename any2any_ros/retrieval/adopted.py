@@ -1,0 +1,89 @@
+"""Sensors that were adopted: they query a map that was made without them (learnt in calibration/adoption.py).
+
+MAP/adopted/<modality>/adopted.json   the sensor's encoder and a report of the adoption; written last
+                       head-<n>.*     a head for each of the map's modalities
+                       calibration/   of the adopted sensor alone (calibration.py)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from any2any_ros import storage
+from any2any_ros.alignments import Head
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.retrieval import calibration as calibrations
+from any2any_ros.retrieval.calibration import Calibration
+from any2any_ros.retrieval.reference_map import ADOPTED, EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.retriever import Retriever
+
+FORMAT, HEADER = 1, "adopted.json"
+REMEDY = "Adopt it again: any2any adopt MAP DRIVE"
+
+
+@dataclass(frozen=True, eq=False)
+class Adopted:
+    """An adopted sensor: its encoder, a head by modality of the map, the calibration of its answers, and a report.
+
+    The calibration is bound to the encoders of both sides, the map's and the sensor's own.
+    """
+
+    modality: str
+    encoder: EncoderRecord
+    heads: Mapping[str, Head]
+    calibration: Calibration
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    def retriever(self, reference: ReferenceMap) -> Retriever:
+        """Return what ranks the map for this sensor alone; raise Any2AnyError when the map's encoders are others."""
+        expected = fingerprints(reference, self.modality, self.encoder)
+        if self.calibration.encoders != expected:
+            raise Any2AnyError(
+                f"The adopted '{self.modality}' does not fit map '{reference.name}'",
+                f"it was made for {self.calibration.encoders}, the map and the sensor have {expected}",
+                REMEDY,
+            )
+        alignments = {(self.modality, known): head for known, head in self.heads.items()}
+        calibration = replace(self.calibration, encoders=reference.fingerprints, alignments=alignments)
+        return Retriever(reference.cached_in(f"{ADOPTED}/{self.modality}"), calibration)
+
+
+def fingerprints(reference: ReferenceMap, modality: str, encoder: EncoderRecord) -> dict[str, str]:
+    """Return what an adoption is bound to: the encoders of the map, and the sensor's own."""
+    return reference.fingerprints | {modality: encoder.fingerprint}
+
+
+def save(adopted: Adopted, folder: Path) -> None:
+    """Write to folder/adopted/<modality>; an older one stands until the new one is whole."""
+    with storage.replacing(folder / ADOPTED / adopted.modality) as home:
+        for i, head in enumerate(adopted.heads.values()):
+            storage.save(head, home / f"head-{i}")
+        calibrations.save(adopted.calibration, home)
+        header = {
+            "format": FORMAT, "encoder": vars(adopted.encoder), "heads": list(adopted.heads), "report": adopted.report
+        }  # fmt: skip
+        storage.write_json(home / HEADER, header)
+
+
+def load(folder: Path) -> dict[str, Adopted]:
+    """Read all that the map in `folder` has adopted, by modality; raise Any2AnyError when one is damaged."""
+    homes = sorted(p for p in (folder / ADOPTED).glob("[!.]*") if p.is_dir())
+    return {home.name: _load_one(home) for home in homes}
+
+
+def _load_one(home: Path) -> Adopted:
+    try:
+        header = json.loads((home / HEADER).read_text())
+        if header["format"] != FORMAT:
+            raise ValueError(f"its format is {header['format']}, this program reads {FORMAT}")
+        heads = {m: storage.load(home / f"head-{i}", Head) for i, m in enumerate(header["heads"])}
+        calibration = calibrations.load(home)
+        if calibration is None:
+            raise ValueError("its calibration is missing")
+        return Adopted(home.name, EncoderRecord(**header["encoder"]), heads, calibration, header["report"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Any2AnyError(f"Cannot read the adopted sensor {home}", str(error), REMEDY) from error
