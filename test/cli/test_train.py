@@ -143,7 +143,7 @@ def test_calmrl_makes_the_same_kind_of_model_and_says_what_imputing_is_worth(any
     nothing, means, ours = story["imputation"]
     assert [nothing["error"], nothing["imputed by"], ours["imputed by"]] == [None, "nothing", "CalMRL"]
     assert ours["error"] < 0.8 * means["error"] and 0.7 < means["error"] < 1.4  # the views are mirrors of one thing
-    assert ours["shift"] < nothing["shift"] and 0 < ours["shift"] < 2
+    assert 0 < ours["shift"] < means["shift"] < 2 and 0 < nothing["shift"] < 2  # over seeds: test_train_heads.py
 
 
 def test_emma_says_nothing_of_imputing(any2any, data, tmp_path):
