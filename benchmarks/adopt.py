@@ -1,16 +1,18 @@
-"""How well a sensor that a map lacks localizes in it, after learning from what the others recognised.
+"""How well a sensor that a map lacks finds places in it, after learning from what the other sensors recognise.
 
     for seed in 201 202 203 204; do
       any2any simulate town$seed --seed $seed --thermal --places 900 --squares 15 --speed 12 --points 20000 \\
         --width 256 --height 80; done
     python benchmarks/adopt.py --town town201 --town town202 --town town203 --town town204 [--json FILE]
 
-The map is lap 00, without the thermal camera. Of lap 01, in another season, every fourth block calibrates the map, the
-next two are the drive of the adoption, the fourth is the test: the thermal camera alone, in places that neither have
-seen (frames within 10 m of those are left out). Beside it: heads taught with the true place of every frame of the same
-drive (paired); heads that may not start from a layout shared with the camera (from nothing), as a sensor of quite
-another kind would have to; the map's own camera on the same frames; chance. Sensors that know no places are tried, too:
-noise, and the thermal camera's own vectors in random order. Embeddings are kept in the town's folder.
+The map is lap 00 without the thermal camera. Lap 01 is in another season. Every fourth block of it calibrates the map,
+the next two blocks are the drive of the adoption, and the fourth block is the test: the thermal camera alone, at places
+that neither the calibration nor the adoption has seen (frames within 10 m of those are left out).
+
+For comparison: heads that are fitted with the true place of every frame of the same drive (paired); heads that may not
+start from a layout shared with the camera (from nothing), as for a sensor of another kind; the camera of the map on the
+same frames; chance. Sensors that know no places are tried, too: noise, and the vectors of the thermal camera in random
+order. The embeddings are stored in the folder of the town.
 """
 
 from __future__ import annotations
@@ -24,11 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from confidence import encoded
-from numpy.typing import NDArray
+from cases import encoded
 from tqdm import tqdm
 
 from any2any_ros import encoders, storage
+from any2any_ros.arrays import Rows
 from any2any_ros.calibration import adoption, evaluation, reliability
 from any2any_ros.calibration.adoption import AdoptionConfig
 from any2any_ros.calibration.task import Task
@@ -43,9 +45,9 @@ from any2any_ros.tables import table
 from any2any_ros.workflows.calibrate import CalibrationOptions, fit
 
 KNOWN, NEW = ("audio", "camera", "lidar", "text"), "thermal"
-VIEW = {"across": 0.77, "upright": 0.32}  # of the thermal picture: what the camera sees, by both lenses' angles
+VIEW = {"across": 0.77, "upright": 0.32}  # the part of the thermal picture that the camera sees, too
 CALIBRATION, ADOPTION, TEST = (0,), (1, 2), (3,)  # blocks of the town, modulo 4
-NOISES = 5  # sensors of each useless kind, a town
+NOISES = 5  # sensors of each useless kind, per town
 FROM_NOTHING = tuple(r for r in RECIPES if not r.same_layout)
 
 
@@ -63,29 +65,30 @@ class Town:
         calibration, self.drive, test = (driven.take(np.isin(block, part)) for part in (CALIBRATION, ADOPTION, TEST))
         fitted = fit(self.reference, calibration.only(KNOWN), CalibrationOptions(ON_ROADS))
         self.retriever = Retriever(self.reference, fitted)
-        seen = np.concatenate([calibration.poses, self.drive.poses])
-        self.test = test.take(splits.apart(test.poses, seen, 2 * ON_ROADS.hit_radius))
+        visited = np.concatenate([calibration.poses, self.drive.poses])
+        self.test = test.take(splits.apart(test.poses, visited, 2 * ON_ROADS.hit_radius))
         self.right = splits.positives(self.test.poses, mapped.poses, ON_ROADS.hit_radius)
 
 
 def _lap(folder: Path, lap: str) -> ObservationSet:
-    """Return a lap encoded, from the file beside the town where it was encoded before."""
+    """Return the embeddings of a lap, from the file beside the town if there is one."""
     return encoded(folder, lap, {m: encoders.build(m, VIEW if m == NEW else {}) for m in (*KNOWN, NEW)}, "adopt")
 
 
 def paired(town: Town, recipes: Sequence[Recipe]) -> Adopted:
-    """Adopt by the true place of every frame of the drive: what emergent pairs can at best come to."""
+    """Adopt with the true place of every frame of the drive: the best that emergent pairs could reach."""
     apart = splits.ground_distance(town.drive.poses, town.reference.places.poses)
     mapped = apart.min(axis=1) < ON_ROADS.hit_radius
     return _adopted(town, town.drive.take(mapped), apart[mapped].argmin(axis=1), recipes)
 
 
 def emergent(town: Town, recipes: Sequence[Recipe]) -> Adopted:
+    """Adopt as the product does: with the places that the known sensors recognise."""
     rows, matches = adoption.recognised(town.retriever, town.drive.only(KNOWN))
     return _adopted(town, town.drive.take(rows), matches, recipes)
 
 
-def _adopted(town: Town, frames: ObservationSet, matches: NDArray[np.intp], recipes: Sequence[Recipe]) -> Adopted:
+def _adopted(town: Town, frames: ObservationSet, matches: Rows, recipes: Sequence[Recipe]) -> Adopted:
     pairs = replace(frames, poses=town.reference.places.poses[matches])
     off = np.linalg.norm((frames.poses - pairs.poses)[:, :2, 3], axis=1)
     lesson = adoption.learn(town.reference.places, pairs, NEW, ON_ROADS.hit_radius, recipes)
@@ -102,43 +105,43 @@ def _adopted(town: Town, frames: ObservationSet, matches: NDArray[np.intp], reci
 
 
 def figures(town: Town, retriever: Retriever, queries: ObservationSet) -> dict[str, Any]:
-    """Return recall of one sensor alone, and how true its numbers are."""
+    """Return the recall of one sensor alone, and how true its probabilities are."""
     task = Task(queries, town.right)
-    found = reliability.outcomes(retriever, task, [0.1])
+    outcomes = reliability.outcomes(retriever, task, [0.1])
     (group,) = evaluation.evaluate(retriever, task)
-    mine = reliability.figures(found, [0.1])
+    trust = reliability.figures(outcomes, [0.1])
     return {
         "queries": group["queries"], "chance@1": group["chance@1"], "recall@1": group["recall@1"],
         "chance@5": group["chance@5"], "recall@5": group["recall@5"],
-        "ece": mine["expected_calibration_error"], "accepted": mine["accepted"],
-        "precision": mine["accepted_precision"], "coverage@0.9": mine["coverage@0.9"], "size@0.9": mine["size@0.9"],
+        "ece": trust["expected_calibration_error"], "accepted": trust["accepted"],
+        "precision": trust["accepted_precision"], "coverage@0.9": trust["coverage@0.9"], "size@0.9": trust["size@0.9"],
     }  # fmt: skip
 
 
 def trial(town: Town, brief: bool) -> list[dict[str, Any]]:
-    """Return one row for each way to teach the thermal camera of a town, and one for its camera."""
+    """Return a row for each way to adopt the thermal camera of a town, and one for its camera."""
     rows: list[dict[str, Any]] = []
     alone = town.test.only([NEW])
     for name, recipes in (("", RECIPES), (", from nothing", FROM_NOTHING))[: 1 if brief else 2]:
-        for how, teach in (("emergent", emergent), ("paired", paired)):
-            taught = teach(town, recipes)
-            rows.append({"town": town.reference.name, "thermal by": how + name} | dict(taught.report)
-                        | figures(town, taught.retriever(town.reference), alone))  # fmt: skip
+        for how, adopt in (("emergent", emergent), ("paired", paired)):
+            adopted = adopt(town, recipes)
+            rows.append({"town": town.reference.name, "thermal by": how + name} | dict(adopted.report)
+                        | figures(town, adopted.retriever(town.reference), alone))  # fmt: skip
     rows.append({"town": town.reference.name, "thermal by": "(camera)"}
                 | figures(town, town.retriever, town.test.only(["camera"])))  # fmt: skip
     return rows
 
 
 def refusals(town: Town) -> tuple[int, int]:
-    """Return how many sensors that know no places would be refused, and how many were tried."""
+    """Return how many sensors that know no places are refused, and how many were tried."""
     rows, matches = adoption.recognised(town.retriever, town.drive.only(KNOWN))
     pairs = replace(town.drive.take(rows), poses=town.reference.places.poses[matches])
     vectors, refused = pairs.embeddings[NEW], []
     for seed in range(NOISES):
         draw = np.random.default_rng(seed)
         for useless in (draw.normal(size=vectors.shape), vectors[draw.permutation(len(vectors))]):
-            beside = replace(pairs, embeddings={**pairs.embeddings, NEW: useless.astype(np.float32)})
-            lesson = adoption.learn(town.reference.places, beside, NEW, ON_ROADS.hit_radius)
+            changed = replace(pairs, embeddings={**pairs.embeddings, NEW: useless.astype(np.float32)})
+            lesson = adoption.learn(town.reference.places, changed, NEW, ON_ROADS.hit_radius)
             refused.append(lesson.p_value > AdoptionConfig.doubt)
     return sum(refused), len(refused)
 
@@ -165,9 +168,9 @@ COLUMNS = ("town", "thermal by", "pairs", "right", "queries", "chance@1", "recal
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--town", type=Path, action="append", required=True, help="a simulated town; repeat for more")
-    parser.add_argument("--brief", action="store_true", help="neither heads from nothing nor useless sensors")
-    parser.add_argument("--json", type=Path, help="also write the figures there")
+    parser.add_argument("--town", type=Path, action="append", required=True, help="simulated town; repeat for several")
+    parser.add_argument("--brief", action="store_true", help="leave out heads from nothing and useless sensors")
+    parser.add_argument("--json", type=Path, help="also write all figures to this file")
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = []
     counts: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""What COX is compared with (benchmarks/cox.py): each returns the classes' shares (Q, C) of a task's test digits."""
+"""The rivals of COX in benchmarks/cox.py. Each returns the class probabilities (Q, C) of the test digits of a task."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from any2any_ros.learning.cox_examples import PENALTY
 from any2any_ros.standardisation import standardised, statistics
 
 CLASSES = 10
-ENTROPY = 1.0  # weight of the entropy beside the labels' cross-entropy, by --choose
-MASKED, HIDDEN, EPOCHS = 0.3, 64, 40  # of the pretext: share of features hidden, width of the code
+ENTROPY = 1.0  # weight of the entropy, compared with the cross-entropy of the labels; chosen by --choose
+MASKED, HIDDEN, EPOCHS = 0.3, 64, 40  # of the autoencoder: share of features masked, width of the code, epochs
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task(cox_baselines.Task):
-    """One new view; the classes of new digits, for the ceiling only, and of test digits."""
+    """The task of one new view, with the classes of the new digits (for the upper bound) and of the test digits."""
 
     new_class: Rows
     test_class: Rows
 
 
 def entropy(task: Task, weight: float | None = None) -> Float64:
-    """The same, and sure of itself on what is not labelled (Grandvalet & Bengio 2004)."""
+    """ERM, with low entropy on the digits without labels (entropy minimisation, Grandvalet & Bengio 2004)."""
     from scipy.optimize import minimize
 
     x, test = standard(task)
@@ -54,18 +54,18 @@ def entropy(task: Task, weight: float | None = None) -> Float64:
 
 
 def label_propagation(task: Task) -> Float64:
-    """What the pairs label, carried on and balanced as COX does it, and no other word of the known modalities."""
+    """Propagate the labels of the pairs, and balance them, as COX does; use nothing else of the known modalities."""
     x, test = standard(task)
     config, labels = CoxConfig(), task.labels
     graph = cox_steps.neighbour_graph(x, config.neighbours)
     carried = cox_steps.rows_to_one(cox_steps.propagate(graph, labels, config.spread))
     share = np.bincount(task.known_class, minlength=CLASSES) / len(task.known_class)
-    found = cox_steps.balanced(carried**config.sharpness, share, config.balance)
-    return classified(x, np.where(labels.sum(axis=1, keepdims=True) > 0, labels, found), test)
+    labelled = cox_steps.balanced(carried**config.sharpness, share, config.balance)
+    return classified(x, np.where(labels.sum(axis=1, keepdims=True) > 0, labels, labelled), test)
 
 
 def self_supervised(task: Task) -> Float64:
-    """A masked autoencoder of all new digits gives features; a linear classifier of what the pairs label."""
+    """Fit a masked autoencoder to all new digits, and a linear classifier of its code to the labels of the pairs."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPRegressor
 
@@ -74,7 +74,7 @@ def self_supervised(task: Task) -> Float64:
     masked = x * (draw.random(x.shape) > MASKED)
     net = MLPRegressor(hidden_layer_sizes=(HIDDEN,), max_iter=EPOCHS, random_state=0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # it is stopped in time
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it is stopped early on purpose
         net.fit(masked, x)
 
     def code(values: Float64) -> Float64:
@@ -86,7 +86,7 @@ def self_supervised(task: Task) -> Float64:
 
 
 def aligned(task: Task) -> Float64:
-    """The ceiling: every new digit is paired."""
+    """The upper bound: every new digit is paired."""
     x, test = standard(task)
     return classified(x, np.eye(CLASSES)[task.new_class], test)
 

@@ -1,26 +1,25 @@
 """What exact fusion costs on a large map: python benchmarks/fusion_at_scale.py [--places 100000 1000000]
 
-Simulated vectors: every place has a latent vector; each of three modalities is it plus noise of its own strength,
-normalised, 256 wide, stored in half precision; 30 % of the vectors are missing on both sides. Nine pairs of modalities,
-one aligned space. All methods read the same shards, block by block, with one thread.
+The vectors are simulated. Each place has a latent vector. Each of three modalities is the latent vector plus noise of
+its own strength, normalised, with 256 numbers, stored in half precision. 30 % of the vectors are missing in the map and
+in the queries. There are nine pairs of modalities in one aligned space. All methods read the same shards, block by
+block, with one thread.
 
-    plain        the mean of the observed similarities and top-k: what there was before fusion
-    any2any, likelihood_ratio
-                 exact search (any2any_ros/retrieval/large/search.py)
-    alpha k      the paper's heuristic: the alpha * k best of each pair, their union scored by any2any
-    reciprocal rank fusion
-                 of all references, as fusion.py defines it
+    plain                       the mean of the observed similarities, and top-k: no fusion any2any, likelihood_ratio
+    exact search (any2any_ros/retrieval/large/search.py) alpha k                     the heuristic of the paper: the
+    union of the alpha * k best of each pair, ranked by any2any reciprocal rank fusion      of all references
+    (any2any_ros/fusion/reciprocal_rank.py)
 
-CPU time (process_time) of one query: medians over queries and rounds, the methods taking turns within a round; ratio:
-the median of each turn's time over plain's in the same turn. Every exact answer is compared with a brute-force ranking
-in float64.
+Figures: CPU time (process_time) of one query, the median over queries and rounds; the methods take turns in each round.
+Ratio: the median of the method's time over the time of plain in the same turn. Every exact answer is compared with a
+brute-force ranking in float64.
 """
 
 from __future__ import annotations
 
 import os
 
-os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")})  # before NumPy starts
+os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")})  # before NumPy is imported
 
 import argparse
 import platform
@@ -33,11 +32,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from any2any_ros import storage
-from any2any_ros.arrays import Array, Rows
+from any2any_ros.arrays import Array, Flags, Float64, Rows
 from any2any_ros.fusion.any2any import Any2Any
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.fusion.reciprocal_rank import ReciprocalRank
@@ -48,21 +46,21 @@ from any2any_ros.retrieval.large.search import Search, best_first, largest
 from any2any_ros.retrieval.large.shards import Shards
 
 MODALITIES, DIMENSION, MISSING = 3, 256, 0.3
-NOISE = (1.5, 2.0, 2.5)  # of each modality, in lengths of what the modalities share
+NOISE = (1.5, 2.0, 2.5)  # of each modality; the latent vector has the strength 1
 PAIRS = [(q, r) for q in range(MODALITIES) for r in range(MODALITIES)]
 ALPHAS = (1, 4, 16)
-PORTION = 1 << 15
+PORTION = 1 << 15  # places that are handled at once
 Method = Callable[[list[PairQuery]], Rows]
 
 
 def observe(draw: np.random.Generator, latent: Array, noise: float) -> Array:
-    """Return one modality's unit vectors (n, D) of places with latent vectors (n, D)."""
-    seen = latent + np.float32(noise) * draw.standard_normal(latent.shape, dtype=np.float32)
-    return np.asarray(seen / np.linalg.norm(seen, axis=1, keepdims=True))
+    """Return the vectors (n, D) of one modality, of length 1, for places with latent vectors (n, D)."""
+    vectors = latent + np.float32(noise) * draw.standard_normal(latent.shape, dtype=np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 def build(places: int, queries: int, seed: int) -> tuple[Shards, list[list[PairQuery]], list[list[PairQuery]]]:
-    """Return the map, and queries with all modalities alive, and the same with some missing."""
+    """Return the map, queries with all modalities, and the same queries with some modalities missing."""
     draw = np.random.default_rng(seed)
     store = Shards({f"modality {m}": DIMENSION for m in range(MODALITIES)})
     visited: list[Array] = []
@@ -85,20 +83,20 @@ def build(places: int, queries: int, seed: int) -> tuple[Shards, list[list[PairQ
     return store, complete, partial
 
 
-def calibration(seed: int, queries: int = 300, others: int = 30) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return similarities (Q, R, 3, 3) of queries to their own and other places of another map, and labels (Q, R)."""
+def calibration(seed: int, queries: int = 300, others: int = 30) -> tuple[Array, Flags]:
+    """Return similarities (Q, R, 3, 3) of queries to right and wrong places of another map, and labels (Q, R)."""
     draw = np.random.default_rng(seed)
     latent = draw.standard_normal((queries, DIMENSION), dtype=np.float32)
-    asked, kept = (np.stack([observe(draw, latent, noise) for noise in NOISE]) for _ in "qr")
-    for side in (asked, kept):
+    query, reference = (np.stack([observe(draw, latent, noise) for noise in NOISE]) for _ in "qr")
+    for side in (query, reference):
         side[draw.random(side.shape[:2]) < MISSING] = np.nan
     place = (np.arange(queries)[:, None] + np.arange(others + 1)) % queries
-    similarity = np.einsum("aqd,bqrd->qrab", asked, kept[:, place], optimize=True)
+    similarity = np.einsum("aqd,bqrd->qrab", query, reference[:, place], optimize=True)
     return similarity, np.broadcast_to(np.arange(others + 1) == 0, place.shape)
 
 
 def mean_similarity(search: Search, pairs: list[PairQuery]) -> Bound:
-    """Return the bound that is no bound: the mean of the observed similarities, without tables."""
+    """Return a bound that is exact: the mean of the observed similarities."""
     columns = dict.fromkeys(pair.column for pair in pairs)
     parts = tuple(Part(c, np.stack([p.vector for p in pairs if p.column == c])) for c in columns)
     count = sum(search.shards.patterns[:, pair.column].astype(np.float32) for pair in pairs)
@@ -108,7 +106,7 @@ def mean_similarity(search: Search, pairs: list[PairQuery]) -> Bound:
 
 
 def plain(search: Search, k: int) -> Method:
-    """The mean of the observed similarities, and top-k."""
+    """Return the method that ranks by the mean of the observed similarities."""
 
     def run(pairs: list[PairQuery]) -> Rows:
         bound = mean_similarity(search, pairs)
@@ -120,21 +118,21 @@ def plain(search: Search, k: int) -> Method:
 
 
 def each_pair(search: Search, pairs: list[PairQuery]) -> Array:
-    """Return the similarities (pairs, N) float32, NaN where the reference is missing."""
-    found = np.empty((len(pairs), len(search.shards)), dtype=np.float32)
+    """Return the similarities (pairs, N); NaN where the reference is missing."""
+    similarities = np.empty((len(pairs), len(search.shards)), dtype=np.float32)
     for block in search.shards.blocks():
         for column in dict.fromkeys(pair.column for pair in pairs):
             mine = [i for i, pair in enumerate(pairs) if pair.column == column]
             products = np.empty((len(mine), block.stop - block.start), dtype=np.float32)
             block.multiply(column, np.stack([pairs[i].vector for i in mine]), products)
-            found[mine, block.start : block.stop] = products
+            similarities[mine, block.start : block.stop] = products
     for i, pair in enumerate(pairs):
-        found[i, ~search.shards.patterns[search.shards.pattern, pair.column]] = np.nan
-    return found
+        similarities[i, ~search.shards.patterns[search.shards.pattern, pair.column]] = np.nan
+    return similarities
 
 
 def alpha_k(search: Search, k: int, alpha: int) -> Method:
-    """The paper's heuristic: only the alpha * k best of some pair are scored."""
+    """Return the heuristic of the paper: only the alpha * k best references of each pair are scored."""
 
     def run(pairs: list[PairQuery]) -> Rows:
         best = [largest(np.nan_to_num(s, copy=False, nan=-np.inf), alpha * k) for s in each_pair(search, pairs)]
@@ -145,7 +143,7 @@ def alpha_k(search: Search, k: int, alpha: int) -> Method:
 
 
 def reciprocal_rank(search: Search, k: int) -> Method:
-    """Reciprocal rank fusion of all references."""
+    """Return the method that ranks by reciprocal rank fusion of all references."""
 
     def run(pairs: list[PairQuery]) -> Rows:
         matrix = np.full((len(search.shards), 1, len(pairs)), np.nan, dtype=np.float32)
@@ -157,8 +155,8 @@ def reciprocal_rank(search: Search, k: int) -> Method:
     return run
 
 
-def brute_force(search: Search, queries: list[list[PairQuery]], k: int) -> list[tuple[Rows, NDArray[np.float64]]]:
-    """Rank all references by the fusion's score of float64 similarities, a portion at a time."""
+def brute_force(search: Search, queries: list[list[PairQuery]], k: int) -> list[tuple[Rows, Float64]]:
+    """Return the best rows and their scores for each query, by the scores of all references in float64."""
     best = [(np.empty(0, dtype=np.intp), np.empty(0)) for _ in queries]
     for start in tqdm(range(0, len(search.shards), PORTION), desc=f"brute force, {search.fusion.plug}", leave=False):
         rows = np.arange(start, min(start + PORTION, len(search.shards)))
@@ -173,16 +171,16 @@ def brute_force(search: Search, queries: list[list[PairQuery]], k: int) -> list[
 
 
 def identical(search: Search, queries: list[list[PairQuery]], k: int) -> int:
-    """Return for how many queries the exact search's rows are those of brute force, and the scores to 1e-12."""
+    """Return for how many queries the exact search has the rows of brute force, and its scores within 1e-12."""
     same = 0
     for pairs, (rows, scores) in zip(queries, brute_force(search, queries, k), strict=True):
-        found, reached = search.top_k(pairs, k)
-        same += np.array_equal(found, rows) and np.allclose(reached, scores, rtol=1e-12, atol=1e-12)
+        exact_rows, exact_scores = search.top_k(pairs, k)
+        same += np.array_equal(exact_rows, rows) and np.allclose(exact_scores, scores, rtol=1e-12, atol=1e-12)
     return same
 
 
-def clock(methods: dict[str, Method], queries: list[list[PairQuery]], rounds: int) -> dict[str, NDArray[np.float64]]:
-    """Return CPU seconds (rounds, queries) of each method; they take turns."""
+def clock(methods: dict[str, Method], queries: list[list[PairQuery]], rounds: int) -> dict[str, Float64]:
+    """Return the CPU seconds (rounds, queries) of each method. The methods take turns."""
     spent = {name: np.empty((rounds, len(queries))) for name in methods}
     for method in methods.values():
         method(queries[0])
@@ -196,7 +194,7 @@ def clock(methods: dict[str, Method], queries: list[list[PairQuery]], rounds: in
 
 
 def on_disk(store: Shards) -> dict[str, float]:
-    """Return the size in GB, and the seconds it takes to open the map again."""
+    """Return the size of the map in GB, and the seconds that opening it takes."""
     with tempfile.TemporaryDirectory() as folder:
         store.save(Path(folder))
         size = sum(path.stat().st_size for path in Path(folder).iterdir())
@@ -210,6 +208,7 @@ def ranked(search: Search, k: int) -> Method:
 
 
 def measure(places: int, fusions: dict[str, Fusion], args: argparse.Namespace) -> dict[str, Any]:
+    """Return all figures of a map of this size. args: queries, rounds, k and seed."""
     store, complete, partial = build(places, args.queries, args.seed)
     searches = {name: Search(store, fusion, (MODALITIES, MODALITIES)) for name, fusion in fusions.items()}
     conformal, k = searches["any2any"], args.k
@@ -233,7 +232,7 @@ def measure(places: int, fusions: dict[str, Fusion], args: argparse.Namespace) -
                 row["recall"] = float(np.mean(hits))
             table[name] = {key: float(v) if isinstance(v, np.floating) else v for key, v in row.items()}
         report["tables"][title] = table
-    # RRF's own matrices set the peak; what the search needs is the store and its keys.
+    # The peak comes from the matrices of reciprocal rank fusion; the search needs the store and its keys only.
     report["resident_gb"] = (store.nbytes + 4 * len(store)) / 1e9
     report["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     return report
@@ -263,7 +262,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--k", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="also write everything to this file")
+    parser.add_argument("--json", type=Path, help="also write all figures to this file")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     pairs = calibration(args.seed + 1)

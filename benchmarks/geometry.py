@@ -1,11 +1,12 @@
-"""What the geometric check is worth, on places never calibrated on.
+"""What the refinement by registered scans gains, at places that were not used for calibration.
 
     python benchmarks/geometry.py TOWN1 TOWN2 ... --json FILE
 
-Each TOWN is a seed that the check was not set up on (`any2any simulate TOWN1 --seed 11`); lap 00 is the map, lap 01
-asks. Calibrated on half of the streets and tested on the other half, and the other way round, as in confidence.py, with
-the retriever that a robot has: ranked at once, then by `Retriever.refine`. Unmapped: a third of the streets lies
-outside of the map. A scan is laid over a place once, whoever asks for it; the time is what that took, without disk.
+Each TOWN is one seed (`any2any simulate TOWN1 --seed 11`), and none on which the refiner was designed. Lap 00 is the
+map, and lap 01 gives the queries. One half of the streets calibrates and the other half is the test, then the other way
+round, as in confidence.py, with the retriever of a robot: first ranked at once, then refined (`Retriever.refine`).
+Unmapped: a third of the streets is outside of the map. Each scan is registered onto a place only once; the time is that
+of the registration, without reading from disk.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from confidence import Case, Laps, as_map
+from cases import Case, Laps, as_map
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from any2any_ros import storage
+from any2any_ros.arrays import Array, Flags, Rows
 from any2any_ros.calibration import reliability
 from any2any_ros.calibration.fitting import calibrate
 from any2any_ros.calibration.refinement import Overlaps, ScanRegistration
@@ -43,12 +45,12 @@ from any2any_ros.tables import table
 SENSORS = (("lidar",), ("audio", "camera", "lidar", "text"))
 MISS = 0.1
 Row = dict[str, Any]
-Scans = Iterator[tuple[int, NDArray[np.float32]]]
+Scans = Iterator[tuple[int, Array]]
 
 
 @dataclass(frozen=True, eq=False)
-class Remembering(Refiner):
-    """Lays a scan over a place once, and notes the seconds that took."""
+class CachedRefiner(Refiner):
+    """Registers a scan onto a place only once, and records the seconds that this took."""
 
     known: dict[tuple[str, str], Registration] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
@@ -56,15 +58,16 @@ class Remembering(Refiner):
     def register(self, points: NDArray[Any], ids: Iterable[str]) -> dict[str, Registration]:
         scan, wanted = hashlib.sha256(points.tobytes()).hexdigest(), list(ids)
         new = [name for name in wanted if (scan, name) not in self.known]
-        began = time.process_time()  # not the wall's: one thread works, and neighbours may be busy
-        found = super().register(points, new)
+        began = time.process_time()  # not wall time: other processes may use the CPU
+        registered = super().register(points, new)
         if new:
             self.seconds.append((time.process_time() - began) / len(new))
-        self.known.update({(scan, name): registration for name, registration in found.items()})
+        self.known.update({(scan, name): registration for name, registration in registered.items()})
         return {name: self.known[scan, name] for name in wanted}
 
 
 def scans(drive: KittiDrive, queries: ObservationSet, rows: Sequence[int], what: str) -> Scans:
+    """Yield row and scan of those queries that have a scan. what: text of the progress bar."""
     at = {name: i for i, name in enumerate(drive.ids())}
     for row in tqdm(rows, desc=what, leave=False, dynamic_ncols=True, disable=None):
         points = drive.sample("lidar", at[queries.ids[row]])
@@ -73,9 +76,10 @@ def scans(drive: KittiDrive, queries: ObservationSet, rows: Sequence[int], what:
 
 
 def calibrated(case: Case, drive: KittiDrive, refiner: Refiner) -> Retriever:
+    """Return the retriever of a calibrated map whose refiner is calibrated, too."""
     places = case.reference.ids
 
-    def register(wanted: Mapping[int, NDArray[np.intp]]) -> Overlaps:
+    def register(wanted: Mapping[int, Rows]) -> Overlaps:
         out = {}
         for row, points in scans(drive, case.calibration, list(wanted), "calibrating"):
             registrations = refiner.register(points, [places[i] for i in wanted[row]])
@@ -87,41 +91,42 @@ def calibrated(case: Case, drive: KittiDrive, refiner: Refiner) -> Retriever:
     return Retriever(reference, calibrate(reference, case.task, scans=ScanRegistration(register)), refiner)
 
 
-def tested(
-    retriever: Retriever, drive: KittiDrive, queries: ObservationSet, right: NDArray[np.bool_], rows: NDArray[np.intp]
-) -> list[Refined]:
-    """Return what becomes of the queries under each of SENSORS."""
-    found = []
+def tested(retriever: Retriever, drive: KittiDrive, queries: ObservationSet, right: Flags, rows: Rows) -> list[Refined]:
+    """Return the outcomes of the queries, refined and not, for each of SENSORS."""
+    outcomes = []
     for pattern in SENSORS:
-        seen = queries.only(pattern)
-        able = [i for i in rows.tolist() if all(queries.present(m)[i] for m in pattern)]
-        found += reliability.refined(retriever, Task(seen, right), scans(drive, queries, able, "+".join(pattern)))
-    return found
+        observed = queries.only(pattern)
+        usable = [i for i in rows.tolist() if all(queries.present(m)[i] for m in pattern)]
+        outcomes += reliability.refined(
+            retriever, Task(observed, right), scans(drive, queries, usable, "+".join(pattern))
+        )
+    return outcomes
 
 
 def halves(laps: Laps, drive: KittiDrive, refiner: Refiner, every: int) -> list[Refined]:
-    found = []
+    """Return the outcomes of both halves of the streets."""
+    outcomes = []
     for case in laps.halves():
         rows = np.flatnonzero(case.test_positive.any(axis=1))[::every]
-        found += tested(calibrated(case, drive, refiner), drive, case.test, case.test_positive, rows)
-    return found
+        outcomes += tested(calibrated(case, drive, refiner), drive, case.test, case.test_positive, rows)
+    return outcomes
 
 
 def unmapped(laps: Laps, drive: KittiDrive, refiner: Refiner, every: int) -> list[Refined]:
-    """Return what is said of places that the map lacks."""
-    found = []
-    for case, lost in laps.unmapped():
-        nowhere = np.zeros((len(lost), len(case.reference)), dtype=bool)
-        rows = np.arange(len(lost))[::every]
-        found += tested(calibrated(case, drive, refiner), drive, lost, nowhere, rows)
-    return found
+    """Return the outcomes of queries at unmapped places."""
+    outcomes = []
+    for case, unmapped_queries in laps.unmapped():
+        nowhere = np.zeros((len(unmapped_queries), len(case.reference)), dtype=bool)
+        rows = np.arange(len(unmapped_queries))[::every]
+        outcomes += tested(calibrated(case, drive, refiner), drive, unmapped_queries, nowhere, rows)
+    return outcomes
 
 
-def outside(found: list[Refined]) -> list[Row]:
-    """Return the share of unmapped places that were accepted, before the check and after it."""
+def outside(outcomes: list[Refined]) -> list[Row]:
+    """Return the share of answers at unmapped places that are accepted, refined and not."""
     return [
         {key: row[key] for key in ("pattern", "refined", "queries", "accepted")}
-        for row in reliability.by_refinement(found, MISS)
+        for row in reliability.by_refinement(outcomes, MISS)
     ]
 
 
@@ -148,29 +153,29 @@ OUTSIDE = {"sensors": "pattern", "refined": "refined", "n": "queries", "accepted
 
 
 def main(arguments: argparse.Namespace) -> None:
-    open3d()  # before the encoding, which takes a while
+    open3d()  # raises at once when Open3D is missing: encoding takes minutes
     within, without, seconds, size = [], [], [], []
     for folder in tqdm(arguments.town, desc="towns", dynamic_ncols=True, disable=None):
         laps, drive = Laps.of(folder), kitti.read(folder, "01")
         with tempfile.TemporaryDirectory() as map_folder:
             mapped = kitti.read(folder, "00")
-            kept = ((mapped.ids()[i], p) for i, p in scans(mapped, laps.mapped, range(len(laps.mapped)), "storing"))
-            clouds.prepare(Path(map_folder), kept)
+            stored = ((mapped.ids()[i], p) for i, p in scans(mapped, laps.mapped, range(len(laps.mapped)), "storing"))
+            clouds.prepare(Path(map_folder), stored)
             clouds.publish(Path(map_folder))
-            refiner = Remembering(Clouds(Path(map_folder)))
+            refiner = CachedRefiner(Clouds(Path(map_folder)))
             size += [file.stat().st_size / 1000 for file in refiner.clouds.folder.iterdir()]
             within.append(reliability.by_refinement(halves(laps, drive, refiner, arguments.every), MISS))
             print(f"{folder.name}\n{table(within[-1], INSIDE)}", flush=True)
             if arguments.unmapped:
                 without.append(outside(unmapped(laps, drive, refiner, arguments.every)))
-                print(f"places that the map lacks\n{table(without[-1], OUTSIDE)}", flush=True)
+                print(f"unmapped places\n{table(without[-1], OUTSIDE)}", flush=True)
             seconds += refiner.seconds
     report: Row = {"inside": over_seeds(within), "outside": over_seeds(without), "runs": within, "lost": without}
     report["cost"] = [{"seconds a candidate p50": float(np.median(seconds)),
                        "p95": float(np.percentile(seconds, 95)), "kB a stored scan": float(np.mean(size))}]  # fmt: skip
     print(f"\nall towns\n{table(report['inside'], INSIDE)}")
     if without:
-        print(f"\nplaces that the map lacks\n{table(report['outside'], OUTSIDE)}")
+        print(f"\nunmapped places\n{table(report['outside'], OUTSIDE)}")
     print(f"\n{table(report['cost'], {k: k for k in report['cost'][0]})}")
     if arguments.json:
         storage.write_json(arguments.json, report)
@@ -178,8 +183,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("town", type=Path, nargs="+", help="simulated towns, one a seed")
-    parser.add_argument("--every", type=int, default=1, help="test only every so manyeth query")
-    parser.add_argument("--unmapped", action="store_true", help="also ask at places that the map lacks")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    parser.add_argument("town", type=Path, nargs="+", help="simulated towns, one for each seed")
+    parser.add_argument("--every", type=int, default=1, help="test only every n-th query")
+    parser.add_argument("--unmapped", action="store_true", help="also test queries at unmapped places")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
     main(parser.parse_args())

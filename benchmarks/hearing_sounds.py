@@ -1,4 +1,4 @@
-"""What benchmarks/hearing.py listens to: synthetic voices (espeak-ng), what is no command, noise to bury both in."""
+"""The sounds of benchmarks/hearing.py: synthetic voices (espeak-ng), sounds that are no command, and noise."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from any2any_ros.hearing import grammar
 from any2any_ros.hearing._utterance import RATE
 from any2any_ros.sounds import resampled
 
-# Nobody who calibrates is tested, and no accent but those two is in the calibration.
+# No voice of the calibration is tested, and the calibration has two accents only.
 VOICES = {
     "calibrate": ("en-us+m1", "en-us+f1", "en-us+m3", "en-us+f2", "en-gb+m1", "en-gb+f2"),
     "test": (
@@ -26,8 +26,9 @@ VOICES = {
         "en-gb-x-gbclan+m6", "en-029+f3",
     ),
 }  # fmt: skip
-SPEEDS = (120, 160, 200)  # words a minute
+SPEEDS = (120, 160, 200)  # words per minute
 NOISES = ("white", "pink", "babble")
+LEVELS = (np.inf, 20.0, 10.0, 5.0)  # dB, signal to noise
 
 SENTENCES = {
     "calibrate": (
@@ -46,8 +47,8 @@ SENTENCES = {
         "stop the music and listen to me", "good morning everybody", "that is not what i meant",
     ),
 }  # fmt: skip
-# Commands about what the grammar has no word for.
-STRANGERS = {
+# Commands about objects that the grammar has no word for.
+UNKNOWN_OBJECTS = {
     "calibrate": (
         "bring me the purple dinosaur", "fetch the ladder", "give me the violin", "show me a bicycle",
         "find my umbrella", "pick up the newspaper", "where is the elephant",
@@ -73,10 +74,10 @@ FOREIGN = {
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
-    """One sound: samples (S,) at 16 kHz, what it is among the kinds of sound, and the command in it, "" for none."""
+class Labelled:
+    """One sound: samples (S,) at 16 kHz, its kind, and the command in it ("" for none)."""
 
-    x: Float64
+    samples: Float64
     kind: str
     text: str
 
@@ -85,7 +86,7 @@ class Heard:
 def say(text: str, voice: str, speed: int = 160) -> Float64:
     """Return the text spoken by espeak-ng (S,) at 16 kHz."""
     if shutil.which("espeak-ng") is None:
-        raise Any2AnyError("Nobody speaks here", "espeak-ng is missing", "apt-get install espeak-ng")
+        raise Any2AnyError("There is no voice", "espeak-ng is not installed", "sudo apt install espeak-ng")
     command = ["espeak-ng", "-v", voice, "-s", str(speed), "--stdin", "--stdout"]
     data = subprocess.run(command, input=text.encode(), capture_output=True, check=True).stdout
     with wave.open(io.BytesIO(data)) as file:
@@ -105,9 +106,12 @@ def phrase(draw: np.random.Generator) -> str:
 
 
 def noise(kind: str, length: int, draw: np.random.Generator, voices: str = "test") -> Float64:
-    """Return (length,) of mean power 1: white, pink, brown, babble (four other sentences at once), hum or music."""
+    """Return noise (length,) of mean power 1.
+
+    kind: white, pink, brown, babble (four other sentences at once), hum or music.
+    """
     if kind == "babble":
-        x = sum(_endless(str(draw.choice(SENTENCES[voices])), str(draw.choice(VOICES[voices])), length, draw)
+        x = sum(_repeated(str(draw.choice(SENTENCES[voices])), str(draw.choice(VOICES[voices])), length, draw)
                 for _ in range(4))  # fmt: skip
     elif kind == "hum":
         x = sum(np.sin(2 * np.pi * 50 * k * np.arange(length) / RATE) / k for k in range(1, 12))
@@ -121,13 +125,13 @@ def noise(kind: str, length: int, draw: np.random.Generator, voices: str = "test
     return np.asarray(x / max(float(np.sqrt(np.mean(np.square(x)))), 1e-12))
 
 
-def _endless(text: str, voice: str, length: int, draw: np.random.Generator) -> Float64:
+def _repeated(text: str, voice: str, length: int, draw: np.random.Generator) -> Float64:
     x = say(text, voice)
     return np.roll(np.resize(x / np.sqrt(np.mean(x**2)), length), int(draw.integers(length)))
 
 
 def _music(length: int, draw: np.random.Generator) -> Float64:
-    """Return chords and a melody over them, four notes a second, with overtones that fade."""
+    """Return chords and a melody, four notes per second, with overtones that fade."""
     x, step = np.zeros(length), RATE // 4
     t = np.arange(2 * step) / RATE
     for start in range(0, length, step):
@@ -138,8 +142,8 @@ def _music(length: int, draw: np.random.Generator) -> Float64:
     return x
 
 
-def buried(x: Float64, snr: float, kind: str, draw: np.random.Generator, voices: str = "test") -> Float64:
-    """Return the sound with noise, in dB below the power of its louder half; quiet around it for a recogniser."""
+def with_noise(x: Float64, snr: float, kind: str, draw: np.random.Generator, voices: str = "test") -> Float64:
+    """Return the sound with noise `snr` dB below the power of the louder half of the sound."""
     if np.isinf(snr):
         return x
     block = x[: len(x) // 320 * 320].reshape(-1, 320)
@@ -148,25 +152,25 @@ def buried(x: Float64, snr: float, kind: str, draw: np.random.Generator, voices:
     return np.asarray(x + level * 10 ** (-snr / 20) * noise(kind, len(x), draw, voices))
 
 
-def commands(count: int, part: str, draw: np.random.Generator, snr: float = np.inf, kind: str = "white",
-             voices: Sequence[str] = (), speeds: Sequence[int] = SPEEDS) -> list[Heard]:  # fmt: skip
-    """Return spoken commands, every voice and speed in turn."""
-    voices, found = voices or VOICES[part], []
+def commands(count: int, part: str, draw: np.random.Generator, noise_of: tuple[float, str] = (np.inf, "white"),
+             voices: Sequence[str] = (), speeds: Sequence[int] = SPEEDS) -> list[Labelled]:  # fmt: skip
+    """Return spoken commands; voices and speeds take turns. noise_of: signal to noise in dB, and kind of noise."""
+    voices, sounds = voices or VOICES[part], []
     for i in range(count):
         text = phrase(draw)
         x = say(text, voices[i % len(voices)], speeds[i // len(voices) % len(speeds)])
-        found.append(Heard(buried(x, snr, kind, draw, part), "command", text))
-    return found
+        sounds.append(Labelled(with_noise(x, *noise_of, draw, part), "command", text))
+    return sounds
 
 
-def others(part: str, draw: np.random.Generator) -> list[Heard]:
-    """Return what holds no command that could be understood, of every kind."""
-    found = []
-    for kind, texts in (("other English", SENTENCES[part]), ("a command of unknown words", STRANGERS[part])):
-        found += [Heard(say(text, voice), kind, "") for text in texts for voice in VOICES[part]]
+def others(part: str, draw: np.random.Generator) -> list[Labelled]:
+    """Return sounds of all kinds that hold no command of the grammar."""
+    sounds = []
+    for kind, texts in (("other English", SENTENCES[part]), ("a command of unknown words", UNKNOWN_OBJECTS[part])):
+        sounds += [Labelled(say(text, voice), kind, "") for text in texts for voice in VOICES[part]]
     for language, texts in FOREIGN[part].items():
         spoken = [say(text, f"{language}+{variant}") for text in texts for variant in ("m1", "f2", "m4", "f4")]
-        found += [Heard(x, f"foreign: {language}", "") for x in spoken]
+        sounds += [Labelled(x, f"foreign: {language}", "") for x in spoken]
     for kind in ("white", "pink", "brown", "hum", "music", "babble"):
-        found += [Heard(0.1 * noise(kind, int(RATE * s), draw, part), kind, "") for s in draw.uniform(0.5, 6, 20)]
-    return found
+        sounds += [Labelled(0.1 * noise(kind, int(RATE * s), draw, part), kind, "") for s in draw.uniform(0.5, 6, 20)]
+    return sounds

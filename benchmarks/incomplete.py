@@ -1,11 +1,17 @@
-"""Heads from incomplete data: what imputing is worth in training: python benchmarks/incomplete.py OBJECTS
+"""What imputing missing modalities gains when heads are trained: python benchmarks/incomplete.py OBJECTS
 
-OBJECTS is a folder of described objects (`any2any simulate-tabletop`). Of the training objects' vectors every second
-is lost, at random; test and validation objects keep theirs. Heads are trained by CalMRL's loss with what is missing
-imputed (by CalMRL; by the means, to see what the imputer itself is worth), on the complete rows alone, or on what there
-is; by EMMA's, which knows the classes, and by NT-Xent, which does not. MRR of a command among five objects of five
-classes, for every choice of what is said and seen; chance .457. Mean ± standard deviation over seeds; a seed is a
-split, a loss of vectors, heads and trials.
+OBJECTS is a folder of described objects (`any2any simulate-tabletop`). Of the vectors of the training objects, one half
+is removed at random. Validation and test objects keep all vectors. Heads are trained by
+
+    CalMRL's loss   with the missing vectors imputed by CalMRL or by the means (which shows what CalMRL's imputer
+    gains),
+                    on the complete rows alone, or on what is left
+    EMMA's loss     which uses the classes
+    NT-Xent         which does not
+
+The figure is the MRR of a command among five objects of five classes, for each choice of query and reference
+modalities; chance is .457. Mean ± standard deviation over seeds. Each seed has its own split, removed vectors, heads
+and trials.
 """
 
 from __future__ import annotations
@@ -13,25 +19,24 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from emma import described, objects_task
+from emma_tasks import described, objects_task
+from printing import print_table
 from tqdm import tqdm
 
 from any2any_ros import storage
 from any2any_ros.data.availability import sensors_off
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.learning import calmrl, emma
-from any2any_ros.learning import emma_evaluation as grounding
+from any2any_ros.learning import calmrl, emma, emma_evaluation
 from any2any_ros.learning.emma import EmmaConfig
 from any2any_ros.objects.views import ObjectViews
 from any2any_ros.observation import ObservationSet
 from any2any_ros.workflows.train_heads import WARM_UP
 
-MISSING = 0.5
-DIMS = 256  # of the common space: a quarter of the default, and of its time
-Row = dict[str, Any]
+MISSING = 0.5  # share of the vectors that are removed
+DIMS = 256  # of the common space: a quarter of the default, for a quarter of the time
+COUNTS = ("rows", "steps")  # figures that are not an MRR
 
 
 def by_means(observations: ObservationSet) -> ObservationSet:
@@ -39,7 +44,7 @@ def by_means(observations: ObservationSet) -> ObservationSet:
 
 
 IMPUTERS = {"calmrl": lambda views: calmrl.fit(views).impute(views), "means": by_means}
-# loss, what imputes, whether complete rows alone
+# Loss, imputer ("" = none), and whether only complete rows are used.
 VARIANTS = {
     "CalMRL, imputed": ("calmrl", "calmrl", False), "CalMRL, means imputed": ("calmrl", "means", False),
     "CalMRL, complete rows": ("calmrl", "", True), "CalMRL, nothing imputed": ("calmrl", "", False),
@@ -48,7 +53,7 @@ VARIANTS = {
 
 
 def thinned(objects: ObjectViews, seed: int) -> ObjectViews:
-    """Return the objects without half of their vectors, none without all."""
+    """Return the objects with one half of their vectors removed, but never all vectors of an object."""
     draw, columns = np.random.default_rng((seed, 3)), {}
     off = sensors_off(len(objects), len(objects.embeddings), MISSING, draw)
     for i, (m, x) in enumerate(objects.embeddings.items()):
@@ -62,10 +67,10 @@ def complete(objects: ObjectViews) -> ObjectViews:
 
 
 def measure(objects: ObjectViews, seed: int, names: list[str]) -> dict[str, dict[str, float]]:
-    """Return variant -> ablation -> MRR, and how many steps it took."""
-    task, found = objects_task(objects, seed), {}
+    """Return variant -> ablation -> MRR, with the number of rows and of steps."""
+    task, figures = objects_task(objects, seed), {}
     train = thinned(task.train, seed)
-    validation = grounding.validation(task.held_out, seed)
+    validation = emma_evaluation.validation(task.held_out, seed)
     views = train.observations
     imputed = {how: IMPUTERS[how](views) for how in {VARIANTS[name][1] for name in names} if how}
     for name in names:
@@ -75,22 +80,19 @@ def measure(objects: ObjectViews, seed: int, names: list[str]) -> dict[str, dict
         config = EmmaConfig(loss=loss, warm_up=warm_up, dims=DIMS, seed=seed)
         *_, last = emma.training(some.observations, some.classes, config, validation, imputed.get(imputer))
         rows = task.judge(last.best, task.test)
-        found[name] = {key: row["mrr"] for key, row in rows.items()} | {"rows": len(some), "steps": last.number}
-    return found
+        figures[name] = {key: row["mrr"] for key, row in rows.items()} | {"rows": len(some), "steps": last.number}
+    return figures
 
 
 def show(runs: list[dict[str, dict[str, float]]]) -> None:
     keys = list(next(iter(runs[0].values())))
-    print(f"| MRR | {' | '.join(keys)} |\n{'|---' * (len(keys) + 1)}|")
-    for name in runs[0]:
-        cells = [_cell(key, [run[name][key] for run in runs]) for key in keys]
-        print(f"| {name} | {' | '.join(cells)} |")
-    chance = f"{grounding.chance()['mrr']:.3f}"
-    print(f"| chance | {' | '.join('' if key in ('rows', 'steps') else chance for key in keys)} |")
+    rows = [[name, *(_cell(key, [run[name][key] for run in runs]) for key in keys)] for name in runs[0]]
+    chance = f"{emma_evaluation.chance()['mrr']:.3f}"
+    print_table(["MRR", *keys], [*rows, ["chance", *("" if key in COUNTS else chance for key in keys)]])
 
 
 def _cell(key: str, values: list[float]) -> str:
-    if key in ("rows", "steps"):
+    if key in COUNTS:
         return f"{np.mean(values):.0f}"
     return f"{np.mean(values):.3f} ± {np.std(values, ddof=min(1, len(values) - 1)):.3f}"
 
@@ -98,18 +100,18 @@ def _cell(key: str, values: list[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("objects", metavar="OBJECTS", type=Path, help="folder of described objects")
-    parser.add_argument("--seeds", type=int, default=3, help="splits, heads and trials (default %(default)s)")
-    parser.add_argument("--only", action="append", choices=list(VARIANTS), help="this variant only; repeat")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure there")
-    given = parser.parse_args()
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds (default %(default)s)")
+    parser.add_argument("--only", action="append", choices=list(VARIANTS), help="only this variant; repeat for several")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
+    arguments = parser.parse_args()
     try:
-        objects = described(given.objects)
-        names = given.only or list(VARIANTS)
-        seeds = tqdm(range(given.seeds), desc="seeds", disable=not sys.stderr.isatty())
+        objects = described(arguments.objects)
+        names = arguments.only or list(VARIANTS)
+        seeds = tqdm(range(arguments.seeds), desc="seeds", disable=not sys.stderr.isatty())
         runs = [measure(objects, seed, names) for seed in seeds]
         show(runs)
-        if given.json:
-            storage.write_json(given.json, runs)
+        if arguments.json:
+            storage.write_json(arguments.json, runs)
     except (Any2AnyError, OSError) as error:
         sys.exit(str(error))
 

@@ -1,13 +1,14 @@
-"""What a camera and LiDAR pair trained from scratch finds in towns that it has never seen.
+"""What a camera and LiDAR pair that was trained from scratch finds in towns that it was not trained on.
 
     for seed in 1 2 101 102 103 11 12 13 14 15; do any2any simulate town$seed --seed $seed; done
     python benchmarks/liploc.py --weights WEIGHTS/best.pth --train town1 --train town2 --train town101 \\
       --train town102 --train town103 --test town11 --test town12 --test town13 --test town14 --test town15
 
-Lap 01 of each test town asks its lap 00, another season and in part the other way round, within the usual hit radius.
-Beside the trained pair (docs/liploc.md says how: `any2any train liploc`): the encoders without weights, `camera` and
-`lidar`, and, from one sensor to the other, what these can do: CSA taught on both laps of the --train towns. Of both
-sensors together, what a map would say that is calibrated on half of the streets and asked on the other half.
+Lap 01 of each test town gives the queries and lap 00 is the map. Lap 01 is in another season and in part in the
+opposite direction. A hit is within the usual radius. Rivals of the trained pair (docs/liploc.md: `any2any train
+liploc`): the encoders without weights, `camera` and `lidar`, and between these two sensors CSA, fitted on both laps of
+the --train towns. For both sensors together: a map that is calibrated on one half of the streets and tested on the
+other half.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from confidence import Laps, by_place, encoded
-from numpy.typing import NDArray
+from cases import Laps, by_place, encoded
 from tqdm import tqdm
 
 from any2any_ros import encoders
+from any2any_ros.arrays import Rows
 from any2any_ros.calibration import evaluation
 from any2any_ros.calibration.fitting import calibrate
 from any2any_ros.calibration.task import Task
@@ -40,10 +41,10 @@ from any2any_ros.retrieval.similarity import Pair, one_space
 from any2any_ros.tables import table
 
 SENSORS = ("camera", "lidar")
-FREE, TRAINED = "without weights", "trained pair"
-PLUGS = {FREE: {m: m for m in SENSORS}, TRAINED: {"camera": "liploc_camera", "lidar": "liploc"}}
+WEIGHT_FREE, TRAINED = "without weights", "trained pair"
+PLUGS = {WEIGHT_FREE: {m: m for m in SENSORS}, TRAINED: {"camera": "liploc_camera", "lidar": "liploc"}}
 PAIRS: tuple[Pair, ...] = tuple((q, r) for q in SENSORS for r in SENSORS)
-RIDGE = 0.1  # of CSA; its number of directions is chosen by validation
+RIDGE = 0.1  # of CSA; the number of its directions is selected by validation
 COLUMNS = {
     "asks": "asks", "of": "of", "by": "by", "towns": "towns", "queries": "queries", "chance@1": "chance@1",
     "R@1": "recall@1", "sd": "recall@1 sd", "chance@5": "chance@5", "R@5": "recall@5", "sd of R@5": "recall@5 sd",
@@ -54,19 +55,19 @@ Row = dict[str, Any]
 
 
 class Town:
-    """The two laps of a town, encoded both ways, and the block of houses each frame of lap 01 goes round."""
+    """The two laps of a town, encoded both ways, and the block of houses (square) beside each frame of lap 01."""
 
     def __init__(self, folder: Path, trained: dict[str, Encoder]) -> None:
-        free = Laps.of(folder)
-        self.name, self.square = folder.name, free.square
+        laps = Laps.of(folder)
+        self.name, self.square = folder.name, laps.square
         self.laps = {
-            FREE: (free.mapped.only(SENSORS), free.driven.only(SENSORS)),
+            WEIGHT_FREE: (laps.mapped.only(SENSORS), laps.driven.only(SENSORS)),
             TRAINED: (encoded(folder, "00", trained, "liploc"), encoded(folder, "01", trained, "liploc")),
         }
 
 
-def taught(towns: list[Path]) -> dict[Pair, Alignment]:
-    """Return CSA between the sensors' vectors without weights, by both laps of some towns."""
+def fitted_csa(towns: list[Path]) -> dict[Pair, Alignment]:
+    """Return CSA between the weight-free vectors of the two sensors, fitted on both laps of these towns."""
     laps = [lap.only(SENSORS) for town in map(Laps.of, towns) for lap in (town.mapped, town.driven)]
     camera, lidar = (np.concatenate([lap.embeddings[m] for lap in laps]) for m in SENSORS)
     return {
@@ -76,13 +77,13 @@ def taught(towns: list[Path]) -> dict[Pair, Alignment]:
 
 
 def trial(town: Town, records: Mapping[str, dict[str, EncoderRecord]], rival: Mapping[Pair, Alignment]) -> list[Row]:
-    """Return a row for each question and kind of encoder, on one town."""
+    """Return a row for each pair of sensors and kind of encoder, on one town."""
     rows: list[Row] = []
     for kind, (mapped, driven) in town.laps.items():
-        alignments = {**one_space(PAIRS), **rival} if kind == FREE else one_space(PAIRS)
+        alignments = {**one_space(PAIRS), **rival} if kind == WEIGHT_FREE else one_space(PAIRS)
         for pair, alignment in alignments.items():
-            by = f"{kind}, CSA" if kind == FREE and pair in rival else kind
-            group = asked(bare_retriever(mapped, RawMean(), {pair: alignment}), driven.only([pair[0]]), mapped)
+            by = f"{kind}, CSA" if kind == WEIGHT_FREE and pair in rival else kind
+            group = evaluated(bare_retriever(mapped, RawMean(), {pair: alignment}), driven.only([pair[0]]), mapped)
             rows.append({"asks": pair[0], "of": pair[1], "by": by} | group)
         halves = list(calibrated(ReferenceMap(mapped, records[kind], town.name), driven, town.square))
         mean = {k: float(np.mean([h[k] for h in halves])) for k in halves[0] if k.startswith(("recall", "chance"))}
@@ -90,22 +91,22 @@ def trial(town: Town, records: Mapping[str, dict[str, EncoderRecord]], rival: Ma
     return [{"town": town.name} | row for row in rows]
 
 
-def asked(retriever: Retriever, queries: ObservationSet, mapped: ObservationSet) -> Row:
-    """Return the figures of the queries' largest pattern."""
+def evaluated(retriever: Retriever, queries: ObservationSet, mapped: ObservationSet) -> Row:
+    """Return the figures of the queries with all their sensors."""
     right = splits.positives(queries.poses, mapped.poses, ON_ROADS.hit_radius)
     return evaluation.evaluate(retriever, Task(queries, right))[-1]
 
 
-def calibrated(reference: ReferenceMap, driven: ObservationSet, square: NDArray[np.intp]) -> Iterator[Row]:
-    """Yield the figures of both sensors together, calibrated on each half of the streets, asked on the other."""
+def calibrated(reference: ReferenceMap, driven: ObservationSet, square: Rows) -> Iterator[Row]:
+    """Yield the figures of both sensors together, calibrated on one half of the streets and tested on the other."""
     for half in (0, 1):
         first = square % 2 == half
         case = by_place(reference.places, driven.take(first), driven.take(~first), ON_ROADS)
-        yield asked(Retriever(reference, calibrate(reference, case.task)), case.test, reference.places)
+        yield evaluated(Retriever(reference, calibrate(reference, case.task)), case.test, reference.places)
 
 
 def summary(rows: list[Row]) -> list[Row]:
-    """Return the mean over towns of each question, and the spread of the recalls."""
+    """Return the mean over towns for each pair of sensors, and the spread of the recalls."""
     out = []
     for key in dict.fromkeys((r["asks"], r["of"], r["by"]) for r in rows):
         these = [r for r in rows if (r["asks"], r["of"], r["by"]) == key]
@@ -120,16 +121,16 @@ def summary(rows: list[Row]) -> list[Row]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, required=True, help="best.pth of `any2any train liploc`")
-    parser.add_argument("--train", type=Path, action="append", required=True, help="a town that CSA learns from")
-    parser.add_argument("--test", type=Path, action="append", required=True, help="a town that nothing has learnt from")
-    parser.add_argument("--json", type=Path, help="also write the figures there")
+    parser.add_argument("--train", type=Path, action="append", required=True, help="a town on which CSA is fitted")
+    parser.add_argument("--test", type=Path, action="append", required=True, help="a town for the test")
+    parser.add_argument("--json", type=Path, help="also write all figures to this file")
     arguments = parser.parse_args()
     built = {
-        FREE: {m: encoders.build(plug) for m, plug in PLUGS[FREE].items()},
+        WEIGHT_FREE: {m: encoders.build(plug) for m, plug in PLUGS[WEIGHT_FREE].items()},
         TRAINED: {m: encoders.build(plug, {"model": str(arguments.weights)}) for m, plug in PLUGS[TRAINED].items()},
     }
     records = {kind: {m: EncoderRecord.of(e) for m, e in both.items()} for kind, both in built.items()}
-    rival = taught(arguments.train)
+    rival = fitted_csa(arguments.train)
     rows: list[Row] = []
     for folder in tqdm(arguments.test, desc="towns"):
         rows += trial(Town(folder, built[TRAINED]), records, rival)

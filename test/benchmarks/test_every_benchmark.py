@@ -8,7 +8,10 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 FILES = sorted(path.name for path in FOLDER.glob("*.py"))
-HELPERS = {"cox_rivals.py", "hearing_sounds.py"}
+HELPERS = {
+    "calmrl_rivals.py", "calmrl_worlds.py", "cases.py", "cox_rivals.py", "emma_tasks.py", "hearing_endpoints.py",
+    "hearing_sounds.py", "printing.py",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FILES)
