@@ -1,13 +1,14 @@
-"""Does the calibration still fit what the robot sees? A two-sample test of the newest places, apart for each sensor.
+"""Drift test: does the calibration still fit what the robot sees? A two-sample test of the newest places, by sensor.
 
-A sensor sees a place a little otherwise than the reference it finds most alike. On the calibration drive this
-difference has a mean, and a few directions along which it varies. A sensor that changes, or a world that does, moves
-the mean, whatever places the robot comes by. So the mean over the last WINDOW places is compared with the
-calibration's, in units of what is usual along each direction (Hotelling's T^2; Hotelling, "The generalization of
-Student's ratio", 1931, on principal components). What is far is learnt, too, because neighbouring places are alike
-and no table of T^2 holds: from how far windows of the calibration drive are from the rest of it, distributed about
-as a gamma variable of their mean and variance (Satterthwaite, "An approximate distribution of estimates of variance
-components", 1946).
+What a sensor sees at a place differs a little from the reference that it finds most alike. On the calibration drive
+this difference has a mean and a few directions along which it varies. When the sensor or the world changes, the mean
+moves, whichever places the robot visits. So the mean over the last WINDOW places is compared with the mean of the
+calibration drive, in units of the usual deviation along each direction: Hotelling's T^2 (Hotelling, "The generalization
+of Student's ratio", 1931) on principal components.
+
+Neighbouring places are alike, so no table of T^2 gives the limit. The limit is fitted: windows of the calibration drive
+are compared with the rest of that drive, and their distances are taken as gamma distributed with their mean and
+variance (Satterthwaite, "An approximate distribution of estimates of variance components", 1946).
 """
 
 from __future__ import annotations
@@ -18,60 +19,60 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from any2any_ros.arrays import Floats
+from any2any_ros.arrays import Array, Float64, Floats
 
 # Chosen on simulated towns 1 and 2; 60 to 90 places and 16 to 48 directions do about as well.
 WINDOW = 80  # places
-DIRECTIONS = 32  # that have a spread of their own; the others share one
+DIRECTIONS = 32  # principal directions with a deviation of their own; all other directions share one
 STEP = 10  # places from one window to the next
 WINDOWS = 64  # of the calibration drive, at most
-FEWEST = 2 * WINDOW  # calibration places of a sensor that is watched
-RISK = 0.0003  # of a false alarm, a window: some 5 % where 4 sensors are watched over 1000 places (windows overlap)
+FEWEST = 2 * WINDOW  # calibration places that a sensor needs to be watched
+RISK = 0.0003  # of a false alarm in one window: some 5 % for 4 sensors and 1000 places, because windows overlap
 
 
 @dataclass(frozen=True, eq=False)
 class Difference:
-    """How one sensor's view differs from the map's, over so many `places`.
+    """How the view of one sensor differs from the map's on the calibration drive.
 
-    mean (D,), directions (K, D), orthonormal, and the deviation (K + 1,) along each of them and along all others;
-    limit: what the distance of a window stays below.
+    mean (D,): of the differences query - reference. directions (K, D): principal directions, orthonormal. deviation
+    (K + 1,): standard deviation along each direction, and along all others. places: how many differences were fitted.
+    limit: a window is usual while its distance stays below.
     """
 
     kind: ClassVar[str] = "drift"
     plug: ClassVar[str] = "difference"
 
-    mean: NDArray[np.float32]
-    directions: NDArray[np.float32]
-    deviation: NDArray[np.float64]
+    mean: Array
+    directions: Array
+    deviation: Float64
     places: int
     limit: float = np.inf
 
     @classmethod
     def fit(cls, differences: Floats) -> Difference | None:
-        """Fit on query - reference (N, D) of a calibration drive, in its order, NaN = missing; None from too few."""
+        """Fit on query - reference (N, D) in the order of the drive, NaN = missing; None where there are too few."""
         differences = differences[~np.isnan(differences).any(axis=1)]
         if len(differences) < FEWEST:
             return None
-        usual = cls._of(differences)
-        limit = _quantile([cls._of(rest).distance(window) for window, rest in _windows(differences)])
-        return cls(usual.mean, usual.directions, usual.deviation, usual.places, limit)
+        whole = cls._fit_directions(differences)
+        limit = _fit_limit([cls._fit_directions(rest).distance(window) for window, rest in _windows(differences)])
+        return cls(whole.mean, whole.directions, whole.deviation, whole.places, limit)
 
     @classmethod
-    def _of(cls, differences: Floats) -> Difference:
+    def _fit_directions(cls, differences: Floats) -> Difference:
         from sklearn.decomposition import PCA
 
-        with np.errstate(invalid="ignore"):  # of views that never differ it divides by zero
-            found = PCA(min(DIRECTIONS, differences.shape[1] - 1), random_state=0).fit(differences)
-        along = found.explained_variance_.astype(np.float64)
-        left = max(float(differences.var(axis=0, ddof=1).sum() - along.sum()), 0.0)
-        others = left / (differences.shape[1] - len(along))
+        with np.errstate(invalid="ignore"):  # PCA divides by zero where all differences are the same
+            pca = PCA(min(DIRECTIONS, differences.shape[1] - 1), random_state=0).fit(differences)
+        along = pca.explained_variance_.astype(np.float64)
+        remaining = max(float(differences.var(axis=0, ddof=1).sum() - along.sum()), 0.0)
+        others = remaining / (differences.shape[1] - len(along))
         deviation = np.sqrt(np.append(along, others) + np.finfo(np.float32).eps)
-        return cls(found.mean_.astype(np.float32), found.components_.astype(np.float32), deviation, len(differences))
+        return cls(pca.mean_.astype(np.float32), pca.components_.astype(np.float32), deviation, len(differences))
 
     def distance(self, differences: Floats) -> float:
-        """Return how far off the mean of a window (W, D) is: about 1 if places did not depend on their neighbours."""
+        """Return how far the mean of a window (W, D) is from the usual one; about 1 if places were independent."""
         off = np.asarray(differences.mean(axis=0) - self.mean, dtype=np.float64)
         along = self.directions @ off
         beside = max(float(off @ off - along @ along), 0.0) / self.deviation[-1] ** 2
@@ -80,14 +81,14 @@ class Difference:
 
 
 def _windows(differences: Floats) -> Iterator[tuple[Floats, Floats]]:
-    """Yield each window of a drive and all the rest; the last ones go on at its beginning."""
+    """Yield (window, rest) of a drive (N, D). The last windows continue at its beginning."""
     for start in range(0, len(differences), max(STEP, len(differences) // WINDOWS)):
         turned = np.roll(differences, -start, axis=0)
         yield turned[:WINDOW], turned[WINDOW:]
 
 
-def _quantile(distances: list[float]) -> float:
-    """Return what a window's distance exceeds with probability RISK; at least 1, what independent places have."""
+def _fit_limit(distances: list[float]) -> float:
+    """Return the distance that a window exceeds with probability RISK; at least 1, which independent places have."""
     from scipy.stats import gamma
 
     mean, variance = np.mean(distances), np.var(distances, ddof=1)
@@ -95,28 +96,35 @@ def _quantile(distances: list[float]) -> float:
 
 
 class DriftTest:
-    """Watches the sensors of a calibrated map."""
+    """Watches the sensors of a calibrated map.
+
+    strength: by modality, the distance of its last full window divided by the limit; 0 before the first one.
+    """
 
     def __init__(self, usual: Mapping[str, Difference]) -> None:
+        """usual: by modality, how its view differed from the map's on the calibration drive."""
         self._usual = dict(usual)
         self._recent: dict[str, deque[Floats]] = {m: deque(maxlen=WINDOW) for m in usual}
-        self._heard = dict.fromkeys(usual, 0)
+        self._count = dict.fromkeys(usual, 0)
         self.strength = dict.fromkeys(usual, 0.0)
 
     def update(self, differences: Mapping[str, Floats]) -> None:
-        """Take query - reference (D,) of each sensor that is alive, at a place not seen just before; NaN = missing."""
+        """Take query - reference (D,) of each modality that is alive, NaN = missing.
+
+        Call it once at each place: a robot that stands still must not count one place many times.
+        """
         for modality, difference in differences.items():
             if modality in self._usual and not np.isnan(difference).any():
                 usual, recent = self._usual[modality], self._recent[modality]
                 recent.append(difference)
-                self._heard[modality] += 1
-                if len(recent) == WINDOW and self._heard[modality] % STEP == 0:
+                self._count[modality] += 1
+                if len(recent) == WINDOW and self._count[modality] % STEP == 0:
                     self.strength[modality] = usual.distance(np.stack(recent)) / usual.limit
 
     @property
     def suspects(self) -> tuple[str, ...]:
-        """Return the sensors that do not see the map as they did: `strength`, the distance over its limit, is over 1.
+        """The modalities that do not see the map as they did on the calibration drive: their strength is above 1.
 
-        Either they or the world have changed, or the robot is where the map has nothing.
+        Either the sensor has changed, or the world has, or the robot is unmapped.
         """
         return tuple(sorted(m for m, strength in self.strength.items() if strength > 1))

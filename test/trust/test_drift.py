@@ -99,7 +99,7 @@ def test_the_limit_is_a_quantile_of_the_calibration_drive_s_own_windows():
     found = []
     for start in range(0, 300, drift.STEP):
         inside = np.arange(start, start + WINDOW) % 300
-        found.append(Difference._of(np.roll(rows, -start, axis=0)[WINDOW:]).distance(rows[inside]))
+        found.append(Difference._fit_directions(np.roll(rows, -start, axis=0)[WINDOW:]).distance(rows[inside]))
     mean, variance = np.mean(found), np.var(found, ddof=1)
     draws = np.random.default_rng(0).gamma(mean**2 / variance, variance / mean, 1_000_000)
     assert Difference.fit(rows).limit == pytest.approx(np.quantile(draws, 1 - drift.RISK), rel=0.02)
@@ -111,7 +111,7 @@ def test_neither_units_nor_a_turn_of_the_space_change_the_answer(seed, unit, wid
     draw = np.random.default_rng(seed)
     rows, window = draw.normal(size=(FEWEST, width)) + 0.3, draw.normal(size=(WINDOW, width)) + 0.5
     turn = np.linalg.qr(draw.normal(size=(width, width)))[0] * unit
-    plain, turned = Difference._of(rows), Difference._of(rows @ turn)
+    plain, turned = Difference._fit_directions(rows), Difference._fit_directions(rows @ turn)
     assert turned.distance(window @ turn) == pytest.approx(plain.distance(window), rel=0.05)
 
 

@@ -21,20 +21,20 @@ def learnt(seed, count=80, sensors=2):
 @given(st.integers(0, 1000), st.integers(0, 1), st.integers(0, 2), st.floats(0, 5), st.floats(0, 0.9))
 def test_more_of_anything_is_never_less_evidence(seed, half, which, more, unmapped):
     features, right, mapped, _ = learnt(seed)
-    weights = evidence.learnt_weights(features, right, mapped)
+    weights = evidence.fit(features, right, mapped)
     raised = features[:1].copy()
     raised[0, half, which] += more
-    assert evidence.weigh(raised, weights, unmapped) >= evidence.weigh(features[:1], weights, unmapped)
+    assert evidence.log_odds(raised, weights, unmapped) >= evidence.log_odds(features[:1], weights, unmapped)
 
 
 def test_evidence_is_the_log_odds_of_both_being_true():
     features, right, mapped, _ = learnt(0)
-    weights = evidence.learnt_weights(features, right, mapped)
+    weights = evidence.fit(features, right, mapped)
     first, second = (expit(features[:, i] @ weights[i, 0, 1:] + weights[i, 0, 0]) for i in (0, 1))
-    np.testing.assert_allclose(expit(evidence.weigh(features, weights, 0.5)), first * second)
+    np.testing.assert_allclose(expit(evidence.log_odds(features, weights, 0.5)), first * second)
     # outside once in twenty: the odds of being inside are nineteen times those at even odds
     inside = 19 * second / (19 * second + 1 - second)
-    np.testing.assert_allclose(expit(evidence.weigh(features, weights, 0.05)), first * inside)
+    np.testing.assert_allclose(expit(evidence.log_odds(features, weights, 0.05)), first * inside)
 
 
 def test_the_weights_are_those_of_a_ridge_logistic_regression():
@@ -45,7 +45,7 @@ def test_the_weights_are_those_of_a_ridge_logistic_regression():
     middle, spread = features.mean(axis=0), features.std(axis=0)
     model = LogisticRegression(tol=1e-10).fit((features - middle) / spread, label)
     assert (model.coef_ > 0).all()
-    (bias, *slopes), (_, *means) = evidence._logistic(features, label)
+    (bias, *slopes), (_, *means) = evidence._fit_logistic(features, label)
     np.testing.assert_allclose(
         bias + features @ slopes, model.decision_function((features - middle) / spread), atol=1e-3
     )
@@ -55,24 +55,24 @@ def test_the_weights_are_those_of_a_ridge_logistic_regression():
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("label", [True, False])
 def test_labels_that_are_all_alike_are_no_crash(label):
-    found = evidence._logistic(np.arange(30.0)[:, None], np.full(30, label))
+    found = evidence._fit_logistic(np.arange(30.0)[:, None], np.full(30, label))
     assert np.isfinite(found).all() and (found[0, 0] + found[0, 1] * 15 > 0) == label
 
 
 def test_what_a_reference_lacks_neither_speaks_for_nor_against_it():
     features, right, mapped, _ = learnt(0)
     features[::3, 1, 2] = np.nan
-    weights = evidence.learnt_weights(features, right, mapped)
+    weights = evidence.fit(features, right, mapped)
     lacking, middling = features[:1].copy(), features[:1].copy()
     middling[0, 1, 2] = np.nanmean(features[:, 1, 2])
     assert np.isnan(lacking[0, 1, 2])
-    assert evidence.weigh(lacking, weights, 0.05) == pytest.approx(evidence.weigh(middling, weights, 0.05))
+    assert evidence.log_odds(lacking, weights, 0.05) == pytest.approx(evidence.log_odds(middling, weights, 0.05))
 
 
 def test_nothing_is_weighed_by_what_it_taught():
     """The evidence of a fold does not change when its own labels do."""
     features, right, mapped, fold = learnt(0)
     other = np.where(fold == 2, mapped & ~right, right)
-    one, two = (evidence.cross_weighed(features, r, mapped, fold, 0.05) for r in (right, other))
+    one, two = (evidence.held_out_log_odds(features, r, mapped, fold, 0.05) for r in (right, other))
     np.testing.assert_array_equal(one[fold == 2], two[fold == 2])
     assert not np.allclose(one[fold != 2], two[fold != 2])
