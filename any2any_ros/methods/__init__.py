@@ -1,0 +1,1 @@
+"""Names of the release before; each module here forwards to the one that took its place."""

@@ -1,0 +1,9 @@
+"""Moved to any2any_ros.calibration.metrics; this name goes with the next release."""
+
+import warnings
+
+from any2any_ros.calibration.metrics import *  # noqa: F403
+
+warnings.warn(
+    "any2any_ros.retrieval.metrics has moved to any2any_ros.calibration.metrics", DeprecationWarning, stacklevel=2
+)
