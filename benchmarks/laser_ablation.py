@@ -1,8 +1,8 @@
-"""What each part of the laser scan descriptor is worth: python benchmarks/laser_ablation.py LOG...
+"""What each part of the laser scan descriptor contributes: python benchmarks/laser_ablation.py LOG...
 
-Protocol: keyframes 0.5 m of driving apart; each asks all others of its log more than 20 m away along the path
-("all"), or those of them that came before it ("earlier", as published raw-scan figures have it); a hit is nearer than
-2 m; only queries that have one to find count.
+Protocol: keyframes are 0.5 m of driving apart. Each keyframe is a query. Its references are all keyframes of the same
+log more than 20 m away along the path ("all"), or those of them that were recorded before it ("earlier", as in
+published figures of raw scans). A hit is nearer than 2 m. Only queries with a possible hit count.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 
-from any2any_ros.arrays import Flags, Float64
+from any2any_ros.arrays import Flags, Float64, Floats
 from any2any_ros.calibration import metrics
 from any2any_ros.data import carmen, splits
 from any2any_ros.data.drive import keyframes
@@ -25,7 +24,7 @@ from any2any_ros.data.sources import IN_BUILDINGS
 from any2any_ros.encoders.laser_scan import LaserScanConfig, LaserScanEncoder
 from any2any_ros.samples import Scan
 
-Similarity = NDArray[np.floating[Any]]  # (Q, R)
+Similarity = Floats  # (Q, R)
 Method = Callable[[list[Scan]], Similarity]
 HEADINGS = (30, 60, 90)  # degrees
 
@@ -42,14 +41,14 @@ class Unrooted(LaserScanEncoder):
 
 
 def raw_profile(scans: list[Scan]) -> Similarity:
-    """L1 between range profiles capped at 15 m, in steps of 3 degrees."""
+    """Return the negative L1 distance between range profiles, capped at 15 m, in steps of 3 degrees."""
     ranges = np.minimum([scan.ranges for scan in scans], 15.0)
     profile = ranges.reshape(len(scans), 60, -1).mean(axis=2)
     return np.asarray(-cdist(profile, profile, "cityblock"))
 
 
 def birds_eye(scans: list[Scan]) -> Similarity:
-    """The points on a grid of 1 m cells, blurred by 1 m, rooted: keeps the heading."""
+    """Return the cosine between blurred grids of the points, with cells of 1 m. It depends on the heading."""
     bearing = scans[0].angle_min + np.arange(len(scans[0].ranges)) * scans[0].angle_increment
     grids = []
     for scan in scans:
@@ -61,7 +60,7 @@ def birds_eye(scans: list[Scan]) -> Similarity:
     return np.asarray(vectors @ vectors.T)
 
 
-def described(kind: type[LaserScanEncoder] = LaserScanEncoder, **settings: Any) -> Method:
+def descriptor(kind: type[LaserScanEncoder] = LaserScanEncoder, **settings: Any) -> Method:
     def similarity(scans: list[Scan]) -> Similarity:
         encoder = kind(LaserScanConfig(**settings))
         vectors = np.array([encoder.encode(scan) for scan in scans])
@@ -73,20 +72,20 @@ def described(kind: type[LaserScanEncoder] = LaserScanEncoder, **settings: Any) 
 VARIANTS: dict[str, Method] = {
     "raw range profile, L1": raw_profile,
     "blurred bird's eye view": birds_eye,
-    "**the descriptor**": described(),
-    "no surface directions": described(angle_bins=1),
-    "no distance to the sensor": described(range_bins=1),
-    "no distance between the points": described(distance_bins=1),
-    "distance between the points alone": described(angle_bins=1, range_bins=1),
-    "bins of even length": described(scale=1000.0),
-    "no root": described(Unrooted),
-    "no weights": described(Unweighted),
-    "reach 15 m": described(reach=15.0),
-    "90 sectors": described(sectors=90),
-    "360 sectors": described(sectors=360),
-    "256 dimensions": described(dimension=256),
-    "512 dimensions": described(dimension=512),
-    "16384 dimensions": described(dimension=16384),
+    "**the descriptor**": descriptor(),
+    "without surface directions": descriptor(angle_bins=1),
+    "without distance to the sensor": descriptor(range_bins=1),
+    "without distance between the points": descriptor(distance_bins=1),
+    "only the distance between the points": descriptor(angle_bins=1, range_bins=1),
+    "bins of equal length": descriptor(scale=1000.0),
+    "without root": descriptor(Unrooted),
+    "without weights": descriptor(Unweighted),
+    "reach 15 m": descriptor(reach=15.0),
+    "90 sectors": descriptor(sectors=90),
+    "360 sectors": descriptor(sectors=360),
+    "256 dimensions": descriptor(dimension=256),
+    "512 dimensions": descriptor(dimension=512),
+    "16384 dimensions": descriptor(dimension=16384),
 }
 
 
@@ -98,13 +97,13 @@ def load(log: Path) -> tuple[list[Scan], Float64]:
 
 
 def relevant(similarity: Similarity, allowed: Flags, positive: Flags) -> Flags:
-    """Return (Q, 5): whether each of the best five is right."""
+    """Return (Q, 5): which of the best five references are right."""
     best = np.argsort(np.where(allowed, -similarity, np.inf), axis=1, kind="stable")[:, :5]
     return np.take_along_axis(positive, best, axis=1)
 
 
 def protocols(poses: Float64) -> list[tuple[str, Flags, Flags]]:
-    """Return name, allowed (N, N) and positive (N, N) of both protocols."""
+    """Return name, allowed (N, N) and positive (N, N) references of both protocols."""
     apart = splits.same_drive(poses, IN_BUILDINGS.path_gap)
     near = splits.positives(poses, poses, IN_BUILDINGS.hit_radius)
     return [("all", apart, apart & near), ("earlier", np.tril(apart), np.tril(apart & near))]
@@ -115,7 +114,7 @@ def recalls(hits: Flags) -> list[float]:
 
 
 def ceiling(similarity: Similarity, poses: Float64, allowed: Flags, positive: Flags) -> list[float]:
-    """Return, for each of HEADINGS, the share of queries with a positive that near in heading, and R@1."""
+    """Return for each of HEADINGS the share of queries with a positive of so similar a heading, and their R@1."""
     heading = np.degrees(np.arctan2(poses[:, 1, 0], poses[:, 0, 0]))
     turn = np.abs((heading[:, None] - heading[None, :] + 180) % 360 - 180)
     hits, counts = relevant(similarity, allowed, positive), positive.any(axis=1)
@@ -138,23 +137,23 @@ def print_variants(name: str, scans: list[Scan], poses: Float64) -> None:
 
 
 def print_summary(name: str, scans: list[Scan], poses: Float64) -> None:
-    similarity = described()(scans)
+    similarity = descriptor()(scans)
     for protocol, allowed, positive in protocols(poses):
-        asked = positive.any(axis=1)
-        found = relevant(similarity, allowed, positive)[asked]
-        chance = metrics.chance(positive[asked].sum(axis=1), allowed[asked].sum(axis=1), 1)
-        shares = [chance, *recalls(found), *ceiling(similarity, poses, allowed, positive)]
-        print(row(f"{name} | {protocol} | {asked.sum()}", shares))
+        answerable = positive.any(axis=1)
+        hits = relevant(similarity, allowed, positive)[answerable]
+        chance = metrics.chance(positive[answerable].sum(axis=1), allowed[answerable].sum(axis=1), 1)
+        shares = [chance, *recalls(hits), *ceiling(similarity, poses, allowed, positive)]
+        print(row(f"{name} | {protocol} | {answerable.sum()}", shares))
 
 
 def main(logs: list[Path]) -> None:
-    loaded = {log.name.split(".")[0]: load(log) for log in logs}
-    for name, drive in loaded.items():
+    drives = {log.name.split(".")[0]: load(log) for log in logs}
+    for name, drive in drives.items():
         print_variants(name, *drive)
     facing = "".join(f" < {degrees} deg | its R@1 |" for degrees in HEADINGS)
     print(f"\n| log | references | queries | chance | R@1 | R@5 |{facing}")
     print(f"|{'---|' * (6 + 2 * len(HEADINGS))}")
-    for name, drive in loaded.items():
+    for name, drive in drives.items():
         print_summary(name, *drive)
 
 

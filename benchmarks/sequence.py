@@ -1,10 +1,10 @@
-"""What the past adds to a ranking: python benchmarks/sequence.py [--seeds 5] [--places 1000].
+"""What a Bayes filter over rankings gains: python benchmarks/sequence.py [--seeds 5] [--places 1000]
 
-A simulated robot drives along a closed road of places 1 m apart. A place's score is a bump around the true one plus
-errors that are smooth along the road and come along with the robot from frame to frame, as the errors of a real
-encoder do; now and then a look-alike elsewhere is liked better for ten frames in a row. Scores become a posterior by
-the temperature at which another drive's right places are likeliest. Figures are means ± deviations over seeds
-other than those on which the defaults were chosen.
+A simulated robot drives along a closed road with a place every metre. The score of a place is a bump around the true
+place plus errors. The errors are smooth along the road, and most of them stay with the robot from frame to frame, as
+the errors of a real encoder do. Sometimes a look-alike elsewhere has a higher score for ten frames in a row. A
+temperature turns scores into a posterior; it is fitted on another drive. Figures are mean ± standard deviation over
+seeds that were not used to choose the defaults.
 """
 
 from __future__ import annotations
@@ -16,33 +16,32 @@ from itertools import pairwise
 from time import perf_counter
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from any2any_ros.arrays import Float64
+from any2any_ros.arrays import Float64, Rows
 from any2any_ros.calibration import metrics
 from any2any_ros.retrieval.large.search import top_k
 from any2any_ros.retrieval.retriever import SHORTLIST
 from any2any_ros.trust.bayes_filter import BayesFilter, FilterConfig
 
 SAME_PLACE = 5.0  # m
-WIDTH = 2.0  # places over which the true bump and the errors are smooth
+WIDTH = 2.0  # places, width of the true bump and of the errors
 
 
 @dataclass(frozen=True)
 class World:
-    """A closed road and how well its places can be told apart."""
+    """A closed road, and how well its places can be told apart."""
 
     places: int = 1000
-    strength: float = 4.0  # of the true bump, in deviations of the errors: R@1 about 0.8
-    persistence: float = 0.5  # correlation of the errors of two frames in a row
-    alias_rate: float = 0.01  # look-alikes that begin, a frame
+    strength: float = 4.0  # of the true bump, in standard deviations of the errors: R@1 is about 0.8
+    persistence: float = 0.5  # correlation of the errors of two consecutive frames
+    alias_rate: float = 0.01  # look-alikes that begin, per frame
     alias_frames: int = 10
 
     def poses(self) -> Float64:
-        """Return (R, 4, 4) around a circle, heading along it."""
+        """Return the poses (R, 4, 4) around a circle, each heading along it."""
         angle = np.arange(self.places) * 2 * np.pi / self.places
         poses = np.tile(np.eye(4), (self.places, 1, 1))
         poses[:, :2, 3] = self.places / (2 * np.pi) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -53,7 +52,11 @@ class World:
 
 @dataclass(frozen=True)
 class Frame:
-    """truth: place along the road, -1 out of the map; motion (4, 4) by odometry; scores (R,); kidnapped just now."""
+    """One frame of a drive.
+
+    truth: the true place, -1 outside of the map. motion (4, 4): by odometry. scores (R,). kidnapped: whether the robot
+    was put elsewhere just before this frame.
+    """
 
     truth: int
     motion: Float64
@@ -64,7 +67,11 @@ class Frame:
 def drive(
     world: World, frames: int, seed: int, kidnap_every: int = 0, outside: tuple[int, int] = (0, 0)
 ) -> Iterator[Frame]:
-    """Drive 1 or 2 m a frame, put elsewhere every so many frames; out of the map from frame outside[0] to [1]."""
+    """Yield the frames of a drive with 1 or 2 m between them.
+
+    kidnap_every: frames after which the robot is put elsewhere (0: never). outside: first frame outside of the map, and
+    first frame back in it.
+    """
     draw = np.random.default_rng(seed)
     here, alias, left, errors = int(draw.integers(world.places)), 0, 0, _errors(world, draw)
     rows = np.arange(world.places)
@@ -74,7 +81,7 @@ def drive(
         jump = int(draw.integers(50, world.places - 50)) if kidnapped else step
         here = (here + jump) % world.places
         fresh = np.sqrt(1 - world.persistence**2) * _errors(world, draw)
-        errors = world.persistence * np.roll(errors, step) + fresh  # what misleads goes along with the robot
+        errors = world.persistence * np.roll(errors, step) + fresh  # most errors move along with the robot
         if left == 0 and draw.random() < world.alias_rate:
             alias, left = int(draw.integers(50, world.places - 50)), world.alias_frames
         out = outside[0] <= i < outside[1]
@@ -93,7 +100,7 @@ def _errors(world: World, draw: np.random.Generator) -> Float64:
     return np.asarray(smooth / smooth.std())
 
 
-def _bump(rows: NDArray[np.intp], at: int, places: int) -> Float64:
+def _bump(rows: Rows, at: int, places: int) -> Float64:
     apart = np.minimum((rows - at) % places, (at - rows) % places)
     return np.asarray(np.exp(-((apart / WIDTH) ** 2) / 2))
 
@@ -104,7 +111,7 @@ def right(world: World, row: int, truth: int) -> bool:
 
 
 def calibrated(world: World, seed: int) -> float:
-    """Return the temperature at which the right places of a drive of its own are likeliest."""
+    """Return the temperature at which the right places of another drive are likeliest."""
     frames = list(drive(world, 300, seed))
 
     def loss(log_temperature: float) -> float:
@@ -116,7 +123,10 @@ def calibrated(world: World, seed: int) -> float:
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: right or not, its probability, P(unmapped), log likelihood of the true place (NaN out of the map)."""
+    """One answer: whether it is right, its probability, P(unmapped), and the log likelihood of the true place.
+
+    The log likelihood is NaN outside of the map.
+    """
 
     right: bool
     probability: float
@@ -125,7 +135,7 @@ class Answer:
 
 
 def unfiltered(world: World, frame: Frame, temperature: float) -> Answer:
-    """The query alone: with no past, the filter's answer is the evidence's own, but for being unmapped and lapses."""
+    """Return the answer to the query alone: that of the filter without a past, but without P(unmapped) and lapses."""
     p = np.exp(temperature * (frame.scores - frame.scores.max()))
     p, best = p / p.sum(), int(frame.scores.argmax())
     mass = _near(world, p, best)
@@ -133,11 +143,14 @@ def unfiltered(world: World, frame: Frame, temperature: float) -> Answer:
 
 
 def filtered(world: World, frame: Frame, temperature: float, bayes: BayesFilter, odometry: bool = True) -> Answer:
+    """Return the answer of the filter after this frame."""
     rows = top_k(frame.scores, SHORTLIST)
-    found = bayes.update(rows, temperature * frame.scores[rows], frame.motion if odometry else None)
+    belief = bayes.update(rows, temperature * frame.scores[rows], frame.motion if odometry else None)
     p = np.full(world.places, 0.0)
-    p[rows] = np.exp(found.log_posterior)
-    return Answer(right(world, found.best, frame.truth), found.probability, found.unmapped, _log(world, p, frame.truth))
+    p[rows] = np.exp(belief.log_posterior)
+    return Answer(
+        right(world, belief.best, frame.truth), belief.probability, belief.unmapped, _log(world, p, frame.truth)
+    )
 
 
 def _near(world: World, p: Float64, row: int) -> float:
@@ -150,20 +163,22 @@ def _log(world: World, p: Float64, truth: int) -> float:
 
 
 def recovery(frames: list[Frame], answers: list[Answer]) -> list[int]:
-    """Return, for every kidnap but the last, the first keyframe (1: the first at the new place) whose answer is right
-    and believed, with a probability of at least a half."""
+    """Return for each kidnap but the last the first keyframe with a right answer of probability 0.5 or more.
+
+    1 is the first keyframe at the new place.
+    """
     starts = [i for i, frame in enumerate(frames) if frame.kidnapped]
-    found = []
+    keyframes = []
     for start, end in pairwise(starts):
         good = [a.right and a.probability >= 0.5 for a in answers[start:end]]
-        found.append(good.index(True) + 1 if any(good) else end - start + 1)
-    return found
+        keyframes.append(good.index(True) + 1 if any(good) else end - start + 1)
+    return keyframes
 
 
 def deceived(frames: list[Frame], answers: list[Answer], after: int = 5) -> float:
-    """Return the share of kidnaps, `after` keyframes on, with a wrong answer that is believed."""
-    there = [i + after - 1 for i, frame in enumerate(frames) if frame.kidnapped and i + after <= len(frames)]
-    return float(np.mean([not answers[i].right and answers[i].probability >= 0.5 for i in there]))
+    """Return the share of kidnaps with a wrong answer of probability 0.5 or more, `after` keyframes later."""
+    rows = [i + after - 1 for i, frame in enumerate(frames) if frame.kidnapped and i + after <= len(frames)]
+    return float(np.mean([not answers[i].right and answers[i].probability >= 0.5 for i in rows]))
 
 
 def run(
@@ -195,7 +210,7 @@ WORLDS = {
     "usual": World(),
     "hard": World(strength=3.5),
     "look-alikes": World(alias_rate=0.05),
-    "stubborn errors": World(persistence=0.9),
+    "persistent errors": World(persistence=0.9),
 }
 METHODS = ("alone", "filter", "filter, no odometry")
 
@@ -218,38 +233,38 @@ def print_quality(places: int, seeds: int, config: FilterConfig) -> None:
             frames = list(drive(world, 400, 7100 + seed))
             for method, answers in answers_of(world, frames, calibrated(world, 7000 + seed), config).items():
                 table[method].append(quality(answers))
-        for method, found in table.items():
-            print(f"| {name} | {method} | {' | '.join(spread([f[n] for f in found]) for n in names)} |", flush=True)
+        for method, runs in table.items():
+            print(f"| {name} | {method} | {' | '.join(spread([run[n] for run in runs]) for n in names)} |", flush=True)
 
 
 def print_recovery(places: int, seeds: int, config: FilterConfig) -> None:
-    """Chance: that one of the first 5 answers of a random ranker is right, were it believed."""
+    """Print how soon the new place is found. Chance: one of the first 5 answers of a random ranker is right."""
     chance = 1 - (1 - _chance(places)) ** 5
     print(f"\nKidnapped every 20 keyframes, 20 times a seed, {seeds} seeds; chance within 5: {chance:.3f}")
-    print("\n| world | method | median | worst | share within 5 | deceived at 5 |\n|---|---|---|---|---|---|")
+    print("\n| world | method | median | worst | share within 5 | wrong and believed at 5 |\n|---|---|---|---|---|---|")
     for name, world in _worlds(places):
         table: dict[str, list[tuple[list[int], float]]] = {m: [] for m in METHODS}
         for seed in range(seeds):
             frames = list(drive(world, 421, 7200 + seed, kidnap_every=20))
             for method, answers in answers_of(world, frames, calibrated(world, 7000 + seed), config).items():
                 table[method].append((recovery(frames, answers), deceived(frames, answers)))
-        for method, found in table.items():
-            took, wrong = [f[0] for f in found], spread([f[1] for f in found])
-            within = spread([float(np.mean(np.array(f) <= 5)) for f in took])
-            print(f"| {name} | {method} | {np.median(took):.0f} | {np.max(took)} | {within} | {wrong} |", flush=True)
+        for method, runs in table.items():
+            after, wrong = [run[0] for run in runs], spread([run[1] for run in runs])
+            within = spread([float(np.mean(np.array(keyframes) <= 5)) for keyframes in after])
+            print(f"| {name} | {method} | {np.median(after):.0f} | {np.max(after)} | {within} | {wrong} |", flush=True)
 
 
 def print_leaving(places: int, seeds: int, config: FilterConfig) -> None:
-    print(f"\nOut of the map from keyframe 60 to 90, {seeds} seeds: mean P(unmapped), probability of the answer")
-    moments = {"before": 59, "after 1": 60, "3": 62, "5": 64, "10": 69, "30": 89, "back 1": 90, "3 ": 92, "5 ": 94}
+    print(f"\nOutside of the map from keyframe 60 to 90, {seeds} seeds: mean P(unmapped), probability of the answer")
+    moments = {"before": 59, "after 1": 60, "3": 62, "5": 64, "10": 69, "30": 89, "back, 1": 90, "3 ": 92, "5 ": 94}
     print(f"\n| world | | {' | '.join(moments)} |\n|{'---|' * (len(moments) + 2)}")
     for name, world in _worlds(places):
-        found = [
+        runs = [
             run(world, list(drive(world, 100, 7300 + s, outside=(60, 90))), calibrated(world, 7000 + s), config)
             for s in range(seeds)
         ]
         for what in ("unmapped", "probability"):
-            means = [np.mean([getattr(answers[i], what) for answers in found]) for i in moments.values()]
+            means = [np.mean([getattr(answers[i], what) for answers in runs]) for i in moments.values()]
             print(f"| {name} | {what} | {' | '.join(f'{m:.2f}' for m in means)} |", flush=True)
 
 
@@ -259,13 +274,13 @@ def print_cost(config: FilterConfig) -> None:
         world = World(places=places)
         bayes = BayesFilter(world.poses(), SAME_PLACE, config)
         frames = list(drive(world, 20 if places > 100_000 else 50, 0))
-        took = []
+        milliseconds = []
         for frame in frames:
             rows = top_k(frame.scores, SHORTLIST)
             start = perf_counter()
             bayes.update(rows, 2.5 * frame.scores[rows], frame.motion)
-            took.append(1e3 * (perf_counter() - start))
-        print(f"| {places} | {np.median(took):.2f} | {np.max(took):.2f} |", flush=True)
+            milliseconds.append(1e3 * (perf_counter() - start))
+        print(f"| {places} | {np.median(milliseconds):.2f} | {np.max(milliseconds):.2f} |", flush=True)
 
 
 def _chance(places: int) -> float:
@@ -277,13 +292,13 @@ def _worlds(places: int) -> list[tuple[str, World]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--places", type=int, default=1000)
-    asked, config = parser.parse_args(), FilterConfig()
-    print_quality(asked.places, asked.seeds, config)
-    print_recovery(asked.places, asked.seeds, config)
-    print_leaving(asked.places, asked.seeds, config)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5, help="number of drives (default %(default)s)")
+    parser.add_argument("--places", type=int, default=1000, help="of the road (default %(default)s)")
+    arguments, config = parser.parse_args(), FilterConfig()
+    print_quality(arguments.places, arguments.seeds, config)
+    print_recovery(arguments.places, arguments.seeds, config)
+    print_leaving(arguments.places, arguments.seeds, config)
     print_cost(config)
 
 
