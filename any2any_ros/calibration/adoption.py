@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.alignments import Head
+from any2any_ros.alignments import FunctionAlignment, Head
 from any2any_ros.arrays import Array, Flags, Float64, Rows
 from any2any_ros.config import Settings, setting
 from any2any_ros.data import splits
@@ -154,31 +155,23 @@ def by_cell(poses: Float64) -> NDArray[np.intp]:
     return np.asarray((x + 2 * y) % FOLDS)
 
 
-@dataclass(frozen=True, eq=False)
-class HeldOut:
-    """The alignment of held-out vectors, which are in the head's space already: columns `start` to `stop` of (N, D)."""
-
-    head: Head
-    start: int
-    stop: int
-
-    def query(self, x: Array) -> Array:
-        return np.ascontiguousarray(x[:, self.start : self.stop])
-
-    def reference(self, y: Array) -> Array:
-        return self.head.reference(y)
-
-
 def baseline(
     reference: ReferenceMap, pairs: ObservationSet, modality: str, lesson: Lesson, same_place: float
 ) -> tuple[Retriever, ObservationSet]:
     """Return a retriever that compares held-out pairs with the map, and these pairs, to calibrate the new sensor."""
     ends = np.cumsum([v.shape[1] for v in lesson.held_out.values()]).tolist()
     alignments = {
-        (modality, known): HeldOut(lesson.heads[known], end - vectors.shape[1], end)
+        # A held-out vector is in its head's space already.
+        (modality, known): FunctionAlignment(
+            partial(_columns, end - vectors.shape[1], end), lesson.heads[known].reference
+        )
         for (known, vectors), end in zip(lesson.held_out.items(), ends, strict=True)
     }
     column = np.concatenate(list(lesson.held_out.values()), axis=1)
     queries = replace(pairs, embeddings={modality: column})
     plain = replace(uncalibrated(reference, same_place), alignments=alignments)
     return Retriever(reference, plain), queries
+
+
+def _columns(start: int, stop: int, x: Array) -> Array:
+    return np.ascontiguousarray(x[:, start:stop])
