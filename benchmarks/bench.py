@@ -1,9 +1,9 @@
-"""How fast, how large, how soon: `make bench`, or python -m benchmarks.bench [--quick] [--only SECTION] [--json FILE]
+"""Measures speed, memory and start-up: `make bench`, or python -m benchmarks.bench [--quick] [--only SECTION]
 
-Every section is a file of benchmarks/speed/ and runs in a process of its own, so that one's memory is not another's; it
-is also a program: python -m benchmarks.speed.SECTION. A section that fails is a row that says so, and the others go on;
-the exit code is then 1. A whole run writes docs/benchmarks.md and its picture; --quick and --only write the same to
-out/bench/. Compare ratios: absolute times are this machine's, at this moment.
+Each section is a file of benchmarks/speed/. It runs in a process of its own, so that its memory is measured alone, and
+it is also a program: python -m benchmarks.speed.SECTION. A section that fails becomes a row that says so, and the
+others go on; the exit code is then 1. A whole run writes docs/benchmarks.md and its picture. --quick and --only write
+the same to out/bench/. Compare ratios: absolute times hold for one machine at one moment.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from benchmarks.speed._section import interruptible
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "out/bench"
 SECTIONS = ("end_to_end", "footprint", "encoders", "backends", "search", "large_map")
-LIMIT = 600.0  # s a section may take
-PATIENCE = 30.0  # s in which one that is interrupted ends what it has started
-MARK = "ANY2ANY_BENCH"  # in the environment of everything that a section starts
+LIMIT = 600.0  # s, longest time of a section
+PATIENCE = 30.0  # s in which an interrupted section must end what it has started
+MARK = "ANY2ANY_BENCH"  # environment variable of all processes that a section starts
 
 
 def run(name: str, quick: bool, folder: Path) -> Iterator[Row]:
-    """Run one section; yield its rows as they come, and a row that says so when it fails."""
+    """Run one section. Yield its rows as they come, and a row "failed" if it fails."""
     rows, log, mark = folder / f"{name}.jsonl", folder / f"{name}.log", uuid.uuid4().hex
     folder.mkdir(parents=True, exist_ok=True)
     rows.write_text("")
     command = [sys.executable, "-m", f"benchmarks.speed.{name}", "--rows", str(rows), *(["--quick"] if quick else [])]
-    with open(log, "wb") as said:
+    with open(log, "wb") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, MARK: mark}, stdout=said, stderr=said, start_new_session=True
+            command, cwd=ROOT, env={**os.environ, MARK: mark}, stdout=output, stderr=output, start_new_session=True
         )
     try:
         yield from _follow(process, rows)
@@ -55,7 +55,7 @@ def run(name: str, quick: bool, folder: Path) -> Iterator[Row]:
 
 
 def _follow(process: subprocess.Popen[bytes], file: Path) -> Iterator[Row]:
-    """Yield the rows that a section writes until it ends."""
+    """Yield the rows that a section writes, until it ends."""
     deadline, read = time.monotonic() + LIMIT, 0
     ended = False
     while not ended and time.monotonic() < deadline:
@@ -67,7 +67,7 @@ def _follow(process: subprocess.Popen[bytes], file: Path) -> Iterator[Row]:
 
 
 def _end(process: subprocess.Popen[bytes], mark: str) -> None:
-    """End a section and all that it started, gently first."""
+    """End a section and all processes that it has started: first by an interrupt, then by force."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         if process.poll() is None:
@@ -83,24 +83,24 @@ def _end(process: subprocess.Popen[bytes], mark: str) -> None:
 
 
 def _started_by(mark: str) -> list[int]:
-    """Return the processes that a section has left: a node has its own session, and outlives one that is killed."""
-    found = []
+    """Return the processes that a section has left behind. A node has its own session and survives the section."""
+    processes = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if f"{MARK}={mark}".encode() in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-        except OSError:  # it ended, or is somebody else's
+                processes.append(int(entry.name))
+        except OSError:  # the process has ended, or belongs to another user
             continue
-    return found
+    return processes
 
 
 def _last_line(log: Path) -> str:
     lines = [text for text in log.read_text(errors="replace").split("\n") if text.strip()]
-    return lines[-1].strip() if lines else "it said nothing"
+    return lines[-1].strip() if lines else "it printed nothing"
 
 
 def measure(names: list[str], quick: bool, folder: Path = OUT) -> dict[str, Any]:
-    """Run the sections; return what the page is made from."""
+    """Run the sections. Return the results, from which the page is made."""
     machine, began, rows = _machine.describe(), time.monotonic(), []
     with tqdm(names, unit="section") as bar:
         for name in bar:
@@ -114,7 +114,7 @@ def measure(names: list[str], quick: bool, folder: Path = OUT) -> dict[str, Any]
 
 
 def write(results: dict[str, Any], page: Path, picture: Path, file: Path) -> None:
-    """Write the JSON, and from it the picture and the page."""
+    """Write the results as JSON, and from them the picture and the page."""
     rows = [Row.read(plain) for plain in results["rows"]]
     write_atomically(file, lambda stream: stream.write(json.dumps(results, indent=1, ensure_ascii=False).encode()))
     write_atomically(picture, lambda stream: stream.write(_picture.draw(rows)))
@@ -128,18 +128,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", action="append", metavar="SECTION", choices=SECTIONS, default=[],
                         help=f"one of {', '.join(SECTIONS)}; repeat")  # fmt: skip
     parser.add_argument("--json", type=Path, default=OUT / "results.json", help="default %(default)s")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     interruptible()
     try:
-        results = measure(given.only or list(SECTIONS), given.quick)
+        results = measure(options.only or list(SECTIONS), options.quick)
     except KeyboardInterrupt:
-        print("\ninterrupted: all that was started has ended, and nothing is written", file=sys.stderr)
+        print("\ninterrupted: all processes have ended, and nothing was written", file=sys.stderr)
         return 130
-    whole = not given.quick and not given.only
+    whole = not options.quick and not options.only
     page = ROOT / "docs/benchmarks.md" if whole else OUT / "benchmarks.md"
     picture = ROOT / "docs/images/benchmarks.png" if whole else OUT / "benchmarks.png"
-    write(results, page, picture, given.json)
-    print(f"{page}\n{picture}\n{given.json}")
+    write(results, page, picture, options.json)
+    print(f"{page}\n{picture}\n{options.json}")
     failed = [row["section"] for row in results["rows"] if row["what"] == "failed"]
     return 1 if failed else 0
 

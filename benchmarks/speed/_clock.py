@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2any_ros.arrays import Float64
 from benchmarks.speed._rows import Row
 
 
 def one_thread() -> None:
-    """Let numerical libraries use one thread, as the nodes do: those that are loaded, and those that will be."""
+    """Let numerical libraries use one thread, as the nodes do, whether they are already loaded or not."""
     import cv2
     from threadpoolctl import threadpool_limits
 
@@ -23,14 +23,17 @@ def one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def spread(values: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
-    """Return the quartiles."""
+def spread(values: Sequence[float] | Float64) -> tuple[float, float]:
+    """Return the lower and the upper quartile."""
     low, high = np.percentile(values, [25, 75])
     return float(low), float(high)
 
 
-def clock(methods: Sequence[Callable[[], Any]], rounds: int, seconds: float = 20.0) -> NDArray[np.float64]:
-    """Return ms (rounds, methods) of wall time; they take turns, after one round unseen. Ends early after `seconds`."""
+def clock(methods: Sequence[Callable[[], Any]], rounds: int, seconds: float = 20.0) -> Float64:
+    """Return the wall time of the methods in ms (rounds, methods).
+
+    The methods take turns, after one round that is not counted. The measurement ends early after `seconds`.
+    """
     for method in methods:
         method()
     spent, deadline = [], time.monotonic() + seconds
@@ -46,8 +49,8 @@ def clock(methods: Sequence[Callable[[], Any]], rounds: int, seconds: float = 20
     return np.array(spent)
 
 
-def timed(what: str, spent: NDArray[np.float64], rival: str = "", **more: Any) -> Row:
-    """Return the row of `clock`'s first column, beside its second where there is a rival."""
+def timed(what: str, spent: Float64, rival: str = "", **more: Any) -> Row:
+    """Return the row of the first column of `clock`, compared with its second column if there is a rival."""
     medians = np.median(spent, axis=0)
     beside: dict[str, Any] = {}
     if rival:

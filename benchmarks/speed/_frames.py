@@ -1,4 +1,4 @@
-"""Frames of KITTI's size from a simulated town, and a calibrated map of 1e4 places in which a few are theirs."""
+"""Frames of KITTI's size from a simulated town, and a calibrated map of 10,000 places that holds a few of them."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.sim import town
 
-KEPT = Path("out/bench")  # what takes long to make and is the same every time
+STORED = Path("out/bench")  # folder of what takes long to make and never changes
 TOWN = town.TownConfig(
     places=20, squares=2, speed=20.0, rate=2.0, points=120_000, width=1242, height=376, caption_empty=0.0
 )
-POINTS = 120_000  # of a cloud: 1.9 MB
+POINTS = 120_000  # of a cloud, 1.9 MB
 FRAMES = 20
-SENT = 10  # of them are sent again and again, from the second on: the first has no sound before it
+SENT = 10  # frames that are sent again and again, from the second one on: the first one has no sound
 PLACES = 10_000
 SPACING = 10.0  # m between two places
-LESSONS, LEARNT = 150, 500  # queries and places that calibrate
-NOISE = 0.7  # of a query, in lengths of its place's vector
+QUERIES, REFERENCES = 150, 500  # for the calibration
+NOISE = 0.7  # length of the noise of a query, compared with the vector of its place
 
 
 @functools.cache
 def frames() -> kitti.KittiDrive:
-    """Return a drive of 20 frames with camera, LiDAR, thermal camera, sound and captions; simulated once."""
-    town.write(KEPT / "town", TOWN, thermal=True, overwrite=True)
-    return kitti.read(KEPT / "town", "00")
+    """Return a drive of 20 frames with camera, LiDAR, thermal camera, sound and captions. It is simulated once."""
+    town.write(STORED / "town", TOWN, thermal=True, overwrite=True)
+    return kitti.read(STORED / "town", "00")
 
 
 @functools.cache
 def sample(modality: str, frame: int) -> Any:
-    """Return one sensor's sample: an image of 1242 x 376, a cloud of 120,000 points, half a second of sound ..."""
-    found: Any = frames().sample(modality, frame)
+    """Return the sample of one sensor: an image of 1242 x 376, a cloud of 120,000 points, half a second of sound, …"""
+    value: Any = frames().sample(modality, frame)
     if modality == "lidar":
-        kept = np.random.default_rng(frame).choice(len(found), POINTS, replace=False)
-        return np.ascontiguousarray(found[np.sort(kept)])
-    return found
+        points = np.random.default_rng(frame).choice(len(value), POINTS, replace=False)
+        return np.ascontiguousarray(value[np.sort(points)])
+    return value
 
 
 def write_map(folder: Path, encoders: Mapping[str, Encoder]) -> ReferenceMap:
-    """Write a calibrated map of these sensors: the town's frames, and random unit vectors for the rest of 10,000."""
+    """Write a calibrated map of these sensors: the frames of the town, and random vectors for the other places."""
     draw = np.random.default_rng(0)
     columns = {m: _unit(draw.standard_normal((PLACES, e.dimension), dtype=np.float32)) for m, e in encoders.items()}
     for modality, encoder in encoders.items():
-        for frame in range(1, FRAMES):  # what the first frame heard lies before it
+        for frame in range(1, FRAMES):  # the first frame has no sound
             gathered = encoder.gather(sample(modality, frame), int(frames().stamps_ns[frame]))
             columns[modality][frame] = encoder.encode(gathered)
     poses = np.tile(np.eye(4), (PLACES, 1, 1))
@@ -68,19 +68,19 @@ def write_map(folder: Path, encoders: Mapping[str, Encoder]) -> ReferenceMap:
 
 
 def place(row: int) -> str:
-    """Return the id of a place; the first FRAMES are the town's."""
+    """Return the id of a place. The first FRAMES places are those of the town."""
     return f"place/{row:05d}"
 
 
 def _calibrated(reference: ReferenceMap, draw: np.random.Generator) -> calibration.Calibration:
-    """Fit the default fusion, and how far to trust it, on some of the places seen through noise."""
-    some = ReferenceMap(reference.places.take(range(LEARNT)), reference.encoders, reference.name)
-    asked = some.places.take(range(LESSONS))
-    seen = {m: _unit(v + NOISE * _unit(draw.standard_normal(v.shape, dtype=np.float32)))
-            for m, v in asked.embeddings.items()}  # fmt: skip
-    queries = ObservationSet(seen, asked.poses, asked.ids)
-    right = np.arange(LEARNT) == np.arange(LESSONS)[:, None]
-    folds = np.arange(LESSONS) * 5 // LESSONS
+    """Calibrate the default fusion and its confidence on some of the places, with noise."""
+    some = ReferenceMap(reference.places.take(range(REFERENCES)), reference.encoders, reference.name)
+    places = some.places.take(range(QUERIES))
+    noisy = {m: _unit(v + NOISE * _unit(draw.standard_normal(v.shape, dtype=np.float32)))
+            for m, v in places.embeddings.items()}  # fmt: skip
+    queries = ObservationSet(noisy, places.poses, places.ids)
+    right = np.arange(REFERENCES) == np.arange(QUERIES)[:, None]
+    folds = np.arange(QUERIES) * 5 // QUERIES
     return calibrate(some, Task(queries, right, folds=folds), CalibrationConfig(fusion="mixture"))
 
 

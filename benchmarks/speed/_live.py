@@ -1,6 +1,6 @@
-"""The real nodes as processes, and a player beside them: what it sends, what comes back, and when.
+"""Runs the real nodes as processes, with a player beside them, and records what is sent, what comes back, and when.
 
-Everything stays on 127.0.0.1, in a ROS domain drawn anew.
+All messages stay on 127.0.0.1, in a ROS domain that is drawn anew.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from benchmarks.speed._outcome import Outcome
 from benchmarks.speed._process import cpu_seconds, memory, segments
 from benchmarks.speed._section import interruptible
 
-PERIOD = 0.1  # s between two moments of all sensors: 10 Hz
-READY = 60.0  # s, at most, until every node is up
-SETTLE = 1.0  # s for the last answers
-FASTDDS_OWN = {  # what our profile sets, and Fast DDS 2.14's own default in its place
+PERIOD = 0.1  # s between two moments of all sensors
+READY = 60.0  # s, the longest wait for all nodes
+SETTLE = 1.0  # s, wait for the last answers
+FASTDDS_DEFAULTS = {  # what our profile sets -> the default of Fast DDS 2.14
     "<segment_size>16777216<": "<segment_size>524288<",
     "<port_queue_capacity>2048<": "<port_queue_capacity>512<",
     "<sendBufferSize>4194304<": "<sendBufferSize>0<",
@@ -36,9 +36,12 @@ FASTDDS_OWN = {  # what our profile sets, and Fast DDS 2.14's own default in its
 
 @dataclass(frozen=True)
 class Plan:
-    """What is driven: the map's folder, its sensors, moments to warm up and to measure, a Fast DDS profile; after the
-    measured moments, whose process is killed ("" = nobody's), and for how many more moments the drive goes on. only:
-    the one process that is started ("" = all)."""
+    """What is measured.
+
+    map: folder of the map. modalities: its sensors. moments: measured. profile: of Fast DDS. warm_up: moments before.
+    killed: process that is killed after the measured moments ("": none). after: moments after that. only: the one
+    process that is started ("": all).
+    """
 
     map: str
     modalities: tuple[str, ...]
@@ -51,12 +54,12 @@ class Plan:
 
 
 def drive(plan: Plan) -> Outcome:
-    """Start the nodes, send them frames at 10 Hz, and note what happens."""
+    """Start the nodes, send frames at 10 Hz, and record the outcome."""
     from any2any_ros.nodes import messages
     from benchmarks.speed._player import Player, part
 
     interruptible()
-    outcome, left = Outcome(), set()
+    outcome, orphans = Outcome(), set()
     parts = [part(m, _frames.SENT) for m in plan.modalities]
     with nodes(plan) as (system, began):
         player = Player(parts)
@@ -69,19 +72,19 @@ def drive(plan: Plan) -> Outcome:
             outcome.cores = {n: (cpu_seconds(p.pid) - before[n]) / elapsed for n, p in system.running.items()}
             outcome.memory = {n: memory(p.pid) for n, p in system.running.items()}
             if plan.killed:
-                left = segments(Path(f"/proc/{system.running[plan.killed].pid}/maps").read_text())
+                orphans = segments(Path(f"/proc/{system.running[plan.killed].pid}/maps").read_text())
                 outcome.killed_ns = time.time_ns()
                 system.kill(plan.killed)
                 outcome.sent += player.play(plan.after, PERIOD)
             time.sleep(SETTLE)
         outcome.answers = [(messages.ranking(message), came) for message, came in player.heard()]
-    for segment in left:  # 17 MB that nobody else frees; those of the others are gone with them
+    for segment in orphans:  # 17 MB of the killed process; other processes free their own
         segment.unlink(missing_ok=True)
     return outcome
 
 
 def start(plan: Plan) -> dict[str, float]:
-    """Start the nodes, and end them again; return the seconds until each was ready, by process."""
+    """Start the nodes and end them again. Return the seconds until each process was ready."""
     interruptible()
     with nodes(plan) as (system, began):
         import rclpy
@@ -95,7 +98,7 @@ def start(plan: Plan) -> dict[str, float]:
 
 @contextmanager
 def nodes(plan: Plan) -> Iterator[tuple[Any, float]]:
-    """Start the map's nodes and rclpy here; give the Bringup, and the monotonic time before its first process."""
+    """Start the nodes of the map, and rclpy here. Give the Bringup, and the monotonic time before its first process."""
     from any2any_ros.nodes import runtime, session, topology
     from any2any_ros.nodes.bringup import Bringup
 
@@ -112,17 +115,17 @@ def nodes(plan: Plan) -> Iterator[tuple[Any, float]]:
         processes = topology.place_recognition(plan.map, plan.modalities)
         wanted = [p for p in processes if plan.only in ("", p.name)]
         system = Bringup(wanted, environment, log_folder=folder / "logs")
-        stack.callback(system.stop)  # also when interrupted while starting them
+        stack.callback(system.stop)  # also after an interrupt while the processes start
         began = time.monotonic()
         yield stack.enter_context(system), began
 
 
 def _profile(name: str, folder: Path) -> str:
-    """Return a profile's name or path; "default": ours with Fast DDS's own sizes, still on 127.0.0.1 alone."""
+    """Return the name or path of a profile. "default": ours with the default sizes of Fast DDS, on 127.0.0.1, too."""
     if name != "default":
         return name
     text = share.find("config", "fastdds_loopback.xml").read_text()
-    for ours, theirs in FASTDDS_OWN.items():
+    for ours, theirs in FASTDDS_DEFAULTS.items():
         if ours not in text:
             raise Any2AnyError("Cannot make Fast DDS's default profile", f"ours has no {ours}", "Look at _live.py")
         text = text.replace(ours, theirs)
@@ -131,16 +134,16 @@ def _profile(name: str, folder: Path) -> str:
 
 
 def ready(system: Any, node: Any, modalities: Sequence[str], began: float) -> dict[str, float]:
-    """Wait until every node listens, as another process sees it; return the seconds that took, by process."""
+    """Wait until every node listens, as seen by another process. Return the seconds for each process."""
     topics = {f"{m}_encoder": f"/{ENCODERS.find(m).topic}" for m in modalities}
     topics["retrieval"] = "/embeddings"
-    waiting, found = {n: topic for n, topic in topics.items() if n in system.running}, {}
+    waiting, seconds = {n: topic for n, topic in topics.items() if n in system.running}, {}
     while waiting:
         for name in [n for n, topic in waiting.items() if node.count_subscribers(topic)]:
-            found[name] = time.monotonic() - began
+            seconds[name] = time.monotonic() - began
             del waiting[name]
         if system.ended() or time.monotonic() - began > READY:
             raise Any2AnyError("The nodes do not come up", f"not ready: {', '.join(waiting)}; ended: {system.ended()}",
-                               "Start them with any2any bringup and read what they say")  # fmt: skip
+                               "Start them with any2any bringup and read their messages")  # fmt: skip
         time.sleep(0.005)
-    return found
+    return seconds

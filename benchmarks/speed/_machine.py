@@ -1,4 +1,4 @@
-"""What a figure belongs to: the machine, its load, the versions."""
+"""The machine of a measurement, its load, and the versions of libraries."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "faiss-cpu", "opencv-python-headless", "onnxruntime", "torch",
              "transformers", "ros-rclpy", "ros-fastrtps")  # fmt: skip
-BUSY = 1.0  # load from which the page warns
+BUSY = 1.0  # the page warns above this load
 
 
 def describe() -> dict[str, Any]:
-    """Return the machine as it is now."""
+    """Return the machine and its present load."""
     return {
         "date": datetime.date.today().isoformat(),
         "cpu": _field("/proc/cpuinfo", "model name") or platform.processor(),
@@ -46,6 +46,6 @@ def gpu() -> str:
     """Return the name of the first NVIDIA GPU; "" without one."""
     if shutil.which("nvidia-smi") is None:
         return ""
-    asked = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    found = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=False)
-    return found.stdout.split("\n")[0].strip() if found.returncode == 0 else ""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return done.stdout.split("\n")[0].strip() if done.returncode == 0 else ""

@@ -1,4 +1,4 @@
-"""A ViT-S/16 of random weights, saved as the hub gives one, exported and quantised as `any2any export` does."""
+"""A ViT-S/16 of random weights, stored as from the hub, exported and quantised as `any2any export` does it."""
 
 from __future__ import annotations
 
@@ -9,32 +9,34 @@ from typing import Any
 
 from any2any_ros import storage
 from any2any_ros.encoders import build
-from benchmarks.speed._frames import KEPT
+from benchmarks.speed._frames import STORED
 
 NEEDED = ("torch", "transformers", "onnxscript")
 SMALL: dict[str, Any] = {  # ViT-S/16: Touvron et al. 2021, table 1
     "hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 12, "num_attention_heads": 6,
     "image_size": 224, "patch_size": 16,
 }  # fmt: skip
-FOLDER = KEPT / "vit-s16"
+FOLDER = STORED / "vit-s16"
 CHECKPOINT = "best.pth"
 
 
 def lacking() -> str:
-    """Return what is missing here to make the network, and how to get it; "" when nothing is."""
+    """Return what is missing for making the network, and how to get it; "" when nothing is."""
     absent = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     return f"no {', '.join(absent)} (`make torch`)" if absent else ""
 
 
 def vision(kind: str, device: str = "cpu", **more: Any) -> Any:
-    """Return the encoder "vision" with the network as "torch", "onnx" or "int8"; on the CPU with one thread. more: of
-    its settings."""
+    """Return the encoder "vision" with the network as "torch", "onnx" or "int8", with one thread on the CPU.
+
+    more: further settings of the encoder.
+    """
     runtime = "torch" if kind == "torch" else "onnx"
     return build("vision", {"model": str(folder(kind).absolute()), "runtime": runtime, "device": device, **more})
 
 
 def range_image(device: str) -> Any:
-    """Return LIP-Loc's range-image encoder with a ViT-S/16 of random weights, by PyTorch."""
+    """Return the range-image encoder of LIP-Loc with a ViT-S/16 of random weights, in PyTorch."""
     home = FOLDER / "liploc"
     if not home.exists():
         with storage.replacing(home) as unfinished:
@@ -53,7 +55,7 @@ def _write_liploc(checkpoint: Path) -> None:
 
 
 def folder(kind: str) -> Path:
-    """Return the network's folder, made when it is not there."""
+    """Return the folder of the network, which is made if it is missing."""
     home = FOLDER / kind
     if not home.exists():
         with storage.replacing(home) as unfinished:

@@ -1,4 +1,4 @@
-"""What came of a drive: which moments were answered by which sensors, how soon, and when a death was noticed."""
+"""The outcome of a drive: which moments were answered with which sensors, how soon, and when a death was noticed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from any2any_ros.samples import NS
 
 @dataclass
 class Outcome:
-    """Stamps of the moments sent (ns), no warm-up; rankings with the time (ns) at which each came; when a process
-    was killed (ns, 0 = never); by process, seconds from start to ready, memory (PSS, RSS in bytes) and CPU (cores)."""
+    """What one drive recorded.
+
+    sent: stamps of the measured moments, ns. answers: rankings, each with the time of its arrival, ns. killed_ns: when
+    a process was killed (0: never). By process: ready: s from the start. memory: PSS and RSS in bytes. cores: CPU.
+    """
 
     sent: list[int] = field(default_factory=list)
     answers: list[tuple[Ranking, int]] = field(default_factory=list)
@@ -23,17 +26,17 @@ class Outcome:
 
 
 def answered(outcome: Outcome, wanted: Callable[[Ranking, int], bool]) -> dict[int, int]:
-    """Return the ns from a moment's stamp to its first ranking that `wanted` accepts, by stamp; others are absent."""
+    """Return stamp -> ns until the first ranking that `wanted` is true for; a stamp without one is absent."""
     sent = set(outcome.sent)
-    found: dict[int, int] = {}
+    delays: dict[int, int] = {}
     for ranking, came in outcome.answers:
         if ranking.stamp_ns in sent and wanted(ranking, ranking.stamp_ns):
-            found.setdefault(ranking.stamp_ns, came - ranking.stamp_ns)
-    return found
+            delays.setdefault(ranking.stamp_ns, came - ranking.stamp_ns)
+    return delays
 
 
 def complete(modalities: Sequence[str]) -> Callable[[Ranking, int], bool]:
-    """Return what accepts a ranking made from this moment's own message of every one of these sensors."""
+    """Return a test whether a ranking was made from the messages of its moment, of all these sensors."""
 
     def wanted(ranking: Ranking, stamp: int) -> bool:
         used = dict(zip(ranking.modalities, ranking.stamps_ns, strict=True))
@@ -43,7 +46,7 @@ def complete(modalities: Sequence[str]) -> Callable[[Ranking, int], bool]:
 
 
 def noticed_after(outcome: Outcome, modality: str) -> float:
-    """Return the seconds from the kill to the arrival of the first ranking without `modality`; inf when none comes."""
+    """Return the seconds from the kill until the first ranking without `modality` arrived; inf when none did."""
     after = ((ranking, came) for ranking, came in outcome.answers if ranking.stamp_ns >= outcome.killed_ns)
     without = (came for ranking, came in after if modality not in ranking.modalities)
     return (min(without, default=float("inf")) - outcome.killed_ns) / NS

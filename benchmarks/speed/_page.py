@@ -1,4 +1,4 @@
-"""The page, from the results alone: first the bars, then every section with what it says of itself."""
+"""Writes the page from the results: first the bars, then each section with the text of its file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MET = {True: "yes", False: "**no**", None: "unmeasured"}
 
 
 def write(results: dict[str, Any], picture: str) -> str:
-    """Return docs/benchmarks.md for what `make bench` found; picture: its path from there."""
+    """Return the text of docs/benchmarks.md. results: of `make bench`. picture: its path from the page."""
     rows = [Row.read(plain) for plain in results["rows"]]
     parts = [
         _head(results, rows),
@@ -33,7 +33,7 @@ def _head(results: dict[str, Any], rows: Sequence[Row]) -> str:
     command = "make bench" + (' ARGS="--quick"' if results["quick"] else "")
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
     gpu = machine["gpu"] or "no GPU" + (f" (unmeasured: {without})" if without else "")
-    return f"""# What it costs
+    return f"""# Speed and memory
 
 <!-- Written by `{command}`; edit benchmarks/speed/ instead. -->
 
@@ -41,8 +41,8 @@ def _head(results: dict[str, Any], rows: Sequence[Row]) -> str:
 
 wrote this page on {machine["date"]} in {results["seconds"] / 60:.0f} minutes: {machine["cpu"]}, {machine["cores"]} \
 cores, {machine["ram_gb"]:g} GB, {gpu}, Python {machine["python"]}; {libraries}. Load before the start: \
-{machine["load_before"]:.1f}. Times are medians, in brackets their quartiles. They are this machine's: compare ratios, \
-which are of the same run; below 1, ours takes less. One thread each, as on a robot."""
+{machine["load_before"]:.1f}. Times are medians, with quartiles in brackets. They hold for this machine: compare the \
+ratios, which come from one run. Below 1, ours takes less. Every process uses one thread, as on a robot."""
 
 
 def _warning(machine: dict[str, Any]) -> str:
@@ -50,20 +50,20 @@ def _warning(machine: dict[str, Any]) -> str:
         return ""
     return (
         f"> **The machine was busy** (load {machine['load_before']:.1f} on {machine['cores']} cores before the start): "
-        "times are worse than its own, and what must answer in time may fail. Run it again on a quiet one."
+        "times are longer than without load, and time limits may be missed. Run it again on a quiet machine."
     )
 
 
 def _short(rows: Sequence[Row]) -> str:
-    """Return the lines that somebody in a hurry reads."""
-    said = (
+    """Return the most important figures, a line each."""
+    lines = (
         row.short.format(f"**{measured(row.value, row.unit)}**") for row in rows if row.short and row.value is not None
     )
-    return "\n".join(f"- {text}" for text in said)
+    return "\n".join(f"- {text}" for text in lines)
 
 
 def _bars(rows: Sequence[Row]) -> str:
-    """Return the table of all that has a bar, those missed first."""
+    """Return the table of all rows with a bar; missed bars come first."""
     judged = sorted((row for row in rows if row.bar), key=lambda row: {False: 0, None: 1, True: 2}[row.met])
     met, unmeasured = (sum(row.met is known for row in judged) for known in (True, None))
     rest = f", {unmeasured} unmeasured" if unmeasured else ""
@@ -76,12 +76,12 @@ def _bars(rows: Sequence[Row]) -> str:
 def _section(name: str, rows: Sequence[Row]) -> str:
     title, _, text = described(name).partition("\n\n")
     lines = [f"| {row.what} | {_value(row)} | {_rival(row)} | {_ratio(row)} | {row.note} |" for row in rows]
-    head = ["| what | measured | beside | ratio | |", "|---|---:|---|---:|---|"]
+    head = ["| what | measured | compared with | ratio | |", "|---|---:|---|---:|---|"]
     return "\n".join([f"## {title.rstrip('.')}", "", *([text, ""] if text else []), *head, *lines])
 
 
 def described(name: str) -> str:
-    """Return what a section's file says of itself: title, empty line, text."""
+    """Return the docstring of the file of a section: title, empty line, text."""
     file = Path(__file__).with_name(f"{name}.py")
     return ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or name if file.exists() else name
 
@@ -92,7 +92,7 @@ def _value(row: Row) -> str:
 
 
 def measured(value: float | None, unit: str) -> str:
-    """Return a figure with its unit; "never" has none."""
+    """Return a figure with its unit; "never" has no unit."""
     return f"{number(value)} {unit if value not in (None, float('inf')) else ''}".strip()
 
 
@@ -111,7 +111,7 @@ def _ratio(row: Row) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return three significant digits, without an exponent up to a million."""
+    """Return a number with three significant digits, without an exponent up to a million."""
     if value is None:
         return "–"
     if value != value or value in (float("inf"), float("-inf")):

@@ -1,4 +1,4 @@
-"""One picture: how much of each bar is used, and what ours takes beside what one would run otherwise."""
+"""Draws one picture: how much of each bar is used, and how ours compares with the rivals."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from benchmarks.speed._rows import Row
 
 WIDTH, LINE, EDGE = 10.0, 0.26, 1.3  # inches
 LONGEST = 62  # letters of a label
-EVEN = 1.05  # ratio that counts as no difference
-BEYOND = 3.0  # share of a bar that is drawn at most
+EVEN = 1.05  # largest ratio that counts as equal
+BEYOND = 3.0  # largest share of a bar that is drawn
 
 
 def draw(rows: Sequence[Row]) -> bytes:
-    """Return a PNG; a panel without rows is left out."""
+    """Return the bytes of a PNG. A panel without rows is left out."""
     from matplotlib.figure import Figure
 
     judged = [row for row in rows if row.bar and row.reached is not None]
-    beside = [row for row in rows if row.share]
-    panels = [(plot, found) for plot, found in ((_bars, judged), (_ratios, beside)) if found]
-    heights = [EDGE + LINE * len(found) for _, found in panels] or [1.0]
+    compared = [row for row in rows if row.share]
+    panels = [(plot, shown) for plot, shown in ((_bars, judged), (_ratios, compared)) if shown]
+    heights = [EDGE + LINE * len(shown) for _, shown in panels] or [1.0]
     figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
     ratios = {"height_ratios": heights} if panels else {}
     axes = figure.subplots(max(1, len(panels)), 1, squeeze=False, gridspec_kw=ratios)[:, 0]
-    for (plot, found), panel in zip(panels, axes, strict=False):
-        plot(panel, found)
-        _quiet(panel, [row.what for row in found])
+    for (plot, shown), panel in zip(panels, axes, strict=False):
+        plot(panel, shown)
+        _style(panel, [row.what for row in shown])
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
     return stream.getvalue()
 
 
 def _bars(axes: Any, rows: Sequence[Row]) -> None:
-    """Draw the share of each bar that is used: green up to the line at 1, red beyond."""
+    """Draw the share of each bar that is used: green up to the line at 1, red beyond it."""
     share = np.array([row.reached or 0.0 for row in rows])
     colours = [GREEN if row.met else RED for row in rows]
     axes.barh(range(len(rows)), np.minimum(share, BEYOND), color=colours, height=0.62)
     for i, row in enumerate(rows):
         text = f" {row.ratio:.2f} ×" if row.bar.endswith("×") else f" {measured(row.value, row.unit)}"
-        end = min(max(share[i], 1.0), BEYOND)  # never across the line
+        end = min(max(share[i], 1.0), BEYOND)  # to the right of the line at 1
         axes.text(end + 0.01, i, f"{text}  ({row.bar})", va="center", fontsize=7.5, color=INK)
     axes.axvline(1, color=INK, linewidth=1, linestyle="--")
     axes.set_xlim(0, max(1.5, 1.3 * min(BEYOND, float(share.max()))))
@@ -52,7 +52,7 @@ def _bars(axes: Any, rows: Sequence[Row]) -> None:
 
 
 def _ratios(axes: Any, rows: Sequence[Row]) -> None:
-    """Draw ours as a share of the rival's, on a log scale; left of 1, ours is better."""
+    """Draw ours as a share of the rival on a log scale. Left of 1, ours is better."""
     ratio = np.array([row.share or 1.0 for row in rows])
     places = np.arange(len(rows))
     axes.hlines(places, 1, ratio, color=GREY, linewidth=2)
@@ -65,11 +65,11 @@ def _ratios(axes: Any, rows: Sequence[Row]) -> None:
         text = f"{row.ratio:.3g} ×{more} {row.rival}"
         axes.text(max(ratio[i], 1) * 1.25, i, text, va="center", fontsize=7.5, color=INK)
     axes.axvline(1, color=INK, linewidth=1, linestyle="--")
-    axes.set_title("beside what one would run otherwise, in the same run: left of the line ours is better", fontsize=10,
+    axes.set_title("compared with the usual alternative, in the same run: left of the line ours is better", fontsize=10,
                    loc="left", color=INK)  # fmt: skip
 
 
-def _quiet(axes: Any, labels: Sequence[str]) -> None:
+def _style(axes: Any, labels: Sequence[str]) -> None:
     short = [label if len(label) <= LONGEST else label[: LONGEST - 1] + "…" for label in labels]
     axes.set_yticks(range(len(labels)), short)
     axes.invert_yaxis()

@@ -1,4 +1,4 @@
-"""A sensor driver and a listener in one process: sends frames with the time of now, notes when each ranking comes."""
+"""Sensor drivers and a listener in one process: sends frames with the present time, records when each ranking comes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from any2any_ros.nodes.peer import Peer
 from any2any_ros.samples import NS
 from benchmarks.speed import _frames
 
-DEPTH = 5  # of rmw's SensorDataQoS, which drivers use
+DEPTH = 5  # as in the SensorDataQoS of rmw, which drivers use
 
 
 @dataclass(frozen=True)
 class Part:
-    """One sensor's: ROS type, topic, whether its messages bear a stamp, and the messages, serialised."""
+    """The messages of one sensor, serialised, with ROS type, topic, and whether they have a stamp."""
 
     type_name: str
     topic: str
@@ -33,7 +33,7 @@ class Part:
 
 
 def part(modality: str, frames: int) -> Part:
-    """Serialise a sensor's messages: they are kept as a driver's are when they leave it."""
+    """Return the serialised messages of a sensor, as a driver sends them."""
     store, encoder = cdr.typestore(), ENCODERS.find(modality)
     name, make = bag_messages.MAKERS[encoder.accepts]
     header = bag_messages.header(store, 0, modality)
@@ -43,7 +43,7 @@ def part(modality: str, frames: int) -> Part:
 
 
 class Player(Peer):
-    """Publishes the parts with the stamp of now, and keeps the rankings that come back as they are."""
+    """Publishes the parts with the present time as stamp, and stores the rankings that come back, still serialised."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
         super().__init__("player")
@@ -56,7 +56,7 @@ class Player(Peer):
         return self.node.create_publisher(messages.message_class(part.type_name), part.topic, qos)
 
     def play(self, moments: int, period: float) -> list[int]:
-        """Send that many moments; return their stamps in ns of the robot's clock, taken before the first message."""
+        """Send moments. Return their stamps, in ns of the system clock, each taken before its first message."""
         stamps, began = [], time.monotonic()
         for moment in range(moments):
             stamps.append(time.time_ns())
@@ -72,12 +72,12 @@ class Player(Peer):
         self._raw.append((raw, time.time_ns()))
 
     def heard(self) -> list[tuple[Any, int]]:
-        """Return the rankings' messages, and when each came, in ns."""
+        """Return the messages of the rankings, each with the time of its arrival in ns."""
         return [(deserialize_message(raw, msg.Ranking), came) for raw, came in self._raw]
 
 
 def write_stamp(message: bytearray, stamp_ns: int) -> None:
-    """Write a stamp into a serialised message that begins with a header (little-endian CDR)."""
+    """Write a stamp into a serialised message that begins with a header (CDR, little-endian)."""
     at = messages.STAMP_AT
     message[at : at + 4] = (stamp_ns // NS).to_bytes(4, "little", signed=True)
     message[at + 4 : at + 8] = (stamp_ns % NS).to_bytes(4, "little")

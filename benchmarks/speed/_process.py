@@ -1,4 +1,4 @@
-"""What the kernel says of a process, and work done in a process of its own."""
+"""Memory and CPU time of a process, and work done in a process of its own."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def apart(work: Callable[..., T], *given: Any) -> T:
-    """Do it in a new process: its memory is its own, and it reads its Fast DDS profile afresh."""
+def apart(work: Callable[..., T], *arguments: Any) -> T:
+    """Call `work` in a new process, which has its own memory and reads its own Fast DDS profile."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(work, *given).result()
+        return pool.submit(work, *arguments).result()
 
 
 def cpu_seconds(process: int) -> float:
-    """Return the processor time that a process has used."""
+    """Return the CPU time of a process in seconds."""
     ticks = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
     return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 def memory(process: int) -> tuple[int, int]:
-    """Return (PSS, RSS) in bytes: memory with shared pages divided among those who share them, and with all of them."""
+    """Return (PSS, RSS) in bytes. PSS divides shared pages among the processes that share them; RSS counts them all."""
     return parse_rollup(Path(f"/proc/{process}/smaps_rollup").read_text())
 
 
@@ -36,5 +36,5 @@ def parse_rollup(text: str) -> tuple[int, int]:
 
 
 def segments(maps: str) -> set[Path]:
-    """Return Fast DDS's shared-memory segments in a process's /proc/PID/maps."""
-    return {Path(found) for found in re.findall(r"/dev/shm/fastrtps_[0-9a-f]{16}\b", maps)}
+    """Return the shared-memory segments of Fast DDS. maps: text of /proc/PID/maps of a process."""
+    return {Path(name) for name in re.findall(r"/dev/shm/fastrtps_[0-9a-f]{16}\b", maps)}

@@ -1,4 +1,4 @@
-"""What a section of `make bench` yields: rows that know their bar."""
+"""The rows that a section of `make bench` yields. A row knows its bar."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ NEVER = "never"
 
 @dataclass(frozen=True)
 class Row:
-    """One figure. value and rival_value: in `unit`; None where not measured (`note` says why), inf for what never came.
-    spread: its quartiles.
+    """One figure.
 
-    ratio: value / rival_value, or the median of paired ratios where they took turns. bar: "≤ 25" or "≥ 100" of the
-    value, "≤ 1.15 ×" of the ratio. short: what the page's first lines say of it, {} standing for the figure.
+    value, rival_value: in `unit`; None if not measured (`note` says why), inf for an answer that never came. spread:
+    the quartiles. ratio: value / rival_value, or the median of the ratios of each turn. bar: "≤ 25" or "≥ 100" for the
+    value, "≤ 1.15 ×" for the ratio. short: text for the first lines of the page, in which {} stands for the figure.
     """
 
     what: str
@@ -40,17 +40,17 @@ class Row:
 
     @property
     def reached(self) -> float | None:
-        """Return what is held against the bar, as a share of it: at most 1 where the bar is met; None unmeasured."""
-        found = BAR.fullmatch(self.bar)
-        judged = None if found is None else self.ratio if found[3] else self.value
-        if found is None or judged is None:
+        """The figure as a share of its bar: at most 1 when the bar is met; None without a bar or a figure."""
+        bar = BAR.fullmatch(self.bar)
+        judged = None if bar is None else self.ratio if bar[3] else self.value
+        if bar is None or judged is None:
             return None
-        share, whole = (judged, float(found[2])) if found[1] == "≤" else (float(found[2]), judged)
+        share, whole = (judged, float(bar[2])) if bar[1] == "≤" else (float(bar[2]), judged)
         return share / whole if whole else float("inf") if share else 0.0
 
     @property
     def met(self) -> bool | None:
-        """Return whether the bar is met; None without a bar or a figure."""
+        """Whether the bar is met; None without a bar or a figure."""
         return None if self.reached is None else self.reached <= 1
 
     @property
@@ -59,13 +59,13 @@ class Row:
 
     @property
     def share(self) -> float | None:
-        """Return what ours takes of the rival's; below 1, ours is better, also where more is better."""
+        """Ours as a share of the rival. Below 1 ours is better, also for figures of which more is better."""
         return 1 / self.ratio if self.ratio and self.more_is_better else self.ratio
 
     def plain(self) -> dict[str, Any]:
-        """Return it as JSON has it, which knows no infinity."""
-        found = asdict(self) | {"met": self.met}
-        return {name: NEVER if value == float("inf") else value for name, value in found.items()}
+        """Return the row for JSON, which has no infinity."""
+        values = asdict(self) | {"met": self.met}
+        return {name: NEVER if value == float("inf") else value for name, value in values.items()}
 
     @classmethod
     def read(cls, plain: dict[str, Any]) -> Row:
@@ -83,7 +83,7 @@ def unmeasured(what: str, unit: str, why: str, bar: str = "") -> Row:
 
 
 def line(row: Row) -> str:
-    """Return a row as one line of a terminal."""
+    """Return a row as one line for a terminal."""
     value = row.note if row.value is None else f"{row.value:.4g} {row.unit}".strip()
     beside = f"; {row.rival}: {row.rival_value:.4g}" if row.rival_value is not None else ""
     beside += f" ({row.ratio:.3g} ×)" if row.ratio is not None else ""

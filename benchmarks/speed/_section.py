@@ -1,4 +1,4 @@
-"""Every section of `make bench` is a program."""
+"""Makes each section of `make bench` a program."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from pathlib import Path
 from benchmarks.speed._clock import one_thread
 from benchmarks.speed._rows import Row, line
 
-Section = Callable[[bool], Iterable[Row]]  # told whether to be quick
+Section = Callable[[bool], Iterable[Row]]  # argument: whether to be quick
 
 
 def interruptible() -> None:
-    """Take SIGTERM as Ctrl-C: whatever was started is ended on the way out."""
+    """Handle SIGTERM like Ctrl-C, so that all processes are ended on the way out."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
 
 
 def main(section: Section, name: str) -> None:
-    """Be the main() of a section: python -m benchmarks.speed.NAME [--quick] [--rows FILE]."""
+    """Run a section as a program: python -m benchmarks.speed.NAME [--quick] [--rows FILE]."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions; what takes minutes is left out")
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions; parts that take minutes are left out")
     parser.add_argument("--rows", type=Path, help="also append each row to this file, as a line of JSON")
     arguments = parser.parse_args()
     interruptible()

@@ -1,10 +1,10 @@
 """A pretrained network by runtime.
 
-The vision encoder with a ViT-S/16 (224 × 224, 22 million weights, random) on town frames: PyTorch as the weights are,
-ONNX Runtime with the exported graph, and that graph with 8-bit weights, each with one thread of the CPU. What a runtime
-changes is the largest 1 - cosine between its vectors and PyTorch's in single precision, over the frames; random weights
-say nothing of what 8 bits cost a trained network in recall (`any2any export --int8 --judge` does). On a GPU: PyTorch in
-half precision, with CUDA graphs, and ONNX Runtime, beside PyTorch without CUDA graphs.
+The vision encoder with a ViT-S/16 (224 × 224, 22 million random weights) on frames of the town, with one thread of the
+CPU: PyTorch, ONNX Runtime with the exported graph, and the same graph with 8-bit weights. The note says how much a
+runtime changes the vectors: the largest 1 - cosine to those of PyTorch in single precision, over the frames. Random
+weights do not show what 8 bits cost a trained network in recall (`any2any export --int8 --judge` does). On a GPU:
+PyTorch in half precision with CUDA graphs, and ONNX Runtime, each compared with PyTorch without CUDA graphs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.speed._section import main
 
 KINDS = {"torch": "PyTorch fp32", "onnx": "ONNX Runtime fp32", "int8": "ONNX Runtime int8"}
 FRAMES = 8
-MANY = 64  # of a batch on the GPU
+MANY = 64  # pictures of a batch on the GPU
 PLAIN = "PyTorch fp16 without CUDA graphs"
 GPU_ROWS = (
     ("GPU, PyTorch fp16, CUDA graph, one picture", "ms"),
@@ -48,7 +48,7 @@ def rows(quick: bool) -> Iterator[Row]:
 
 
 def _clocked(networks: dict[str, Any], pictures: list[Any], rounds: int) -> Any:
-    """Return ms a picture (rounds, kinds): what the network takes, its pictures prepared beforehand."""
+    """Return the ms per picture (rounds, kinds) of the network. The pictures are prepared before."""
     inputs = next(iter(networks.values())).inputs(pictures)
     runs = [lambda n=network: n.network(**inputs) for network in networks.values()]
     return clock(runs, rounds) / len(pictures)
@@ -65,7 +65,7 @@ def _apart(exact: Any, encoder: Any, pictures: list[Any]) -> str:
 
 
 def _on_gpu(exact: Any, pictures: list[Any], device: str = "cuda") -> Iterator[Row]:
-    """The same network on a GPU, one picture and many: PyTorch with CUDA graphs and without, and ONNX Runtime."""
+    """Yield the rows of the network on a GPU, for one picture and for many."""
     import onnxruntime
     import torch
 
@@ -77,7 +77,7 @@ def _on_gpu(exact: Any, pictures: list[Any], device: str = "cuda") -> Iterator[R
         networks["onnx"] = _networks.vision("onnx", device)
     once, often = (100, 30) if device == "cuda" else (1, 1)
     one = dict(zip(networks, _clocked(networks, pictures[:1], once).T, strict=True))
-    # pictures a second
+    # Pictures per second.
     many = dict(zip(networks, 1e3 / _clocked(networks, (pictures * MANY)[:MANY], often).T, strict=True))
     for (name, unit), kind in zip(GPU_ROWS, ("graphs", "onnx", "graphs", "onnx"), strict=True):
         if kind not in networks:
@@ -87,7 +87,7 @@ def _on_gpu(exact: Any, pictures: list[Any], device: str = "cuda") -> Iterator[R
             yield timed(name, spent, PLAIN, note=_apart(exact, networks[kind], pictures))
         else:
             middle, rival = float(np.median(many[kind])), float(np.median(many["plain"]))
-            yield Row(name, middle, unit, spread(many[kind]), PLAIN, rival, note="uploading included")
+            yield Row(name, middle, unit, spread(many[kind]), PLAIN, rival, note="with the upload to the GPU")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""The encoders without weights, one frame, one thread.
+"""Encoders without weights, one frame, one thread.
 
-Town frames of KITTI's size: a picture of 1242 × 376, a cloud of 120,000 points, a second of sound, a caption, a thermal
-picture. The laser scan is cut from the cloud; depth, crop and speech take the sample that a node warms up with. Beside
-the LiDAR encoder: Scan Context as published (Kim & Kim 2018, Section III-A), a loop over all points. Reading a
-message's cloud is compared with `sensor_msgs_py`'s reader where a sourced ROS 2 has it, and else with the same steps.
+Frames of the town, of the size of KITTI's: a picture of 1242 × 376, a cloud of 120,000 points, a second of sound, a
+caption, a thermal picture. The laser scan is cut from the cloud. Depth, crop and speech use the sample with which a
+node warms up. The LiDAR encoder is compared with Scan Context as published (Kim & Kim 2018, Section III-A), a loop over
+all points. Reading the cloud of a message is compared with the reader of `sensor_msgs_py` if a sourced ROS 2 has it,
+otherwise with the same steps.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from numpy.lib.recfunctions import structured_to_unstructured
 from numpy.typing import NDArray
 
 from any2any_ros import cdr, samples
+from any2any_ros.arrays import Array, Float64
 from any2any_ros.data import bag_messages
 from any2any_ros.encoders import ENCODERS, build
 from any2any_ros.samples import Scan
@@ -30,8 +32,8 @@ from benchmarks.speed._section import main
 
 FROM_TOWN = ("camera", "lidar", "thermal", "audio", "text")
 WARM_UP = ("depth", "crop", "speech")
-FRAMES = 4  # different frames that take turns
-RINGS, SECTORS, FARTHEST, HEIGHT = 20, 60, 80.0, 2.0  # Scan Context's own defaults
+FRAMES = 4  # frames that take turns
+RINGS, SECTORS, FARTHEST, HEIGHT = 20, 60, 80.0, 2.0  # the defaults of Scan Context
 FIELDS = ["x", "y", "z", "intensity"]
 CELLS = 720  # beams of the laser scan
 
@@ -51,23 +53,23 @@ def rows(quick: bool) -> Iterator[Row]:
 
 
 def _samples(plug: str, encoder: Any) -> list[Any]:
-    """Return what the encoder is given: the town's samples, a scan cut from its clouds, or a node's first one."""
+    """Return samples for an encoder: of the town, a scan cut from its clouds, or the first sample of a node."""
     if plug in WARM_UP:
         return [samples.example(ENCODERS.find(plug).accepts)]
     if plug == "laser_scan":
         return [laser_scan(_frames.sample("lidar", i)) for i in range(1, FRAMES)]
     stamps = _frames.frames().stamps_ns
-    given = [encoder.gather(_frames.sample(plug, i), int(stamps[i])) for i in range(1, 1 + FRAMES)]
-    return given[1:]  # the first half second of sound is no window yet
+    gathered = [encoder.gather(_frames.sample(plug, i), int(stamps[i])) for i in range(1, 1 + FRAMES)]
+    return gathered[1:]  # the first half second of sound is shorter than a window
 
 
-def _in_turn(work: Callable[[Any], Any], given: list[Any]) -> Callable[[], Any]:
-    turn = itertools.cycle(given)
+def _in_turn(work: Callable[[Any], Any], values: list[Any]) -> Callable[[], Any]:
+    turn = itertools.cycle(values)
     return lambda: work(next(turn))
 
 
-def laser_scan(points: NDArray[np.float32]) -> Scan:
-    """Return the nearest return of each of 720 beams, of what lies within half a metre of the sensor's height."""
+def laser_scan(points: Array) -> Scan:
+    """Return a scan of 720 beams: the nearest point of each, among points within 0.5 m of the height of the sensor."""
     level = points[np.abs(points[:, 2]) < 0.5]
     beam = ((np.arctan2(level[:, 1], level[:, 0]) + np.pi) * (CELLS / (2 * np.pi))).astype(np.intp) % CELLS
     ranges = np.full(CELLS, np.inf, dtype=np.float32)
@@ -75,8 +77,8 @@ def laser_scan(points: NDArray[np.float32]) -> Scan:
     return Scan(ranges, -np.pi, 2 * np.pi / CELLS, FARTHEST)
 
 
-def scan_context(points: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the highest point (20, 60) of each bin of a polar grid, point by point (Kim & Kim 2018, Eq. 1-4)."""
+def scan_context(points: Array) -> Float64:
+    """Return the highest point of each bin of a polar grid (20, 60), point by point (Kim & Kim 2018, Eq. 1-4)."""
     highest = [[0.0] * SECTORS for _ in range(RINGS)]
     for x, y, z, *_ in points.tolist():
         distance = math.sqrt(x * x + y * y)
@@ -88,18 +90,18 @@ def scan_context(points: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _reading(rounds: int) -> Iterator[Row]:
-    """A message's bytes to what an encoder takes."""
+    """Yield the rows of turning a message into a sample."""
     name, image = _message("camera")
     yield timed("image message to array", clock([functools.partial(samples.decode, name, image, "image")], rounds))
     name, cloud = _message("lidar")
-    cloud.is_dense = False  # with a promise that no point is NaN, the rival would not look
+    cloud.is_dense = False  # otherwise the rival would not look for NaN
     ours = functools.partial(samples.decode, name, cloud, "cloud")
     rival, theirs = _their_reader()
     yield timed("cloud message to array", clock([ours, lambda: theirs(cloud)], rounds), rival)
 
 
 def _their_reader() -> tuple[str, Callable[[Any], NDArray[Any]]]:
-    """Return sensor_msgs_py's reader, from a ROS 2 that is sourced, or what does the same."""
+    """Return the reader of sensor_msgs_py if a sourced ROS 2 has it, otherwise the same steps."""
     if importlib.util.find_spec("sensor_msgs_py") is None:  # it is not on PyPI
         return "structured array, as sensor_msgs_py", structured_points
     from sensor_msgs_py import point_cloud2
@@ -108,8 +110,8 @@ def _their_reader() -> tuple[str, Callable[[Any], NDArray[Any]]]:
     return "sensor_msgs_py.read_points_numpy", read
 
 
-def structured_points(cloud: Any) -> NDArray[np.float32]:
-    """Return points (N, 4) by way of a structured array: drop NaN a field at a time, then make it a plain one."""
+def structured_points(cloud: Any) -> Array:
+    """Return points (N, 4) through a structured array: drop NaN field by field, then make a plain array."""
     layout: Any = {"names": FIELDS, "formats": ["<f4"] * 4, "offsets": [0, 4, 8, 12], "itemsize": cloud.point_step}
     points = np.frombuffer(cloud.data, dtype=np.dtype(layout))
     known = np.logical_and.reduce([~np.isnan(points[name]) for name in FIELDS])
@@ -117,7 +119,7 @@ def structured_points(cloud: Any) -> NDArray[np.float32]:
 
 
 def _message(plug: str) -> tuple[str, Any]:
-    """Return a sensor's ROS type, and a message as a node receives it."""
+    """Return the ROS type of a sensor, and a message as a node receives it."""
     from rclpy.serialization import deserialize_message
 
     from any2any_ros.nodes import messages

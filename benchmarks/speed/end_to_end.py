@@ -1,15 +1,17 @@
 """From a sensor message to a ranking.
 
-Four processes, as on a robot: a player that sends a picture of 1242 × 376 (1.4 MB) and a cloud of 120,000 points
-(1.9 MB) at 10 Hz with the time of now, a camera encoder, a LiDAR encoder, and the retrieval node with a calibrated map
-of 10,000 places. Latency is from that stamp, taken before the first byte is sent, to the ranking's arrival back in the
-player. A pair is answered when a ranking is made from that very picture and that very cloud; the percentiles are of
-all pairs, one that is not answered counting as never. Beside it, the same processes over Fast DDS's own default sizes
-(512 kB of shared memory), as a robot runs that sets up nothing. Then the LiDAR's encoder is killed (SIGKILL) and the
-drive goes on. Last, a ViT-S/16 of random weights in the camera encoder's place, 8 bits in ONNX Runtime: its vectors
-mean nothing, its time is the real one's. Where it takes longer than `wait` (50 ms) beyond the LiDAR's encoder, a moment
-is answered with the picture before, and the pair is not. Where there is a GPU, two such networks run there, by PyTorch
-in half precision: one for pictures, one for the LiDAR's range images.
+Four processes, as on a robot: a player, a camera encoder, a LiDAR encoder, and the retrieval node with a calibrated map
+of 10,000 places. The player sends a picture of 1242 × 376 (1.4 MB) and a cloud of 120,000 points (1.9 MB) at 10 Hz,
+with the present time as stamp. Latency is the time from this stamp, taken before the first byte is sent, until the
+ranking is back in the player. A pair is answered when a ranking was made from this picture and this cloud. Percentiles
+are over all pairs; a pair that is not answered counts as "never".
+
+It is compared with the same processes and the default sizes of Fast DDS (512 kB of shared memory), which a robot has
+that configures nothing. Then the LiDAR encoder is killed (SIGKILL), and the drive goes on. Last, a ViT-S/16 of random
+weights replaces the camera encoder, with 8 bits in ONNX Runtime: its vectors mean nothing, but its time is realistic.
+If it takes more than `wait` (50 ms) longer than the LiDAR encoder, a moment is answered with the picture before, and
+the pair does not count as answered. On a GPU, two such networks run in PyTorch in half precision: one for pictures, one
+for range images of the LiDAR.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from benchmarks.speed._rows import Row, unmeasured
 from benchmarks.speed._section import main
 
 BOTH = ("camera", "lidar")
-OWN = "Fast DDS's own defaults"
+DEFAULT_SIZES = "default sizes of Fast DDS"
 NETWORK = "ViT-S/16 int8 as camera encoder"
 ON_GPU = "two ViT-S/16 on a GPU, of pictures and range images"
 
@@ -48,8 +50,8 @@ def rows(quick: bool) -> Iterator[Row]:
         whole = latencies(ours, moments)
         beside = latencies(theirs, moments)
         yield from _latency("weight-free encoders", whole, ("≤ 25", "≤ 50"), beside)
-        yield _pairs("pairs answered", ours, whole, rival=OWN, rival_value=_share(beside),
-                     short="{} of the pairs answered, with the Fast DDS profile that we ship")  # fmt: skip
+        yield _pairs("pairs answered", ours, whole, rival=DEFAULT_SIZES, rival_value=_share(beside),
+                     short="{} of the pairs answered, with our Fast DDS profile")  # fmt: skip
         yield from _cores(ours)
         yield from _death(ours, moments)
         yield from _with_network(Path(folder), moments)
@@ -87,30 +89,32 @@ def _map(folder: Path, camera: Encoder, lidar: Encoder | None = None) -> str:
 
 
 def latencies(outcome: Outcome, moments: int) -> list[float]:
-    """Return ms from each measured moment to the ranking made from both sensors' own messages; inf where none was."""
-    found = answered(outcome, complete(BOTH))
-    return [found.get(stamp, float("inf")) / 1e6 for stamp in outcome.sent[:moments]]
+    """Return for each measured moment the ms until the ranking from both its messages; inf where there was none."""
+    delays = answered(outcome, complete(BOTH))
+    return [delays.get(stamp, float("inf")) / 1e6 for stamp in outcome.sent[:moments]]
 
 
 def _latency(who: str, found: list[float], bars: tuple[str, str], beside: list[float] | None = None) -> Iterator[Row]:
     for percent, bar in zip((50, 99), bars, strict=True):
-        more: dict[str, Any] = {"rival": OWN, "rival_value": _percentile(beside, percent)} if beside else {}
+        more: dict[str, Any] = {"rival": DEFAULT_SIZES, "rival_value": _percentile(beside, percent)} if beside else {}
         around = spread(found) if percent == 50 and np.isfinite(found).all() else None
-        more["short"] = f"camera's and LiDAR's stamp to a ranking of 10,000 places, p{percent}: {{}} ({who})"
+        more["short"] = f"from the stamp of camera and LiDAR to a ranking of 10,000 places, p{percent}: {{}} ({who})"
         yield Row(f"stamp to ranking, p{percent}: {who}", _percentile(found, percent), "ms", around, bar=bar, **more)
 
 
 def _percentile(values: list[float], percent: int) -> float:
-    return float(np.percentile(values, percent, method="higher"))  # nothing lies between a time and never
+    return float(
+        np.percentile(values, percent, method="higher")
+    )  # between a time and "never" there is nothing to interpolate
 
 
 def _pairs(what: str, outcome: Outcome, found: list[float], **more: Any) -> Row:
-    note = f"of {len(found)}; {right(outcome, len(found))} with the frame's own place first"
+    note = f"of {len(found)}; in {right(outcome, len(found))} the right place comes first"
     return Row(what, _share(found), "%", bar="≥ 100", note=note, **more)
 
 
 def right(outcome: Outcome, moments: int) -> int:
-    """Return how many of the measured moments were answered with the place of the frame that was sent."""
+    """Return how many of the measured moments were answered with the right place first."""
     first = {ranking.stamp_ns: ranking.matches[0].id for ranking, _ in outcome.answers if ranking.matches}
     expected = (_frames.place(1 + moment % _frames.SENT) for moment in range(moments))
     return sum(first.get(stamp) == name for stamp, name in zip(outcome.sent, expected, strict=False))
@@ -126,11 +130,11 @@ def _cores(outcome: Outcome) -> Iterator[Row]:
 
 
 def _death(outcome: Outcome, moments: int) -> Iterator[Row]:
-    """After the LiDAR's end: how soon it is noticed, and whether a moment went without a ranking."""
+    """Yield the rows of the LiDAR encoder's death: how soon it is noticed, and moments without a ranking."""
     timeout = AliveConfig().source_timeout
     yield Row("LiDAR encoder killed, to the first ranking by the camera alone", noticed_after(outcome, "lidar"), "s",
               bar=f"≤ {timeout + PERIOD:g}", note=f"source_timeout {timeout:g} s + one cycle",
-              short="{} after a sensor's process is killed, the rest answers without it")  # fmt: skip
+              short="{} after the process of a sensor is killed, answers come without it")  # fmt: skip
     found = answered(outcome, complete(["camera"]))
     skipped = [stamp for stamp in outcome.sent if stamp not in found]
     yield Row("moments without a ranking, before and after", float(len(skipped)), "", bar="≤ 0",

@@ -1,9 +1,9 @@
 """Memory and start-up of the whole stack without weights.
 
-Camera, LiDAR, sound and text encoders and the retrieval node with a calibrated map of 10,000 places: five processes,
-started at once as `any2any bringup` does, then fed at 10 Hz for some seconds. PSS counts memory that several processes
-share once; RSS counts it again in each. A node is ready when another process sees it listen. Alone means that nothing
-else starts meanwhile.
+Five processes: camera, LiDAR, sound and text encoders, and the retrieval node with a calibrated map of 10,000 places.
+They are started at once, as `any2any bringup` does it, and then get messages at 10 Hz for some seconds. PSS counts
+memory that processes share once, RSS counts it in each process. A node is ready when another process sees that it
+listens. "Alone" means that no other node starts at the same time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def rows(quick: bool) -> Iterator[Row]:
 
 
 def memory(outcome: Outcome) -> Iterator[Row]:
-    """Return the rows of what five processes take, and each of them."""
+    """Yield the rows of the memory and CPU of all processes together, and of each process."""
     pss, rss = (sum(kind) / 1e6 for kind in zip(*outcome.memory.values(), strict=True))
     processes = f"{len(outcome.memory)} processes"
     yield Row("memory of the stack, shared pages counted once (PSS)", pss, "MB", bar="≤ 700", note=processes,
@@ -48,16 +48,16 @@ def memory(outcome: Outcome) -> Iterator[Row]:
     for name, (own, whole) in outcome.memory.items():
         yield Row(f"memory of {name} (PSS)", own / 1e6, "MB", note=f"RSS {whole / 1e6:.0f} MB")
     yield Row("processor of the stack at 10 Hz", 100 * sum(outcome.cores.values()), "% of a core",
-              short="{} for all of it, every sensor at 10 Hz")  # fmt: skip
+              short="{} for all processes, every sensor at 10 Hz")  # fmt: skip
 
 
 def readiness(together: list[dict[str, float]], alone: list[dict[str, float]]) -> Iterator[Row]:
-    """Return the rows of the seconds from start to ready: of the last node, and of each."""
+    """Yield the rows of the seconds from start to ready: of the last node, and of each node."""
     seconds = {name: ([s[name] for s in together], [s[name] for s in alone if name in s]) for name in together[0]}
     last = [max(start.values()) for start in together]
     slowest = max(float(np.median(own)) for _, own in seconds.values())
     yield Row("all five started at once, the last one ready", float(np.median(last)), "s", spread(last), bar=READY,
-              short="{} from start-up to the last node's being ready, five processes at once")  # fmt: skip
+              short="{} from start-up until the last of five nodes is ready")  # fmt: skip
     yield Row("the slowest node, started alone", slowest, "s", bar=READY)
     for name, (crowded, own) in sorted(seconds.items()):
         yield Row(f"{name} ready, all five at once", float(np.median(crowded)), "s", spread(crowded),

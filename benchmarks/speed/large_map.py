@@ -1,9 +1,10 @@
 """A map of a million places.
 
-1e6 places × 3 modalities × 256, 30 % of the vectors missing, written as `any2any build-map` does, opened and asked as
-the retrieval node does: `Retriever.open`, `Retriever.rank`, nine pairs, k = 5, by new processes. The first
-opening writes the vectors in half precision beside the map (docs/scale.md); later ones find them there, and the machine
-has read the files before. Then the search alone, beside plain similarity and top-k over the same vectors, by the wall.
+1e6 places × 3 modalities × 256 numbers, 30 % of the vectors missing. The map is written as `any2any build-map` does it,
+and opened and queried as the retrieval node does it: `Retriever.open`, `Retriever.rank`, nine pairs, k = 5, in new
+processes. The first opening writes the vectors in half precision beside the map (docs/scale.md). Later openings find
+them there, and the files are then in the page cache. After that the search alone, in wall time, compared with plain
+similarity and top-k over the same vectors.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ Queries = list[list[PairQuery]]
 
 @dataclass(frozen=True)
 class Opened:
-    """What a process found that opened a map: seconds, PSS in bytes after ranking, ms (rounds, methods) of rankings."""
+    """One opening of a map: seconds; PSS in bytes after ranking; ms of the rankings (rounds, methods)."""
 
     seconds: float
     pss: int
@@ -74,7 +75,7 @@ def rows(quick: bool) -> Iterator[Row]:
 
 
 def _node(folder: Path, queries: Queries, quick: bool) -> Iterator[Row]:
-    """What the retrieval node does with a map's folder."""
+    """Yield the rows of what the retrieval node does with the folder of a map."""
     first: Opened = apart(_opened, folder, queries)
     yield Row(f"map of {'1e5' if quick else '1e6'} places opens for the first time", first.seconds, "s")
     for name in FUSIONS:
@@ -94,7 +95,7 @@ def _judged(name: str, values: list[float], quick: bool) -> Row:
 
 
 def _store(folder: Path, queries: Queries) -> Iterator[Row]:
-    """The search alone, in the map's own shards, by one thread and by two (the parameter `threads`)."""
+    """Yield the rows of the search alone in the shards of the map, with one and with two `threads`."""
     found: Opened = apart(_ranking, folder, queries, ("cpu", 2))
     for i, name in enumerate(FUSIONS, start=1):
         what, _, bar = BARS[name]
@@ -104,7 +105,7 @@ def _store(folder: Path, queries: Queries) -> Iterator[Row]:
 
 
 def _on_gpu(folder: Path, queries: Queries) -> Iterator[Row]:
-    """The same rankings with the first pass on a GPU (retrieval/large/gpu.py), beside the same on the CPU."""
+    """Yield the rows of the same rankings with the first pass on a GPU (retrieval/large/gpu.py)."""
     whats = [f"{BARS[name][0]}, first pass on a GPU" for name in FUSIONS]
     if not gpu():
         yield from (unmeasured(what, "ms", "no GPU") for what in whats)
@@ -115,8 +116,10 @@ def _on_gpu(folder: Path, queries: Queries) -> Iterator[Row]:
 
 
 def _ranking(folder: Path, queries: Queries, *hardware: tuple[str, int]) -> Opened:
-    """Open the shards, rank without a fusion and with both exact ones, in turn: on `hardware`, a device and threads,
-    at last by one thread of the CPU."""
+    """Open the shards, and rank without a fusion and with both exact fusions, in turn.
+
+    hardware: devices and threads, before one thread of the CPU.
+    """
     interruptible()
     one_thread()
     pairs = fusion_at_scale.calibration(1)
@@ -133,7 +136,7 @@ def _ranking(folder: Path, queries: Queries, *hardware: tuple[str, int]) -> Open
 
 
 def _write_map(folder: Path, places: int) -> Queries:
-    """Write a map of so many places, calibrated; return queries that know their own."""
+    """Write a calibrated map of so many places. Return queries, each near one of its places."""
     interruptible()
     store, queries, _ = fusion_at_scale.build(places, QUERIES, seed=0)
     every = np.arange(places)
@@ -168,7 +171,7 @@ def _opened(folder: Path, queries: Queries) -> Opened:
 
 
 def _adding(folder: Path, pairs: list[PairQuery]) -> Any:
-    """Add places to the map in memory, one by one; return ms (rounds, 1)."""
+    """Add places to the map in memory, one by one. Return the ms (rounds, 1)."""
     interruptible()
     one_thread()
     localizer = Localizer(AliveConfig(), RetrievalConfig(device="cpu"), 5.0)

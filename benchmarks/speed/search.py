@@ -1,9 +1,9 @@
 """Finding places: index, fusion, calibration.
 
 The index is compared with the plain Faiss index that it wraps. Fusion is exact top-5 over 100,000 places of three
-modalities, nine pairs (benchmarks/fusion_at_scale.py: its places, methods and clock; CPU time), beside what there is
-without it: plain similarity and top-k, the α·k heuristic, reciprocal-rank fusion. Every exact answer is compared with
-brute force in float64. The calibrators of single pairs are compared with scikit-learn's on 100,000 similarities.
+modalities, nine pairs (benchmarks/fusion_at_scale.py: places, methods and clock; CPU time). It is compared with plain
+similarity and top-k, the α·k heuristic, and reciprocal-rank fusion. Every exact answer is compared with brute force in
+float64. The calibrators of single pairs are compared with those of scikit-learn on 100,000 similarities.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def rows(quick: bool) -> Iterator[Row]:
 
 
 def _index(rounds: int) -> Row:
-    """One query's five best among 100,000."""
+    """Return the row of the five best places of one query among 100,000."""
     faiss.omp_set_num_threads(1)
     draw = np.random.default_rng(0)
     vectors = draw.standard_normal((PLACES, DIMENSION), dtype=np.float32)
@@ -50,22 +50,22 @@ def _index(rounds: int) -> Row:
 
 
 def _calibrators(rounds: int) -> Iterator[Row]:
-    """A pair's similarities to its evidence."""
+    """Yield the rows of turning the similarities of a pair into evidence."""
     from sklearn.isotonic import IsotonicRegression
     from sklearn.linear_model import LogisticRegression
 
     similarity, label = fusion_at_scale.calibration(1)
     value, right = similarity[..., 0, 0].ravel().astype(np.float64), label.ravel()
     value, right = value[~np.isnan(value)], right[~np.isnan(value)]
-    asked = np.random.default_rng(2).choice(value, PLACES)
+    queries = np.random.default_rng(2).choice(value, PLACES)
     staircase, isotonic = Calibrator.fit(value, right), IsotonicRegression(out_of_bounds="clip").fit(value, right)
-    spent = clock([lambda: staircase.probability(asked), lambda: isotonic.predict(asked)], rounds)
+    spent = clock([lambda: staircase.probability(queries), lambda: isotonic.predict(queries)], rounds)
     steps = f"{staircase.gamma.size} steps beside {isotonic.X_thresholds_.size}"
     yield timed("conformal stage 1: 1e5 similarities", spent, "IsotonicRegression.predict", note=steps)
     ratio = LikelihoodRatio.fit(similarity[..., :1, :1], label)
-    logistic, column = LogisticRegression().fit(value[:, None], right), asked[:, None]
+    logistic, column = LogisticRegression().fit(value[:, None], right), queries[:, None]
     spent = clock(
-        [lambda: ratio.pair_probability(asked[:, None, None]), lambda: logistic.predict_proba(column)], rounds
+        [lambda: ratio.pair_probability(queries[:, None, None]), lambda: logistic.predict_proba(column)], rounds
     )
     yield timed("likelihood ratio of a pair: 1e5 similarities", spent, "LogisticRegression.predict_proba")
 
@@ -73,14 +73,14 @@ def _calibrators(rounds: int) -> Iterator[Row]:
 def _fusion(queries: int, rounds: int) -> Iterator[Row]:
     pairs = fusion_at_scale.calibration(1)
     fusions: dict[str, Fusion] = {cls.plug: cls.fit(*pairs) for cls in (Any2Any, LikelihoodRatio)}
-    given = argparse.Namespace(queries=queries, rounds=rounds, k=K, seed=0)
-    report = fusion_at_scale.measure(PLACES, fusions, given)
+    arguments = argparse.Namespace(queries=queries, rounds=rounds, k=K, seed=0)
+    report = fusion_at_scale.measure(PLACES, fusions, arguments)
     for title, table in report["tables"].items():
         yield from fusion_rows(TITLES[title], table)
 
 
 def fusion_rows(title: str, table: dict[str, dict[str, Any]]) -> Iterator[Row]:
-    """Return the rows of one of fusion_at_scale's tables: both exact fusions, and any2any beside each rival."""
+    """Yield the rows of a table of fusion_at_scale: both exact fusions, and any2any compared with each rival."""
     for name in ("any2any", "likelihood_ratio"):
         bar = "≤ 1.15 ×" if name == "any2any" and title == "9 pairs" else ""
         found = table[name]
