@@ -1,8 +1,9 @@
-"""The LiDAR scans beside a map, for the geometric check; a map is as good without.
+"""The LiDAR scans of a map's places, which refine rankings. They are optional.
 
-MAP/clouds/<hash of the id>.npz   a place's scan, thinned, as int16 centimetres; read when it is asked for
+MAP/clouds/<hash of the id>.npz   the scan of one place, thinned, as int16 centimetres; read when it is needed
 
-They are in the frame of the map's poses, the robot's: whoever adds one, or lays one over it, has moved it there.
+The scans are in the frame of the map's poses, which is the robot's. Whoever adds a scan, or registers one onto it, must
+have moved it into this frame (`moved`).
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry.registration import PreparedScan, RegistrationConfig, thinned
 from any2any_ros.storage import write_atomically
 
-LIDAR = "lidar"  # the modality whose samples these are
+LIDAR = "lidar"  # the modality whose samples are scans
 FOLDER = "clouds"
 UNFINISHED = f".{FOLDER}.unfinished"
 CENTIMETRE = 0.01
-KEPT = 64  # scans in memory, half a megabyte each
+IN_MEMORY = 64  # scans, half a megabyte each
 
 
 class Clouds:
-    """The scans of a map's places, one small file each; a place without one is no error."""
+    """The scans of a map's places, one small file each. A place may have none."""
 
     def __init__(self, folder: Path, config: RegistrationConfig = RegistrationConfig(), name: str = FOLDER) -> None:
-        """folder: the map's."""
+        """folder: of the map. name: of the folder of scans in it."""
         self.folder, self.config = folder / name, config
-        self._scan = lru_cache(KEPT)(self._read)
+        self._scan = lru_cache(IN_MEMORY)(self._read)
 
     def __bool__(self) -> bool:
         return self.folder.is_dir()
@@ -46,10 +47,13 @@ class Clouds:
         return self._file(id).exists()
 
     def add(self, id: str, points: Floats) -> None:
-        """Keep the scan (N, >= 3) of place `id`: x forward, y left, z up, metres; an older one is replaced."""
-        kept = np.round(thinned(points, self.config.voxel, self.config.reach) / CENTIMETRE).astype(np.int16)
+        """Write the scan (N, >= 3) of place `id`, over an older one: x forward, y left, z up; metres; robot's frame.
+
+        Raises Any2AnyError when the points have another shape, and when the file cannot be written.
+        """
+        centimetres = np.round(thinned(points, self.config.voxel, self.config.reach) / CENTIMETRE).astype(np.int16)
         stream = io.BytesIO()
-        np.savez_compressed(stream, id=np.array(id), points=kept)
+        np.savez_compressed(stream, id=np.array(id), points=centimetres)
         try:
             write_atomically(self._file(id), lambda s: s.write(stream.getvalue()))
         except OSError as error:
@@ -59,7 +63,7 @@ class Clouds:
         self._scan.cache_clear()
 
     def scan(self, id: str) -> PreparedScan | None:
-        """Return the scan of place `id`; None when there is none; raise Any2AnyError when it is damaged."""
+        """Return the scan of place `id`; None when there is none. Raises Any2AnyError when it is damaged."""
         return self._scan(id)
 
     def _read(self, id: str) -> PreparedScan | None:
@@ -75,17 +79,20 @@ class Clouds:
             raise Any2AnyError(
                 f"Cannot read the scan of place '{id}', {file}",
                 f"{type(error).__name__}: {error}",
-                "Build the map again, or delete the file: the place is then not checked",
+                "Build the map again, or delete the file: rankings are then refined without this place",
             ) from error
         return PreparedScan.of(points * CENTIMETRE, self.config)
 
     def _file(self, id: str) -> Path:
-        # An id may hold what no file name can.
+        # An id may hold characters that a file name cannot.
         return self.folder / f"{hashlib.sha256(id.encode()).hexdigest()[:32]}.npz"
 
 
 def prepare(folder: Path, scans: Iterable[tuple[str, Floats]]) -> int:
-    """Write the scans (id, points) of a map that is about to be saved, out of its sight; return how many."""
+    """Write the scans (id, points) of a map that will be saved soon, under another name; return how many.
+
+    `publish` makes them the map's.
+    """
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     clouds, count = Clouds(folder, name=UNFINISHED), 0
     for count, (id, points) in enumerate(scans, 1):  # noqa: B007 - the count is what is returned
@@ -94,18 +101,18 @@ def prepare(folder: Path, scans: Iterable[tuple[str, Floats]]) -> int:
 
 
 def discard(folder: Path) -> None:
-    """Forget the scans of the map in `folder`: another map is about to take its place, whose ids may be the same."""
+    """Delete the scans of the map in `folder`. Call it before another map replaces it: its ids may be the same."""
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
 
 
 def publish(folder: Path) -> None:
-    """Give the map in `folder` the scans prepared for it, if there are any."""
+    """Make the scans that `prepare` wrote the scans of the map in `folder`. Without any, do nothing."""
     if (folder / UNFINISHED).is_dir():
         (folder / UNFINISHED).rename(folder / FOLDER)
 
 
 def mounting(text: str) -> Float64:
-    """Return the pose (4, 4) in "x y z roll pitch yaw" (metres, radians); raise Any2AnyError when it is none."""
+    """Return the pose (4, 4) of a text "x y z roll pitch yaw" (metres, radians); raise Any2AnyError on other text."""
     from scipy.spatial.transform import Rotation
 
     try:
@@ -123,5 +130,5 @@ def mounting(text: str) -> Float64:
 
 
 def moved(points: Floats, pose: Float64) -> Float64:
-    """Return the points (N, 3) of a sensor mounted at `pose` (4, 4) in the robot's frame."""
+    """Return the points (N, 3) of a sensor, moved into the robot's frame; pose (4, 4): of the sensor in this frame."""
     return np.asarray(np.asarray(points)[:, :3] @ pose[:3, :3].T + pose[:3, 3])

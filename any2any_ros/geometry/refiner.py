@@ -1,9 +1,9 @@
-"""The geometric check: the scans of the best references are laid over the query's own, and what is seen counts.
+"""Refines a ranking: the robot's scan is registered onto the scans of the best references, and the overlaps count.
 
-What the overlap of a candidate is worth is learnt from calibration queries as a log-likelihood ratio,
-log P(overlap | right) - log P(overlap | wrong). A reference that was not checked gets 0, which is what a missing
-pair is worth in every other fusion here: a check that all candidates fail speaks for the ones nobody looked at.
-How far a checked answer can be trusted has a confidence of its own, to which the overlap is one sensor more.
+What an overlap is worth is fitted on calibration queries, as a log-likelihood ratio log P(overlap | right) -
+log P(overlap | wrong). A reference that was not registered gets 0, which is what a missing pair is worth in every
+fusion. So when no candidate overlaps much, references that were not registered rise above them. Refined rankings have a
+confidence of their own, for which the overlap is one more sensor.
 """
 
 from __future__ import annotations
@@ -21,29 +21,36 @@ from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.geometry.clouds import Clouds
-from any2any_ros.geometry.registration import NOWHERE, PreparedScan, Registration, absent, register_prepared
+from any2any_ros.geometry.registration import (
+    NOT_REGISTERED,
+    PreparedScan,
+    Registration,
+    open3d_obstacle,
+    register_prepared,
+)
 from any2any_ros.trust.confidence import Confidence
 
-Registrations = Mapping[str, Registration]  # what was found of candidates, by id
+Registrations = Mapping[str, Registration]  # by the id of the candidate
 
 
 @dataclass(frozen=True)
 class RefinerConfig(Settings):
-    """The geometric check of a ranking's first candidates."""
+    """How rankings are refined."""
 
     candidates: int = setting(
-        5, "best references whose scans are laid over the query's; 0 = no check", minimum=0, maximum=100
+        5, "best references that the robot's scan is registered onto; 0 = no refinement", minimum=0, maximum=100
     )
     refined_queries: int = setting(
-        120, "calibration queries whose candidates are laid (some 3 s each); of more, so many are drawn", minimum=0
+        120, "calibration queries that are refined (some 3 s each); of more, so many are drawn", minimum=0
     )
 
 
 @dataclass(frozen=True, eq=False)
 class OverlapEvidence:
-    """What an overlap says: slope * overlap + intercept, a log-likelihood ratio, never below `least` or above `most`.
+    """What an overlap is worth: the log-likelihood ratio slope * overlap + intercept, between `least` and `most`.
 
-    The bounds are what the calibration pairs can show: of n right ones none says less than 1 in n + 1 does.
+    `least` is -log(1 + number of right pairs) and `most` is log(1 + number of wrong pairs): so few calibration pairs
+    prove nothing more extreme. candidates: references of each query that were registered for the fit.
     """
 
     kind: ClassVar[str] = "evidence"
@@ -53,38 +60,37 @@ class OverlapEvidence:
     intercept: float
     least: float
     most: float
-    candidates: int = RefinerConfig.candidates  # a query, of which it was learnt
+    candidates: int = RefinerConfig.candidates
 
     @classmethod
     def fit(cls, overlap: Floats, positive: Flags, candidates: int = RefinerConfig.candidates) -> OverlapEvidence:
-        """Fit on pairs of calibration queries and references: overlap and whether it is right, of one shape.
-
-        An overlap of NaN was not checked.
-        """
+        """Fit on pairs of a calibration query and a reference: their overlap (...,), NaN = not registered, and whether
+        the reference is right (...,)."""
         ratio = LikelihoodRatio.fit(np.asarray(overlap)[..., None, None], positive)
-        seen = np.isfinite(overlap)
-        right, wrong = np.count_nonzero(seen & positive), np.count_nonzero(seen & ~positive)
+        registered = np.isfinite(overlap)
+        right, wrong = np.count_nonzero(registered & positive), np.count_nonzero(registered & ~positive)
         slope, intercept = float(ratio.slope[0, 0]), float(ratio.intercept[0, 0])
         return cls(slope, intercept, -float(np.log1p(right)), float(np.log1p(wrong)), candidates)
 
     def __call__(self, overlap: Floats) -> Float64:
-        """Return the evidence, of overlap's shape; 0 where that is NaN."""
+        """Return the evidence (...,) of overlaps (...,); 0 where an overlap is NaN."""
         evidence = np.clip(self.slope * np.asarray(overlap) + self.intercept, self.least, self.most)
         return np.asarray(np.nan_to_num(evidence, nan=0.0))
 
 
 def warn(text: str) -> None:
-    """Say what is not as it should be, and go on."""
+    """Warn of what could not be registered."""
     warnings.warn(text, stacklevel=2)
 
 
 @dataclass(frozen=True, eq=False)
 class Refiner:
-    """Lays the scans of candidates over the query's.
+    """Registers the robot's scan onto the candidates' scans, and rescores a ranking by the overlaps.
 
-    candidates: how many of a ranking. evidence: what an overlap is worth, confidence: how far a checked ranking can be
-    trusted; both None before calibration. temperature: softmax(temperature * score) is the fusion's posterior.
-    complain: told, in one line, why a candidate could not be checked.
+    clouds: the scans of the map. candidates: how many references of a ranking are registered. evidence: what an overlap
+    is worth, confidence: how far to trust a refined ranking; both None before calibration. temperature:
+    softmax(temperature * score) is the posterior of the fusion. complain: is called with one line that says why a
+    candidate was not registered.
     """
 
     clouds: Clouds
@@ -95,9 +101,10 @@ class Refiner:
     complain: Callable[[str], None] = warn
 
     def register(self, points: Floats, ids: Iterable[str]) -> dict[str, Registration]:
-        """Register the query's points (N, >= 3), in the robot's frame, over the scan of each candidate.
+        """Register the points (N, >= 3), metres, in the robot's frame, onto the scan of each candidate, by id.
 
-        One without a scan, with a damaged one, or any without Open3D, is `NOWHERE`: unchecked, and complained about.
+        A candidate without a scan is `NOT_REGISTERED`. So is one with a damaged scan, and each of them without Open3D;
+        then `complain` is called. Raises Any2AnyError when the points have another shape.
         """
         query = PreparedScan.of(points, self.clouds.config)
         return {id: self._registered(query, id) for id in ids}
@@ -105,20 +112,20 @@ class Refiner:
     def _registered(self, query: PreparedScan, id: str) -> Registration:
         try:
             reference = self.clouds.scan(id)
-            return NOWHERE if reference is None else register_prepared(query, reference)
+            return NOT_REGISTERED if reference is None else register_prepared(query, reference)
         except Any2AnyError as error:
             self.complain(str(error))
-            return NOWHERE
+            return NOT_REGISTERED
 
     def rescored(self, scores: Float64, overlap: Floats) -> Float64:
-        """Return the scores (S,) with what was seen: overlap (S,), NaN = nothing.
+        """Return the scores (S,) after refinement; overlap (S,): NaN = not registered.
 
-        Before calibration the candidates only trade scores, so that the one with the largest overlap has the highest.
+        Before calibration the registered candidates only trade their scores: the largest overlap gets the highest.
         """
         if self.evidence is not None:
             return np.asarray(scores + self.evidence(overlap) / self.temperature)
-        out, seen = scores.copy(), np.flatnonzero(~np.isnan(overlap))
-        out[seen[np.argsort(-overlap[seen], kind="stable")]] = np.sort(scores[seen])[::-1]
+        out, registered = scores.copy(), np.flatnonzero(~np.isnan(overlap))
+        out[registered[np.argsort(-overlap[registered], kind="stable")]] = np.sort(scores[registered])[::-1]
         return out
 
 
@@ -149,17 +156,17 @@ class FittedRefiner:
 
 
 def obstacle(folder: Path, refiner: Refiner) -> str:
-    """Return why answers of the map in `folder` are not checked, and what to do; empty when all is there."""
+    """Return why rankings of the map in `folder` are not refined, and what to do; "" when they can be."""
     if not Clouds(folder):
         return "the map has no scans. Build it with: any2any build-map DRIVE MAP --clouds"
     if not refiner.candidates:
-        return "its calibration has learnt no check. Calibrate again: any2any calibrate MAP DRIVE"
-    return absent()
+        return "its calibration has learnt no refinement. Calibrate again: any2any calibrate MAP DRIVE"
+    return open3d_obstacle()
 
 
-def refined_pose(reference: Float64, found: Registration) -> Float64:
-    """Return the robot's pose (4, 4) in the map: the reference's (4, 4) moved by the registration.
+def refined_pose(reference: Float64, registration: Registration) -> Float64:
+    """Return the robot's pose (4, 4) in the map: the reference's pose (4, 4) moved by the registration.
 
-    Both scans are in the robot's frame. The reference's pose itself where nothing was found.
+    Both scans are in the robot's frame. Where the registration has not converged, it is the reference's pose itself.
     """
-    return np.asarray(reference @ found.pose) if found.converged else reference
+    return np.asarray(reference @ registration.pose) if registration.converged else reference

@@ -1,10 +1,10 @@
-"""Lays one LiDAR scan over another: the pose of the query in the reference's frame, and how much of it is there.
+"""Registers one LiDAR scan onto another: pose of the query in the frame of the reference, and how much of it overlaps.
 
-The heading is unknown (`encoders/lidar.py` forgets it on purpose), so ICP needs a first guess. What stands above
-the ground is drawn on a grid seen from above, and every heading and every shift within reach is tried at once by a
-correlation in the frequency domain. From the few best, Open3D's ICP, point to plane, goes from coarse to fine. The
-ground takes part in ICP, where it holds height, roll and pitch; it takes none in the guess nor in the overlap,
-because one road lies on another everywhere.
+The heading is unknown, because the descriptor of `encoders/lidar.py` ignores it on purpose. So ICP needs a first guess.
+All points above the ground are drawn on a grid seen from above, and a correlation in the frequency domain tries every
+heading and every shift within reach at once. From the few best guesses, Open3D's point-to-plane ICP goes from coarse to
+fine. The ground takes part in ICP, where it fixes height, roll and pitch. It takes no part in the guess and in the
+overlap, because one road looks like any other.
 """
 
 from __future__ import annotations
@@ -23,44 +23,57 @@ from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 
 CELL = 1.0  # m, of the grid seen from above
-HEADINGS = 120  # tried: a step of 3 degrees moves a wall 20 m away by one cell
-APART = 10  # headings between two starts: nearer ones end in the same place
-FOOTPRINT = 2.0  # m, the square whose lowest point is its ground
-COARSE = (4.0, 15, 3)  # largest distance of a pair in voxels, most steps, every which point of the query
-FINE = (1.0, 30, 1)
-CHECK = (1.0, 3, 1)
-SETTLED = 0.1  # voxels: what more steps may move a point by at half the reach
-STEEPEST = np.cos(np.radians(20.0))  # a robot does not stand more askew than this in its own map
+HEADINGS = 120  # that are tried: a step of 3 degrees moves a wall at 20 m by one cell
+APART = 10  # headings between two first guesses, at least; ICP goes from nearer ones to the same pose
+FOOTPRINT = 2.0  # m, side of the squares; the lowest point of a square is its ground
+SETTLED = 0.1  # voxels: more steps of a settled ICP move a point at half the reach by less
+STEEPEST = np.cos(np.radians(20.0))  # no robot leans more than this against its own map
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of ICP. distance: the largest of a pair of points, in voxels. every: 1 in `every` points is used."""
+
+    distance: float
+    steps: int
+    every: int
+
+
+COARSE, FINE, MORE = Stage(4.0, 15, 3), Stage(1.0, 30, 1), Stage(1.0, 3, 1)
 
 
 @dataclass(frozen=True)
 class RegistrationConfig(Settings):
-    """How two LiDAR scans are laid over each other."""
+    """How two LiDAR scans are registered."""
 
     reach: float = setting(
         40.0, "points farther than this from their sensor are ignored", unit="m", minimum=5, maximum=200
     )
     voxel: float = setting(
-        0.5, "of the points in a cube of this side only their mean is kept", unit="m", minimum=0.05, maximum=2
+        0.5, "the points in a cube of this side are replaced by their mean", unit="m", minimum=0.05, maximum=2
     )
     shift: float = setting(
-        8.0, "largest distance on the ground between the two sensors", unit="m", minimum=1, maximum=30
+        8.0, "largest distance between the two sensors on the ground", unit="m", minimum=1, maximum=30
     )
     ground: float = setting(
-        0.5, "points less than this above the lowest one around are ground", unit="m", minimum=0, maximum=5
+        0.5, "points less than this above the lowest point around are ground", unit="m", minimum=0, maximum=5
     )
     near: float = setting(
-        0.5, "a point of the query this near to one of the reference is there", unit="m", minimum=0.05, maximum=5
+        0.5, "points of the two scans overlap when they are this near", unit="m", minimum=0.05, maximum=5
     )
-    starts: int = setting(2, "first guesses that ICP tries", minimum=1, maximum=12)
-    min_points: int = setting(100, "a scan with fewer points above the ground cannot be laid anywhere", minimum=10)
+    starts: int = setting(2, "first guesses from which ICP starts", minimum=1, maximum=12)
+    min_points: int = setting(100, "a scan with fewer points above the ground is not registered", minimum=10)
 
 
 @dataclass(frozen=True, eq=False)
 class Registration:
-    """pose (4, 4): of the query's sensor in the reference's frame. overlap: share of the query's points above the
-    ground, as far as the reference reaches, with a point of the reference near, 0..1. rmse: of those, in metres, NaN
-    where there is none. converged: whether more steps would change nothing and the pose is one a robot can have."""
+    """The result of registering a query scan onto a reference scan.
+
+    pose (4, 4): of the query's sensor in the frame of the reference. overlap: share, from 0 to 1, of the query's points
+    above the ground, within the reference's reach, that have a point of the reference near. rmse: distance of these
+    points from the reference, root mean square, metres; NaN without any. converged: more steps would change nothing,
+    and a robot can have this pose.
+    """
 
     pose: Float64
     overlap: float
@@ -68,12 +81,12 @@ class Registration:
     converged: bool
 
 
-NOWHERE = Registration(np.full((4, 4), np.nan), float("nan"), float("nan"), False)
+NOT_REGISTERED = Registration(np.full((4, 4), np.nan), float("nan"), float("nan"), False)
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedScan:
-    """A scan made ready once for many registrations: points (N, 3), and which of them stand above the ground (N,)."""
+    """A scan that was prepared once for many registrations: points (N, 3), and which are above the ground (N,)."""
 
     points: Float64
     standing: Flags
@@ -81,26 +94,28 @@ class PreparedScan:
 
     @classmethod
     def of(cls, points: Floats, config: RegistrationConfig = RegistrationConfig()) -> PreparedScan:
-        """Take points (N, >= 3): x forward, y left, z up, metres, in the sensor's frame; NaN and far ones are not kept.
+        """Prepare points (N, >= 3): x forward, y left, z up; metres; sensor's frame. NaN and far ones are left out.
 
         Raises Any2AnyError when they have another shape.
         """
-        kept = thinned(points, config.voxel, config.reach)
-        return cls(kept, above_ground(kept, config.ground), config)
+        thin = thinned(points, config.voxel, config.reach)
+        return cls(thin, above_ground(thin, config.ground), config)
 
     @property
     def usable(self) -> bool:
+        """Whether enough points are above the ground."""
         return int(self.standing.sum()) >= self.config.min_points
 
     @cached_property
     def tree(self) -> Any:
-        from scipy.spatial import cKDTree  # only where a scan is laid
+        """The search tree of the points above the ground."""
+        from scipy.spatial import cKDTree  # slow to import, and only registration needs it
 
         return cKDTree(self.points[self.standing])
 
     @cached_property
     def cloud(self) -> Any:
-        """The points as Open3D's, with the direction of the surface at each."""
+        """The points as an Open3D point cloud with normals."""
         o3d = open3d()
         cloud = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(self.points))
         cloud.estimate_normals(o3d.geometry.KDTreeSearchParamHybrid(radius=4 * self.config.voxel, max_nn=20))
@@ -116,7 +131,7 @@ class PreparedScan:
 
     @cached_property
     def spectrum(self) -> NDArray[np.complex64]:
-        """The spectrum of the grid (n, n // 2 + 1) as the sensor faces."""
+        """The spectrum of the grid (n, n // 2 + 1) at the sensor's own heading."""
         x, y = self.points[self.standing, :2].T
         return np.asarray(self._spectra(x[None], y[None])[0])
 
@@ -126,26 +141,26 @@ class PreparedScan:
         column, row = (np.floor((v + self.config.reach) / CELL).astype(np.intp) for v in (x, y))
         cell = (np.arange(len(x))[:, None] * n + row) * n + column
         count = np.bincount(cell.ravel(), minlength=len(x) * n * n).reshape(len(x), n, n)
-        # Logarithms: a tall wall is worth more than a kerb, but not as much as its area says.
+        # The logarithm gives a tall wall more weight than a kerb, but not as much as its number of points.
         return np.asarray(fft.rfft2(np.log1p(count).astype(np.float32)))
 
 
 def open3d() -> Any:
-    """Return Open3D, imported now: it costs a second and 170 MB; raise Any2AnyError when it is absent."""
+    """Return Open3D, imported now: that takes a second and 170 MB. Raises Any2AnyError when it is absent."""
     try:
         o3d = importlib.import_module("open3d")
     except ImportError as error:
         raise Any2AnyError(
-            "Cannot lay scans over each other", f"Open3D is absent ({error})", "pip install 'any2any_ros[open3d]'"
+            "Cannot register scans", f"Open3D is absent ({error})", "pip install 'any2any_ros[open3d]'"
         ) from error
-    # Its threads are TBB's, deaf to OMP_NUM_THREADS; sums of several threads differ from run to run.
+    # One thread: sums over several threads differ from run to run, and OMP_NUM_THREADS does not reach TBB's threads.
     if hasattr(o3d.utility, "set_max_threads"):  # since 0.20
         o3d.utility.set_max_threads(1)
     return o3d
 
 
-def absent() -> str:
-    """Return why Open3D cannot be used, and what to do; empty when it can."""
+def open3d_obstacle() -> str:
+    """Return why Open3D cannot be used, and what to do; "" when it can be used."""
     try:
         open3d()
     except Any2AnyError as error:
@@ -154,23 +169,26 @@ def absent() -> str:
 
 
 def register(query: Floats, reference: Floats, config: RegistrationConfig = RegistrationConfig()) -> Registration:
-    """Return where the scan `query` (N, >= 3) was taken in the frame of the scan `reference` (M, >= 3)."""
+    """Register the scan `query` (N, >= 3) onto the scan `reference` (M, >= 3); PreparedScan.of says what they are."""
     return register_prepared(PreparedScan.of(query, config), PreparedScan.of(reference, config))
 
 
 def register_prepared(query: PreparedScan, reference: PreparedScan) -> Registration:
-    """Return where `query` was taken in the frame of `reference`; `NOWHERE` when either has too few points."""
+    """Register a scan onto another one; `NOT_REGISTERED` when either has too few points above the ground."""
     if not (query.usable and reference.usable):
-        return NOWHERE
-    roughly = [_icp(query, reference, guess, COARSE) for guess in first_guesses(query, reference)]
-    best = max(roughly, key=lambda pose: _overlap(query, reference, pose)[0])
+        return NOT_REGISTERED
+    coarse = [_icp(query, reference, guess, COARSE) for guess in first_guesses(query, reference)]
+    best = max(coarse, key=lambda pose: _overlap(query, reference, pose)[0])
     pose = _icp(query, reference, best, FINE)
-    settled = _settled(pose, _icp(query, reference, pose, CHECK), query.config)
-    return Registration(pose, *_overlap(query, reference, pose), settled)
+    converged = _converged(pose, _icp(query, reference, pose, MORE), query.config)
+    return Registration(pose, *_overlap(query, reference, pose), converged)
 
 
 def thinned(points: Floats, voxel: float, reach: float) -> Float64:
-    """Return the mean point (K, 3) of every cube that holds any; points (N, >= 3), in no order, NaN left out."""
+    """Return the mean point (K, 3) of every cube with side `voxel` that holds points (N, >= 3), in any order.
+
+    Points that are NaN, or not within `reach` metres, are left out. Raises Any2AnyError on another shape.
+    """
     points = np.asarray(points)
     if points.ndim != 2 or points.shape[1] < 3:
         raise Any2AnyError("Cannot use a point cloud", f"its shape is {points.shape}", "Give (N, 3): x, y and z")
@@ -186,7 +204,7 @@ def thinned(points: Floats, voxel: float, reach: float) -> Float64:
 
 
 def above_ground(points: Float64, height: float) -> Flags:
-    """Return which points (K,) are more than `height` above the lowest one in their square of the ground."""
+    """Return which points (K,) of (K, 3) are more than `height` metres above the lowest point in their square."""
     if len(points) == 0:
         return np.zeros(0, dtype=bool)
     corner = np.floor(points[:, :2] / FOOTPRINT).astype(np.int64)
@@ -197,7 +215,7 @@ def above_ground(points: Float64, height: float) -> Flags:
 
 
 def first_guesses(query: PreparedScan, reference: PreparedScan) -> list[Float64]:
-    """Return poses (4, 4), the likeliest first: turned and shifted on the ground only."""
+    """Return first guesses of the pose (4, 4), best first: a heading, and a shift on the ground."""
     n, most = _side(query.config), int(query.config.shift / CELL)
     match = fft.irfft2(np.conj(query.spectra) * reference.spectrum, s=(n, n))
     shifts = np.arange(-most, most + 1)
@@ -214,7 +232,7 @@ def first_guesses(query: PreparedScan, reference: PreparedScan) -> list[Float64]
 
 
 def _side(config: RegistrationConfig) -> int:
-    """Return how many cells a side of the grid has: so many that nothing meets its neighbour round the edge."""
+    """Return the number of cells along a side of the grid, padded so that a shift never wraps around its edge."""
     return int(fft.next_fast_len(int((2 * config.reach + config.shift) / CELL) + 2, real=True))
 
 
@@ -225,32 +243,33 @@ def _flat_pose(yaw: float, x: float, y: float) -> Float64:
     return pose
 
 
-def _settled(pose: Float64, later: Float64, config: RegistrationConfig) -> bool:
-    """Whether some steps more moved next to nothing, and a robot can stand as `later` says."""
+def _converged(pose: Float64, later: Float64, config: RegistrationConfig) -> bool:
+    """Whether some more steps, from `pose` to `later`, changed next to nothing, and a robot can have this pose."""
     turned, moved = (later - pose)[:3, :3], (later - pose)[:3, 3]
     still = np.linalg.norm(turned) * config.reach / 2 + np.linalg.norm(moved) < SETTLED * config.voxel
     within = np.hypot(*later[:2, 3]) <= config.shift + 2 * CELL
     return bool(still and within and later[2, 2] > STEEPEST)
 
 
-def _icp(query: PreparedScan, reference: PreparedScan, pose: Float64, stage: tuple[float, int, int]) -> Float64:
-    distance, steps, every = stage[0] * query.config.voxel, *stage[1:]
+def _icp(query: PreparedScan, reference: PreparedScan, pose: Float64, stage: Stage) -> Float64:
+    """Return the pose (4, 4) after one stage of ICP from `pose`."""
+    distance = stage.distance * query.config.voxel
     pipeline = open3d().pipelines.registration
-    # Tukey: what has no partner within the distance weighs nothing, and what hardly has one hardly anything.
+    # Tukey's loss: the weight of a pair falls to 0 at the largest distance.
     plane = pipeline.TransformationEstimationPointToPlane(pipeline.TukeyLoss(distance))
-    enough = pipeline.ICPConvergenceCriteria(relative_fitness=1e-4, relative_rmse=1e-4, max_iteration=steps)
-    found = pipeline.registration_icp(
-        query.cloud.uniform_down_sample(every), reference.cloud, distance, pose, plane, enough
+    enough = pipeline.ICPConvergenceCriteria(relative_fitness=1e-4, relative_rmse=1e-4, max_iteration=stage.steps)
+    result = pipeline.registration_icp(
+        query.cloud.uniform_down_sample(stage.every), reference.cloud, distance, pose, plane, enough
     )
-    return np.array(found.transformation, dtype=np.float64)
+    return np.array(result.transformation, dtype=np.float64)
 
 
 def _overlap(query: PreparedScan, reference: PreparedScan, pose: Float64) -> tuple[float, float]:
-    """Return the overlap and the rmse in metres."""
-    seen = query.points[query.standing] @ pose[:3, :3].T + pose[:3, 3]
-    seen = seen[np.hypot(seen[:, 0], seen[:, 1]) < query.config.reach]
-    if len(seen) == 0:
+    """Return overlap and rmse (metres) of the query at `pose`."""
+    points = query.points[query.standing] @ pose[:3, :3].T + pose[:3, 3]
+    points = points[np.hypot(points[:, 0], points[:, 1]) < query.config.reach]
+    if len(points) == 0:
         return 0.0, float("nan")
-    distance, _ = reference.tree.query(seen, distance_upper_bound=query.config.near)
-    there = distance[np.isfinite(distance)]
-    return len(there) / len(seen), float(np.sqrt(np.mean(there**2))) if len(there) else float("nan")
+    distance, _ = reference.tree.query(points, distance_upper_bound=query.config.near)
+    near = distance[np.isfinite(distance)]
+    return len(near) / len(points), float(np.sqrt(np.mean(near**2))) if len(near) else float("nan")

@@ -13,7 +13,7 @@ from any2any_ros.arrays import Array, Float64, Floats, Rows
 from any2any_ros.config import PlaceConfig
 from any2any_ros.geometry.clouds import Clouds
 from any2any_ros.geometry.refiner import NO_REFINER, Refiner, Registrations, refined_pose
-from any2any_ros.geometry.registration import NOWHERE
+from any2any_ros.geometry.registration import NOT_REGISTERED
 from any2any_ros.imputers import sensors
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.protocols import Alignment, Fusion
@@ -214,7 +214,7 @@ class Retriever:
             # The past can name a place that is not in the shortlist.
             score, pairs = scores.get(row, float("nan")), shortlist.pair_probability.get(row, unknown)
             name = self.places.ids[row]
-            registration = registrations.get(name, NOWHERE)
+            registration = registrations.get(name, NOT_REGISTERED)
             pose = refined_pose(self.places.poses[row], registration)
             match = Match(name, p, score, pose, pairs[columns, :known], registration.overlap, registration.converged)
             matches.append(match)

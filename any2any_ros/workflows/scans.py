@@ -14,7 +14,7 @@ from any2any_ros.data.sources import Recording
 from any2any_ros.geometry import clouds
 from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.geometry.refiner import Refiner
-from any2any_ros.geometry.registration import absent
+from any2any_ros.geometry.registration import open3d_obstacle
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress
 
@@ -36,7 +36,7 @@ def obstacle(recording: Recording) -> str:
     """Return why the scans of this recording cannot be registered; empty when they can."""
     if LIDAR not in recording.modalities:
         return f"{recording.name} has no '{LIDAR}'"
-    return absent()
+    return open3d_obstacle()
 
 
 def registering(

@@ -84,7 +84,7 @@ def checked_map(bare_map, street, tmp_path_factory):
 @pytest.fixture
 def without_open3d(monkeypatch):
     def absent():
-        raise Any2AnyError("Cannot lay scans over each other", "Open3D is absent (no module)", "pip install 'it'")
+        raise Any2AnyError("Cannot register scans", "Open3D is absent (no module)", "pip install 'it'")
 
     monkeypatch.setattr(registration, "open3d", absent)
 
@@ -145,7 +145,7 @@ def test_without_open3d_a_map_is_calibrated_as_ever(any2any, refused, bare_map, 
     assert done.code == 0 and done.out.count("no geometric check: Open3D is absent") == 1
     assert load(folder).refiner is None and load(folder).confidence is not None
     flags = ("--sequence", "01", "--map")
-    assert "has learnt no check" in refused("evaluate", street, *flags, folder, "--check")
+    assert "has learnt no refinement" in refused("evaluate", street, *flags, folder, "--check")
     assert "Open3D is absent" in refused("evaluate", street, *flags, bare_map, "--check")
     retriever = Retriever.open(bare_map, 5.0)
     observation = retriever.places.observation(5)

@@ -1,4 +1,4 @@
-"""The geometric check: evidence is fair to what was not checked, nothing damaged stops it, and poses compose."""
+"""Refinement: evidence is fair to what was not registered, nothing damaged stops it, and poses compose."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry import registration
 from any2any_ros.geometry.clouds import Clouds, moved
 from any2any_ros.geometry.refiner import NO_REFINER, OverlapEvidence, Refiner, refined_pose
-from any2any_ros.geometry.registration import NOWHERE, Registration
+from any2any_ros.geometry.registration import NOT_REGISTERED, Registration
 
 HERE = Path(__file__).parent  # a map without scans
 EVIDENCE = OverlapEvidence(20.0, -6.0, -3.0, 5.0)
 
 
 def street(seed, n=6000):
-    """Return points (N, 3): poles of all heights on flat ground, so that there is one way to lay them."""
+    """Return points (N, 3): poles of all heights on flat ground, so that there is one way to register them."""
     draw = np.random.default_rng(seed)
     ground = np.column_stack([draw.uniform(-35, 35, (n, 2)), np.full(n, -1.7)])
     foot, height = draw.uniform(-35, 35, (80, 2)), draw.uniform(2, 9, 80)
@@ -37,12 +37,12 @@ def clouds(tmp_path):
     return found
 
 
-def learnt(seed=0, queries=60, references=30, checked=5):
-    """Return overlaps (Q, R), NaN where not checked, and which references are right (Q, R)."""
+def learnt(seed=0, queries=60, references=30, registered=5):
+    """Return overlaps (Q, R), NaN where not registered, and which references are right (Q, R)."""
     draw = np.random.default_rng(seed)
     positive = draw.random((queries, references)) < 0.1
     overlap = np.where(positive, draw.normal(0.55, 0.1, positive.shape), draw.normal(0.2, 0.1, positive.shape))
-    overlap[:, checked:] = np.nan
+    overlap[:, registered:] = np.nan
     return overlap.clip(0, 1), positive
 
 
@@ -66,10 +66,10 @@ def test_evidence_is_the_log_likelihood_ratio_where_that_is_known():
     np.testing.assert_allclose(OverlapEvidence.fit(overlap, positive)(x), true, atol=0.25)
 
 
-@pytest.mark.parametrize("what", ["nothing checked", "all right", "none right", "upside down"])
+@pytest.mark.parametrize("what", ["nothing registered", "all right", "none right", "upside down"])
 def test_nothing_to_learn_is_no_evidence(what):
     overlap, positive = learnt()
-    if what == "nothing checked":
+    if what == "nothing registered":
         overlap[:] = np.nan
     elif what == "upside down":
         overlap = 1 - overlap
@@ -93,26 +93,26 @@ def test_pairs_may_come_in_any_shape(seed):
 cases = st.tuples(st.integers(0, 10_000), st.integers(1, 12), st.integers(0, 6))
 
 
-def case(seed, references, checked):
-    """Return scores (S,) and overlaps (S,), NaN where not checked."""
+def case(seed, references, count):
+    """Return scores (S,) and overlaps (S,), NaN where not registered."""
     draw = np.random.default_rng(seed)
     overlap = np.full(references, np.nan)
-    rows = draw.permutation(references)[:checked]
+    rows = draw.permutation(references)[:count]
     overlap[rows] = np.where(draw.random(len(rows)) < 0.2, np.nan, draw.random(len(rows)))
     return draw.normal(size=references), overlap
 
 
-def check(evidence=None, **options):
+def refiner(evidence=None, **options):
     return Refiner(Clouds(HERE), evidence=evidence, **options)
 
 
 @given(cases)
-def test_what_was_not_checked_keeps_its_score(drawn):
+def test_what_was_not_registered_keeps_its_score(drawn):
     scores, overlap = case(*drawn)
     unseen = np.isnan(overlap)
     for evidence in (None, EVIDENCE):
         before = scores.copy()
-        out = check(evidence).rescored(scores, overlap)
+        out = refiner(evidence).rescored(scores, overlap)
         np.testing.assert_array_equal(out[unseen], scores[unseen])
         np.testing.assert_array_equal(scores, before)
 
@@ -120,7 +120,7 @@ def test_what_was_not_checked_keeps_its_score(drawn):
 @given(cases)
 def test_uncalibrated_candidates_trade_scores(drawn):
     scores, overlap = case(*drawn)
-    out, seen = check().rescored(scores, overlap), ~np.isnan(overlap)
+    out, seen = refiner().rescored(scores, overlap), ~np.isnan(overlap)
     np.testing.assert_array_equal(np.sort(out), np.sort(scores))
     assert (np.diff(out[seen][np.argsort(overlap[seen])]) >= 0).all()
 
@@ -129,38 +129,38 @@ def test_uncalibrated_candidates_trade_scores(drawn):
 def test_calibrated_candidates_gain_what_bayes_says(drawn, temperature):
     """softmax(temperature * rescored) is the posterior times the likelihood ratio."""
     scores, overlap = case(*drawn)
-    out = check(EVIDENCE, temperature=temperature).rescored(scores, overlap)
+    out = refiner(EVIDENCE, temperature=temperature).rescored(scores, overlap)
     ratio = np.where(np.isnan(overlap), 1.0, np.exp(np.clip(20 * np.nan_to_num(overlap) - 6, -3, 5)))
     prior, posterior = np.exp(temperature * scores), np.exp(temperature * out)
     np.testing.assert_allclose(posterior / posterior.sum(), prior * ratio / (prior * ratio).sum(), rtol=1e-9)
 
 
 def test_when_all_candidates_fail_the_next_one_comes_first():
-    out = check(EVIDENCE).rescored(np.array([3.0, 2.9, 2.0, -5.0]), np.array([0.0, 0.05, np.nan, np.nan]))
+    out = refiner(EVIDENCE).rescored(np.array([3.0, 2.9, 2.0, -5.0]), np.array([0.0, 0.05, np.nan, np.nan]))
     assert out.argmax() == 2
 
 
 def test_candidates_without_a_scan_are_nowhere(clouds):
     """No Open3D is needed to say so."""
-    assert Refiner(clouds).register(street(0), ["elsewhere"]) == {"elsewhere": NOWHERE}
+    assert Refiner(clouds).register(street(0), ["elsewhere"]) == {"elsewhere": NOT_REGISTERED}
     assert NO_REFINER.register(street(0), []) == {} and NO_REFINER.candidates == 0
 
 
-def test_without_open3d_nothing_is_checked_and_it_is_said(clouds, monkeypatch):
+def test_without_open3d_nothing_is_registered_and_it_is_said(clouds, monkeypatch):
     def absent():
-        raise Any2AnyError("Cannot lay scans over each other", "Open3D is absent", "pip install it")
+        raise Any2AnyError("Cannot register scans", "Open3D is absent", "pip install it")
 
     monkeypatch.setattr(registration, "open3d", absent)
     with pytest.warns(UserWarning, match="Open3D is absent") as said:
         found = Refiner(clouds).register(street(0), ["straße/000000", "elsewhere"])
-    assert list(found.values()) == [NOWHERE, NOWHERE] and len(said) == 1
+    assert list(found.values()) == [NOT_REGISTERED, NOT_REGISTERED] and len(said) == 1
 
 
 def test_a_damaged_scan_is_left_out_and_said(clouds):
     clouds._file("straße/000001").write_bytes(b"hello")
     said = []
     found = Refiner(clouds, complain=said.append).register(street(0), ["straße/000001", "elsewhere"])
-    assert list(found.values()) == [NOWHERE, NOWHERE]
+    assert list(found.values()) == [NOT_REGISTERED, NOT_REGISTERED]
     assert len(said) == 1 and "straße/000001" in said[0]
 
 
@@ -194,5 +194,5 @@ def test_the_refined_pose_is_the_robots_wherever_its_lidar_sits():
     there, now = scan(reference), scan(reference @ turned)
     np.testing.assert_allclose(moved(now, turned), there, atol=1e-9)  # so this is what ICP finds
     np.testing.assert_allclose(refined_pose(reference, Registration(turned, 0.9, 0.1, True)), reference @ turned)
-    np.testing.assert_array_equal(refined_pose(reference, NOWHERE), reference)
+    np.testing.assert_array_equal(refined_pose(reference, NOT_REGISTERED), reference)
     np.testing.assert_array_equal(refined_pose(reference, Registration(turned, 0.9, 0.1, False)), reference)

@@ -1,4 +1,4 @@
-"""Laying scans over each other: known motions are found again, and what is not the same place is not taken for it."""
+"""Registration of scans: known motions are found again, and another place is not taken for the same one."""
 
 import subprocess
 import sys
@@ -142,14 +142,14 @@ SCARCE = [np.empty((0, 3)), np.full((500, 3), np.nan), np.ones((1, 3)), np.zeros
 
 
 @pytest.mark.parametrize("points", SCARCE, ids=["empty", "all NaN", "one", "one spot"])
-def test_too_few_points_lie_nowhere(points):
-    """Told without Open3D, and on either side."""
+def test_too_few_points_are_not_registered(points):
+    """Without Open3D, and whichever of the two scans it is."""
     enough = seen_from(world(), pose())
     for found in (register(points, enough), register(enough, points)):
         assert not found.converged and np.isnan(found.overlap) and np.isnan(found.pose).all()
 
 
-def test_bare_ground_lies_nowhere():
+def test_bare_ground_is_not_registered():
     draw = np.random.default_rng(0)
     field = np.column_stack([draw.uniform(-40, 40, (20000, 2)), draw.normal(-1.7, 0.02, 20000)])
     assert np.isnan(register(field, field).overlap)

@@ -207,7 +207,7 @@ def test_a_map_loaded_meanwhile_is_not_answered_for(bench, scanned_map, laying, 
 
 def test_without_open3d_it_says_so_once_and_ranks_on(bench, scanned_map, monkeypatch, capfd):
     def absent():
-        raise Any2AnyError("Cannot lay scans over each other", "Open3D is absent (no module)", "pip install it")
+        raise Any2AnyError("Cannot register scans", "Open3D is absent (no module)", "pip install it")
 
     monkeypatch.setattr(registration, "open3d", absent)
     robot = Robot(bench, *scanned_map)

@@ -15,7 +15,7 @@ from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.fusion.z_score import ZScore
 from any2any_ros.geometry.refiner import NO_REFINER, OverlapEvidence, Refiner
-from any2any_ros.geometry.registration import NOWHERE, Registration
+from any2any_ros.geometry.registration import NOT_REGISTERED, Registration
 from any2any_ros.imputers.none import NoImputer
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval import retriever as retriever_module
@@ -384,7 +384,8 @@ def test_a_check_that_saw_nothing_changes_nothing():
     reference, observation = random_places(3, 20), random_observation(3)
     retriever = checking(reference)
     plain = retriever.rank(observation)
-    for registrations in ({}, dict.fromkeys([m.id for m in plain.matches], NOWHERE), {"nowhere": registration(0.9)}):
+    nothing = dict.fromkeys([m.id for m in plain.matches], NOT_REGISTERED)
+    for registrations in ({}, nothing, {"nowhere": registration(0.9)}):
         again = retriever.rank(observation, registrations=registrations)
         assert [(m.id, m.score, m.probability) for m in again.matches] == [
             (m.id, m.score, m.probability) for m in plain.matches
