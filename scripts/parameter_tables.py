@@ -51,7 +51,7 @@ def tables() -> str:
         ("What counts as a place: `build-map`, `calibrate`, `evaluate`", config.PlaceConfig),
         ("`calibrate`", CalibrationConfig),
         ("`calibrate`: what the robot is promised", ConfidenceConfig),
-        ("`calibrate`: the geometric check of a map with scans", RefinerConfig),
+        ("`calibrate`: refinement, for a map with scans", RefinerConfig),
         ("`adopt`", AdoptionConfig),
         ("`train emma`, `train calmrl`", EmmaConfig),
         ("`train cox`", PairsConfig),

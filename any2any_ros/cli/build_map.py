@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--clouds", action="store_true",
-        help="also keep every place's LiDAR scan (some 20 kB), for the geometric check (docs/geometry.md)",
+        help="also store every place's LiDAR scan (some 20 kB), to refine rankings by (docs/geometry.md)",
     )  # fmt: skip
     parser.add_argument(
         "--ask", action="append", default=[], metavar="NAME",

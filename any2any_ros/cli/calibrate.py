@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     fitted = calibrate(arguments.map, source, options, progress_bar)
     why = obstacle(arguments.map, source, options)
     if why:
-        print(f"no geometric check: {why}")
+        print(f"no refinement: {why}")
     print(tables.fusions(fitted.table))
     if fitted.refiner is not None:
         print("\nrefined by registering scans\n" + tables.refinements([fitted.refiner.summary]))

@@ -77,7 +77,7 @@ class Report:
         if self.trust:
             parts.append("how true its numbers are\n" + tables.trust(self.trust))
         if self.refined:
-            heading = "with every sensor there is, before the geometric check and after it\n"
+            heading = "with every sensor there is, before refinement and after it\n"
             parts.append(heading + tables.trust(self.refined))
         return "\n\n".join(parts)
 

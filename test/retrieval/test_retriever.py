@@ -337,7 +337,7 @@ def test_a_fusion_without_a_bound_is_scored_whole(monkeypatch):
     assert isinstance(make(random_places(0, 5), RawMean()).searcher, LargeMapSearcher)
 
 
-# --- the geometric check --------------------------------------------------------------------------------------
+# --- refinement -----------------------------------------------------------------------------------------------
 
 RATIO = LikelihoodRatio(np.eye(3) * 20, np.zeros((3, 3)))
 EVIDENCE = OverlapEvidence(20.0, -6.0, -3.0, 5.0)
