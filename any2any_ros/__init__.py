@@ -87,6 +87,8 @@ if not TYPE_CHECKING:
     _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
     def __getattr__(name):
+        if name == "__version__":
+            return import_module(f"{__name__}.share").version()
         if name not in _MODULE_OF:
             raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
         value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,12 @@ def find(*parts: str) -> Path:
         f"looked in {', '.join(map(str, roots))}",
         "Install the package again, or source its workspace",
     )
+
+
+def version() -> str:
+    """Return the version of the package, such as "0.1.0". Raises Any2AnyError when it is not installed whole."""
+    found = re.search(r"<version>(.+?)</version>", find("package.xml").read_text())
+    return found[1] if found else "unknown"
 
 
 def _roots() -> Iterator[Path]:

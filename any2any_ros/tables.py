@@ -7,7 +7,7 @@ from typing import Any
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
-    """Return rows as aligned text; columns: heading -> key. Numbers to three places, absent ones as a dash."""
+    """Return rows as aligned text: numbers to three places, a missing value as a dash. columns: heading -> key."""
     cells = [list(columns), *([_cell(row.get(key)) for key in columns.values()] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     numeric = [any(isinstance(row.get(key), int | float) for row in rows) for key in columns.values()]
@@ -28,7 +28,7 @@ def _cell(value: Any) -> str:
 
 
 def groups(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the evaluation of every availability pattern, chance beside each recall."""
+    """Return the evaluation of every availability pattern, with chance beside each recall."""
     columns = {
         "sensors alive": "pattern", "queries": "queries", "chance@1": "chance@1", "R@1": "recall@1",
         "chance@5": "chance@5", "R@5": "recall@5", "best alone": "best_single", "its R@1": "best_single_recall@1",
@@ -39,7 +39,7 @@ def groups(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def missing(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return what is found with sensors off; with an imputer, its error beside the means', and the shift with both."""
+    """Return recall by the share of sensors that are off; with an imputer also error and shift, and those of means."""
     columns = {
         "missing": "missing", "queries": "queries", "chance@1": "chance@1", "R@1": "recall@1", "±": "recall@1_sd",
         "chance@5": "chance@5", "R@5": "recall@5",
@@ -66,7 +66,7 @@ def refinements(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def trust(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return how true probability, acceptance and place sets are, a line a pattern."""
+    """Return how true probability, acceptance and place sets are, one line for each availability pattern."""
     columns = {
         "sensors alive": "pattern", "queries": "queries", "mean p": "mean_probability", "R@1": "recall@1",
         "ECE": "expected_calibration_error", "accepted": "accepted", "precision": "accepted_precision",
@@ -87,18 +87,18 @@ def trust(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def grounding(found: Mapping[str, Mapping[str, Any]], chance: Mapping[str, float]) -> str:
-    """Return how well commands find their object, a line an ablation, and chance below."""
+    """Return how well commands find their object, one line for each ablation, and chance below."""
     rows = [{"ablation": name, **row} for name, row in found.items()] + [{"ablation": "chance", **chance}]
     columns = {"said, seen": "ablation", "commands": "queries", "MRR": "mrr", "accuracy": "accuracy"}
     return table(rows, columns)
 
 
 def imputation(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return how well hidden vectors are imputed, and how far the anchor moves."""
+    """Return how well hidden embeddings are imputed, and how far the anchor moves."""
     columns = {"imputed by": "imputed by", "views": "views", "error": "error", "shift of the anchor": "shift"}
     return table(rows, columns)
 
 
 def connection(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return how well a new sensor knows classes and finds them among known views, a line a method, chance below."""
+    """Return how well a new sensor knows classes and finds them among known views, one line for each method."""
     return table(rows, {"method": "method", "accuracy": "accuracy", "R@1": "recall@1"})

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -30,6 +31,15 @@ def files(folder: Path) -> set[str]:
 
 def test_every_module_is_installed(prefix: Path) -> None:
     assert files(ROOT / "any2any_ros") <= files(prefix / SITE / "any2any_ros")
+
+
+def test_the_front_door_stands_beside_the_generated_messages(prefix: Path, tmp_path: Path) -> None:
+    """rosidl installs an __init__.py of its own into a package of this name: ours must win, and find the messages."""
+    code = "import any2any_ros as a2a; from any2any_ros import msg; print(a2a.PlaceConfig().hit_radius, msg.__file__)"
+    environment = {**os.environ, "PYTHONPATH": str(prefix / SITE)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60)
+    assert done.stdout == f"5.0 {prefix / SITE / 'any2any_ros/msg/__init__.py'}\n", done.stderr
 
 
 @pytest.mark.parametrize("folder", ["launch", "config", "rviz", "msg", "srv", "action"])

@@ -1,4 +1,4 @@
-"""What the verbs share: flags made from settings, and how a source of observations is named."""
+"""Arguments that several verbs share: settings as flags, encoders, paths."""
 
 from __future__ import annotations
 
@@ -15,10 +15,17 @@ from any2any_ros.protocols import Encoder
 from any2any_ros.workflows.inputs import refuse_kind, refuse_unknown
 
 T = TypeVar("T")
+# Old names of flags, by settings class and setting. They work for one more release, and help does not show them.
+OLD_FLAGS = {
+    ("ConfidenceConfig", "unmapped"): "--lost",
+    ("ConfidenceConfig", "accepted_unmapped"): "--outside",
+    ("RefinerConfig", "refined_queries"): "--checked-queries",
+    ("VariationConfig", "dropout"): "--lost",
+}
 
 
 def add_settings(parser: argparse.ArgumentParser, cls: type[Any], **defaults: Any) -> None:
-    """Add a flag for every setting of `cls`; defaults: where this verb's differs from the dataclass's."""
+    """Add a flag for every setting of `cls`. defaults: of this verb, where they differ from those of the class."""
     group = parser.add_argument_group((cls.__doc__ or cls.__name__).split("\n")[0].rstrip("."))
     for f in config.fields(cls):
         flag, default = f"--{f.name.replace('_', '-')}", defaults.get(f.name, f.default)
@@ -26,53 +33,62 @@ def add_settings(parser: argparse.ArgumentParser, cls: type[Any], **defaults: An
         if isinstance(f.default, bool):
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=text)
         else:
-            shown = "" if default is None else f" (default {default})"
-            group.add_argument(
-                flag, type=type(f.default), default=default, help=text + shown, metavar=type(f.default).__name__.upper()
-            )
+            shown, kind = "" if default is None else f" (default {default})", type(f.default)
+            group.add_argument(flag, type=kind, default=default, help=text + shown, metavar=kind.__name__.upper())
+            add_old_flag(group, OLD_FLAGS.get((cls.__name__, f.name)), f.name, type=kind)
+
+
+def add_old_flag(group: argparse._ActionsContainer, flag: str | None, dest: str, **how: Any) -> None:
+    """Add the old name of a flag, if it had one, without showing it in the help."""
+    if flag:
+        group.add_argument(flag, dest=dest, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **how)
 
 
 def settings(arguments: argparse.Namespace, cls: type[T]) -> T:
-    """Return the settings `cls` as given on the command line."""
+    """Return the settings `cls` that the command line gives. Raises Any2AnyError when a value is out of range."""
     names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     return config.build(cls, {n: getattr(arguments, n) for n in names if hasattr(arguments, n)})
 
 
-def pairs(given: list[str], flag: str) -> dict[str, str]:
-    """Read NAME=VALUE arguments."""
-    wrong = [text for text in given if "=" not in text]
+def pairs(texts: list[str], flag: str) -> dict[str, str]:
+    """Return the values of NAME=VALUE arguments by name; of a name that is given twice, the last."""
+    wrong = [text for text in texts if "=" not in text]
     if wrong:
         raise Any2AnyError(f"Cannot understand '{flag} {wrong[0]}'", "it has no '='", "Write NAME=VALUE")
-    return dict(text.split("=", 1) for text in given)
+    return dict(text.split("=", 1) for text in texts)
 
 
 def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that `build_encoders` reads."""
     parser.add_argument(
-        "--modality", action="append", default=[], metavar="NAME", help="use this sensor only; repeat for several"
+        "--modality", action="append", default=[], metavar="NAME", help="use this modality only; repeat for several"
     )
     parser.add_argument(
-        "--encoder", action="append", default=[], metavar="NAME=PLUG",
-        help="another encoder for a modality, e.g. text=sentence; repeat",
+        "--encoder", action="append", default=[], metavar="NAME=ENCODER",
+        help="use another encoder for a modality, e.g. text=sentence; repeat for several",
     )  # fmt: skip
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME.SETTING=VALUE", dest="encoder_settings",
-        help="an encoder's setting, e.g. lidar.rings=40; repeat for several",
+        help="change a setting of a modality's encoder, e.g. lidar.rings=40; repeat for several",
     )  # fmt: skip
 
 
 def build_encoders(
-    arguments: argparse.Namespace, modalities: Iterable[str], usual: Mapping[str, str] | None = None
+    arguments: argparse.Namespace, modalities: Iterable[str], defaults: Mapping[str, str] | None = None
 ) -> dict[str, Encoder]:
-    """Build the chosen modalities' encoders with the settings given by --set; usual: plugs where they are
-    not the modality's own."""
+    """Return the encoder of each modality that --modality names, or of all.
+
+    defaults: names of encoders by modality, where the default encoder is not the one of the modality's name. Raises
+    Any2AnyError when a flag names an unknown modality, encoder or setting.
+    """
     available = tuple(modalities)
-    others, settings_given = pairs(arguments.encoder, "--encoder"), pairs(arguments.encoder_settings, "--set")
-    named = {*arguments.modality, *others, *(key.split(".")[0] for key in settings_given)}
+    plugs, texts = pairs(arguments.encoder, "--encoder"), pairs(arguments.encoder_settings, "--set")
+    named = {*arguments.modality, *plugs, *(key.split(".")[0] for key in texts)}
     refuse_unknown(named, available, "Correct --modality, --encoder or --set")
     wanted = [m for m in available if not arguments.modality or m in arguments.modality]
-    plugs = {m: (usual or {}).get(m, m) for m in wanted} | others
+    plugs = {m: (defaults or {}).get(m, m) for m in wanted} | plugs
     values: dict[str, dict[str, Any]] = {m: {} for m in wanted}
-    for key, text in settings_given.items():
+    for key, text in texts.items():
         modality, _, name = key.partition(".")
         if modality in values:
             values[modality][name] = typed(plugs[modality], name, text)
@@ -82,20 +98,23 @@ def build_encoders(
 
 
 def typed(plug: str, name: str, text: str) -> Any:
-    """Turn a setting's text into the type of its default."""
-
+    """Return the value of an encoder's setting, in the type of its default. Raises Any2AnyError when it has another."""
     known: Mapping[str, Any] = {f.name: f.default for f in config.fields(ENCODERS.find(plug).Config)}
     if name not in known:
-        raise Any2AnyError(f"Encoder '{plug}' has no setting '{name}'", f"it has {', '.join(known)}", "Correct --set")
+        raise Any2AnyError(
+            f"Encoder '{plug}' has no setting '{name}'", f"it has {', '.join(known)}", "Correct the name in --set"
+        )
     kind = type(known[name])
     try:
         return kind(text) if kind is not bool else {"true": True, "false": False}[text.lower()]
     except (ValueError, KeyError):
-        raise Any2AnyError(f"Cannot set {plug}.{name} to '{text}'", f"it is a {kind.__name__}", "Correct it") from None
+        raise Any2AnyError(
+            f"Cannot set {plug}.{name} to '{text}'", f"its type is {kind.__name__}", "Correct the value in --set"
+        ) from None
 
 
 def existing(text: str) -> Path:
-    """Read a path that must be there."""
+    """Return a path that exists."""
     path = Path(text)
     if not path.exists():
         raise argparse.ArgumentTypeError(f"there is no {path}: check its spelling")
@@ -106,6 +125,6 @@ def add_profile_argument(parser: argparse.ArgumentParser) -> None:
     """Add the flag that all verbs share that speak ROS."""
     parser.add_argument(
         "--dds-profile", default="", metavar="PROFILE",
-        help="Fast DDS transport: robot (16 MB shared memory), loopback (nothing leaves this machine), a file; "
-        "default: as the environment says",
+        help="transport settings of Fast DDS: robot (shared memory of 16 MB), loopback (nothing leaves this machine), "
+        "or a file (default: what the environment says)",
     )  # fmt: skip

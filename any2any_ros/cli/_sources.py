@@ -1,4 +1,4 @@
-"""Flags by which a verb is told what to read."""
+"""Arguments that say which recording a verb reads, and what counts as a place in it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,30 @@ from any2any_ros.data import bags
 from any2any_ros.data.sources import Recording, open_recording
 from any2any_ros.workflows.scans import MOUNTING
 
+USUAL = "(default: what is usual for this kind of recording)"
+
 
 def add_source_arguments(parser: argparse.ArgumentParser, name: str = "source") -> None:
+    """Add the arguments that `open_from` reads."""
     parser.add_argument(
-        name, metavar=name.upper(), type=Path, help="KITTI folder, CARMEN log (.log, .log.gz) or rosbag2 folder"
-    )
-    parser.add_argument("--sequence", metavar="NN", help="of a KITTI odometry folder, e.g. 00")
+        name, metavar=name.upper(), type=Path,
+        help="the recording: KITTI folder, CARMEN laser log (.log, .log.gz) or rosbag2 folder",
+    )  # fmt: skip
+    parser.add_argument("--sequence", metavar="NN", help="sequence of a KITTI odometry folder, e.g. 00")
     parser.add_argument(
-        "--topic", action="append", default=[], metavar="NAME=TOPIC", help="a bag's topic of a modality; repeat"
-    )
+        "--topic", action="append", default=[], metavar="NAME=TOPIC",
+        help="topic of a modality in a bag, e.g. camera=/front/image_raw; repeat for several (default: the encoders' "
+        "topics)",
+    )  # fmt: skip
     parser.add_argument(
         "--pose-topic", default=bags.TRUTH, metavar="TOPIC",
-        help="a bag's poses: PoseStamped, PoseWithCovarianceStamped or Odometry (default %(default)s)",
+        help="topic of the robot's poses in a bag: PoseStamped, PoseWithCovarianceStamped or Odometry (default "
+        "%(default)s)",
     )  # fmt: skip
 
 
 def open_from(arguments: argparse.Namespace, name: str = "source") -> Recording:
+    """Open the recording that the arguments name."""
     return open_recording(
         getattr(arguments, name),
         arguments.sequence,
@@ -37,22 +45,28 @@ def open_from(arguments: argparse.Namespace, name: str = "source") -> Recording:
 
 
 def add_mounting(parser: argparse.ArgumentParser) -> None:
+    """Add the pose of the LiDAR on the robot."""
     parser.add_argument(
         "--mounting", default=MOUNTING, metavar="POSE",
-        help="the LiDAR in the frame of the drive's poses, 'x y z roll pitch yaw' in metres and radians (default: the "
-        "poses are the LiDAR's)",
+        help="pose of the LiDAR in the frame of the recording's poses, 'x y z roll pitch yaw' in metres and radians "
+        "(default: the poses are the LiDAR's)",
     )  # fmt: skip
 
 
 def add_place_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what changes `place_of`."""
-    parser.add_argument("--hit-radius", type=float, metavar="METRES", help="a match this near is right")
+    """Add the flags that `place_of` reads."""
+    parser.add_argument("--hit-radius", type=float, metavar="METRES", help=f"a match is right within this {USUAL}")
+    add_keyframe(parser)
+
+
+def add_keyframe(parser: argparse.ArgumentParser) -> None:
+    """Add the distance between two frames."""
     parser.add_argument(
-        "--keyframe", type=float, metavar="METRES", help="distance between two frames used (default: the data's custom)"
+        "--keyframe", type=float, metavar="METRES", help=f"distance driven between two frames that are used {USUAL}"
     )
 
 
 def place_of(arguments: argparse.Namespace, usual: PlaceConfig) -> PlaceConfig:
-    """Return what counts as a place: what is usual, with what the flags (--hit-radius, --keyframe ...) change."""
-    given = {n: getattr(arguments, n, None) for n in vars(usual)}
-    return replace(usual, **{n: value for n, value in given.items() if value is not None})
+    """Return what counts as a place: what is usual, except where a flag (--hit-radius, --keyframe ...) is given."""
+    values = {name: getattr(arguments, name, None) for name in vars(usual)}
+    return replace(usual, **{name: value for name, value in values.items() if value is not None})

@@ -1,4 +1,4 @@
-"""`any2any train liploc`: camera and LiDAR in one space, from drives that recorded both."""
+"""`any2any train liploc`: one embedding space for camera and LiDAR."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from any2any_ros.workflows.train_liploc import BEST, Drives, HeldOutConfig, Lipl
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("drives", metavar="DRIVE", type=Path, nargs="+", help="KITTI folder with camera and LiDAR")
-    parser.add_argument("model", metavar="WEIGHTS", type=Path, help="folder that the result is written to")
+    parser.add_argument("model", metavar="WEIGHTS", type=Path, help="folder to write")
     parser.add_argument(
         "--sequence", metavar="NN", action="append", default=[],
-        help="of each KITTI odometry folder, e.g. 00; repeat for several",
+        help="sequence of each KITTI odometry folder, e.g. 00; repeat for several",
     )  # fmt: skip
     parser.add_argument(
         "--one-map", action="store_true",
-        help="a folder's sequences share one map's frame, as a simulated town's laps do and KITTI's do not",
+        help="the sequences of a folder share the frame of one map, as the laps of a simulated town do; KITTI's do not",
     )  # fmt: skip
     parser.add_argument(
         "--start", metavar="FILE", type=Path,
-        help="begin with this checkpoint, LIP-Loc's own or one of an earlier training, and with its sizes",
+        help="start from this checkpoint, of LIP-Loc itself or of an earlier training; it also sets the network's size",
     )  # fmt: skip
     _sources.add_place_arguments(parser)
     for settings in (TrainingConfig, VariationConfig, NetworkSize, HeldOutConfig):
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     progress = training_bar(options.training.steps, "towers")
     record = train_liploc(drives, arguments.model, options, progress)
     pairs, weights = record["pairs"], arguments.model / BEST
-    print(f"{pairs['train']} pairs to learn from, {pairs['held out']} of other places to stop by")
-    print(f"MRR there {record['validation']:.3f}, chance {record['chance']:.3f}")
+    print(f"{pairs['train']} pairs to train with, {pairs['held out']} of other places to validate")
+    print(f"MRR of the validation {record['validation']:.3f}, chance {record['chance']:.3f}")
     print(f"{weights}: {weights.stat().st_size / 1e6:.1f} MB, for the encoders liploc and liploc_camera")
     return 0

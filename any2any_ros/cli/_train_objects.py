@@ -1,4 +1,4 @@
-"""`any2any train emma`, `train calmrl` and `train cox`: what is learnt from described objects."""
+"""`any2any train emma`, `train calmrl` and `train cox`: training with described objects."""
 
 from __future__ import annotations
 
@@ -20,16 +20,22 @@ from any2any_ros.workflows.train_heads import CLASS, DEFAULTS, INSTANCE, train_h
 
 
 def _add_objects(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("objects", metavar="GOLD", type=Path, help="folder of described objects")
-    parser.add_argument("model", metavar="MODEL", type=Path, help="folder that the result is written to")
     parser.add_argument(
-        "--most", type=int, default=DESCRIPTIONS, metavar="N", help="descriptions of a view (default %(default)s)"
+        "objects", metavar="GOLD", type=Path, help="folder of described objects, or file of encoded ones"
+    )
+    parser.add_argument("model", metavar="MODEL", type=Path, help="folder to write")
+    parser.add_argument(
+        "--most",
+        type=int,
+        default=DESCRIPTIONS,
+        metavar="N",
+        help="use at most so many descriptions of a view (default %(default)s)",
     )
     _arguments.add_encoder_arguments(parser)
 
 
 def objects_of(arguments: argparse.Namespace) -> ObjectViews:
-    """Return the encoded objects: those on disk, or a GoLD folder's, encoded now."""
+    """Return encoded objects: from a file of them, or from a GoLD folder that is encoded now."""
     stored = described_objects.load(arguments.objects)
     if stored is not None:
         return stored
@@ -45,7 +51,7 @@ def add_head_arguments(parser: argparse.ArgumentParser, method: str) -> None:
     _add_objects(parser)
     parser.add_argument(
         "--label", choices=(INSTANCE, CLASS), default=INSTANCE,
-        help="what is told apart: single objects, as a robot must (default), or classes, as in EMMA's paper",
+        help="what the heads tell apart: single objects, as a robot must (default), or classes, as in EMMA's paper",
     )  # fmt: skip
     _arguments.add_settings(parser, EmmaConfig, **DEFAULTS[method])
 

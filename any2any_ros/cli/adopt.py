@@ -1,15 +1,17 @@
-"""Teach a sensor that a map lacks to localize in it, from what the other sensors recognise on a drive.
+"""Teach a map to be queried by a sensor that it lacks, from what the map's own sensors recognise on a drive.
 
     any2any adopt MAP my_bag --modality thermal
     any2any adopt MAP KITTI --sequence 02 --modality thermal --set thermal.across=0.77 --set thermal.upright=0.32
 
-Drive through mapped places once with the new sensor beside the old ones. Where the map's calibration accepts an answer,
-the moment is a pair: the new sensor's vector, and those of the others. From these it learns to ask the map by itself;
-no pose of the drive is used (where there are poses, they only report how many pairs are right). Afterwards it answers
-wherever none of the map's own sensors is alive, also where the drive never was, with a probability of its own.
+Drive through mapped places once, with the new sensor beside a sensor that the map has. The map must be calibrated. Each
+moment whose first match it accepts is a training pair: the new sensor's embedding, and the place. From these pairs
+the new sensor learns to query the map by itself. The training uses no pose of the drive; poses, if there are any, only
+report how many pairs are right. Afterwards the new sensor answers whenever none of the map's own sensors is alive,
+also where the drive did not go, and with a probability of its own.
 
-A sensor that does not know places is refused: held-out pairs must be found better than when the drive is shifted
-against itself. The map's own files stay as they are; deleting MAP/adopted/NAME undoes it. See docs/adopt.md.
+A sensor that cannot tell places apart is refused: its pairs, held out, must be found better than when the drive is
+shifted against itself. The map's own files stay as they are. To undo an adoption, delete MAP/adopted/NAME. See
+docs/adopt.md.
 """
 
 from __future__ import annotations
@@ -32,11 +34,11 @@ from any2any_ros.workflows.adopt import AdoptionOptions, adopt
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("map", metavar="MAP", type=Path, help="folder of a calibrated map")
     _sources.add_source_arguments(parser)
-    parser.add_argument("--modality", required=True, metavar="NAME", help="the sensor to adopt, e.g. thermal")
-    parser.add_argument("--encoder", metavar="PLUG", help="its encoder (default: the modality's own)")
+    parser.add_argument("--modality", required=True, metavar="NAME", help="modality of the new sensor, e.g. thermal")
+    parser.add_argument("--encoder", metavar="PLUG", help="its encoder (default: the modality's default encoder)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME.SETTING=VALUE", dest="encoder_settings",
-        help="its encoder's setting, e.g. thermal.across=0.8; repeat for several",
+        help="change a setting of its encoder, e.g. thermal.across=0.8; repeat for several",
     )  # fmt: skip
     _sources.add_place_arguments(parser)
     _arguments.add_settings(parser, AdoptionConfig)
@@ -53,12 +55,12 @@ def run(arguments: argparse.Namespace) -> int:
         _arguments.settings(arguments, ConfidenceConfig),
     )
     encoder = _encoder(arguments, source)
-    print(_told(adopt(arguments.map, source, arguments.modality, encoder, options, progress_bar), arguments.map))
+    print(_summary(adopt(arguments.map, source, arguments.modality, encoder, options, progress_bar), arguments.map))
     return 0
 
 
 def _encoder(arguments: argparse.Namespace, source: Recording) -> Encoder | None:
-    """Build the new sensor's encoder, by the flags that build-map has; None when the drive lacks the sensor."""
+    """Return the new sensor's encoder, by the same flags as build-map's; None when the drive lacks the sensor."""
     modality = arguments.modality
     if modality not in source.modalities:
         return None
@@ -67,11 +69,11 @@ def _encoder(arguments: argparse.Namespace, source: Recording) -> Encoder | None
     return _arguments.build_encoders(flags, source.modalities)[modality]
 
 
-def _told(adopted: Adopted, folder: Path) -> str:
+def _summary(adopted: Adopted, folder: Path) -> str:
     r = adopted.report
-    right = f", {r['right']} of the {r['with_pose']} that have a pose are right" if "right" in r else ""
+    right = f"; of the {r['with_pose']} that have a pose, {r['right']} are right" if "right" in r else ""
     return (
-        f"{r['pairs']} of {r['frames']} frames were recognised for certain{right}\n"
+        f"{r['pairs']} of {r['frames']} frames were recognised with certainty{right}\n"
         f"held-out pairs: mean reciprocal rank {r['mrr']:.3f}, by chance {r['chance']:.3f} (p = {r['p']:.2g})\n"
         f"{tables.fusions(adopted.calibration.table)}\n"
         f"{folder}: '{adopted.modality}' now answers where none of the map's own sensors is alive"

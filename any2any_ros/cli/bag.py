@@ -1,10 +1,10 @@
-"""Turn a KITTI folder or a CARMEN laser log into a rosbag2.
+"""Convert a KITTI folder or a CARMEN laser log to a rosbag2.
 
     any2any bag KITTI my_bag --sequence 00
     any2any bag intel.log.gz my_bag --storage sqlite3
 
-Topics are the encoders' defaults (camera/image_raw, thermal/image_raw, lidar/points, scan, microphone/audio,
-caption); ground truth, where there is one, goes to ground_truth/pose.
+The topics are the defaults of the encoders: camera/image_raw, thermal/image_raw, lidar/points, scan, microphone/audio,
+caption. Ground truth, if there is any, goes to ground_truth/pose.
 """
 
 from __future__ import annotations
@@ -23,20 +23,25 @@ from any2any_ros.progress import progress_bar
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _sources.add_source_arguments(parser)
     parser.add_argument("bag", metavar="BAG", type=Path, help="folder to write; it must not exist")
-    parser.add_argument("--storage", choices=tuple(bags.STORAGES), default="mcap", help="default %(default)s")
+    parser.add_argument(
+        "--storage",
+        choices=tuple(bags.STORAGES),
+        default="mcap",
+        help="storage format of the bag (default %(default)s)",
+    )
     parser.add_argument(
         "--keyframe",
         type=float,
         default=0.0,
         metavar="METRES",
-        help="distance between two frames (default: every frame)",
+        help="distance driven between two frames (default: every frame)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     source = _sources.open_from(arguments)
     if not isinstance(source, DriveSource):
-        raise Any2AnyError(f"{arguments.source} is a bag", "there is nothing to turn", "Use it as it is")
+        raise Any2AnyError(f"Cannot convert {arguments.source}", "it is a bag already", "Use it as it is")
     drive = source.drive.take(keyframes(source.drive.poses, arguments.keyframe))
     bags.write(drive, arguments.bag, arguments.storage, progress_bar)
     print(f"{arguments.bag}: {len(drive)} frames of {', '.join(drive.modalities)}")

@@ -4,8 +4,8 @@
     any2any bringup MAP --params config/my_robot.yaml --image-transport compressed
     any2any bringup MAP --modality camera --modality lidar --use-sim-time
 
-It starts the same processes as `ros2 launch any2any_ros place_recognition.launch.py map:=MAP`, where there is no
-ros2 command. A process that ends is started again, as launch does.
+This starts the same processes as `ros2 launch any2any_ros place_recognition.launch.py map:=MAP`, for systems without
+the ros2 command. A process that ends is started again.
 """
 
 from __future__ import annotations
@@ -23,13 +23,26 @@ RESPAWN = 1.0  # s
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("map", metavar="MAP", help="folder of the map")
     parser.add_argument(
-        "--modality", action="append", default=[], metavar="NAME", help="encode this sensor only; repeat"
+        "--modality", action="append", default=[], metavar="NAME", help="encode this modality only; repeat for several"
     )
-    parser.add_argument("--params", type=_arguments.existing, metavar="YAML", help="ROS parameters that override")
-    parser.add_argument("--image-transport", choices=("raw", "compressed"), default="raw", help="default %(default)s")
-    parser.add_argument("--use-sim-time", action="store_true", help="take the time from /clock, as for a replay")
-    parser.add_argument("--logs", type=Path, metavar="FOLDER", help="one log a process, instead of the terminal")
-    parser.add_argument("--no-respawn", action="store_true", help="end when a process ends")
+    parser.add_argument(
+        "--params", type=_arguments.existing, metavar="YAML", help="file of ROS parameters; they override the defaults"
+    )
+    parser.add_argument(
+        "--image-transport",
+        choices=("raw", "compressed"),
+        default="raw",
+        help="which image topics are subscribed to (default %(default)s)",
+    )
+    parser.add_argument("--use-sim-time", action="store_true", help="take the time from /clock; needed for a replay")
+    parser.add_argument(
+        "--logs", type=Path, metavar="FOLDER", help="write one log file for each process, instead of to the terminal"
+    )
+    parser.add_argument(
+        "--no-respawn",
+        action="store_true",
+        help="end with exit code 1 when a process ends, instead of starting it again",
+    )
     _arguments.add_profile_argument(parser)
     parser.set_defaults(dds_profile="robot")
 

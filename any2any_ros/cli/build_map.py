@@ -1,7 +1,11 @@
-"""Turn a drive into a map of reference places.
+"""Make a map of reference places from a drive.
 
-any2any build-map KITTI MAP --sequence 00
-any2any build-map my_bag MAP --topic camera=/front/image_raw --pose-topic /odom --keyframe 1.0
+    any2any build-map KITTI MAP --sequence 00
+    any2any build-map my_bag MAP --topic camera=/front/image_raw --pose-topic /odom --keyframe 1.0
+
+Every frame, or every keyframe, becomes a place: the embedding of each sensor, and the robot's pose. A place without a
+pose can be recognised, and not located. The map stores how its encoders were built, so that later commands and nodes
+need no settings. A map without calibration ranks places, and does not say how probable they are: any2any calibrate.
 """
 
 from __future__ import annotations
@@ -20,18 +24,17 @@ from any2any_ros.workflows.build_map import MapOptions, write_map
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _sources.add_source_arguments(parser)
     parser.add_argument("map", metavar="MAP", type=Path, help="folder to write the map to")
-    parser.add_argument("--name", help="of the map (default: the folder's)")
-    parser.add_argument(
-        "--keyframe", type=float, metavar="METRES", help="distance between two places (default: the data's custom)"
-    )
+    parser.add_argument("--name", help="name of the map (default: the name of its folder)")
+    _sources.add_keyframe(parser)
     parser.add_argument(
         "--clouds", action="store_true",
-        help="also store every place's LiDAR scan (some 20 kB), to refine rankings by (docs/geometry.md)",
+        help="also store the LiDAR scan of every place (about 20 kB each), to refine rankings by registration "
+        "(docs/geometry.md)",
     )  # fmt: skip
     parser.add_argument(
         "--ask", action="append", default=[], metavar="NAME",
-        help="a sensor that will ask the map without being in it, e.g. text of a map of pictures, where both encoders "
-        "have one space (--encoder camera=vision --encoder text=language)",
+        help="a modality that is not stored and may still be a query, because its encoder shares an embedding space "
+        "with a stored one, e.g. text for a map of images (--encoder camera=vision --encoder text=language); repeat",
     )  # fmt: skip
     _sources.add_mounting(parser)
     _arguments.add_encoder_arguments(parser)
@@ -55,5 +58,5 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{arguments.map}: {len(reference)} places; {seen}{stored}")
     unlocated = np.isnan(places.poses).any(axis=(1, 2)).sum()
     if unlocated:
-        print(f"{unlocated} of them have no pose: they can be recognised, and not located (--pose-topic for a bag)")
+        print(f"{unlocated} of them have no pose: they can be recognised, and not located (of a bag: --pose-topic)")
     return 0

@@ -1,10 +1,13 @@
-"""Learn from a drive through mapped places which fusion ranks best, and how far its answers can be trusted.
+"""Choose a fusion for a map, and fit how far its answers can be trusted, on a drive through the mapped places.
 
     any2any calibrate MAP KITTI --sequence 01
 
-Best is another drive than the one the map was made from. With that one (and its --keyframe) only its loops teach
-anything: frames nearer than the path gap do not answer each other. The places you test on later should not be in it.
-It is split by place into folds, and each is judged by fusions fitted on the others. The table is kept with the map.
+Use another drive than the one that made the map. With the map's own drive, and the --keyframe it was made with, only
+the loops of the drive count: a frame near another one along the path does not answer it. The places of a later test
+should not be in the drive.
+
+The drive is split by place into folds. Each fold is judged by fusions that were fitted on the other folds. The table
+compares the fusions; the best one is fitted on all folds and stored with the map.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     fitted = calibrate(arguments.map, source, options, progress_bar)
     why = obstacle(arguments.map, source, options)
     if why:
-        print(f"no refinement: {why}")
+        print(f"rankings will not be refined: {why}")
     print(tables.fusions(fitted.table))
     if fitted.refiner is not None:
         print("\nrefined by registering scans\n" + tables.refinements([fitted.refiner.summary]))

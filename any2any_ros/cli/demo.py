@@ -1,18 +1,18 @@
-"""The whole story in one command: simulate, map, calibrate, drive, lose sensors, report.
+"""Simulate, map, calibrate, drive while sensors fail, and write a report: all in one command.
 
     any2any demo
     any2any demo --out /tmp/story --seed 3
     any2any demo objects
 
-places: a town is simulated; lap 1 becomes the map; a third of lap 2's streets calibrate it; the rest is replayed in
-real time to the real nodes while camera, LiDAR, sound and captions die and return, one, two and all at once. The
-results are printed, and written to OUT/report.html (to look at) and OUT/report.json (the same figures).
+places: a town is simulated. Lap 1 becomes the map, and a third of the streets of lap 2 calibrates it. The rest of lap 2
+is replayed in real time to the real nodes, while camera, LiDAR, sound and captions fail and return: one, two, and all
+at once. The results are printed, and written to OUT/report.html (to look at) and OUT/report.json (the same figures).
 
-objects: heads are trained on simulated objects; other objects are put on a table; the real node looks at the table and
-answers typed and spoken commands while cameras die. The results are in OUT/objects/report.html. --seed puts other
-objects on the table. It needs PyTorch.
+objects: heads are trained on simulated objects. Other objects are put on a table. The real node looks at the table and
+answers typed and spoken commands while cameras fail. The results are in OUT/objects/report.html. --seed puts other
+objects on the table. This demo needs PyTorch.
 
-The next run uses again what this one made; --fresh makes everything anew.
+A later run reuses what an earlier one made; --fresh makes everything anew.
 """
 
 from __future__ import annotations
@@ -29,12 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument(
         "what", metavar="WHAT", nargs="?", choices=("places", "objects"), default="places",
-        help="places or objects (default %(default)s)",
+        help="which demo: places or objects (default %(default)s)",
     )  # fmt: skip
-    parser.add_argument(
-        "--out", type=Path, default=Path("out"), help="folder for all that is made (default %(default)s)"
-    )
-    parser.add_argument("--fresh", action="store_true", help="make everything anew")
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for all results (default %(default)s)")
+    parser.add_argument("--fresh", action="store_true", help="make everything anew, and reuse nothing")
     _arguments.add_settings(parser, TownConfig)
 
 
@@ -48,7 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
         return town_demo.run(arguments.out, config, arguments.fresh)
     if config != TownConfig(seed=config.seed):
         raise Any2AnyError(
-            "The objects stand in no town", "a setting of the town is given", "Leave out all but --out, --fresh, --seed"
+            "The demo of objects simulates no town",
+            "a setting of the town is given",
+            "Give only --out, --fresh, --seed",
         )
     from any2any_ros.demo import objects_demo
 

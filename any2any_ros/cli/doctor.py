@@ -1,9 +1,9 @@
-"""Tell what is installed, which sensor topics come and how often, and why one does not.
+"""Show what is installed, which sensor topics arrive and how often, and why one does not.
 
     any2any doctor
     any2any doctor --seconds 10 --json doctor.json
 
-Exit code 0 when nothing is wrong, 1 when something is: a topic that does not come, a QoS mismatch, a skewed clock.
+Exit code 0 when nothing is wrong, 1 when something is: a topic that does not arrive, a QoS mismatch, a wrong clock.
 """
 
 from __future__ import annotations
@@ -20,27 +20,29 @@ from any2any_ros.workflows.installation import accelerators, environment, packag
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seconds", type=float, default=5.0, help="how long to listen (default %(default)g)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was found there")
+    parser.add_argument(
+        "--seconds", type=float, default=5.0, help="how long to listen to the topics, in seconds (default %(default)g)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
     _arguments.add_profile_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    found: dict[str, Any] = {
+    report: dict[str, Any] = {
         "packages": packages(), "accelerators": accelerators(), "environment": environment(), "topics": []
     }  # fmt: skip
-    print(tables.table(found["packages"], {"package": "package", "version": "version", "for": "for", "": "remedy"}))
-    print(f"\naccelerators: {', '.join(found['accelerators']) or 'none; the CPU does it all'}")
-    print("\n".join(f"{key}: {value}" for key, value in found["environment"].items()))
+    print(tables.table(report["packages"], {"package": "package", "version": "version", "for": "for", "": "remedy"}))
+    print(f"\naccelerators: {', '.join(report['accelerators']) or 'none, the CPU does everything'}")
+    print("\n".join(f"{key}: {value}" for key, value in report["environment"].items()))
     try:
         session.require_ros()
-        found["topics"] = _topics(arguments.dds_profile, arguments.seconds)
-        print("\n" + _told(found["topics"], arguments.seconds))
+        report["topics"] = _topics(arguments.dds_profile, arguments.seconds)
+        print("\n" + _topic_table(report["topics"], arguments.seconds))
     except Any2AnyError as error:
         print(f"\n{error}")
     if arguments.json:
-        storage.write_json(arguments.json, found)
-    return 1 if any(topic["verdict"] != "ok" for topic in found["topics"]) else 0
+        storage.write_json(arguments.json, report)
+    return 1 if any(topic["verdict"] != "ok" for topic in report["topics"]) else 0
 
 
 def _topics(profile: str, seconds: float) -> list[dict[str, Any]]:
@@ -55,7 +57,7 @@ def _topics(profile: str, seconds: float) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _told(topics: list[dict[str, Any]], seconds: float) -> str:
+def _topic_table(topics: list[dict[str, Any]], seconds: float) -> str:
     if not topics:
         return f"No topic that an encoder reads appeared in {seconds:g} s: is a driver running, on this ROS_DOMAIN_ID?"
     columns = {"topic": "topic", "type": "type", "Hz": "hertz", "for": "for", "verdict": "verdict"}

@@ -1,11 +1,11 @@
 """Measure recall for every subset of the sensors, with chance beside it.
 
-    any2any evaluate intel.log.gz --json intel.json       one drive against itself, path gap excluded
+    any2any evaluate intel.log.gz --json intel.json       one drive against its own past
     any2any evaluate KITTI --sequence 00
-    any2any evaluate KITTI --sequence 01 --map MAP        a drive against a (calibrated) map
+    any2any evaluate KITTI --sequence 01 --map MAP        a drive against a map; of a calibrated map also the trust
     any2any evaluate KITTI --sequence 01 --map MAP --missing 0 0.25 0.5 0.75      and with sensors off at random
 
-Only queries with a right answer among the candidates count. Chance is a random ranker on the same ones.
+Only queries with a right answer among the references count. Chance is the recall of a random ranker on the same ones.
 """
 
 from __future__ import annotations
@@ -22,28 +22,35 @@ from any2any_ros.workflows.evaluate import ALL, EARLIER, UNFITTED, EvaluationOpt
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     usual = EvaluationOptions()
     _sources.add_source_arguments(parser)
-    parser.add_argument("--map", type=Path, metavar="MAP", help="rank this map's places instead of the drive's own")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
-    parser.add_argument("--fusion", choices=UNFITTED, default=usual.fusion, help="without a map (default %(default)s)")
+    parser.add_argument(
+        "--map", type=Path, metavar="MAP", help="rank the places of this map, not the drive's own frames"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    parser.add_argument(
+        "--fusion",
+        choices=UNFITTED,
+        default=usual.fusion,
+        help="fusion that is used without a map (default %(default)s)",
+    )
     parser.add_argument(
         "--references", choices=(EARLIER, ALL), default=usual.references,
-        help="without a map: which frames of the drive may answer; earlier is what a robot on its first drive can "
-        "know (default %(default)s)",
+        help="without a map: which frames of the drive may answer; earlier ones are all that a robot has on its first "
+        "drive (default %(default)s)",
     )  # fmt: skip
-    for name, what in (
-        ("hit-radius", "a match this near is right"),
-        ("keyframe", "distance between two frames that are used"),
-        ("path-gap", "one drive: a reference counts only this far along the path"),
-    ):
-        parser.add_argument(f"--{name}", type=float, metavar="METRES", help=f"{what} (default: the data's custom)")
+    _sources.add_place_arguments(parser)
     parser.add_argument(
-        "--check", action="store_true",
-        help="with a map that has scans: also lay the drive's over its candidates, some 1 s a query",
+        "--path-gap", type=float, metavar="METRES",
+        help=f"without a map: a frame may answer only if it is this far away along the path {_sources.USUAL}",
     )  # fmt: skip
+    parser.add_argument(
+        "--refine", action="store_true",
+        help="with a map that has scans: also refine the rankings by registering scans, about 1 s a query",
+    )  # fmt: skip
+    _arguments.add_old_flag(parser, "--check", "refine", action="store_true")
     parser.add_argument(
         "--missing", type=_share, nargs="+", default=[], metavar="SHARE",
-        help="also with these shares of the drive's sensors off, by message, at random; of a map with an imputer also "
-        "how well it guesses what they would have said",
+        help="also evaluate with these shares of the sensors switched off at random in every frame; of a map with an "
+        "imputer also how well it estimates the missing embeddings",
     )  # fmt: skip
     _sources.add_mounting(parser)
     _arguments.add_encoder_arguments(parser)
@@ -56,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.missing,
         arguments.fusion,
         arguments.references,
-        arguments.check,
+        arguments.refine,
         arguments.mounting,
     )
     if arguments.map:
@@ -70,8 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _share(text: str) -> float:
-    """Read a share of sensors that may be off."""
+    """Return a share of the sensors."""
     value = float(text)
     if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no share from 0 to below 1, such as 0.5")
+        raise argparse.ArgumentTypeError(f"{text} is not a share from 0 to below 1, such as 0.5")
     return value

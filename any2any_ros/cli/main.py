@@ -6,23 +6,25 @@ import argparse
 import importlib
 import logging
 import sys
+from typing import Any
 
+from any2any_ros import share
 from any2any_ros.errors import Any2AnyError
 
 VERBS = {
-    "demo": "the whole story in one command: simulate, map, calibrate, drive, lose sensors, report",
-    "simulate": "drive through a simulated town and write it as a KITTI folder",
-    "simulate-tabletop": "set a simulated table with described objects and write it as a GoLD folder",
-    "bag": "turn a KITTI folder or a laser log into a rosbag2",
-    "build-map": "turn a drive (KITTI folder, laser log, rosbag2) into a map of reference places",
-    "calibrate": "learn from another drive how to fuse the sensors, and how far to trust the answer",
-    "adopt": "teach a sensor that the map lacks to localize in it, from what the others recognise",
+    "demo": "simulate a town, map it, calibrate, drive it again while sensors fail, and write a report",
+    "simulate": "simulate two laps through a town and write them as a KITTI folder",
+    "simulate-tabletop": "simulate described objects on a table and write them as a GoLD folder",
+    "bag": "convert a KITTI folder or a laser log to a rosbag2",
+    "build-map": "make a map of reference places from a drive (KITTI folder, laser log, rosbag2)",
+    "calibrate": "choose a fusion for a map and fit its confidence, on another drive through it",
+    "adopt": "teach a map to be queried by a sensor that it lacks",
     "evaluate": "measure recall, with chance beside it, for every subset of the sensors",
-    "train": "learn heads that find the object a command means, typed or spoken",
-    "replay": "publish a bag in its own time, with sensors dying and returning",
+    "train": "train heads that find the object a command means, and other networks",
+    "replay": "publish a bag at its own speed, with sensors that fail and return",
     "bringup": "start the encoder and retrieval nodes for a map",
     "export": "write a pretrained encoder as an ONNX graph, which runs without PyTorch",
-    "doctor": "tell what is installed, which topics come, and why one does not",
+    "doctor": "show what is installed, which topics arrive, and why one does not",
 }
 
 EPILOGUE = """\
@@ -33,30 +35,41 @@ On your robot:      any2any build-map my_bag MAP --topic camera=/front/image_raw
                     any2any calibrate MAP another_bag
                     any2any bringup MAP          (or: ros2 launch any2any_ros place_recognition.launch.py map:=MAP)
 When no data comes: any2any doctor
+From Python:        docs/python.md
 
-Exit codes: 0 done, 2 something to mend (said on one line), 130 ended by Ctrl-C.
+Exit codes: 0 done; 1 doctor found a problem, or a process of bringup --no-respawn ended; 2 wrong input or a missing
+part, explained on one line; 130 ended by Ctrl-C.
 """
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the whole command line; a verb's own part is built when it is chosen."""
+    """Return the parser of the command without its verbs' arguments, which are added when a verb is chosen."""
     top = argparse.ArgumentParser(
         prog="any2any",
-        description="Place recognition from whatever sensors are alive.",
+        description="Place recognition and object grounding from whatever sensors are alive.",
         epilog=EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("--version", action=_Version, nargs=0, help="show the version of the package, and exit")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb, what in VERBS.items():
         verbs.add_parser(verb, help=what, add_help=False)
     return top
 
 
+class _Version(argparse.Action):
+    """Prints the version. It is read from a file only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *values: Any) -> None:
+        print(f"any2any_ros {share.version()}")
+        parser.exit()
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb; returns the exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
-    chosen, rest = parser().parse_args(given[:1]), given[1:]
-    logging.basicConfig(format="%(message)s")  # what takes long says so
+    """Run one verb; return the exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    chosen, rest = parser().parse_args(words[:1]), words[1:]
+    logging.basicConfig(format="%(message)s")  # long tasks log what they do
     logging.getLogger("any2any_ros").setLevel(logging.INFO)
     module = importlib.import_module(f"any2any_ros.cli.{chosen.verb.replace('-', '_')}")
     verb = argparse.ArgumentParser(

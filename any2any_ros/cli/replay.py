@@ -1,10 +1,10 @@
-"""Publish a bag in its own time, with /clock, and let sensors die and return.
+"""Publish a bag at its own speed, with /clock, and let sensors fail and return.
 
     any2any replay my_bag --rate 2 --loop
     any2any replay my_bag --kill camera@20s-40s --kill lidar@30s-50s
 
-Times of --kill count from the replay's start. Run the nodes with use_sim_time (bringup and launch do with
---use-sim-time). Nothing is published until every topic has a listener, or --wait is over.
+The times of --kill count from the start of the replay. Nodes that listen need use_sim_time (bringup: --use-sim-time;
+launch: use_sim_time:=true). Nothing is published until every topic has a subscriber, or until --wait is over.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from any2any_ros.nodes import session
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", metavar="BAG", type=Path, help="rosbag2 folder")
     parser.add_argument(
-        "--kill", action="append", default=[], metavar="NAME@STARTs-ENDs", help="silence a modality or topic; repeat"
+        "--kill",
+        action="append",
+        default=[],
+        metavar="NAME@STARTs-ENDs",
+        help="publish nothing of a modality or topic from START to END; repeat for several",
     )
     _arguments.add_profile_argument(parser)
     _arguments.add_settings(parser, ReplayConfig)

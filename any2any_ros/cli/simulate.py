@@ -1,12 +1,12 @@
-"""Drive through a simulated town and write it as a KITTI odometry folder.
+"""Simulate two laps through a town, and write them as a KITTI odometry folder.
 
     any2any simulate out/town
     any2any simulate out/town --seed 3 --places 600
     any2any simulate out/town --thermal
 
-Two laps (sequences 00 and 01) in different light, season and traffic, part of the second one in the opposite
-direction; LiDAR, camera, sound and captions, each imperfect in its own way; with --thermal
-also a thermal camera, the other sensors' files being the same as without. The same settings give the same bytes.
+The laps (sequences 00 and 01) differ in light, season and traffic, and a part of the second lap is driven in the
+opposite direction. LiDAR, camera, sound and captions are recorded, each with faults of its own. --thermal adds a
+thermal camera and changes no other file. The same settings give the same bytes.
 """
 
 from __future__ import annotations
@@ -20,10 +20,14 @@ from any2any_ros.cli import _arguments
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from any2any_ros.sim.town import TownConfig
 
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="where to write the town")
-    parser.add_argument("--workers", type=int, default=2, help="processes that draw it (default %(default)s)")
-    parser.add_argument("--overwrite", action="store_true", help="replace a town of other settings")
-    parser.add_argument("--thermal", action="store_true", help="record a thermal camera, too")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="folder to write")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="number of processes that simulate (default %(default)s)"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a town that was simulated with other settings"
+    )
+    parser.add_argument("--thermal", action="store_true", help="also record a thermal camera")
     _arguments.add_settings(parser, TownConfig)
 
 

@@ -77,17 +77,17 @@ def refuse(reference: ReferenceMap, retriever: Retriever, recording: Recording, 
     """Raise Any2AnyError when there is nothing to adopt, or when no sensor of the map can teach."""
     what = f"Cannot adopt '{modality}' into map '{reference.name}'"
     if modality in reference.encoders:
-        raise Any2AnyError(what, "the map has this sensor", "Use it as it is, or name another one")
+        raise Any2AnyError(what, "the map has this sensor already", "Use it as it is, or name another sensor")
     if retriever.confidence is None:
         raise Any2AnyError(
-            what, "it is not calibrated, so that none of its answers is accepted", "First: any2any calibrate MAP DRIVE"
+            what, "the map is not calibrated, so none of its answers is accepted", "First: any2any calibrate MAP DRIVE"
         )
     available = recording.modalities
     if modality not in available:
         raise Any2AnyError(what, f"the drive has {', '.join(available) or 'nothing'}", "Give a drive with this sensor")
     if not set(available) & set(reference.encoders):
         why = f"the drive has {', '.join(available)}, the map {', '.join(reference.encoders)}"
-        raise Any2AnyError(what, why, "Give a drive on which a sensor of the map is alive, too")
+        raise Any2AnyError(what, why, "Give a drive with a sensor of the map beside the new one")
 
 
 def adopt_from_frames(
@@ -106,23 +106,27 @@ def adopt_from_frames(
     place, modality = options.place or PlaceConfig(), sensor.modality
     what = f"Cannot adopt '{modality}' into map '{reference.name}'"
     if set(frames.ids) & set(reference.places.ids):
-        raise Any2AnyError(what, "it was made from this drive", "Build it again with the sensor, or give another drive")
+        raise Any2AnyError(
+            what, "the map was made from this drive", "Build the map again with the sensor, or give another drive"
+        )
     beside = frames.take(frames.present(modality))
     rows, matches = adoption.recognised(retriever, beside.only(retriever.modalities), progress)
     pairs = replace(beside.take(rows), poses=reference.places.poses[matches])
     report: dict[str, Any] = {"frames": len(beside), "pairs": len(pairs)} | _right(beside.take(rows), pairs, place)
     if len(pairs) < options.adoption.min_pairs:
         raise Any2AnyError(
-            what, f"of {len(beside)} frames with it {len(pairs)} are recognised for certain, "
-            f"{options.adoption.min_pairs} are needed", "Drive more of the map, or calibrate it for this season",
-        )  # fmt: skip
+            what,
+            f"of {len(beside)} frames with it, {len(pairs)} are recognised with certainty, and "
+            f"{options.adoption.min_pairs} are needed",
+            "Drive through more of the map, or calibrate it for this season",
+        )
     lesson = adoption.learn(reference.places, pairs, modality, place.hit_radius)
     report |= {"mrr": lesson.rank, "chance": lesson.chance, "p": lesson.p_value}
     if lesson.p_value > options.adoption.doubt:
         raise Any2AnyError(
-            what, f"it does not know places: right ones of {len(pairs)} pairs held out have a mean reciprocal rank of "
-            f"{lesson.rank:.3f}, by chance {lesson.chance:.3f} (p = {lesson.p_value:.2g})",
-            "Check the sensor and its encoder's settings, or give a longer drive",
+            what, f"the sensor does not tell places apart: the right places of {len(pairs)} held-out pairs have a mean "
+            f"reciprocal rank of {lesson.rank:.3f}, by chance {lesson.chance:.3f} (p = {lesson.p_value:.2g})",
+            "Check the sensor and the settings of its encoder, or give a longer drive",
         )  # fmt: skip
     baseline, held_out = adoption.baseline(reference, pairs, modality, lesson, place.hit_radius)
     calibrating = CalibrationOptions(place, options.calibration, options.confidence)

@@ -92,9 +92,9 @@ def build_map(
 def _refuse_absent_scans(modalities: tuple[str, ...], name: str, options: MapOptions) -> None:
     if options.scans and LIDAR not in modalities:
         raise Any2AnyError(
-            f"Cannot keep the scans of {name}",
+            f"Cannot store the scans of {name}",
             f"it has no '{LIDAR}', only {', '.join(modalities) or 'nothing'}",
-            "Leave --clouds, or name the topic of its clouds: --topic lidar=/points",
+            "Build the map without scans, or name the topic of the clouds in a bag: --topic lidar=/points",
         )
 
 
@@ -105,9 +105,9 @@ def _query_only(reference: ReferenceMap, encoders: Mapping[str, Encoder]) -> dic
     for modality, record in records.items():
         if not record.space or record.space not in spaces.values():
             raise Any2AnyError(
-                f"'{modality}' cannot ask map '{reference.name}'",
-                f"encoder '{record.plug}' shares no space with {', '.join(spaces)}",
-                "Choose encoders of one network, e.g. --encoder camera=vision --encoder text=language, both of CLIP",
+                f"'{modality}' cannot be a query for map '{reference.name}'",
+                f"its encoder '{record.plug}' shares no embedding space with {', '.join(spaces)}",
+                "Choose encoders of one network, such as vision and language of one CLIP (--encoder camera=vision ...)",
             )
     return records
 
@@ -123,7 +123,7 @@ def as_map(places: ObservationSet, encoders: Mapping[str, Encoder], name: str) -
         raise Any2AnyError(
             f"Cannot make map '{name}'",
             f"none of its {len(places)} frames has anything that was encoded ({', '.join(encoders) or 'nothing'})",
-            "Choose other sensors with --modality, or another drive",
+            "Choose other modalities, or another drive",
         )
     records = {m: EncoderRecord.of(e) for m, e in encoders.items() if m in places.embeddings}
     return ReferenceMap(places.take(observed), records, name)

@@ -131,7 +131,7 @@ def _allowed(reference: ReferenceMap, queries: ObservationSet, place: PlaceConfi
     if queries.ids != reference.places.ids:
         raise Any2AnyError(
             f"Cannot calibrate map '{reference.name}' with this drive",
-            f"{shared} of its {len(queries)} frames are places of the map, and would find themselves",
+            f"{shared} of its {len(queries)} frames are places of the map, so they would find themselves",
             "Give another drive, or the map's own with the --keyframe it was made with",
         )
     return splits.same_drive(queries.poses, place.path_gap)

@@ -71,13 +71,13 @@ class Report:
     def __str__(self) -> str:
         parts = [tables.groups(self.groups)]
         if self.imputer not in (None, NO_IMPUTER.plug):
-            parts.insert(0, f"with the imputer {self.imputer}: what a place's sensors say together is compared, too")
+            parts.insert(0, f"The map has the imputer {self.imputer}, whose output is compared as one more modality")
         if self.missing:
-            parts.append("with sensors off at random\n" + tables.missing(self.missing))
+            parts.append("With sensors switched off at random\n" + tables.missing(self.missing))
         if self.trust:
-            parts.append("how true its numbers are\n" + tables.trust(self.trust))
+            parts.append("How true the probabilities are\n" + tables.trust(self.trust))
         if self.refined:
-            heading = "with every sensor there is, before refinement and after it\n"
+            heading = "With all sensors, before the refinement and after it\n"
             parts.append(heading + tables.trust(self.refined))
         return "\n\n".join(parts)
 
@@ -87,7 +87,7 @@ class Report:
         if self.imputer is not None:
             out["imputer"] = self.imputer
         out["missing"] = self.missing
-        return out | {k: v for k, v in {"check": self.refined, "trust": self.trust}.items() if v}
+        return out | {k: v for k, v in {"refined": self.refined, "trust": self.trust}.items() if v}
 
 
 def evaluate(
@@ -125,7 +125,7 @@ def _against_itself(
             f"Nothing in {recording.name} can be evaluated",
             f"no frame comes within {place.hit_radius:g} m of another one {place.path_gap:g} m along the path, "
             "or there is no ground truth",
-            "Give a drive with loops, or a map: --map MAP",
+            "Give a drive with loops, or a map (--map MAP)",
         )
     task = Task(frames, right, allowed, same_place=place.hit_radius)
     retriever = bare_retriever(frames, FUSIONS.find(options.fusion)(), same_place=place.hit_radius)
@@ -169,14 +169,16 @@ class _Against:
         """Raise Any2AnyError when nothing can be refined."""
         why = refiner.obstacle(self.folder, retriever.refiner) or scans.obstacle(self.recording)
         if why:
-            raise Any2AnyError(f"Cannot check against the map {self.folder}", why, "Or leave --check")
+            raise Any2AnyError(
+                f"Cannot refine rankings of the map {self.folder}", why, "Or evaluate without refinement"
+            )
 
     def _nothing(self, reference: ReferenceMap, task: Task) -> Any2AnyError:
         return Any2AnyError(
             f"Nothing in {self.recording.name} can be evaluated",
             f"{task.answerable.sum()} of its {len(task)} frames lie within {self.place.hit_radius:g} m of a place "
             f"of the map, whose sensors are {', '.join(reference.sensors)}",
-            "Give a drive through the mapped places with one of these sensors, its poses in the map's frame",
+            "Give a drive through the mapped places, with one of these sensors and with poses in the map's frame",
         )
 
     def _trust(self, retrievers: list[Retriever], task: Task) -> Rows:

@@ -52,7 +52,7 @@ def export_encoder(
     bits cost more than LOSS of recall@1.
     """
     if folder.exists():
-        raise Any2AnyError(f"Cannot write {folder}", "it is there already", "Choose another folder, or remove it")
+        raise Any2AnyError(f"Cannot write {folder}", "it exists already", "Choose another folder, or remove it")
     recall = None
     with storage.replacing(folder) as unfinished:
         distance = export(encoder, unfinished)
@@ -61,7 +61,7 @@ def export_encoder(
             recall = _judged(judge, encoder, unfinished, progress)
             if recall[1] < recall[0] - LOSS:
                 raise Any2AnyError(
-                    "8 bits are too few for this network", f"recall@1 falls from {recall[0]:.3f} to {recall[1]:.3f}",
+                    "8 bits cost too much with this network", f"recall@1 falls from {recall[0]:.3f} to {recall[1]:.3f}",
                     "Export it without --int8",
                 )  # fmt: skip
     return Exported(distance, (folder / ONNX).stat().st_size, recall)
@@ -71,7 +71,9 @@ def build_exportable(plug: str, settings: Mapping[str, Any]) -> NetworkEncoder:
     """Build a pretrained encoder as PyTorch runs it on a CPU; raise Any2AnyError when it is no network."""
     cls = ENCODERS.find(plug)
     if not issubclass(cls, NetworkEncoder):
-        raise Any2AnyError(f"Encoder '{plug}' cannot be exported", "it is no network", "It runs as it is, everywhere")
+        raise Any2AnyError(
+            f"Encoder '{plug}' cannot be exported", "it is not a network", "Use it as it is: it needs no export"
+        )
     return _opened(cls, {**settings, "runtime": "torch", "device": "cpu", "precision": "fp32"})
 
 
@@ -85,9 +87,10 @@ def _judged(judge: Judge, encoder: NetworkEncoder, folder: Path, progress: Progr
     modality = next((m for m, r in reference.encoders.items() if r.fingerprint == encoder.fingerprint), None)
     if modality is None:
         raise Any2AnyError(
-            f"Map '{reference.name}' cannot judge this encoder", f"no modality of it was made by {encoder.fingerprint}",
+            f"Map '{reference.name}' cannot judge this encoder",
+            f"none of its modalities was made by {encoder.fingerprint}",
             f"Build one: any2any build-map DRIVE MAP --encoder {encoder.modality}={encoder.plug}",
-        )  # fmt: skip
+        )
     source = judge.drive
     small = _opened(type(encoder), {**vars(encoder.config), "model": str(folder), "runtime": "onnx"})
     places = reference.places.only([modality])

@@ -96,11 +96,11 @@ def default_config(method: str) -> EmmaConfig:
 
 
 def imputation(heads: EMMA, imputer: CalMRL, test: ObservationSet, seed: int) -> list[dict[str, Any]]:
-    """Return how well hidden vectors of complete test views are imputed, and how far their anchors lie from the true.
+    """Return how well hidden embeddings of complete test views are imputed, and how far the anchors of views move.
 
-    error: root mean square, in standard deviations of the training vectors, of what is hidden. shift: mean distance of
-    the anchor of a view's heads from that of all its modalities. Empty where fewer than two modalities are known or no
-    test view is complete.
+    error: root mean square error of the hidden embeddings, in standard deviations of the training embeddings. shift:
+    mean distance between the anchor of a view with imputed embeddings and that of the complete view. Empty when fewer
+    than two modalities are known, or when no test view is complete.
     """
     known = [m for m in heads.modalities if m in imputer.modalities and m in test.embeddings]
     whole = test.only(known).take(np.all([test.present(m) for m in known], axis=0)) if len(known) > 1 else test.take([])

@@ -26,15 +26,17 @@ from any2any_ros.progress import Progress, silent
 from any2any_ros.workflows import training
 
 BEST = "best.pth"  # as LIP-Loc's own training names it
-APART = 2.0  # hit radii between a place to learn from and one to stop by
+APART = 2.0  # hit radii between training places and places held out
 
 
 @dataclass(frozen=True)
 class HeldOutConfig(Settings):
-    """What the training is stopped by: squares of the ground that it never sees."""
+    """Squares of the ground that are held out of the training, to stop it."""
 
-    held_out: float = setting(0.15, "share of the frames, by whole squares", minimum=0.01, maximum=0.9)
-    square: float = setting(60.0, "width of such a square", unit="m", minimum=1, maximum=1e5)
+    held_out: float = setting(
+        0.15, "share of the frames that are held out, in whole squares", minimum=0.01, maximum=0.9
+    )
+    square: float = setting(60.0, "width of a square", unit="m", minimum=1, maximum=1e5)
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,8 @@ def train_liploc(
     method.torch_and_device(config)
     _refuse_unwritable(folder)
 
-    # Data: N moments with picture and scan, resized as the encoders do; some places serve for stopping alone.
-    states, view = _begun(options.start, options.size, config.seed)
+    # Data: N moments with picture and scan, resized as the encoders do; some places only serve to stop the training.
+    states, view = _initial(options.start, options.size, config.seed)
     pairs = _pairs(drives, view, place, progress)
     held = _held_out(pairs, options.held_out, config.seed)
     train, held_out = pairs.take(~held & _far(pairs, held, APART * place.hit_radius)), pairs.take(held)
@@ -105,8 +107,8 @@ def train_liploc(
     return record
 
 
-def _begun(start: Path | None, size: NetworkSize, seed: int) -> tuple[dict[str, liploc_network.Parameters], View]:
-    """Return both halves' parameters before training, and what they see."""
+def _initial(start: Path | None, size: NetworkSize, seed: int) -> tuple[dict[str, liploc_network.Parameters], View]:
+    """Return the parameters of both towers before the training, and the part of a sample that they see."""
     if start is None:
         return liploc_network.initial_towers(size, seed), size.view
     every = liploc_network.read(start)
@@ -115,7 +117,7 @@ def _begun(start: Path | None, size: NetworkSize, seed: int) -> tuple[dict[str, 
 
 
 def _refuse_unwritable(folder: Path) -> None:
-    """Raise Any2AnyError when nothing can be written there, which hours of training should not end with."""
+    """Raise Any2AnyError when nothing can be written to the folder: better now than after hours of training."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         trial = folder / f".trial.{os.getpid()}"
@@ -136,7 +138,7 @@ def _pairs(drives: Drives, view: View, place: PlaceConfig, progress: Progress[An
             drive = kitti.read(folder, sequence)
             drive = drive.take(keyframes(drive.poses, place.keyframe))
             which = number if drives.one_map else len(read)
-            read.append(_squeezed(drive, view, (which, len(read)), progress))
+            read.append(_resized(drive, view, (which, len(read)), progress))
     pairs = Pairs.joined(read)
     if len(pairs) < 2:
         raise Any2AnyError(
@@ -146,8 +148,8 @@ def _pairs(drives: Drives, view: View, place: PlaceConfig, progress: Progress[An
     return pairs
 
 
-def _squeezed(drive: kitti.KittiDrive, view: View, numbers: tuple[int, int], progress: Progress[Any]) -> Pairs:
-    """Return the frames of one drive; numbers: of its map and of the drive."""
+def _resized(drive: kitti.KittiDrive, view: View, numbers: tuple[int, int], progress: Progress[Any]) -> Pairs:
+    """Return the frames of one drive that have a picture, a scan and a pose. numbers: of the map, and of the drive."""
     which_map, which_drive = numbers
     rows, pictures, ranges = [], [], []
     known = np.isfinite(drive.poses).all(axis=(1, 2))
@@ -168,11 +170,11 @@ def _squeezed(drive: kitti.KittiDrive, view: View, numbers: tuple[int, int], pro
     )  # fmt: skip
 
 
-# --- what stops the training ----------------------------------------------------------------------------------
+# --- validation -----------------------------------------------------------------------------------------------
 
 
 def _held_out(pairs: Pairs, config: HeldOutConfig, seed: int) -> NDArray[np.bool_]:
-    """Return (N,): which frames are held out, whole squares of every map in random order until the share is reached."""
+    """Return (N,): which frames are held out. Squares of each map are drawn at random until the share is reached."""
     held, draw = np.zeros(len(pairs), dtype=bool), np.random.default_rng(seed)
     for one in np.unique(pairs.maps):
         rows = np.flatnonzero(pairs.maps == one)
@@ -189,7 +191,7 @@ def _held_out(pairs: Pairs, config: HeldOutConfig, seed: int) -> NDArray[np.bool
 
 
 def _far(pairs: Pairs, held: NDArray[np.bool_], distance: float) -> NDArray[np.bool_]:
-    """Return (N,): which frames lie at least `distance` metres from all that are held out."""
+    """Return (N,): which frames are at least `distance` metres away from every held-out frame of their map."""
     far = np.ones(len(pairs), dtype=bool)
     for one in np.unique(pairs.maps):
         rows = pairs.maps == one
@@ -198,10 +200,11 @@ def _far(pairs: Pairs, held: NDArray[np.bool_], distance: float) -> NDArray[np.b
 
 
 def validation(held_out: Pairs, hit_radius: float) -> tuple[Callable[[Encode], float], float]:
-    """Return what judges towers by held-out places, and chance.
+    """Return a function that scores towers on held-out places, and the score of chance.
 
-    The mean reciprocal rank of the first right scan for each picture, and the other way round, among the frames of the
-    same map; of another drive, where several went through the map.
+    The score is the mean reciprocal rank of the first right scan for each picture, and of the first right picture for
+    each scan, among the frames of the same map. Where several drives went through a map, only frames of other drives
+    count.
     """
     same = held_out.maps[:, None] == held_out.maps[None, :]
     other = held_out.drives[:, None] != held_out.drives[None, :]
@@ -213,7 +216,7 @@ def validation(held_out: Pairs, hit_radius: float) -> tuple[Callable[[Encode], f
         camera, lidar = encode("camera", held_out.pictures), encode("lidar", held_out.ranges)
         return float(np.mean([_mrr(q @ r.T, right, may) for q, r in ((camera, lidar), (lidar, camera))]))
 
-    rank = np.random.default_rng(0)  # chance by a random ranker, whose figure hardly varies over so many queries
+    rank = np.random.default_rng(0)  # a random ranker, whose mean of ten rankings hardly varies
     return judge, float(np.mean([_mrr(rank.random(same.shape), right, may) for _ in range(10)]))
 
 

@@ -134,7 +134,7 @@ def test_a_sensor_that_knows_no_places_is_refused(world, kind, seed):
         "noise": draw.normal(size=vectors.shape), "shuffled": draw.permutation(vectors), "stuck": 0 * vectors + seed
     }[kind]  # fmt: skip
     frames = replace(frames, embeddings={**frames.embeddings, "thermal": useless.astype(np.float32)})
-    with pytest.raises(Any2AnyError, match="does not know places"):
+    with pytest.raises(Any2AnyError, match="does not tell places apart"):
         adopt_from_frames(reference, retriever, frames, SENSOR)
 
 
@@ -142,7 +142,9 @@ def test_too_few_pairs_are_refused_with_their_number(world):
     folder, driven = world
     retriever = Retriever.open(folder, 5.0)
     reference = retriever.reference
-    with pytest.raises(Any2AnyError, match=r"of 40 frames with it \d+ are recognised for certain, 150 are needed"):
+    with pytest.raises(
+        Any2AnyError, match=r"of 40 frames with it, \d+ are recognised with certainty, and 150 are needed"
+    ):
         adopt_from_frames(reference, retriever, driven.take(range(40)), SENSOR)
     strict = AdoptionConfig(min_pairs=100_000)
     with pytest.raises(Any2AnyError, match="100000 are needed"):
@@ -153,7 +155,7 @@ def test_the_maps_own_drive_is_refused(world):
     folder, driven = world
     retriever = Retriever.open(folder, 5.0)
     reference = retriever.reference
-    with pytest.raises(Any2AnyError, match="it was made from this drive"):
+    with pytest.raises(Any2AnyError, match="the map was made from this drive"):
         adopt_from_frames(reference, retriever, replace(driven, ids=reference.places.ids), SENSOR)
 
 

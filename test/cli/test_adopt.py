@@ -62,7 +62,7 @@ def folder(calibrated, tmp_path):
 def test_a_thermal_camera_is_adopted_and_evaluated(any2any, drives, folder):
     done = any2any("adopt", folder, drives, "--sequence", "02", *ADOPT)
     assert done.code == 0, done.err
-    assert "of 200 frames were recognised for certain" in done.out and "that have a pose are right" in done.out
+    assert "of 200 frames were recognised with certainty" in done.out and "that have a pose" in done.out
     assert "'thermal' now answers" in done.out and "chance@1" in done.out
     (adopted,) = adopted_sensors.load(folder).values()
     assert adopted.encoder.settings["width"] == 96 and adopted.report["pairs"] > 150
@@ -73,13 +73,13 @@ def test_a_thermal_camera_is_adopted_and_evaluated(any2any, drives, folder):
 
 
 def test_a_broken_sensor_is_refused_and_leaves_nothing(refused, drives, folder):
-    assert "does not know places" in refused("adopt", folder, drives, "--sequence", "03", *ADOPT)
+    assert "does not tell places apart" in refused("adopt", folder, drives, "--sequence", "03", *ADOPT)
     assert not (folder / "adopted").exists() and not reference_map.load(folder).adopted
 
 
 def test_what_cannot_be_adopted_is_refused_in_one_line(refused, drives, folder, tmp_path):
     drive = (drives, "--sequence", "02")
-    assert "the map has this sensor" in refused("adopt", folder, *drive, "--modality", "camera")
+    assert "the map has this sensor already" in refused("adopt", folder, *drive, "--modality", "camera")
     assert "the drive has camera, thermal" in refused("adopt", folder, *drive, "--modality", "lidar")
     assert "the drive has camera" in refused("adopt", folder, drives, "--sequence", "01", "--modality", "thermal")
     assert "are needed" in refused("adopt", folder, *drive, *ADOPT, "--min-pairs", 500)
@@ -88,7 +88,7 @@ def test_what_cannot_be_adopted_is_refused_in_one_line(refused, drives, folder, 
     assert "it takes text" in refused("adopt", folder, *drive, "--modality", "thermal", "--encoder", "text")
     assert "Cannot read the map" in refused("adopt", tmp_path / "absent", *drive, *ADOPT)
     shutil.rmtree(folder / "calibration")
-    assert "it is not calibrated" in refused("adopt", folder, *drive, *ADOPT)
+    assert "the map is not calibrated" in refused("adopt", folder, *drive, *ADOPT)
     assert not (folder / "adopted").exists()
 
 
@@ -101,5 +101,5 @@ def test_a_drive_without_a_known_sensor_teaches_nothing(refused, drives, folder,
 def test_help_says_how_and_what_for(any2any):
     done = any2any("adopt", "--help")
     assert done.code == 0
-    for word in ("--modality", "--min-pairs", "no pose of the drive is used", "MAP/adopted"):
+    for word in ("--modality", "--min-pairs", "The training uses no pose of the drive", "MAP/adopted"):
         assert word in done.out

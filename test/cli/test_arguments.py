@@ -1,6 +1,8 @@
 """Flags made from settings, and how sensors are named on the command line."""
 
 import argparse
+import importlib
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -68,6 +70,38 @@ def test_a_pair_without_an_equals_sign_is_refused():
         _arguments.pairs(["a=b", "camera"], "--topic")
 
 
+def flags_of(verb):
+    """Return the parser of a verb, with the settings' flags."""
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"any2any_ros.cli.{verb}").add_arguments(parser)
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("verb", "line", "setting", "value"),
+    [
+        ("calibrate", "map drive --lost 0.02", "unmapped", 0.02),
+        ("calibrate", "map drive --outside 0.2", "accepted_unmapped", 0.2),
+        ("calibrate", "map drive --checked-queries 7", "refined_queries", 7),
+        ("adopt", "map drive --modality thermal --lost 0.02", "unmapped", 0.02),
+        ("train", "liploc drive weights --lost 0.1", "dropout", 0.1),
+        ("evaluate", "drive --check", "refine", True),
+    ],
+)
+def test_a_flag_still_has_its_old_name_and_help_does_not_show_it(verb, line, setting, value):
+    parser = flags_of(verb)
+    found = vars(parser.parse_args(line.split()))
+    assert found[setting] == value and type(found[setting]) is type(value)
+    flag = re.search(r"--[\w-]+(?= [\d.]+$|$)", line)[0]
+    assert not re.search(rf"{flag}\b", parser.format_help())
+
+
+def test_without_the_old_name_the_default_stays():
+    found = flags_of("calibrate").parse_args(["map", "drive"])
+    assert _arguments.settings(found, ConfidenceConfig) == ConfidenceConfig()
+    assert not flags_of("evaluate").parse_args(["drive"]).refine
+
+
 # --- encoders -------------------------------------------------------------------------------------------------
 
 
@@ -131,8 +165,8 @@ def test_another_plug_for_a_sensor_takes_its_settings(monkeypatch):
     [
         ("--set lidar.ring=4", r"Encoder 'lidar' has no setting 'ring': it has descriptor, rings"),
         ("--set lidar=4", "Encoder 'lidar' has no setting ''"),
-        ("--set lidar.rings=many", r"Cannot set lidar\.rings to 'many': it is a int"),
-        ("--set lidar.rings=4.5", "it is a int"),
+        ("--set lidar.rings=many", r"Cannot set lidar\.rings to 'many': its type is int"),
+        ("--set lidar.rings=4.5", "its type is int"),
         ("--set lidar.rings=500", "Setting 'rings' cannot be 500"),
         ("--set lidar.rings", "it has no '='"),
         ("--set lidr.rings=4", r"There is no sensor 'lidr': there are camera, lidar, text"),

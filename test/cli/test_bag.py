@@ -28,7 +28,7 @@ def test_a_laser_log_becomes_a_bag(any2any, tmp_path):
 def test_bad_inputs_are_refused_in_one_line(refused, any2any, laps, tmp_path):
     any2any("bag", laps, tmp_path / "bag", "--sequence", "00")
     assert "it exists" in refused("bag", laps, tmp_path / "bag", "--sequence", "00")
-    assert "there is nothing to turn" in refused("bag", tmp_path / "bag", tmp_path / "other")
+    assert "it is a bag already" in refused("bag", tmp_path / "bag", tmp_path / "other")
     assert "There is no" in refused("bag", tmp_path / "absent", tmp_path / "other")
     assert "Choose a sequence: 00, 01, 02" in refused("bag", laps, tmp_path / "other")
     (tmp_path / "file").touch()

@@ -94,7 +94,7 @@ def test_bad_inputs_are_refused_in_one_line(refused, laps, tmp_path):
     assert "is no mounting" in refused("build-map", laps, tmp_path / "m", *flags, "--mounting", "1 2")
     log = tmp_path / "house.log"
     log.write_text("".join(f"FLASER 4 1 2 3 4 {i} 0 0 0 0 0 {i} host {i}\n" for i in range(9)))
-    assert "Cannot keep the scans" in refused("build-map", log, tmp_path / "m", "--clouds")
+    assert "Cannot store the scans" in refused("build-map", log, tmp_path / "m", "--clouds")
     log.unlink()
     (tmp_path / "file").touch()
     assert "Cannot write the map" in refused(
@@ -125,5 +125,5 @@ def test_words_ask_a_map_of_pictures_where_both_have_one_space(any2any, laps, ti
 
 def test_who_shares_no_space_cannot_ask(refused, laps, tmp_path):
     said = refused("build-map", laps, tmp_path / "map", "--sequence", "00", "--modality", "camera", "--ask", "text")
-    assert "'text' cannot ask" in said and "shares no space with camera" in said
+    assert "'text' cannot be a query" in said and "shares no embedding space with camera" in said
     assert not (tmp_path / "map").exists()

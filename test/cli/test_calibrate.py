@@ -61,7 +61,7 @@ def test_the_map_s_own_drive_teaches_by_its_loops_alone(any2any, refused, laps, 
     table = json.loads((folder / "calibration" / "calibration.json").read_text())["table"]
     # of 48 frames those within the path gap may not answer, and one of the others is the place driven before
     assert 1 / 48 < table[0]["patterns"]["lidar"]["chance@1"] < 1 / 24 and table[0]["recall@1"] > 0.9
-    assert "would find themselves" in refused("calibrate", folder, laps, "--sequence", "02", "--keyframe", 15)
+    assert "so they would find themselves" in refused("calibrate", folder, laps, "--sequence", "02", "--keyframe", 15)
 
 
 def test_bad_inputs_are_refused_in_one_line(refused, laps, town_map, tmp_path):
@@ -89,7 +89,7 @@ def test_an_imputer_is_kept_with_the_map_and_evaluate_says_so(any2any, laps, tow
     reference, calibrated = retriever.reference, retriever.calibration
     assert calibrated.imputer.plug == "calmrl" and retriever.modalities == tuple(sorted(reference.encoders))
     judged = any2any("evaluate", laps, "--sequence", "02", "--map", folder, "--json", tmp_path / "f.json")
-    assert judged.code == 0 and judged.out.startswith("with the imputer calmrl"), judged.err
+    assert judged.code == 0 and judged.out.startswith("The map has the imputer calmrl"), judged.err
     report = json.loads((tmp_path / "f.json").read_text())
     assert report["imputer"] == "calmrl" and len(report["groups"]) == len(report["trust"]) == 15
     plain = any2any("evaluate", laps, "--sequence", "02", "--map", town_map, "--json", tmp_path / "g.json")

@@ -68,7 +68,7 @@ def test_a_drive_is_judged_against_a_map(any2any, laps, town_map, tmp_path):
     assert found["camera+lidar"]["chance@1"] == pytest.approx(1 / 24) and found["camera+lidar"]["recall@1"] > 0.9
     trust = {row["pattern"]: row for row in json.loads((tmp_path / "f.json").read_text())["trust"]}
     assert set(trust) == set(found) and trust["lidar"]["recall@1"] == found["lidar"]["recall@1"]
-    assert trust["camera+lidar"]["coverage@0.9"] > 0.8 and "how true its numbers are" in done.out
+    assert trust["camera+lidar"]["coverage@0.9"] > 0.8 and "How true the probabilities are" in done.out
 
 
 def test_what_is_right_can_be_told(any2any, laps, town_map, tmp_path):
@@ -113,7 +113,7 @@ def test_bad_inputs_are_refused_in_one_line(refused, laps, town_map, tmp_path):
 def test_a_command_shows_them(any2any, laps, town_map, tmp_path):
     flags = ("--sequence", "02", "--map", town_map, "--missing", 0, 0.5, "--json", tmp_path / "f.json")
     done = any2any("evaluate", laps, *flags)
-    assert done.code == 0 and "with sensors off at random" in done.out, done.err
+    assert done.code == 0 and "With sensors switched off at random" in done.out, done.err
     none, half = json.loads((tmp_path / "f.json").read_text())["missing"]
     assert none["recall@1"] > 0.9 and half["missing"] == 0.5 and half["chance@1"] < 0.1
     alone = any2any("evaluate", laps, "--sequence", "02", "--missing", 0.25, "--json", tmp_path / "g.json")

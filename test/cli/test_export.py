@@ -67,8 +67,8 @@ def test_both_halves_are_still_one_space_and_take_many_at_once(clip):
 
 
 def test_what_cannot_be_exported_is_said(clip, refused, tmp_path):
-    assert "it is no network" in refused("export", "lidar", tmp_path / "x")
-    assert "it is there already" in refused("export", "vision", clip / "vision", "--set", f"model={clip / 'weights'}")
+    assert "it is not a network" in refused("export", "lidar", tmp_path / "x")
+    assert "it exists already" in refused("export", "vision", clip / "vision", "--set", f"model={clip / 'weights'}")
     assert "no config.json" in refused("export", "vision", tmp_path / "x", "--set", f"model={tmp_path / 'nowhere'}")
     assert "Add --judge" in refused("export", "vision", tmp_path / "x", "--int8")
     assert not list(tmp_path.iterdir())
@@ -96,7 +96,7 @@ def test_eight_bits_are_judged_on_places(clip, any2any, refused, laps, tmp_path,
     assert done.code == 0 and "with 8 bits" in done.out
     assert encoders.build("vision", {"model": str(tmp_path / "small")}).network.name.startswith("onnx")
     monkeypatch.setattr(export, "LOSS", -1.0)
-    assert "8 bits are too few" in refused("export", "vision", tmp_path / "smaller", *asked)
+    assert "8 bits cost too much" in refused("export", "vision", tmp_path / "smaller", *asked)
     assert not (tmp_path / "smaller").exists()
     other = ("--set", model, "--int8", "--judge", _town(any2any, laps, tmp_path), laps, "--sequence", "01")
     assert "cannot judge this encoder" in refused("export", "vision", tmp_path / "smaller", *other)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import any2any_ros as a2a
 from any2any_ros.cli import main as main_module
 from any2any_ros.cli.main import VERBS
 from any2any_ros.errors import Any2AnyError
@@ -44,6 +45,8 @@ def test_every_verb_explains_itself_and_all_its_arguments(any2any, verb):
 
 def explains_all(parser, said):
     for action in parser._actions:
+        if action.help == argparse.SUPPRESS:  # the old name of a flag
+            continue
         for name in action.option_strings or [action.metavar]:
             assert name in said
         assert action.help, f"{action.dest} has no help"
@@ -65,6 +68,13 @@ for verb in {list(VERBS)}:
     environment = {**os.environ, "PYTHONPATH": "."}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60)
     assert done.returncode == 0 and done.stdout.count("usage: ") == len(VERBS), done.stderr
+
+
+def test_the_version_is_that_of_the_package(any2any):
+    text = (Path(__file__).parents[2] / "package.xml").read_text()
+    done = any2any("--version")
+    assert done.code == 0 and done.out == f"any2any_ros {a2a.__version__}\n" and a2a.__version__ in text
+    assert "--version" in any2any("--help").out
 
 
 @pytest.mark.parametrize("arguments", [(), ("fly",), ("evaluate",), ("evaluate", "x", "--fusion", "best")])

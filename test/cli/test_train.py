@@ -231,7 +231,7 @@ def test_cox_refuses_in_one_line_what_cannot_be_taught(refused, known, make_obje
     objects = make_objects()
     objects.embeddings["speech"][:] = np.nan
     storage.save(objects, tmp_path / "silent")
-    assert "has none of it" in refused("train", "cox", tmp_path / "silent", out, "--new", "speech")
+    assert "have no sample of it" in refused("train", "cox", tmp_path / "silent", out, "--new", "speech")
     assert not out.exists()
 
 

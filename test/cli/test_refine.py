@@ -111,7 +111,7 @@ def test_a_checked_answer_is_right_to_the_centimetre(checked_map, street):
 def test_the_gain_is_told_with_chance_beside_it(any2any, checked_map, bare_map, street, tmp_path):
     folder = shutil.copytree(bare_map, tmp_path / "map")
     done = any2any("calibrate", folder, street, "--sequence", "01", *QUICK)
-    heading, _, row = done.out.split("refined by registering scans\n")[1].strip().split("\n")
+    heading, _, row = done.out.split("\nrefined by registering scans\n")[1].strip().split("\n")
     assert heading.split() == ["queries", "rankings", "chance@1", "R@1", "refined", "R@1"]
     summary = load(folder).refiner.summary
     assert row.split()[0] == "12" and f"{summary['refined_recall@1']:.3f}" in row
@@ -122,13 +122,13 @@ def test_the_gain_is_told_with_chance_beside_it(any2any, checked_map, bare_map, 
 
 def test_evaluate_shows_before_and_after(any2any, checked_map, street, tmp_path):
     flags = ("--sequence", "01", "--keyframe", 20, "--map", checked_map, "--json", tmp_path / "f.json")
-    done = any2any("evaluate", street, *flags, "--check")
+    done = any2any("evaluate", street, *flags, "--refine")
     assert done.code == 0, done.err
-    before, after = json.loads((tmp_path / "f.json").read_text())["check"]
+    before, after = json.loads((tmp_path / "f.json").read_text())["refined"]
     assert (before["refined"], after["refined"]) == (False, True) and before["queries"] == after["queries"] > 9
     assert after["recall@1"] >= before["recall@1"] and after["chance@1"] == pytest.approx(2 / 48, abs=0.02)
     assert after["metres p50"] < 0.05
-    assert "before refinement and after" in done.out and "chance@1" in done.out.split("before refinement")[1]
+    assert "before the refinement and after it" in done.out and "chance@1" in done.out.split("before the")[1]
     assert any2any("evaluate", street, *flags).out in done.out  # what stood there before still does
 
 
@@ -142,11 +142,11 @@ def test_the_check_can_be_left(any2any, bare_map, street, tmp_path):
 def test_without_open3d_a_map_is_calibrated_as_ever(any2any, refused, bare_map, street, tmp_path, without_open3d):
     folder = shutil.copytree(bare_map, tmp_path / "map")
     done = any2any("calibrate", folder, street, "--sequence", "01", "--fusion", "likelihood_ratio")
-    assert done.code == 0 and done.out.count("no refinement: Open3D is absent") == 1
+    assert done.code == 0 and done.out.count("rankings will not be refined: Open3D is absent") == 1
     assert load(folder).refiner is None and load(folder).confidence is not None
     flags = ("--sequence", "01", "--map")
-    assert "has learnt no refinement" in refused("evaluate", street, *flags, folder, "--check")
-    assert "Open3D is absent" in refused("evaluate", street, *flags, bare_map, "--check")
+    assert "has learnt no refinement" in refused("evaluate", street, *flags, folder, "--refine")
+    assert "Open3D is absent" in refused("evaluate", street, *flags, bare_map, "--refine")
     retriever = Retriever.open(bare_map, 5.0)
     observation = retriever.places.observation(5)
     with pytest.warns(UserWarning, match="Open3D is absent"):
@@ -155,7 +155,7 @@ def test_without_open3d_a_map_is_calibrated_as_ever(any2any, refused, bare_map, 
 
 
 def test_a_check_of_what_has_no_scans_is_refused(refused, laps, town_map):
-    assert "the map has no scans" in refused("evaluate", laps, "--sequence", "01", "--map", town_map, "--check")
+    assert "the map has no scans" in refused("evaluate", laps, "--sequence", "01", "--map", town_map, "--refine")
 
 
 def test_a_drive_without_a_lidar_leaves_the_check(any2any, laps, tmp_path):
@@ -165,4 +165,4 @@ def test_a_drive_without_a_lidar_leaves_the_check(any2any, laps, tmp_path):
     alone = shutil.copytree(laps, tmp_path / "laps")
     shutil.rmtree(alone / "sequences" / "01" / "velodyne")
     done = any2any("calibrate", folder, alone, "--sequence", "01", "--fusion", "likelihood_ratio")
-    assert done.code == 0 and "no refinement: 01 has no 'lidar'" in done.out
+    assert done.code == 0 and "rankings will not be refined: 01 has no 'lidar'" in done.out
