@@ -27,8 +27,8 @@ from cases import Case, Laps
 from printing import print_table
 from tqdm import tqdm
 
-from any2any_ros import storage
-from any2any_ros.calibration import evaluation, metrics
+from any2any_ros import metrics, storage
+from any2any_ros.calibration import evaluation
 from any2any_ros.calibration.judge import Judge
 from any2any_ros.calibration.task import Task
 from any2any_ros.errors import Any2AnyError

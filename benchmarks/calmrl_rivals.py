@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from any2any_ros import metrics
 from any2any_ros.arrays import Flags, Float64
-from any2any_ros.calibration import metrics
 from any2any_ros.imputers.calmrl import CalMRL
 from any2any_ros.imputers.groups import patterns
 from any2any_ros.observation import ObservationSet

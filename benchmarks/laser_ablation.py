@@ -16,8 +16,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 
+from any2any_ros import metrics
 from any2any_ros.arrays import Flags, Float64, Floats
-from any2any_ros.calibration import metrics
 from any2any_ros.data import carmen, splits
 from any2any_ros.data.drive import keyframes
 from any2any_ros.data.sources import IN_BUILDINGS

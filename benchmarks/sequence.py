@@ -20,8 +20,8 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
+from any2any_ros import metrics
 from any2any_ros.arrays import Float64, Rows
-from any2any_ros.calibration import metrics
 from any2any_ros.retrieval.large.search import top_k
 from any2any_ros.retrieval.retriever import SHORTLIST
 from any2any_ros.trust.bayes_filter import BayesFilter, FilterConfig

@@ -15,7 +15,7 @@ NAMES = {
     "methods.calmrl": ("learning.calmrl", "CalMRL CalMRLConfig fit anchor anchor_shift"),
     "methods.cox": ("learning.cox", "COX CoxConfig fit"),
     "retrieval.metrics": (
-        "calibration.metrics",
+        "metrics",
         "recall_at_k precision_at_k average_precision_at_k reciprocal_rank coverage expected_calibration_error chance",
     ),
 }

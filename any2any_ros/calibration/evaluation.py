@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from any2any_ros import metrics
 from any2any_ros.arrays import Array, Flags, Float64, Rows
-from any2any_ros.calibration import metrics
 from any2any_ros.calibration.judge import Judge
 from any2any_ros.calibration.task import Task
 from any2any_ros.observation import ObservationSet

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros import metrics
 from any2any_ros.arrays import Flags, Float64, Floats
-from any2any_ros.calibration import evaluation, metrics
+from any2any_ros.calibration import evaluation
 from any2any_ros.calibration.judge import Judge
 from any2any_ros.calibration.task import Task
 from any2any_ros.ranking import Ranking

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from any2any_ros import metrics
 from any2any_ros.arrays import Flags
-from any2any_ros.calibration import metrics, reliability
+from any2any_ros.calibration import reliability
 from any2any_ros.data import splits
 from any2any_ros.data.drive import Drive
 from any2any_ros.demo.town_live import LiveRun, frame_of

@@ -1,9 +1,7 @@
-"""Moved to any2any_ros.calibration.metrics; this name goes with the next release."""
+"""Moved to any2any_ros.metrics; this name goes with the next release."""
 
 import warnings
 
-from any2any_ros.calibration.metrics import *  # noqa: F403
+from any2any_ros.metrics import *  # noqa: F403
 
-warnings.warn(
-    "any2any_ros.retrieval.metrics has moved to any2any_ros.calibration.metrics", DeprecationWarning, stacklevel=2
-)
+warnings.warn("any2any_ros.retrieval.metrics has moved to any2any_ros.metrics", DeprecationWarning, stacklevel=2)

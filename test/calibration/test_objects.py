@@ -5,7 +5,7 @@ import object_models
 import pytest
 from object_models import LATENT, described, model, tables, world
 
-from any2any_ros.calibration import metrics
+from any2any_ros import metrics
 from any2any_ros.calibration import objects as object_calibration
 from any2any_ros.calibration.objects import TABLE
 from any2any_ros.errors import Any2AnyError

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logsumexp
 
-from any2any_ros.calibration.metrics import expected_calibration_error
 from any2any_ros.fusion import mixture
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.fusion.mixture import LEAST, Mixture
+from any2any_ros.metrics import expected_calibration_error
 
 SHARP, OFFSET, TRUST = 3.0, -1.0, 0.0  # lapses in 28 % of the queries, whatever they look like
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from any2any_ros.calibration.metrics import expected_calibration_error
 from any2any_ros.fusion.any2any import conformal_quantile
+from any2any_ros.metrics import expected_calibration_error
 from any2any_ros.trust import confidence
 from any2any_ros.trust.confidence import Candidates, ConfidenceConfig, Event, fit
 
