@@ -75,14 +75,14 @@ def main() -> int:
     parser.add_argument("model", type=Path, help="folder of the trained model")
     parser.add_argument("--tables", type=int, default=20, help="number of tables (default %(default)s)")
     arguments = parser.parse_args()
-    found: dict[str, list[Answer]] = defaultdict(list)
+    by_kind: dict[str, list[Answer]] = defaultdict(list)
     for seed in tqdm(range(arguments.tables), desc="tables", disable=None):
         for answer in answers(arguments.model, seed):
-            found[answer[0]].append(answer)
+            by_kind[answer[0]].append(answer)
     head = ("commands", "number", "first match right", "mean probability", "found", "of these right")
     print("| " + " | ".join((*head, "ambiguous", "not found")) + " |")
     print("|---" * 8 + "|")
-    for kind, rows in found.items():
+    for kind, rows in by_kind.items():
         right, chances = np.mean([r[2] for r in rows]), np.mean([r[3] for r in rows])
         share = Counter(r[1] for r in rows)
         sure = [r[2] for r in rows if r[1] is Verdict.FOUND]

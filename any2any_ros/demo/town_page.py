@@ -61,10 +61,10 @@ def _seconds(answers: Sequence[Answer], lap: Drive) -> Any:
 def _examples(answers: Sequence[Answer]) -> list[tuple[str, Answer]]:
     """Choose the surest right answer, the surest wrong one, and the most ambiguous one."""
     right, wrong = [a for a in answers if a.hit], [a for a in answers if not a.hit]
-    chosen = [("Best: the surest right answer", max(right, key=_sure, default=None))]
-    chosen.append(("Worst: the surest wrong answer", max(wrong, key=_sure, default=None)))
-    chosen.append(("Most ambiguous: the largest place set", max(answers, key=lambda a: len(a.ranking.place_set))))
-    return [(title, answer) for title, answer in chosen if answer is not None]
+    examples = [("Best: the surest right answer", max(right, key=_sure, default=None))]
+    examples.append(("Worst: the surest wrong answer", max(wrong, key=_sure, default=None)))
+    examples.append(("Most ambiguous: the largest place set", max(answers, key=lambda a: len(a.ranking.place_set))))
+    return [(title, answer) for title, answer in examples if answer is not None]
 
 
 def _sure(answer: Answer) -> float:

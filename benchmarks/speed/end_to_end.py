@@ -65,9 +65,9 @@ def _with_network(folder: Path, moments: int) -> Iterator[Row]:
             yield unmeasured(f"stamp to ranking, {which}: {NETWORK}", "ms", lacking, bar)
         return
     outcome = apart(drive, Plan(_map(folder / "network", camera=_networks.vision("int8")), BOTH, moments))
-    found = latencies(outcome, moments)
-    yield from _latency(NETWORK, found, ("≤ 50", "≤ 65"))
-    yield _pairs(f"pairs answered: {NETWORK}", outcome, found)
+    times = latencies(outcome, moments)
+    yield from _latency(NETWORK, times, ("≤ 50", "≤ 65"))
+    yield _pairs(f"pairs answered: {NETWORK}", outcome, times)
 
 
 def _on_gpu(folder: Path, moments: int, device: str = "cuda") -> Iterator[Row]:
@@ -78,9 +78,9 @@ def _on_gpu(folder: Path, moments: int, device: str = "cuda") -> Iterator[Row]:
         return
     both = _networks.vision("torch", device), _networks.range_image(device)
     outcome = apart(drive, Plan(_map(folder / "gpu", *both), BOTH, moments))
-    found = latencies(outcome, moments)
-    yield from _latency(ON_GPU, found, ("≤ 10", "≤ 20"))
-    yield _pairs(f"pairs answered: {ON_GPU}", outcome, found)
+    times = latencies(outcome, moments)
+    yield from _latency(ON_GPU, times, ("≤ 10", "≤ 20"))
+    yield _pairs(f"pairs answered: {ON_GPU}", outcome, times)
 
 
 def _map(folder: Path, camera: Encoder, lidar: Encoder | None = None) -> str:
@@ -94,12 +94,12 @@ def latencies(outcome: Outcome, moments: int) -> list[float]:
     return [delays.get(stamp, float("inf")) / 1e6 for stamp in outcome.sent[:moments]]
 
 
-def _latency(who: str, found: list[float], bars: tuple[str, str], beside: list[float] | None = None) -> Iterator[Row]:
+def _latency(who: str, times: list[float], bars: tuple[str, str], beside: list[float] | None = None) -> Iterator[Row]:
     for percent, bar in zip((50, 99), bars, strict=True):
         more: dict[str, Any] = {"rival": DEFAULT_SIZES, "rival_value": _percentile(beside, percent)} if beside else {}
-        around = spread(found) if percent == 50 and np.isfinite(found).all() else None
+        around = spread(times) if percent == 50 and np.isfinite(times).all() else None
         more["short"] = f"from the stamp of camera and LiDAR to a ranking of 10,000 places, p{percent}: {{}} ({who})"
-        yield Row(f"stamp to ranking, p{percent}: {who}", _percentile(found, percent), "ms", around, bar=bar, **more)
+        yield Row(f"stamp to ranking, p{percent}: {who}", _percentile(times, percent), "ms", around, bar=bar, **more)
 
 
 def _percentile(values: list[float], percent: int) -> float:
@@ -108,9 +108,9 @@ def _percentile(values: list[float], percent: int) -> float:
     )  # between a time and "never" there is nothing to interpolate
 
 
-def _pairs(what: str, outcome: Outcome, found: list[float], **more: Any) -> Row:
-    note = f"of {len(found)}; in {right(outcome, len(found))} the right place comes first"
-    return Row(what, _share(found), "%", bar="≥ 100", note=note, **more)
+def _pairs(what: str, outcome: Outcome, times: list[float], **more: Any) -> Row:
+    note = f"of {len(times)}; in {right(outcome, len(times))} the right place comes first"
+    return Row(what, _share(times), "%", bar="≥ 100", note=note, **more)
 
 
 def right(outcome: Outcome, moments: int) -> int:
@@ -120,8 +120,8 @@ def right(outcome: Outcome, moments: int) -> int:
     return sum(first.get(stamp) == name for stamp, name in zip(outcome.sent, expected, strict=False))
 
 
-def _share(found: list[float]) -> float:
-    return 100 * float(np.isfinite(found).mean())
+def _share(times: list[float]) -> float:
+    return 100 * float(np.isfinite(times).mean())
 
 
 def _cores(outcome: Outcome) -> Iterator[Row]:
@@ -135,8 +135,8 @@ def _death(outcome: Outcome, moments: int) -> Iterator[Row]:
     yield Row("LiDAR encoder killed, to the first ranking by the camera alone", noticed_after(outcome, "lidar"), "s",
               bar=f"≤ {timeout + PERIOD:g}", note=f"source_timeout {timeout:g} s + one cycle",
               short="{} after the process of a sensor is killed, answers come without it")  # fmt: skip
-    found = answered(outcome, complete(["camera"]))
-    skipped = [stamp for stamp in outcome.sent if stamp not in found]
+    delays = answered(outcome, complete(["camera"]))
+    skipped = [stamp for stamp in outcome.sent if stamp not in delays]
     yield Row("moments without a ranking, before and after", float(len(skipped)), "", bar="≤ 0",
               note=f"of {len(outcome.sent)}, {len(outcome.sent) - moments} of them after the kill")  # fmt: skip
 

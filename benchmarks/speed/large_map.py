@@ -80,11 +80,11 @@ def _node(folder: Path, queries: Queries, quick: bool) -> Iterator[Row]:
     yield Row(f"map of {'1e5' if quick else '1e6'} places opens for the first time", first.seconds, "s")
     for name in FUSIONS:
         apart(_calibrate, folder, name)
-        found: list[Opened] = [apart(_opened, folder, queries) for _ in range(3)]
+        opened: list[Opened] = [apart(_opened, folder, queries) for _ in range(3)]
         if name == "any2any":
-            yield _judged("opens", [f.seconds for f in found], quick)
-            yield _judged("memory", [f.pss / 1e9 for f in found], quick)
-        yield timed(f"one answer of the node, {name}", np.concatenate([f.spent for f in found]))
+            yield _judged("opens", [f.seconds for f in opened], quick)
+            yield _judged("memory", [f.pss / 1e9 for f in opened], quick)
+        yield timed(f"one answer of the node, {name}", np.concatenate([f.spent for f in opened]))
     yield timed("a place added while it runs", apart(_adding, folder, queries[0]))
 
 
@@ -96,11 +96,11 @@ def _judged(name: str, values: list[float], quick: bool) -> Row:
 
 def _store(folder: Path, queries: Queries) -> Iterator[Row]:
     """Yield the rows of the search alone in the shards of the map, with one and with two `threads`."""
-    found: Opened = apart(_ranking, folder, queries, ("cpu", 2))
+    opened: Opened = apart(_ranking, folder, queries, ("cpu", 2))
     for i, name in enumerate(FUSIONS, start=1):
         what, _, bar = BARS[name]
-        yield timed(what, found.spent[:, [i + 2, 0]], "plain similarity + top-k", bar=bar)
-        yield timed(f"{what}, two threads", found.spent[:, [i, i + 2]], "one thread", bar=bar)
+        yield timed(what, opened.spent[:, [i + 2, 0]], "plain similarity + top-k", bar=bar)
+        yield timed(f"{what}, two threads", opened.spent[:, [i, i + 2]], "one thread", bar=bar)
     yield from _on_gpu(folder, queries)
 
 
@@ -110,9 +110,9 @@ def _on_gpu(folder: Path, queries: Queries) -> Iterator[Row]:
     if not gpu():
         yield from (unmeasured(what, "ms", "no GPU") for what in whats)
         return
-    found: Opened = apart(_ranking, folder, queries, ("cuda", 1))
+    opened: Opened = apart(_ranking, folder, queries, ("cuda", 1))
     for i, what in enumerate(whats, start=1):
-        yield timed(what, found.spent[:, [i, i + 2]], "its first pass on the CPU")
+        yield timed(what, opened.spent[:, [i, i + 2]], "its first pass on the CPU")
 
 
 def _ranking(folder: Path, queries: Queries, *hardware: tuple[str, int]) -> Opened:

@@ -83,17 +83,17 @@ def fusion_rows(title: str, table: dict[str, dict[str, Any]]) -> Iterator[Row]:
     """Yield the rows of a table of fusion_at_scale: both exact fusions, and any2any compared with each rival."""
     for name in ("any2any", "likelihood_ratio"):
         bar = "≤ 1.15 ×" if name == "any2any" and title == "9 pairs" else ""
-        found = table[name]
-        yield Row(f"{name}, exact, {title}, 1e5 places", found["ms"], "ms", rival=PLAIN, ratio=found["ratio"], bar=bar,
-                  rival_value=table["plain"]["ms"], note=f"{found['identical']} identical to brute force")  # fmt: skip
+        row = table[name]
+        yield Row(f"{name}, exact, {title}, 1e5 places", row["ms"], "ms", rival=PLAIN, ratio=row["ratio"], bar=bar,
+                  rival_value=table["plain"]["ms"], note=f"{row['identical']} identical to brute force")  # fmt: skip
     if title != "9 pairs":
         return
     rivals = {f"α·k, α = {alpha}": f"alpha {alpha}" for alpha in fusion_at_scale.ALPHAS}
     for shown, name in (rivals | {"reciprocal-rank fusion": "reciprocal rank"}).items():
-        found = table[name]
-        recall = f"its recall of the exact 5: {found['recall']:.2f}" if "recall" in found else ""
+        row = table[name]
+        recall = f"its recall of the exact 5: {row['recall']:.2f}" if "recall" in row else ""
         yield Row(f"any2any, exact, {title}, 1e5 places", table["any2any"]["ms"], "ms", rival=shown,
-                  rival_value=found["ms"], note=recall)  # fmt: skip
+                  rival_value=row["ms"], note=recall)  # fmt: skip
 
 
 if __name__ == "__main__":

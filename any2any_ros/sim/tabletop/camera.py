@@ -88,7 +88,7 @@ class Camera:
         normals = scene.normals[np.maximum(hits.face, 0)]
         facing = np.einsum("nk,nk->n", rays, normals)
         colour: Array = np.tile(ROOM, (len(rays), 1))
-        row, hit = scene.surface[np.maximum(hits.face, 0)], hits.found
+        row, hit = scene.surface[np.maximum(hits.face, 0)], hits.hit
         reach = np.where(hit, hits.distance, np.float32(0))
         points = np.asarray(origin + reach[:, None] * rays, dtype=np.float32)
         grain = np.asarray(reach / np.maximum(np.abs(facing), 0.2) / self.config.focal, dtype=np.float32)
@@ -112,7 +112,7 @@ class Camera:
                gloss: Array, pose: Float64, shape: tuple[int, int],
                rng: np.random.Generator) -> NDArray[np.uint16]:  # fmt: skip
         """Return the depth (H, W) in mm, with the noise of a Kinect (Nguyen et al. 2012) and with holes."""
-        z = (np.where(hits.found, hits.distance, np.float32(0)) * optical[:, 2]).reshape(shape)
+        z = (np.where(hits.hit, hits.distance, np.float32(0)) * optical[:, 2]).reshape(shape)
         rough = cv2.GaussianBlur(rng.standard_normal(shape).astype(np.float32), (3, 3), 0.7) / np.float32(0.42)
         z = z + rough * np.float32(self.config.depth_noise) * (0.0012 + 0.0019 * (z - 0.4) ** 2)
         hole = rng.random(facing.shape) < self.config.holes
@@ -120,7 +120,7 @@ class Camera:
         hole |= (rng.random(facing.shape) < 0.5) & (colour.max(axis=1) < 0.012)  # too dark to reflect the pattern
         hole |= (gloss > 0.45) & (rng.random(facing.shape) < 0.3)
         hole |= self._shadowed(scene, points, pose)
-        known = hits.found.reshape(shape) & ~hole.reshape(shape) & (z > NEAREST) & (z < FARTHEST)
+        known = hits.hit.reshape(shape) & ~hole.reshape(shape) & (z > NEAREST) & (z < FARTHEST)
         return np.where(known, np.round(z / STEP), 0).astype(np.uint16)
 
     def _shadowed(self, scene: Scene, points: Array, pose: Float64) -> Flags:

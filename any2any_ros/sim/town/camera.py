@@ -55,8 +55,8 @@ class Camera:
         origin = (pose[:3, :3] @ self._centre + pose[:3, 3]).astype(np.float32)
         hits = self._scene.cast(origin, rays)
         light = np.empty_like(rays)
-        light[~hits.found] = self._sky(rays[~hits.found])
-        light[hits.found] = self._surfaces(origin, rays[hits.found], hits.distance[hits.found], hits.face[hits.found])
+        light[~hits.hit] = self._sky(rays[~hits.hit])
+        light[hits.hit] = self._surfaces(origin, rays[hits.hit], hits.distance[hits.hit], hits.face[hits.hit])
         soft = cv2.GaussianBlur(light.reshape(*self._shape, 3), (3, 3), SOFTNESS)
         return self._expose(np.asarray(soft, dtype=np.float32), rng)
 

@@ -211,7 +211,7 @@ class Hits:
     face: NDArray[np.int32]
 
     @property
-    def found(self) -> Flags:
+    def hit(self) -> Flags:
         return self.face >= 0
 
 

@@ -81,7 +81,7 @@ class ThermalCamera:
         origin = (pose[:3, :3] @ self._centre + pose[:3, 3]).astype(np.float32)
         hits, air = self._world.scene.cast(origin, rays), self._weather.air
         warmth = self._sky(rays)
-        surface = hits.found
+        surface = hits.hit
         warmth[surface] = self._surfaces(origin, rays[surface], hits.distance[surface], hits.face[surface])
         # Fog absorbs less heat radiation than light.
         through = np.exp(-np.where(surface, hits.distance, 0) / (4 * self._weather.fog))

@@ -132,7 +132,7 @@ class Fact:
 def look_around(scene: Scene, things: Sequence[Thing], pose: Float64) -> list[Fact]:
     """Return what is visible from the LiDAR pose (4, 4); what covers most of the view comes first."""
     hits = scene.cast(pose[:3, 3].astype(np.float32), turn(_ROUND, pose[:3, :3]))
-    owner = np.where(hits.found, scene.surfaces["thing"][scene.surface[hits.face]], -1)
+    owner = np.where(hits.hit, scene.surfaces["thing"][scene.surface[hits.face]], -1)
     facts = []
     for index in np.unique(owner[owner >= 0]).tolist():
         seen = owner == index
@@ -147,10 +147,10 @@ def caption(facts: Sequence[Fact], config: TownConfig, lap: int, rng: np.random.
     if rng.random() < config.caption_empty:
         return ""
     values = [(f, SALIENCE.get(f.thing.kind, 0.0) * np.sqrt(f.share) * rng.uniform(0.8, 1.25)) for f in facts]
-    chosen = [f for f, value in sorted(values, key=lambda pair: -pair[1]) if value > 0 and f.share > SMALLEST]
-    chosen = chosen[: int(rng.integers(max(1, config.caption_facts - 1), config.caption_facts + 1))]
+    likely = [f for f, value in sorted(values, key=lambda pair: -pair[1]) if value > 0 and f.share > SMALLEST]
+    likely = likely[: int(rng.integers(max(1, config.caption_facts - 1), config.caption_facts + 1))]
     error = config.caption_errors if lap else config.caption_errors / 4
-    mentioned = [f for f in chosen if rng.random() >= error] or chosen[:1]
+    mentioned = [f for f in likely if rng.random() >= error] or likely[:1]
     voice = Voice(rng, other=lap > 0, mistakes=error / 2)
     return voice.sentence([voice.phrase(f) for f in mentioned]) if mentioned else ""
 
