@@ -1,6 +1,7 @@
 """A map in the hands of a Python user: samples in, rankings out; every mistake is one clear error."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 import any2any_ros as a2a
 from any2any_ros import encoders
-from any2any_ros.data import kitti
+from any2any_ros.data import carmen, kitti
 from any2any_ros.retrieval import reference_map
 
 NOVEMBER = Path(__file__).parent / "data/maps/format_of_november"
@@ -80,6 +81,19 @@ def test_each_sensor_finds_its_place(place_map, drive, modality):
     rankings = [place_map.rank(moment(drive, i, modality), 3) for i in (9, 14, 20)]
     assert [r.matches[0].id for r in rankings] == ["00/000009", "00/000014", "00/000020"]
     assert all(r.modalities == (modality,) and len(r.matches) == 3 for r in rankings)
+
+
+def test_a_laser_scan_finds_its_place(tmp_path):
+    draw, log = np.random.default_rng(0), tmp_path / "house.log"
+    rooms = [np.repeat(draw.uniform(1, 9, 12), 15) for _ in range(8)]
+    lines = (f"FLASER 180 {' '.join(f'{r:.2f}' for r in room)} {3 * i} 0 0 0 0 0 {i} host {i}\n"
+             for i, room in enumerate(rooms))  # fmt: skip
+    log.write_text("".join(lines))
+    house = a2a.build_map(log, tmp_path / "house")
+    nearly = carmen.read(log).sample("laser_scan", 5)
+    noisy = replace(nearly, ranges=nearly.ranges + draw.normal(0, 0.01, 180).astype(np.float32))
+    assert house.modalities == ("laser_scan",)
+    assert house.rank({"laser_scan": noisy}, 1).matches[0].id == house.reference.places.ids[5]
 
 
 def test_without_calibration_there_is_no_probability(place_map, drive):
