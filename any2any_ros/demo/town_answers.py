@@ -53,9 +53,9 @@ def judge(run: LiveRun, lap: Drive, retriever: Retriever, hit_radius: float) -> 
     reference = retriever.places
     right = splits.positives(lap.poses, reference.poses, hit_radius)
     row = {name: i for i, name in enumerate(reference.ids)}
-    history = _History(run.recording.embeddings)
+    history = _History(run.received.embeddings)
     answers: dict[int, Answer] = {}
-    for ranking, came in run.recording.rankings:
+    for ranking, came in run.received.rankings:
         frame = frame_of(ranking, lap)
         if frame is None or frame in answers or not right[frame].any() or not ranking.modalities:
             continue

@@ -17,7 +17,7 @@ from any2any_ros.ranking import Ranking
 from any2any_ros.samples import NS
 
 if TYPE_CHECKING:
-    from any2any_ros.nodes.recorder import Recording
+    from any2any_ros.nodes.recorder import ReceivedMessages
     from any2any_ros.nodes.replay import Outage
 
 READY = 30.0  # s, the longest wait for all nodes to be up
@@ -45,7 +45,7 @@ class LiveRun:
     published: stamp in the bag -> monotonic time (s) of its first message. start_ns: the first stamp.
     """
 
-    recording: Recording
+    received: ReceivedMessages
     published: Mapping[int, float]
     outages: tuple[Outage, ...]
     start_ns: int
@@ -92,7 +92,7 @@ def drive(
         time.sleep(1.0)  # the last answers
         if stop:
             raise KeyboardInterrupt
-    return LiveRun(recorder.recording, published, outages, min(published))
+    return LiveRun(recorder.received, published, outages, min(published))
 
 
 def _await(ready: Callable[[], bool], ended: Callable[[], Mapping[str, int]], logs: Path) -> None:
@@ -119,7 +119,7 @@ def continuity(run: LiveRun, lap: Drive, period: float, timeout: float) -> dict[
     period: s between frames. timeout: the nodes' source_timeout, s.
     """
     frames = {i for i, s in enumerate(lap.stamps_ns) if int(s) in run.published and _sensor_alive(run, lap, int(s))}
-    answered = frames & {frame_of(r, lap) for r, _ in run.recording.rankings if r.modalities}
+    answered = frames & {frame_of(r, lap) for r, _ in run.received.rankings if r.modalities}
     deaths = [_death(run, outage) for outage in run.outages]
     return {
         "frames": len(frames),
@@ -141,7 +141,7 @@ def _death(run: LiveRun, outage: Outage) -> dict[str, Any]:
     """Return how long rankings still used a sensor after its death, and what the first ranking without it used."""
     died, back = (run.start_ns + int(t * NS) for t in (outage.start, outage.end))
     during = sorted(
-        ((r.stamp_ns, r.modalities) for r, _ in run.recording.rankings if died <= r.stamp_ns < back),
+        ((r.stamp_ns, r.modalities) for r, _ in run.received.rankings if died <= r.stamp_ns < back),
         key=lambda item: item[0],
     )
     without = next(((s, m) for s, m in during if outage.name not in m), None)

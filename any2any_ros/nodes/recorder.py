@@ -13,7 +13,7 @@ from any2any_ros.ranking import Ranking
 
 
 @dataclass
-class Recording:
+class ReceivedMessages:
     """Rankings and embeddings in order of arrival, each with its monotonic arrival time in seconds."""
 
     rankings: list[tuple[Ranking, float]] = field(default_factory=list)
@@ -25,7 +25,7 @@ class Recorder(Peer):
 
     def __init__(self, name: str = "recorder") -> None:
         super().__init__(name)
-        self.recording = Recording()
+        self.received = ReceivedMessages()
         self.node.create_subscription(msg.Ranking, "matches", self._on_ranking, 100)
         self.node.create_subscription(msg.Embedding, "embeddings", self._on_embedding, 100)
 
@@ -35,7 +35,7 @@ class Recorder(Peer):
         return bool(encoders >= publishers and answers > 0)
 
     def _on_ranking(self, message: msg.Ranking) -> None:
-        self.recording.rankings.append((messages.ranking(message), time.monotonic()))
+        self.received.rankings.append((messages.ranking(message), time.monotonic()))
 
     def _on_embedding(self, message: msg.Embedding) -> None:
-        self.recording.embeddings.append((messages.embedding(message), time.monotonic()))
+        self.received.embeddings.append((messages.embedding(message), time.monotonic()))

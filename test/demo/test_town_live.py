@@ -89,10 +89,10 @@ def test_killing_an_encoder_process_is_killing_its_sensor(ring, tmp_path):
 
     run = driven(drive, tmp_path, during=strike, source_timeout=TIMEOUT)
     assert town_live.continuity(run, drive, 0.5, TIMEOUT)["answered"] == 24
-    used = [("lidar" in r.modalities) for r, _ in run.recording.rankings if r.modalities]
+    used = [("lidar" in r.modalities) for r, _ in run.received.rankings if r.modalities]
     died, back = used.index(False), len(used) - 1 - used[::-1].index(False)
     assert all(used[:died]) and not any(used[died : back + 1]) and all(used[back + 1 :])
-    seconds = [(r.stamp_ns - run.start_ns) / 1e9 for r, _ in run.recording.rankings if r.modalities]
+    seconds = [(r.stamp_ns - run.start_ns) / 1e9 for r, _ in run.received.rankings if r.modalities]
     assert done["killed"] <= seconds[died] <= done["killed"] + TIMEOUT + 0.5 + 0.1
     assert back + 1 < len(used)  # it came back
 
@@ -101,7 +101,7 @@ def test_real_camera_and_lidar_every_frame_answered(shared_data, tmp_path):
     drive = kitti.read(shared_data / "kitti_raw")
     make_map(drive, tmp_path / "map")
     run = driven(drive, tmp_path, rate=2.0, wait=0.3)
-    rankings = {r.stamp_ns: r for r, _ in run.recording.rankings if r.modalities}
+    rankings = {r.stamp_ns: r for r, _ in run.received.rankings if r.modalities}
     assert len(rankings) == len(drive) == 12
     for stamp, name in zip(drive.stamps_ns, drive.ids(), strict=True):
         assert rankings[int(stamp)].modalities == ("camera", "lidar")
@@ -117,7 +117,7 @@ def test_real_laser_log_ranks_the_same_through_ros_as_in_the_library(shared_data
     second = second.take(np.arange(120))
     second = dataclasses.replace(second, stamps_ns=np.arange(1, len(second) + 1) * 100_000_000)
     run = driven(second, tmp_path, rate=1.0, slop=0.01)
-    rankings = {r.stamp_ns: r for r, _ in run.recording.rankings if r.modalities}
+    rankings = {r.stamp_ns: r for r, _ in run.received.rankings if r.modalities}
     retriever = Retriever.open(tmp_path / "map", 2.0)
     queries = encode(second, {"laser_scan": encoders.build("laser_scan")})
     # An encoder keeps the newest scan only: on a busy machine one may be overtaken by the next. None is altered.
