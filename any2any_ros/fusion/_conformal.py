@@ -72,10 +72,10 @@ def leave_one_out(value: Floats, positive: Flags, inverse: str) -> Float64:
     whole = Calibrator.fit(value, positive, inverse)
     v, y = value[observed], positive[observed]
     s = _scaled(v, whole.lo, whole.hi)
-    own = np.abs(y - s)
-    below = np.searchsorted(whole.gamma, s, side="left") - (own < s)
+    score = np.abs(y - s)
+    below = np.searchsorted(whole.gamma, s, side="left") - (score < s)
     if inverse == "literal":
-        below_mirror = np.searchsorted(whole.gamma, 1 - s, side="left") - (own < 1 - s)
+        below_mirror = np.searchsorted(whole.gamma, 1 - s, side="left") - (score < 1 - s)
         below = np.where(below > below_mirror, below, 0)
     p[observed] = below / observed.size
     # Without the only value at one end of the range, the range itself changes: fit again for these few values.

@@ -137,21 +137,17 @@ def calibrate(
     _validate(similarity, positive, {"combine": combine, "inverse": inverse, "stage2": stage2})
     if stage2 == "auto":
         stage2 = "same" if len(positive) >= SAME_SET_FROM else "leave_one_out"
-    first = _alternate(positive) if stage2 == "split" else np.ones(len(positive), dtype=bool)
-    second = ~first if stage2 == "split" else first
+    everything = np.ones(len(positive), dtype=bool)
+    first, second = _halves(positive) if stage2 == "split" else (everything, everything)
+    queries, references = similarity.shape[1:]
     one = {
         (q, r): Calibrator.fit(similarity[first, q, r], positive[first], inverse)
-        for q, r in np.ndindex(*similarity.shape[1:])
+        for q, r in np.ndindex(queries, references)
     }
-    p = np.full(similarity[second].shape, np.nan)
-    for (q, r), calibrator in one.items():
-        value = similarity[second, q, r]
-        held_out = stage2 == "leave_one_out"
-        p[:, q, r] = leave_one_out(value, positive[second], inverse) if held_out else calibrator.probability(value)
-    fused = _combined(p, combine)
-    groups = dict(_groups(similarity[second], by_availability))
-    two = {key: Calibrator.fit(fused[rows], positive[second][rows], inverse) for key, rows in groups.items()}
-    queries, references = similarity.shape[1:]
+    similarity, positive = similarity[second], positive[second]
+    fused = _combined(_stage1(one, similarity, positive, stage2 == "leave_one_out"), combine)
+    groups = dict(_groups(similarity, by_availability))
+    two = {key: Calibrator.fit(fused[rows], positive[rows], inverse) for key, rows in groups.items()}
     return Any2Any(
         (queries, references),
         {f"{q},{r}": c.gamma for (q, r), c in one.items()},
@@ -161,6 +157,25 @@ def calibrate(
         combine,
         inverse,
     )
+
+
+def _halves(positive: Flags) -> tuple[Flags, Flags]:
+    """Return two halves (P,) of the pairs, with every other positive and every other negative in the first."""
+    first = np.zeros(len(positive), dtype=bool)
+    for label in (True, False):
+        first[np.flatnonzero(positive == label)[::2]] = True
+    return first, ~first
+
+
+def _stage1(
+    calibrators: dict[tuple[int, int], Calibrator], similarity: Floats, positive: Flags, held_out: bool
+) -> Float64:
+    """Return stage 1's p (P, Mq, Mr), on which stage 2 is fitted; held_out: of each pair without its own similarity."""
+    p = np.full(similarity.shape, np.nan)
+    for (q, r), calibrator in calibrators.items():
+        value = similarity[:, q, r]
+        p[:, q, r] = leave_one_out(value, positive, calibrator.inverse) if held_out else calibrator.probability(value)
+    return p
 
 
 def _combined(p: Floats, how: str) -> Float64:
@@ -189,14 +204,6 @@ def _groups(similarity: Floats, by_availability: bool) -> Iterator[tuple[str, Fl
         for pattern, count in zip(*np.unique(patterns, return_counts=True), strict=True):
             if count >= PATTERN_PAIRS:
                 yield str(pattern), patterns == pattern
-
-
-def _alternate(positive: Flags) -> Flags:
-    """Return flags (P,) of every other positive and every other negative, so that both halves have both labels."""
-    first = np.zeros(len(positive), dtype=bool)
-    for label in (True, False):
-        first[np.flatnonzero(positive == label)[::2]] = True
-    return first
 
 
 def _validate_pairs(similarity: Floats, shape: tuple[int, int]) -> None:

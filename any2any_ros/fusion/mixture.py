@@ -126,9 +126,9 @@ def _fit_pair(theta: Floats, positive: Flags) -> tuple[float, float, float]:
     options = {"initial_simplex": simplex, "xatol": 1e-2, "fatol": 1e-4, "maxiter": 600}
     from scipy.optimize import minimize  # takes 0.1 s to import, and only fitting needs it
 
-    found = minimize(loss, start, method="Nelder-Mead", options=options)
-    if found.fun >= 0:  # no better than saying nothing
+    optimum = minimize(loss, start, method="Nelder-Mead", options=options)
+    if optimum.fun >= 0:  # no better than saying nothing
         return ALWAYS_LAPSES
-    steepness, offset, log_trust = found.x
+    steepness, offset, log_trust = optimum.x
     trust = float(np.exp(log_trust)) / scale
     return float(np.exp(min(steepness, STEEPEST))) / spread, float(offset + trust * middle), trust
