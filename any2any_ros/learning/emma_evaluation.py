@@ -129,8 +129,8 @@ def validation(
     ablations = possible(objects.observations.modalities)
     if not ablations:
         why = f"they have {', '.join(objects.observations.modalities) or 'nothing'}"
-        remedy = "Give something said (text, speech) and something seen (camera, depth)"
-        raise Any2AnyError("These objects cannot be asked for", why, remedy)
+        remedy = "Give a query modality (text, speech) and a reference modality (camera, depth)"
+        raise Any2AnyError("These objects cannot be queried", why, remedy)
     query, reference = (objects.observations.only(side) for side in sides(ablations[-1]))
     return lambda heads: trials.judge(heads.distance(query, reference))["mrr"]
 

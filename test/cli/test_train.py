@@ -167,7 +167,7 @@ def test_objects_of_which_none_is_complete_are_learnt_from_all_the_same(any2any,
 def test_calmrl_refuses_in_one_line_what_it_cannot_compare(refused, make_objects, tmp_path):
     pytest.importorskip("torch", reason="PyTorch is absent: make torch")
     storage.save(make_objects(modalities=("text",)), tmp_path / "alone")
-    assert "cannot be asked for" in refused("train", "calmrl", tmp_path / "alone", tmp_path / "heads")
+    assert "cannot be queried" in refused("train", "calmrl", tmp_path / "alone", tmp_path / "heads")
 
 
 # --- cox ------------------------------------------------------------------------------------------------------

@@ -131,7 +131,7 @@ def test_validation_is_the_mrr_with_everything_there(make_objects):
 
 def test_objects_with_nothing_seen_cannot_be_asked_for(make_objects):
     objects = make_objects(modalities=("text", "speech"))
-    with pytest.raises(Any2AnyError, match="cannot be asked for: they have speech, text"):
+    with pytest.raises(Any2AnyError, match="cannot be queried: they have speech, text"):
         grounding.validation(objects)
     bare = ObjectViews({}, objects.ids, objects.classes, objects.instances, {})
     with pytest.raises(Any2AnyError, match="they have nothing"):
