@@ -59,8 +59,9 @@ def write_map(
     mounting = clouds.mounting(options.mounting)
     built = chosen_encoders(tuple(dict.fromkeys([*recording.modalities, *options.query_only])), encoders)
     query_only = {m: built.pop(m) if m in built else build_encoder(m) for m in options.query_only}
-    keyframe = recording.place.keyframe if options.keyframe is None else options.keyframe
-    places = recording.observe(built, keyframe, progress)
+    usual = recording.place
+    place = usual if options.keyframe is None else replace(usual, keyframe=options.keyframe)
+    places = recording.observe(built, place.keyframe, progress)
     reference = as_map(places, built, options.name or folder.resolve().name)
     reference = replace(reference, encoders={**reference.encoders, **_query_only(reference, query_only)})
     scans = robot_scans(recording, reference.places, mounting, progress) if options.scans else ()

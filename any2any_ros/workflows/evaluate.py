@@ -49,6 +49,23 @@ class EvaluationOptions:
     refine: bool = False
     mounting: str = scans.MOUNTING
 
+    def __post_init__(self) -> None:
+        _refuse_other("fusion", self.fusion, UNFITTED)
+        _refuse_other("references", self.references, (EARLIER, ALL))
+        wrong = [share for share in self.missing if not 0 <= share < 1]
+        if wrong:
+            raise Any2AnyError(
+                f"The share {wrong[0]!r} of missing sensors cannot be used", "it is not from 0 to below 1", "Correct it"
+            )
+
+
+def _refuse_other(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raise Any2AnyError when an option is none of its choices."""
+    if value not in choices:
+        raise Any2AnyError(
+            f"The option '{name}' cannot be {value!r}", f"the choices are {', '.join(choices)}", "Choose one of them"
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Report:
@@ -107,7 +124,7 @@ def evaluate(
     place = options.place or recording.place
     if map is None:
         return _against_itself(recording, place, encoders, options, progress)
-    return _Against(Path(map), recording, place, options, progress).report(encoders)
+    return _MapEvaluation(Path(map), recording, place, options, progress).report(encoders)
 
 
 def _against_itself(
@@ -134,7 +151,7 @@ def _against_itself(
 
 
 @dataclass(frozen=True, eq=False)
-class _Against:
+class _MapEvaluation:
     """A drive that is evaluated against the map in a folder."""
 
     folder: Path
@@ -148,8 +165,9 @@ class _Against:
         reference = retriever.reference
         if self.options.refine:
             self._refuse_refinement(retriever)
-        wanted = [m for m in self.recording.modalities if encoders is None or m in set(encoders)]
-        queries = self.recording.observe(map_encoders(reference, wanted), self.place.keyframe, self.progress)
+        names = set(self.recording.modalities if encoders is None else encoders)
+        known = map_encoders(reference, [m for m in self.recording.modalities if m in names])
+        queries = self.recording.observe(known, self.place.keyframe, self.progress)
         task = Task(queries, splits.positives(queries.poses, reference.places.poses, self.place.hit_radius))
         retrievers = [retriever, *(sensor.retriever(reference) for sensor in adopted.load(self.folder).values())]
         groups = [group for each in retrievers for group in evaluation.evaluate(each, task)]

@@ -65,6 +65,25 @@ def test_without_a_map_a_drive_is_judged_against_its_own_past(laps):
     assert group["queries"] == 24 and report.imputer is None and report.trust == []
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"fusion": "mixture"}, "'fusion' cannot be 'mixture': the choices are raw_mean, min_max"),
+        ({"references": "later"}, "'references' cannot be 'later': the choices are earlier, all"),
+        ({"missing": (0.5, 1.0)}, r"The share 1.0 of missing sensors cannot be used"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(options, why):
+    with pytest.raises(a2a.Any2AnyError, match=why):
+        a2a.EvaluationOptions(**options)
+
+
+def test_a_keyframe_that_cannot_be_meant_is_refused(laps, tmp_path):
+    with pytest.raises(a2a.Any2AnyError, match="'keyframe' cannot be -1"):
+        a2a.build_map(a2a.open_recording(laps, "00"), tmp_path / "map", ["text"], a2a.MapOptions(keyframe=-1.0))
+    assert not (tmp_path / "map").exists()
+
+
 def test_nothing_is_printed_and_progress_is_called(laps, tmp_path, capsys):
     heard = []
 
