@@ -12,7 +12,7 @@ import pytest
 import any2any_ros as a2a
 
 ROOT = Path(__file__).parents[1]
-NOVEMBER = ROOT / "test/data/maps/format_of_november"
+NOVEMBER = ROOT / "test/formats/november/map"
 IMPORT = 0.3  # s
 OPTIONAL = (
     "torch", "transformers", "onnx", "open3d", "pocketsphinx", "rclpy", "sensor_msgs", "matplotlib", "jinja2",

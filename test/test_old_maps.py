@@ -1,4 +1,4 @@
-"""Maps of older formats open unchanged, and rank as they did (data/maps/README.md)."""
+"""The map that commit ce04c12 wrote opens unchanged, and ranks as it did (formats/november/README.md)."""
 
 import hashlib
 import json
@@ -10,13 +10,13 @@ import pytest
 
 import any2any_ros as a2a
 
-MAPS = Path(__file__).parent / "data" / "maps"
-EXPECTED = json.loads((MAPS / "format_of_november.json").read_text())
+NOVEMBER = Path(__file__).parent / "formats" / "november"
+EXPECTED = json.loads((NOVEMBER / "map.rankings.json").read_text())
 
 
 @pytest.fixture(scope="module")
 def november():
-    return a2a.open_map(MAPS / "format_of_november")
+    return a2a.open_map(NOVEMBER / "map")
 
 
 def query(place_map, expected):
@@ -44,7 +44,7 @@ def test_the_expectations_are_of_all_kinds():
 
 
 def test_opening_it_changes_no_file(tmp_path):
-    folder = shutil.copytree(MAPS / "format_of_november", tmp_path / "map")
+    folder = shutil.copytree(NOVEMBER / "map", tmp_path / "map")
     before = digests(folder)
     place_map = a2a.open_map(folder)
     place_map.rank({"text": "a bakery beside a red house"})

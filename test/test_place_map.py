@@ -12,7 +12,7 @@ from any2any_ros import encoders
 from any2any_ros.data import carmen, kitti
 from any2any_ros.retrieval import reference_map
 
-NOVEMBER = Path(__file__).parent / "data/maps/format_of_november"
+NOVEMBER = Path(__file__).parent / "formats/november/map"
 
 
 @pytest.fixture(scope="module")

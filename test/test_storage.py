@@ -62,7 +62,7 @@ OTHER_STATES = (
     OverlapEvidence,
     SameSpace,
 )
-NOVEMBER = Path(__file__).parent / "maps" / "november"  # from a map of November 2026, of format 1
+NOVEMBER = Path(__file__).parent / "formats" / "november" / "map"  # from a map of November 2026, of format 1
 OLD_SAME_SPACE = "5ff0c14dfa0cdf0f"
 
 
