@@ -7,6 +7,9 @@ from collections import namedtuple
 from dataclasses import asdict
 from pathlib import Path
 
+# The tests make many small fits, for which one thread is the fastest; read by the libraries when they are imported.
+os.environ["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
+
 import cv2
 import numpy as np
 import pytest

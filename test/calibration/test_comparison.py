@@ -35,4 +35,4 @@ def test_of_a_large_map_what_is_searched_by_bounds_is_kept(recalls, chosen):
 
 def kept(recalls, places):
     table = [{"fusion": name, "recall@1": recall, "recall@5": 0.9} for name, recall in recalls.items()]
-    return table[comparison.chosen(table, places)]["fusion"]
+    return table[comparison.best(table, places)]["fusion"]
