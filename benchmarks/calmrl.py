@@ -23,14 +23,14 @@ from pathlib import Path
 import numpy as np
 from calmrl_rivals import Row, judge, rivals, similarity
 from calmrl_worlds import synthetic
-from cases import Case, Laps
+from cases import Laps
 from printing import print_table
 from tqdm import tqdm
 
 from any2any_ros import metrics, storage
 from any2any_ros.calibration import evaluation
 from any2any_ros.calibration.judge import Judge
-from any2any_ros.calibration.task import Task
+from any2any_ros.calibration.task import Trial
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.mixture import Mixture
 from any2any_ros.fusion.raw_mean import RawMean
@@ -70,9 +70,9 @@ def falls(count: int) -> Row:
 def digits(folder: Path, seed: int, missing: float) -> dict[str, Row]:
     """Return the figures of each method, fitted on the references, which are as incomplete as the queries."""
     trial = mfeat.make(folder, seed, MfeatConfig(missing=missing))
-    right = trial.test_positive
+    right, queries = trial.test.positive, trial.test.queries
     completers = rivals(trial.reference, calmrl.fit(trial.reference, seed=seed))
-    figures = {k: judge(similarity(c(trial.test), c(trial.reference)), right) for k, c in completers.items()}
+    figures = {k: judge(similarity(c(queries), c(trial.reference)), right) for k, c in completers.items()}
     random = np.random.default_rng(seed).random(right.shape)
     return figures | {"chance": judge(random, right) | {"R@1": metrics.chance(right.sum(axis=1), right.shape[1], 1)}}
 
@@ -89,21 +89,21 @@ def town(folder: Path) -> dict[str, Row]:
     hits: dict[str, dict[str, list[float]]] = {}
     for name in IMPUTERS.names():
         imputer = fit_imputer(name, laps.mapped)
-        for group in itertools.chain.from_iterable(by_pattern(case, imputer) for case in laps.halves()):
+        for group in itertools.chain.from_iterable(by_pattern(trial, imputer) for trial in laps.halves()):
             row = hits.setdefault(group["pattern"], {})
             for key, value in ((name, group["recall@1"]), ("chance", group["chance@1"])):
                 row.setdefault(key, []).append(value)
     return {pattern: {key: float(np.mean(v)) for key, v in row.items()} for pattern, row in hits.items()}
 
 
-def by_pattern(case: Case, imputer: Imputer) -> list[Row]:
+def by_pattern(trial: Trial, imputer: Imputer) -> list[Row]:
     """Return the evaluation of each pattern. The mixture is fitted on the calibration half, as `calibrate` does it."""
-    alignments = {**same_modality(case.reference.modalities), **same_modality(imputer.adds)}
-    baseline = Judge.of(bare_retriever(case.reference, RawMean(), alignments, imputer=imputer))
-    queries = imputer.training_queries(case.calibration, 0)
-    right = np.tile(case.positive, (len(queries) // len(case.calibration), 1))
+    alignments = {**same_modality(trial.reference.modalities), **same_modality(imputer.adds)}
+    baseline = Judge.of(bare_retriever(trial.reference, RawMean(), alignments, imputer=imputer))
+    queries = imputer.training_queries(trial.calibration.queries, 0)
+    right = np.tile(trial.calibration.positive, (len(queries) // len(trial.calibration), 1))
     fusion = Mixture.fit(baseline.searcher.matrix(queries), right)
-    return evaluation.evaluate(baseline.using(fusion), Task(case.test, case.test_positive))
+    return evaluation.evaluate(baseline.using(fusion), trial.test)
 
 
 # --- speed ----------------------------------------------------------------------------------------------------

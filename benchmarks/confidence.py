@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cases import Case, Laps, as_map, digit_cases, laser_cases
+from cases import Laps, as_map, calibrated, digit_trials, laser_trials, unmapped_task
 from scipy.stats import norm
 from tqdm import tqdm
 
@@ -24,8 +24,7 @@ from any2any_ros import storage
 from any2any_ros.arrays import Flags, Float64
 from any2any_ros.calibration import reliability
 from any2any_ros.calibration.reliability import Outcome
-from any2any_ros.calibration.task import Task
-from any2any_ros.observation import ObservationSet
+from any2any_ros.calibration.task import Task, Trial
 from any2any_ros.retrieval.calibration import Calibration
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.sim import town
@@ -38,23 +37,21 @@ ALLOWED = (-0.02, 0.04)  # how far a coverage may be from the nominal one
 ENOUGH = 200  # test queries per seed that a pattern needs for a row of its own
 
 
-def judge(case: Case, fitted: Calibration, queries: ObservationSet, positive: Flags, rows: Flags) -> list[Outcome]:
+def judge(trial: Trial, fitted: Calibration, task: Task, rows: Flags) -> list[Outcome]:
     """Return the outcomes of the queries `rows` (Q,) with every subset of their sensors."""
-    allowed = case.allowed[1] if case.allowed else np.ones_like(positive)
-    retriever = Retriever(as_map(case.reference), fitted)
-    return reliability.outcomes(retriever, Task(queries, positive, allowed), EPSILONS, rows)
+    return reliability.outcomes(Retriever(as_map(trial.reference), fitted), task, EPSILONS, rows)
 
 
-def inside(name: str, seeds: list[list[Case]]) -> list[dict[str, Any]]:
+def inside(name: str, seeds: list[list[Trial]]) -> list[dict[str, Any]]:
     """Return a row for each pattern: mean over seeds, and spread as *_sd."""
     by_pattern: dict[str, list[dict[str, float]]] = {}
     fusions = set()
-    for cases in tqdm(seeds, desc=name, unit="seed"):
+    for trials in tqdm(seeds, desc=name, unit="seed"):
         outcomes = []
-        for case in cases:
-            fitted = case.calibrated()
+        for trial in trials:
+            fitted = calibrated(trial)
             fusions.add(fitted.fusion.plug)
-            outcomes += judge(case, fitted, case.test, case.test_positive, np.asarray(case.test_positive.any(axis=1)))
+            outcomes += judge(trial, fitted, trial.test, trial.test.answerable)
         groups = {p: [o for o in outcomes if o.pattern == p] for p in {o.pattern for o in outcomes}}
         reported = {p: g for p, g in groups.items() if len(g) >= ENOUGH} | {"all patterns": outcomes}
         for pattern, group in reported.items():
@@ -90,11 +87,10 @@ def outside(laps: list[Laps]) -> list[dict[str, Any]]:
     rates: dict[str, list[list[float]]] = {}
     for one in tqdm(laps, desc="unmapped", unit="seed"):
         counts: dict[str, Float64] = {}
-        for case, queries in one.unmapped():
-            fitted = case.calibrated()
-            known = judge(case, fitted, case.test, case.test_positive, np.asarray(case.test_positive.any(axis=1)))
-            nowhere = np.zeros((len(queries), len(case.reference)), dtype=bool)
-            unknown = judge(case, fitted, queries, nowhere, np.ones(len(queries), dtype=bool))
+        for trial, queries in one.unmapped():
+            fitted = calibrated(trial)
+            known = judge(trial, fitted, trial.test, trial.test.answerable)
+            unknown = judge(trial, fitted, unmapped_task(queries, trial), np.ones(len(queries), dtype=bool))
             for i, group in enumerate((known, unknown)):
                 for o in group:
                     count = counts.setdefault(o.pattern, np.zeros(5))
@@ -154,9 +150,9 @@ def main() -> int:
         report["outside"] += outside(laps)
     for log in arguments.laser:
         name = log.name.split("-")[0].split(".")[0]
-        report["inside"] += inside(name, [list(laser_cases(log, s)) for s in range(arguments.seeds)])
+        report["inside"] += inside(name, [list(laser_trials(log, s)) for s in range(arguments.seeds)])
     if arguments.mfeat:
-        report["inside"] += inside("mfeat", [list(digit_cases(arguments.mfeat, s)) for s in range(arguments.seeds)])
+        report["inside"] += inside("mfeat", [list(digit_trials(arguments.mfeat, s)) for s in range(arguments.seeds)])
     print(table(report["inside"], INSIDE))
     several = [row for row in report["inside"] if row["seeds"] >= SEEDS]
     count, missed, expected = by_chance(several)

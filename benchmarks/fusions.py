@@ -16,16 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cases import as_map
+from cases import calibrated
 from printing import mean_and_deviation, print_table
 from tqdm import tqdm
 
 from any2any_ros import storage
 from any2any_ros.arrays import Flags
 from any2any_ros.calibration import evaluation
-from any2any_ros.calibration.fitting import calibrate
 from any2any_ros.calibration.judge import Judge
-from any2any_ros.calibration.task import Task
+from any2any_ros.calibration.task import Trial
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.fusion.raw_mean import RawMean
@@ -35,12 +34,10 @@ from any2any_ros.retrieval.large.search import top_k
 from any2any_ros.retrieval.retriever import bare_retriever
 from any2any_ros.retrieval.similarity import SimilarityMatrix, same_modality
 from any2any_ros.sim import mfeat, regimes
-from any2any_ros.sim.regimes import Trial
 
 DEFAULT, LIMIT = "default", "a sensor in common"
 BEATEN = ("reciprocal_rank", "z_score", "min_max", "any2any")  # fusions that the default must beat
 MATCHED, MARGIN = "best_available", 0.03  # fusion that may be better than the default, by this much
-SAME_PLACE = regimes.SPACING / 2
 
 
 def fusions() -> list[str]:
@@ -52,15 +49,13 @@ def fitted(name: str, trial: Trial) -> Fusion:
     if name == DEFAULT:
         return selected(trial)
     matrix = SimilarityMatrix(trial.reference, same_modality(trial.reference.modalities))
-    fusion: Fusion = FUSIONS.find(name).fit(matrix(trial.calibration), trial.calibration_positive)
+    fusion: Fusion = FUSIONS.find(name).fit(matrix(trial.calibration.queries), trial.calibration.positive)
     return fusion
 
 
 def selected(trial: Trial) -> Fusion:
     """Return the fusion that `calibrate` selects."""
-    reference = as_map(trial.reference)
-    task = Task(trial.calibration, trial.calibration_positive, folds=trial.folds, same_place=SAME_PLACE)
-    return calibrate(reference, task).fusion
+    return calibrated(trial).fusion
 
 
 def ranked(fusion: Fusion, trial: Trial) -> Flags:
@@ -69,24 +64,24 @@ def ranked(fusion: Fusion, trial: Trial) -> Flags:
     relevant = np.zeros((len(trial.test), evaluation.DEEPEST), dtype=bool)
     for start in range(0, len(trial.test), evaluation.CHUNK):
         rows = range(start, min(start + evaluation.CHUNK, len(trial.test)))
-        _, scores = ranker.scores(trial.test.take(rows))
+        _, scores = ranker.scores(trial.test.queries.take(rows))
         for row, score in zip(rows, scores, strict=True):
             best = top_k(score, evaluation.DEEPEST)
-            relevant[row, : len(best)] = trial.test_positive[row, best]
+            relevant[row, : len(best)] = trial.test.positive[row, best]
     return relevant
 
 
 def judge(fusion: Fusion, trial: Trial) -> dict[str, Any]:
     """Return recalls and chance on the test queries."""
-    relevant, right = ranked(fusion, trial), trial.test_positive
+    relevant, right = ranked(fusion, trial), trial.test.positive
     return evaluation.summary(relevant, right.sum(axis=1), np.full(len(right), right.shape[1]))
 
 
 def in_common(trial: Trial) -> float:
     """Return the share of test queries that have a sensor in common with a right reference: the limit of any fusion."""
     ranker = Judge.of(bare_retriever(trial.reference, RawMean()))
-    comparable = [~np.isnan(ranker.scores(one)[1][0]) for one in _one_by_one(trial.test)]
-    return float((np.array(comparable) & trial.test_positive).any(axis=1).mean())
+    comparable = [~np.isnan(ranker.scores(one)[1][0]) for one in _one_by_one(trial.test.queries)]
+    return float((np.array(comparable) & trial.test.positive).any(axis=1).mean())
 
 
 def _one_by_one(queries: ObservationSet) -> list[ObservationSet]:

@@ -16,22 +16,22 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import cases
 import numpy as np
-from cases import Case, Laps, as_map
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from any2any_ros import storage
-from any2any_ros.arrays import Array, Flags, Rows
+from any2any_ros.arrays import Array, Rows
 from any2any_ros.calibration import reliability
 from any2any_ros.calibration.fitting import calibrate
 from any2any_ros.calibration.refinement import Overlaps, ScanRegistration
 from any2any_ros.calibration.reliability import Refined
-from any2any_ros.calibration.task import Task
+from any2any_ros.calibration.task import Task, Trial
 from any2any_ros.data import kitti
 from any2any_ros.data.kitti import KittiDrive
 from any2any_ros.geometry import clouds
@@ -75,50 +75,49 @@ def scans(drive: KittiDrive, queries: ObservationSet, rows: Sequence[int], what:
             yield row, points
 
 
-def calibrated(case: Case, drive: KittiDrive, refiner: Refiner) -> Retriever:
+def calibrated(trial: Trial, drive: KittiDrive, refiner: Refiner) -> Retriever:
     """Return the retriever of a calibrated map whose refiner is calibrated, too."""
-    places = case.reference.ids
+    places = trial.reference.ids
 
     def register(wanted: Mapping[int, Rows]) -> Overlaps:
         out = {}
-        for row, points in scans(drive, case.calibration, list(wanted), "calibrating"):
+        for row, points in scans(drive, trial.calibration.queries, list(wanted), "calibrating"):
             registrations = refiner.register(points, [places[i] for i in wanted[row]])
             out[row] = {i: r.overlap for i, r in zip(wanted[row].tolist(), registrations.values(), strict=True)}
             out[row] = {i: overlap for i, overlap in out[row].items() if not np.isnan(overlap)}
         return out
 
-    reference = as_map(case.reference)
-    return Retriever(reference, calibrate(reference, case.task, scans=ScanRegistration(register)), refiner)
+    reference = cases.as_map(trial.reference)
+    return Retriever(reference, calibrate(reference, trial.calibration, scans=ScanRegistration(register)), refiner)
 
 
-def tested(retriever: Retriever, drive: KittiDrive, queries: ObservationSet, right: Flags, rows: Rows) -> list[Refined]:
+def tested(retriever: Retriever, drive: KittiDrive, task: Task, rows: Rows) -> list[Refined]:
     """Return the outcomes of the queries, refined and not, for each of SENSORS."""
     outcomes = []
     for pattern in SENSORS:
-        observed = queries.only(pattern)
+        queries = task.queries.only(pattern)
         usable = [i for i in rows.tolist() if all(queries.present(m)[i] for m in pattern)]
         outcomes += reliability.refined(
-            retriever, Task(observed, right), scans(drive, queries, usable, "+".join(pattern))
+            retriever, replace(task, queries=queries), scans(drive, queries, usable, "+".join(pattern))
         )
     return outcomes
 
 
-def halves(laps: Laps, drive: KittiDrive, refiner: Refiner, every: int) -> list[Refined]:
+def halves(laps: cases.Laps, drive: KittiDrive, refiner: Refiner, every: int) -> list[Refined]:
     """Return the outcomes of both halves of the streets."""
     outcomes = []
-    for case in laps.halves():
-        rows = np.flatnonzero(case.test_positive.any(axis=1))[::every]
-        outcomes += tested(calibrated(case, drive, refiner), drive, case.test, case.test_positive, rows)
+    for trial in laps.halves():
+        rows = np.flatnonzero(trial.test.answerable)[::every]
+        outcomes += tested(calibrated(trial, drive, refiner), drive, trial.test, rows)
     return outcomes
 
 
-def unmapped(laps: Laps, drive: KittiDrive, refiner: Refiner, every: int) -> list[Refined]:
+def unmapped(laps: cases.Laps, drive: KittiDrive, refiner: Refiner, every: int) -> list[Refined]:
     """Return the outcomes of queries at unmapped places."""
     outcomes = []
-    for case, unmapped_queries in laps.unmapped():
-        nowhere = np.zeros((len(unmapped_queries), len(case.reference)), dtype=bool)
-        rows = np.arange(len(unmapped_queries))[::every]
-        outcomes += tested(calibrated(case, drive, refiner), drive, unmapped_queries, nowhere, rows)
+    for trial, queries in laps.unmapped():
+        rows = np.arange(len(queries))[::every]
+        outcomes += tested(calibrated(trial, drive, refiner), drive, cases.unmapped_task(queries, trial), rows)
     return outcomes
 
 
@@ -156,7 +155,7 @@ def main(arguments: argparse.Namespace) -> None:
     open3d()  # raises at once when Open3D is missing: encoding takes minutes
     within, without, seconds, size = [], [], [], []
     for folder in tqdm(arguments.town, desc="towns", dynamic_ncols=True, disable=None):
-        laps, drive = Laps.of(folder), kitti.read(folder, "01")
+        laps, drive = cases.Laps.of(folder), kitti.read(folder, "01")
         with tempfile.TemporaryDirectory() as map_folder:
             mapped = kitti.read(folder, "00")
             stored = ((mapped.ids()[i], p) for i, p in scans(mapped, laps.mapped, range(len(laps.mapped)), "storing"))

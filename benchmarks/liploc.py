@@ -101,8 +101,9 @@ def calibrated(reference: ReferenceMap, driven: ObservationSet, square: Rows) ->
     """Yield the figures of both sensors together, calibrated on one half of the streets and tested on the other."""
     for half in (0, 1):
         first = square % 2 == half
-        case = by_place(reference.places, driven.take(first), driven.take(~first), ON_ROADS)
-        yield evaluated(Retriever(reference, calibrate(reference, case.task)), case.test, reference.places)
+        trial = by_place(reference.places, driven.take(first), driven.take(~first), ON_ROADS)
+        fitted = calibrate(reference, trial.calibration)
+        yield evaluated(Retriever(reference, fitted), trial.test.queries, reference.places)
 
 
 def summary(rows: list[Row]) -> list[Row]:

@@ -75,5 +75,14 @@ class Task:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """The places of a map, the task that calibrates it, and the task that tests it. The tasks share no query."""
+
+    reference: ObservationSet
+    calibration: Task
+    test: Task
+
+
 def _does_not_fit(why: str) -> Any2AnyError:
     return Any2AnyError("The task does not fit together", why, "Give one row a query, and one column a reference")

@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from any2any_ros.arrays import Float64, Rows, unit
+from any2any_ros.calibration.task import Task, Trial
 from any2any_ros.config import Settings, setting
 from any2any_ros.data.availability import sensors_off
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
-from any2any_ros.sim.regimes import FOLDS, Trial
+from any2any_ros.sim.regimes import FOLDS
 
 MODALITIES = ("fac", "fou", "kar", "mor", "pix", "zer")
 
@@ -91,15 +92,10 @@ def make(folder: Path, seed: int, config: MfeatConfig = MfeatConfig()) -> Trial:
         columns = {m: np.where(off[:, i, None], np.nan, views[m][rows]) for i, m in enumerate(MODALITIES)}
         return ObservationSet(columns, np.full((len(rows), 4, 4), np.nan), tuple(f"digit/{row:04d}" for row in rows))
 
-    return Trial(
-        "mfeat",
-        observe(reference),
-        observe(calibration),
-        classes[calibration][:, None] == classes[reference],
-        np.arange(len(calibration)) % FOLDS,
-        observe(test),
-        classes[test][:, None] == classes[reference],
-    )
+    def task(rows: Rows) -> Task:
+        return Task(observe(rows), classes[rows][:, None] == classes[reference], folds=np.arange(len(rows)) % FOLDS)
+
+    return Trial(observe(reference), task(calibration), task(test))
 
 
 def _standardised(view: Float64, reference: Float64) -> Float64:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from any2any_ros.arrays import Flags, Float64, Rows
+from any2any_ros.arrays import Float64, Rows
+from any2any_ros.calibration.task import Task, Trial
 from any2any_ros.config import Settings, setting
 from any2any_ros.data.availability import sensors_off
 from any2any_ros.errors import Any2AnyError
@@ -45,22 +46,6 @@ class RegimeConfig(Settings):
     empty: bool = setting(False, "whether a visit may have all of its sensors off")
 
 
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """A map and two sets of queries that share no place, with the right references (Q, R) of each.
-
-    folds (Q,): calibration queries with the same number are in the same fold (retrieval/calibration.py).
-    """
-
-    name: str
-    reference: ObservationSet
-    calibration: ObservationSet
-    calibration_positive: Flags
-    folds: Rows
-    test: ObservationSet
-    test_positive: Flags
-
-
 def make(regime: str, seed: int, config: RegimeConfig = RegimeConfig()) -> Trial:
     """Return a world of the regime (a key of NOISE), drawn by `seed`. Raises Any2AnyError for an unknown regime."""
     if regime not in NOISE:
@@ -75,15 +60,12 @@ def make(regime: str, seed: int, config: RegimeConfig = RegimeConfig()) -> Trial
     def visit(name: str, places: Rows) -> ObservationSet:
         return _visit(name, signals, places, NOISE[regime], draw, config)
 
-    return Trial(
-        regime,
-        visit("map", mapped),
-        visit("calibration", visits["calibration"]),
-        visits["calibration"][:, None] == mapped,
-        np.tile(np.arange(len(halves["calibration"])) % FOLDS, config.laps),
-        visit("test", visits["test"]),
-        visits["test"][:, None] == mapped,
-    )
+    def task(name: str) -> Task:
+        folds = np.tile(np.arange(len(halves[name])) % FOLDS, config.laps)
+        right = visits[name][:, None] == mapped
+        return Task(visit(name, visits[name]), right, folds=folds, same_place=SPACING / 2)
+
+    return Trial(visit("map", mapped), task("calibration"), task("test"))
 
 
 def _signals(regime: str, draw: np.random.Generator, config: RegimeConfig) -> Float64:

@@ -31,6 +31,10 @@ def folder(tmp_path, features):
     return tmp_path
 
 
+def parts(trial):
+    return trial.reference, trial.calibration.queries, trial.test.queries
+
+
 def digits(observations):
     return np.array([int(i.split("/")[1]) for i in observations.ids])
 
@@ -45,15 +49,16 @@ def test_reading_gives_back_what_was_written(folder, features):
 
 def test_every_digit_is_dealt_out_once(folder):
     trial = make(folder, 0, SMALL)
-    dealt = [digits(part) for part in (trial.reference, trial.calibration, trial.test)]
+    dealt = [digits(part) for part in parts(trial)]
     assert [len(rows) for rows in dealt] == [20, 12, 18]
     assert sorted(np.concatenate(dealt)) == list(range(50))
-    assert np.bincount(trial.folds).tolist() == [3, 3, 3, 3]
+    assert np.bincount(trial.calibration.folds).tolist() == [3, 3, 3, 3]
 
 
 def test_right_is_who_shows_the_same_digit(folder):
     trial = make(folder, 0, SMALL)
-    for queries, positive in ((trial.calibration, trial.calibration_positive), (trial.test, trial.test_positive)):
+    for task in (trial.calibration, trial.test):
+        queries, positive = task.queries, task.positive
         assert positive.shape == (len(queries), 20) and positive.any()
         for q, r in np.ndindex(*positive.shape):
             assert positive[q, r] == (digits(queries)[q] // 5 == digits(trial.reference)[r] // 5)
@@ -62,7 +67,7 @@ def test_right_is_who_shows_the_same_digit(folder):
 def test_views_are_standardised_by_the_references_alone(folder, features):
     trial = make(folder, 7, SMALL)
     known = digits(trial.reference)
-    for part in (trial.reference, trial.calibration, trial.test):
+    for part in parts(trial):
         for m in MODALITIES:
             for row, digit in zip(part.embeddings[m], digits(part), strict=True):
                 if np.isnan(row).any():
@@ -74,15 +79,15 @@ def test_views_are_standardised_by_the_references_alone(folder, features):
 
 def test_a_test_digit_changes_nothing_but_itself(folder, features):
     before = make(folder, 0, SMALL)
-    odd = digits(before.test)[0]
+    odd = digits(before.test.queries)[0]
     for m in MODALITIES:
         features[m][odd] = 1e6
         write(folder, m, features[m])
     after = make(folder, 0, SMALL)
     for m in MODALITIES:
         np.testing.assert_array_equal(after.reference.embeddings[m], before.reference.embeddings[m])
-        np.testing.assert_array_equal(after.calibration.embeddings[m], before.calibration.embeddings[m])
-        np.testing.assert_array_equal(after.test.embeddings[m][1:], before.test.embeddings[m][1:])
+        np.testing.assert_array_equal(after.calibration.queries.embeddings[m], before.calibration.queries.embeddings[m])
+        np.testing.assert_array_equal(after.test.queries.embeddings[m][1:], before.test.queries.embeddings[m][1:])
 
 
 def test_a_feature_that_never_changes_and_a_digit_like_the_mean_are_zero(folder, features):
@@ -98,14 +103,13 @@ def test_a_feature_that_never_changes_and_a_digit_like_the_mean_are_zero(folder,
 def test_a_seed_deals_its_own_way(folder):
     one, again, other = (make(folder, seed, SMALL) for seed in (1, 1, 2))
     assert one.reference.ids == again.reference.ids != other.reference.ids
-    np.testing.assert_array_equal(one.test.embeddings["pix"], again.test.embeddings["pix"])
+    np.testing.assert_array_equal(one.test.queries.embeddings["pix"], again.test.queries.embeddings["pix"])
 
 
 @pytest.mark.parametrize("empty", [False, True])
 def test_a_digit_loses_everything_only_if_asked(folder, empty):
     trial = make(folder, 0, MfeatConfig(references=30, calibration=10, missing=0.9, empty=empty))
-    parts = (trial.reference, trial.calibration, trial.test)
-    bare = [~np.any([part.present(m) for m in MODALITIES], axis=0) for part in parts]
+    bare = [~np.any([part.present(m) for m in MODALITIES], axis=0) for part in parts(trial)]
     assert np.concatenate(bare).any() == empty
 
 
@@ -187,15 +191,15 @@ def test_the_real_digits(shared_data):
 
     trial = make(shared_data / "mfeat", 0, MfeatConfig(missing=0.0))
     for m in MODALITIES:
-        reference, test = trial.reference.embeddings[m], trial.test.embeddings[m]
+        reference, test = trial.reference.embeddings[m], trial.test.queries.embeddings[m]
         first = np.argmax(test @ reference.T, axis=1)
-        assert trial.test_positive[np.arange(len(test)), first].mean() > 0.5  # chance: 0.1
+        assert trial.test.positive[np.arange(len(test)), first].mean() > 0.5  # chance: 0.1
         assert np.linalg.norm(test, axis=1) == pytest.approx(1, abs=1e-5)
 
 
 def test_half_of_the_real_views_are_missing(shared_data):
     trial = make(shared_data / "mfeat", 0)
-    assert [len(part) for part in (trial.reference, trial.calibration, trial.test)] == [1000, 300, 700]
-    for part in (trial.reference, trial.test):
+    assert [len(part) for part in parts(trial)] == [1000, 300, 700]
+    for part in (trial.reference, trial.test.queries):
         seen = np.stack([part.present(m) for m in mfeat.MODALITIES])
         assert seen.any(axis=0).all() and seen.mean() == pytest.approx(32 / 63, abs=0.03)

@@ -12,6 +12,10 @@ from any2any_ros.sim.regimes import FOLDS, MODALITIES, NOISE, SPACING, RegimeCon
 WHOLE = RegimeConfig(missing=0.0)
 
 
+def parts(trial):
+    return trial.reference, trial.calibration.queries, trial.test.queries
+
+
 def places(observations):
     return np.round(observations.poses[:, 0, 3] / SPACING).astype(int)
 
@@ -36,7 +40,8 @@ def similarity_of_laps(regime, m, n, seed=0):
 @pytest.mark.parametrize("regime", NOISE)
 def test_the_right_references_are_those_of_the_query_s_place(regime):
     trial = make(regime, 3)
-    for queries, positive in ((trial.calibration, trial.calibration_positive), (trial.test, trial.test_positive)):
+    for task in (trial.calibration, trial.test):
+        queries, positive = task.queries, task.positive
         assert positive.shape == (300, 600) and (positive.sum(axis=1) == 2).all()
         for q, r in np.ndindex(20, 600):
             assert positive[q, r] == (places(queries)[q] == places(trial.reference)[r])
@@ -45,25 +50,25 @@ def test_the_right_references_are_those_of_the_query_s_place(regime):
 @pytest.mark.parametrize("config", [RegimeConfig(), RegimeConfig(places=9, laps=3)], ids=["even", "odd"])
 def test_calibration_and_test_share_no_place_and_the_map_has_all(config):
     trial = make("redundant", 0, config)
-    calibration, test = set(places(trial.calibration)), set(places(trial.test))
+    calibration, test = set(places(trial.calibration.queries)), set(places(trial.test.queries))
     assert not calibration & test and calibration | test == set(range(config.places)) == set(places(trial.reference))
     assert len(calibration) == config.places // 2
 
 
 def test_visits_of_one_place_are_in_one_fold_and_no_fold_is_empty():
     trial = make("redundant", 0)
-    assert set(trial.folds) == set(range(FOLDS))
+    assert set(trial.calibration.folds) == set(range(FOLDS))
     of_place = {}
-    for place, fold in zip(places(trial.calibration), trial.folds, strict=True):
+    for place, fold in zip(places(trial.calibration.queries), trial.calibration.folds, strict=True):
         assert of_place.setdefault(place, fold) == fold
 
 
 @pytest.mark.parametrize("regime", NOISE)
 def test_a_seed_is_a_world(regime):
     one, again, other = make(regime, 1), make(regime, 1), make(regime, 2)
-    for part in ("reference", "calibration", "test"):
+    for trio in zip(*map(parts, (one, again, other)), strict=True):
         for m in MODALITIES:
-            values = [getattr(trial, part).embeddings[m] for trial in (one, again, other)]
+            values = [part.embeddings[m] for part in trio]
             np.testing.assert_array_equal(values[0], values[1])
             assert not np.array_equal(values[0], values[2], equal_nan=True)
 
@@ -71,7 +76,7 @@ def test_a_seed_is_a_world(regime):
 @pytest.mark.parametrize("regime", NOISE)
 def test_half_of_the_sensors_are_off_on_both_sides_but_never_all(regime):
     trial = make(regime, 0)
-    for part in (trial.reference, trial.calibration, trial.test):
+    for part in parts(trial):
         seen = present(part)
         assert seen.any(axis=1).all()
         # Of the 8 subsets the empty one is drawn again: each sensor is in 4 of the other 7.
@@ -125,4 +130,4 @@ def test_wrong_wishes_are_refused():
 
 def test_the_smallest_world_has_every_fold():
     trial = regimes.make("complementary", 0, RegimeConfig(places=8, laps=1, dimension=1))
-    assert sorted(trial.folds) == [0, 1, 2, 3] and len(trial.test) == 4
+    assert sorted(trial.calibration.folds) == [0, 1, 2, 3] and len(trial.test) == 4
