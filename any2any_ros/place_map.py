@@ -97,7 +97,7 @@ class PlaceMap:
                 f"Give a sample of at least one of {', '.join(self.modalities)}",
             )
         for embedding in embeddings:
-            self.reference.check(embedding)
+            self.reference.validate(embedding)
         if isinstance(samples, Observation):
             return samples
         return Observation({e.modality: e.vector for e in embeddings})

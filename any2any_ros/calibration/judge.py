@@ -15,7 +15,7 @@ from any2any_ros.protocols import Fusion, Imputer
 from any2any_ros.retrieval.large.search import top_k
 from any2any_ros.retrieval.retriever import SHORTLIST, Retriever
 from any2any_ros.retrieval.searcher import WholeMapSearcher
-from any2any_ros.retrieval.shortlist import NOTHING, Shortlist, differences, most_alike
+from any2any_ros.retrieval.shortlist import NOTHING, Shortlist, differences, most_similar
 from any2any_ros.trust.confidence import Candidates
 
 
@@ -95,7 +95,7 @@ class Judge:
         pairs = self.searcher.query_modalities, self.searcher.reference_modalities
         for i, query in enumerate(queries):
             rows = np.arange(len(self)) if allowed is None else np.flatnonzero(allowed[i])
-            nearest = most_alike(rows, self.searcher.similarity(queries.take([i]), rows), *pairs)
+            nearest = most_similar(rows, self.searcher.similarity(queries.take([i]), rows), *pairs)
             for modality, difference in differences(query, self.places, nearest).items():
                 columns[modality][i] = difference
         return columns

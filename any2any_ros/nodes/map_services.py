@@ -40,7 +40,7 @@ class MapServices:
             return _fail(response, response.NO_MAP, "no map is loaded: call ~/load_map")
         try:
             embeddings = [messages.embedding(message) for message in request.embeddings]
-            observation = self._localizer.asked(embeddings, request.text, self._node.now_ns())
+            observation = self._localizer.observation(embeddings, request.text, self._node.now_ns())
             ranking = self._localizer.rank(observation, request.k)
         except Any2AnyError as error:
             return _fail(response, response.BAD_INPUT, str(error))
@@ -55,7 +55,7 @@ class MapServices:
             return _fail(response, response.NO_MAP, "no map is loaded: call ~/load_map")
         try:
             embeddings = [messages.embedding(message) for message in request.embeddings]
-            observation = self._localizer.asked(embeddings, "", self._node.now_ns())
+            observation = self._localizer.observation(embeddings, "", self._node.now_ns())
             if not observation.embeddings:
                 return _fail(response, response.NOTHING_ALIVE, "no sensor is alive, and the request has no embedding")
             name = request.id or f"added/{len(reference):06d}"

@@ -53,10 +53,10 @@ class Health:
 
 
 def _sensor(name: str, modality: str, localizer: Localizer, now_ns: int) -> DiagnosticStatus:
-    source, alive = localizer.assembler.sources.get(modality), modality in localizer.alive
-    age = (now_ns - source.received_ns) / NS if source else float("inf")
-    period = source.period_ns / NS if source else 0.0
-    text = "alive" if alive else "stale" if source else "never received"
+    stream, alive = localizer.assembler.streams.get(modality), modality in localizer.alive
+    age = (now_ns - stream.received_ns) / NS if stream else float("inf")
+    period = stream.period_ns / NS if stream else 0.0
+    text = "alive" if alive else "stale" if stream else "never received"
     drifted = modality in localizer.drift.suspects
     return diagnostic(
         DiagnosticStatus.OK if alive and not drifted else DiagnosticStatus.WARN, f"{name}: {modality}",

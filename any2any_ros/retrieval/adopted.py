@@ -1,8 +1,8 @@
-"""Sensors that were adopted: they query a map that was made without them (learnt in calibration/adoption.py).
+"""Adopted sensors: they query a map that was made without them (calibration/adoption.py teaches them).
 
 MAP/adopted/<modality>/adopted.json   the sensor's encoder and a report of the adoption; written last
-                       head-<n>.*     a head for each of the map's modalities
-                       calibration/   of the adopted sensor alone (calibration.py)
+                       head-<n>.*     one head for each of the map's modalities
+                       calibration/   the calibration of the adopted sensor alone (calibration.py)
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ REMEDY = "Adopt it again: any2any adopt MAP DRIVE"
 
 @dataclass(frozen=True, eq=False)
 class Adopted:
-    """An adopted sensor: its encoder, a head by modality of the map, the calibration of its answers, and a report.
+    """An adopted sensor.
 
-    The calibration is bound to the encoders of both sides, the map's and the sensor's own.
+    encoder: the sensor's. heads: by modality of the map; each maps the sensor's vectors into the space of that
+    modality. calibration: of the sensor's own rankings; it fits only the encoders of the map and of the sensor that it
+    was made with. report: figures of the adoption.
     """
 
     modality: str
@@ -39,7 +41,7 @@ class Adopted:
     report: Mapping[str, Any] = field(default_factory=dict)
 
     def retriever(self, reference: ReferenceMap) -> Retriever:
-        """Return what ranks the map for this sensor alone; raise Any2AnyError when the map's encoders are others."""
+        """Return a retriever for queries of this sensor alone. Raises Any2AnyError when the map has other encoders."""
         expected = fingerprints(reference, self.modality, self.encoder)
         if self.calibration.encoders != expected:
             raise Any2AnyError(
@@ -53,12 +55,12 @@ class Adopted:
 
 
 def fingerprints(reference: ReferenceMap, modality: str, encoder: EncoderRecord) -> dict[str, str]:
-    """Return what an adoption is bound to: the encoders of the map, and the sensor's own."""
+    """Return the fingerprints that an adoption is valid for: of the map's encoders and of the sensor's own."""
     return reference.fingerprints | {modality: encoder.fingerprint}
 
 
 def save(adopted: Adopted, folder: Path) -> None:
-    """Write to folder/adopted/<modality>; an older one stands until the new one is whole."""
+    """Write to folder/adopted/<modality>. An older adoption stays in place until the new one is complete."""
     with storage.replacing(folder / ADOPTED / adopted.modality) as home:
         for i, head in enumerate(adopted.heads.values()):
             storage.save(head, home / f"head-{i}")
@@ -70,7 +72,7 @@ def save(adopted: Adopted, folder: Path) -> None:
 
 
 def load(folder: Path) -> dict[str, Adopted]:
-    """Read all that the map in `folder` has adopted, by modality; raise Any2AnyError when one is damaged."""
+    """Read all adopted sensors of the map in `folder`, by modality. Raises Any2AnyError when one is damaged."""
     homes = sorted(p for p in (folder / ADOPTED).glob("[!.]*") if p.is_dir())
     return {home.name: _load_one(home) for home in homes}
 

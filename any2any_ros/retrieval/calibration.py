@@ -1,11 +1,11 @@
-"""Calibration: what a map needs to answer well, fitted on other drives (calibration/fitting.py), as it lies on disk.
+"""The calibration of a map: fusion, confidence and more, fitted on another drive (calibration/fitting.py). Its files:
 
 MAP/calibration/calibration.json   format, the encoders it belongs to, the table of all fusions compared
 MAP/calibration/fusion.*           the chosen fusion
-MAP/calibration/confidence.*       how far its answers can be trusted
-MAP/calibration/drift-<n>.*        how each sensor usually differs from the map
-MAP/calibration/imputer.*          the imputer, where there is one
-MAP/calibration/refiner-*.*        what the registration of scans is worth, where that was fitted
+MAP/calibration/confidence.*       turns scores into probabilities, place sets and accepted or not
+MAP/calibration/drift-<n>.*        how the vectors of each sensor usually differ from the map's
+MAP/calibration/imputer.*          the imputer, if there is one
+MAP/calibration/refiner-*.*        what an overlap of scans tells, if that was fitted
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ REMEDY = "Calibrate again: any2any calibrate MAP DRIVE"
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """How a map compares and fuses, and how far to trust the result.
+    """How the vectors of a map are compared and fused, and how confident an answer may be.
 
-    encoders: fingerprint by modality; the calibration fits no map of other encoders. same_place: metres within which
-    two references are one place. table: recall@1 and recall@5 of every fusion compared, by availability pattern, on
-    held-out calibration places. drift: how each sensor usually differs from the map. refiner: what the registration of
-    scans is worth. pairs: (query, reference) modalities that are compared in one space; none: those that the map says.
-    alignments: what makes pairs comparable that share no space, by pair; they take the place of `pairs`.
+    confidence: None before calibration. encoders: fingerprint by modality; the calibration is valid for no map with
+    other encoders. same_place: metres within which two references are one place. table: recall@1 and recall@5 of every
+    fusion compared, by availability pattern, on held-out calibration places. drift: by modality, how the query's
+    vectors usually differ from the map's. refiner: what an overlap of scans tells; None where that was not fitted.
+    pairs: (query, reference) modalities that are compared in one space; empty: `ReferenceMap.pairs`. alignments: by
+    pair, for modalities that share no space; they replace `pairs`.
     """
 
     fusion: Fusion
@@ -56,8 +57,8 @@ class Calibration:
     imputer: Imputer = NO_IMPUTER
     alignments: Mapping[Pair, Alignment] | None = None
 
-    def check(self, reference: ReferenceMap) -> None:
-        """Raise Any2AnyError when it was fitted for other encoders than the map's."""
+    def validate(self, reference: ReferenceMap) -> None:
+        """Raise Any2AnyError when the calibration was fitted for other encoders than the map's."""
         if reference.fingerprints != self.encoders:
             raise Any2AnyError(
                 f"The calibration does not fit map '{reference.name}'",
@@ -66,12 +67,12 @@ class Calibration:
             )
 
     def alignments_of(self, reference: ReferenceMap) -> dict[Pair, Alignment]:
-        """Return what makes each pair of modalities of this map comparable."""
+        """Return the alignment of each pair of modalities of this map."""
         pairs = one_space(self.pairs or reference.pairs) if self.alignments is None else self.alignments
         return {**pairs, **same_modality(self.imputer.adds)}
 
     def refiner_of(self, refiner: Refiner) -> Refiner:
-        """Return the refiner with what was fitted; one that does nothing, where the calibration never fitted it."""
+        """Return the refiner with what was fitted for it; NO_REFINER where a calibration has not fitted it."""
         if self.confidence is None:
             return refiner
         return NO_REFINER if self.refiner is None else self.refiner.of(refiner, self.confidence.temperature)
@@ -80,12 +81,12 @@ class Calibration:
 def uncalibrated(
     reference: ReferenceMap, same_place: float = PlaceConfig.hit_radius, pairs: tuple[Pair, ...] = ()
 ) -> Calibration:
-    """Return what works without calibration: the mean of raw similarities, no probability, nothing accepted."""
+    """Return a calibration without fitting: the mean of raw similarities, no probability, nothing accepted."""
     return Calibration(RawMean(), None, reference.fingerprints, same_place, pairs=pairs)
 
 
 def save(calibration: Calibration, folder: Path) -> None:
-    """Write to folder/calibration; the old one stands until the new one is whole."""
+    """Write to folder/calibration. The old calibration stays in place until the new one is complete."""
     with storage.replacing(folder / FOLDER) as home:
         storage.save(calibration.fusion, home / "fusion")
         if calibration.confidence is not None:
@@ -115,7 +116,7 @@ def _header(calibration: Calibration) -> dict[str, Any]:
 
 
 def load(folder: Path) -> Calibration | None:
-    """Read folder/calibration; None when there is none; raise Any2AnyError when it is damaged."""
+    """Read folder/calibration; None when there is none. Raises Any2AnyError when it is damaged."""
     home = storage.standing(folder / FOLDER)
     if home is None:
         return None
@@ -132,7 +133,7 @@ def load(folder: Path) -> Calibration | None:
             header["encoders"],
             header["same_place"],
             header["table"],
-            {m: storage.load(home / _name(header, "drift-", i), Difference) for i, m in enumerate(header["drift"])},
+            {m: storage.load(home / _file(header, "drift-", i), Difference) for i, m in enumerate(header["drift"])},
             _load_refiner(home, header),
             tuple((q, r) for q, r in header["pairs"]),
             imputers.load(header["imputer"], home / "imputer"),
@@ -144,12 +145,11 @@ def load(folder: Path) -> Calibration | None:
 def _load_refiner(home: Path, header: dict[str, Any]) -> FittedRefiner | None:
     if header["refiner"] is None:
         return None
-    evidence = storage.load(home / _name(header, "refiner-evidence"), OverlapEvidence)
-    return FittedRefiner(
-        evidence, storage.load(home / _name(header, "refiner-confidence"), Confidence), header["refiner"]
-    )
+    evidence = storage.load(home / _file(header, "refiner-evidence"), OverlapEvidence)
+    confidence = storage.load(home / _file(header, "refiner-confidence"), Confidence)
+    return FittedRefiner(evidence, confidence, header["refiner"])
 
 
-def _name(header: dict[str, Any], stem: str, number: int | str = "") -> str:
-    """Return a file's name in the format of the header."""
+def _file(header: dict[str, Any], stem: str, number: int | str = "") -> str:
+    """Return the name of a file in the format that the header names."""
     return f"{stem if header['format'] == FORMAT else legacy.CALIBRATION_FILES[stem]}{number}"

@@ -1,4 +1,4 @@
-"""Exact inner-product search over one modality's vectors."""
+"""Exact inner-product search over the vectors of one modality."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from any2any_ros.errors import Any2AnyError
 
 
 class ExactIndex:
-    """Vectors in one float32 array that grows. Every result is exact."""
+    """Holds vectors in one float32 array that grows. Every result is exact."""
 
     def __init__(self, dimension: int) -> None:
         self.dimension, self._count = dimension, 0
-        self._vectors = np.empty((0, dimension), dtype=np.float32)  # with room for more rows
+        self._vectors = np.empty((0, dimension), dtype=np.float32)  # its last rows may be unused
 
     def __len__(self) -> int:
         return self._count
@@ -23,7 +23,8 @@ class ExactIndex:
         rows = fitting_rows(vectors, self.dimension)
         end = self._count + len(rows)
         if end > len(self._vectors):
-            # The first rows take just their own room; twice as much later, so that adding one by one copies little.
+            # The first rows get exactly the space they need. Later the space doubles, so that adding places one by one
+            # rarely copies.
             grown = np.empty((max(end, 2 * len(self._vectors)), self.dimension), dtype=np.float32)
             grown[: self._count] = self._vectors[: self._count]
             self._vectors = grown
@@ -36,22 +37,23 @@ class ExactIndex:
 
     def search(self, queries: Array, k: int) -> tuple[Array, Int64]:
         """Return similarities and rows (Q, min(k, R)), best first."""
-        import faiss  # takes a tenth of a second and 40 MB: no node needs it
+        import faiss  # here, because importing it takes 0.1 s and 40 MB, and no node needs it
 
         rows, k = fitting_rows(queries, self.dimension), min(k, self._count)
         if k == 0:
             return np.empty((len(rows), 0), dtype=np.float32), np.empty((len(rows), 0), dtype=np.int64)
-        found: tuple[Array, Int64] = faiss.knn(rows, self._vectors[: self._count], k, metric=faiss.METRIC_INNER_PRODUCT)
-        return found
+        stored = self._vectors[: self._count]
+        best: tuple[Array, Int64] = faiss.knn(rows, stored, k, metric=faiss.METRIC_INNER_PRODUCT)
+        return best
 
 
 def fitting_rows(vectors: Array, dimension: int) -> Array:
-    """Return vectors as contiguous float32 rows (N, dimension); raise Any2AnyError when they do not fit."""
+    """Return vectors as contiguous float32 rows (N, dimension). Raises Any2AnyError for another dimension."""
     rows = np.ascontiguousarray(np.atleast_2d(vectors), dtype=np.float32)
     if rows.shape[1] != dimension:
         raise Any2AnyError(
             "These vectors do not fit the index",
-            f"they have {rows.shape[1]} dimensions, it has {dimension}",
+            f"they have {rows.shape[1]} dimensions, the index has {dimension}",
             "Use the encoder that made the map, or build the map again",
         )
     return rows

@@ -1,10 +1,11 @@
-"""The map: reference places with what made them, on disk as plain files.
+"""The map: reference places and the encoders of their vectors, on disk as plain files.
 
-MAP/map.json            format, name, frame, places file, encoders: written last, so it is the commit
-MAP/places-<hash>.npz   ids, poses, one (N, D) column a modality
-MAP/shards/             of a large map: its vectors as a search reads them (retrieval/large/shard_cache.py)
+MAP/map.json            format, name, frame, name of the places' file, encoders. It is written last: until then a
+                        reader sees the old map
+MAP/places-<hash>.npz   ids, poses, one array (N, D) for each modality
+MAP/shards/             of a large map only: its vectors as a search reads them (retrieval/large/shard_cache.py)
 MAP/calibration/        what `any2any calibrate` fitted for this map (retrieval/calibration.py)
-MAP/adopted/            sensors that were adopted: they query the map and are not in it (retrieval/adopted.py)
+MAP/adopted/            adopted sensors, which query the map but are not part of it (retrieval/adopted.py)
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ ADOPTED = "adopted"
 
 @dataclass(frozen=True)
 class EncoderRecord:
-    """Which encoder made a modality's vectors: enough to build it again, and to refuse another encoder's vectors.
+    """The encoder of one modality: enough to build it again, and to refuse the vectors of another encoder.
 
-    space: name of the embedding space that it shares with other encoders; empty: it shares none.
+    space: name of the embedding space that it shares with other encoders; empty: none.
     """
 
     plug: str
@@ -58,9 +59,9 @@ class EncoderRecord:
 class ReferenceMap:
     """Reference places, the encoder of each modality, and the frame of the poses.
 
-    encoders: also those of query-only modalities, whose encoder shares an embedding space with one of the map's.
-    adopted: the encoders of sensors that learnt to query the map. shard_cache: where the shards of exactly these places
-    are, for a map that was read from a folder and is unchanged since.
+    encoders: by modality; also includes query-only modalities whose encoder shares an embedding space with one of the
+    map's. adopted: the encoders of adopted sensors. shard_cache: where the shards of exactly these places are stored,
+    if the map was read from a folder and has not changed since.
     """
 
     places: ObservationSet
@@ -68,27 +69,27 @@ class ReferenceMap:
     name: str = "map"
     frame_id: str = "map"
     adopted: Mapping[str, EncoderRecord] = field(default_factory=dict)
-    shard_cache: ShardCache = field(default=IN_MEMORY, init=False)  # so that replace() leaves it behind
+    shard_cache: ShardCache = field(default=IN_MEMORY, init=False)  # not passed on by replace()
 
     @property
     def sensors(self) -> dict[str, EncoderRecord]:
-        """Return the encoders of all modalities that may query the map."""
+        """Return the encoders of all modalities that may query the map, adopted ones included."""
         return {**self.adopted, **self.encoders}
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """Return the fingerprint of the map's own encoders, by modality."""
+        """Return the fingerprints of the map's own encoders, by modality."""
         return {m: record.fingerprint for m, record in self.encoders.items()}
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
-        """Return the (query, reference) modalities that may be compared: those of one space, and each with itself."""
+        """Return the (query, reference) modalities that can be compared: each with itself, and those of one space."""
         spaces = {m: record.space or m for m, record in self.encoders.items()}
         return tuple((q, r) for q in sorted(spaces) for r in sorted(spaces) if q == r or spaces[q] == spaces[r])
 
     @classmethod
     def bare(cls, places: ObservationSet) -> ReferenceMap:
-        """Return a map of vectors alone, whose encoders are unknown."""
+        """Return a map of vectors whose encoders are unknown."""
         return cls(places, {m: EncoderRecord("", "", v.shape[1]) for m, v in places.embeddings.items()})
 
     def __post_init__(self) -> None:
@@ -97,16 +98,16 @@ class ReferenceMap:
             if record is None or record.dimension != column.shape[1]:
                 raise Any2AnyError(
                     f"Map '{self.name}' does not fit together",
-                    f"its '{modality}' vectors have {column.shape[1]} dimensions, its encoder record "
-                    f"{'is absent' if record is None else f'says {record.dimension}'}",
+                    f"its '{modality}' vectors have {column.shape[1]} dimensions, "
+                    + ("and no encoder is recorded" if record is None else f"their encoder has {record.dimension}"),
                     "Build the map again",
                 )
 
     def __len__(self) -> int:
         return len(self.places)
 
-    def check(self, embedding: Embedding) -> None:
-        """Raise Any2AnyError when this embedding cannot be compared with the map's."""
+    def validate(self, embedding: Embedding) -> None:
+        """Raise Any2AnyError when the embedding cannot be compared with the map's vectors."""
         record = self.sensors.get(embedding.modality)
         what = f"The '{embedding.modality}' embedding cannot be used with map '{self.name}'"
         if record is None:
@@ -125,12 +126,12 @@ class ReferenceMap:
         if embedding.encoder and embedding.encoder != record.fingerprint:
             raise Any2AnyError(
                 what,
-                f"encoder '{embedding.encoder}' made it, and '{record.fingerprint}' made the map",
+                f"its encoder is '{embedding.encoder}', the map was made with '{record.fingerprint}'",
                 "Run the encoder with the map's settings and weights, or build the map again",
             )
 
     def cached_in(self, folder: str) -> ReferenceMap:
-        """Return the same map, whose shards are cached in a folder within its own."""
+        """Return the same map with its shards cached in `folder`, a folder inside the map's own."""
         other = replace(self)
         object.__setattr__(other, "shard_cache", self.shard_cache.of(folder))
         return other
@@ -141,13 +142,13 @@ class ReferenceMap:
 
 
 def map_encoders(reference: ReferenceMap, modalities: Iterable[str]) -> dict[str, Encoder]:
-    """Build the map's encoders, adopted ones included, for those of `modalities` that it knows."""
+    """Build the encoders of those of `modalities` that may query the map, adopted ones included."""
     known = {m: reference.sensors[m] for m in modalities if m in reference.sensors}
     return {m: encoders.build(record.plug, record.settings) for m, record in known.items()}
 
 
 def save(reference: ReferenceMap, folder: Path) -> None:
-    """Write the map to `folder`; until the very last rename a reader sees the old one."""
+    """Write the map to `folder`. Until the last rename a reader sees the old map. Raises Any2AnyError."""
     header = {
         "format": FORMAT,
         "name": reference.name,
@@ -168,7 +169,7 @@ def save(reference: ReferenceMap, folder: Path) -> None:
 
 
 def _write_places(places: ObservationSet, folder: Path) -> str:
-    """Write the places to a file named by a digest of its content; return the name."""
+    """Write the places to a file whose name holds a digest of its content; return the name."""
     columns: dict[str, Any] = {f"{COLUMN}{m}": v for m, v in places.embeddings.items()}
     ids, unnamed = np.array(places.ids, dtype=np.str_), folder / f".places.npz.{os.getpid()}"
     try:
@@ -189,26 +190,27 @@ def _digest(file: Path) -> str:
 
 
 def _read_places(file: Path) -> ObservationSet:
-    """Read the places. Vectors and poses of a large map stay on disk, memory-mapped; they were validated when saved."""
+    """Read the places. Those of a large map stay on disk, memory-mapped; they were validated when they were saved."""
     with np.load(file, allow_pickle=False) as stored:
         ids = tuple(stored["ids"].tolist())
         names = [name for name in stored.files if name != "ids"]
         arrays = npz.mapped(file, names) if len(ids) >= LARGE else {name: stored[name] for name in names}
     columns = {n.removeprefix(COLUMN): values for n, values in arrays.items() if n.startswith(COLUMN)}
-    made = ObservationSet.verified if len(ids) >= LARGE else ObservationSet
-    return made(columns, arrays["poses"], ids)
+    make = ObservationSet.verified if len(ids) >= LARGE else ObservationSet
+    return make(columns, arrays["poses"], ids)
 
 
-def _adopted(home: Path) -> EncoderRecord:
+def _adopted_encoder(home: Path) -> EncoderRecord:
+    """Return the encoder of the adopted sensor in the folder `home`."""
     try:
         return EncoderRecord(**json.loads((home / "adopted.json").read_text())["encoder"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        remedy = f"Adopt it again (any2any adopt MAP DRIVE), after removing {home}"
+        remedy = f"Remove {home}, and adopt the sensor again (any2any adopt MAP DRIVE)"
         raise Any2AnyError(f"Cannot read the adopted sensor {home}", str(error), remedy) from error
 
 
 def load(folder: Path) -> ReferenceMap:
-    """Read a map; raise Any2AnyError when it is missing, damaged or of another format."""
+    """Read a map. Raises Any2AnyError when it is missing, damaged or of another format."""
     what = f"Cannot read the map {folder}"
     try:
         header = json.loads((folder / "map.json").read_text())
@@ -217,13 +219,13 @@ def load(folder: Path) -> ReferenceMap:
     except (OSError, ValueError) as error:
         raise Any2AnyError(what, str(error), "Build the map again") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        found = header.get("format") if isinstance(header, dict) else None
+        version = header.get("format") if isinstance(header, dict) else None
         raise Any2AnyError(
             what,
-            f"its format is {found}, this program reads {FORMAT}",
+            f"its format is {version}, this program reads {FORMAT}",
             "Build the map again with this version",
         )
-    adopted = {p.name: _adopted(p) for p in sorted((folder / ADOPTED).glob("[!.]*")) if p.is_dir()}
+    adopted = {p.name: _adopted_encoder(p) for p in sorted((folder / ADOPTED).glob("[!.]*")) if p.is_dir()}
     try:
         places = _read_places(folder / header["places"])
         encoders = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}
@@ -232,5 +234,5 @@ def load(folder: Path) -> ReferenceMap:
         return reference
     except Any2AnyError as error:
         raise Any2AnyError(what, f"{error.what}: {error.why}", "Build the map again") from error
-    except Exception as error:  # any damage reads the same to a user
+    except Exception as error:  # the user does the same about any damage
         raise Any2AnyError(what, f"{type(error).__name__}: {error}", "Build the map again") from error

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from any2any_ros.arrays import Array, Float64, Floats, Rows
-from any2any_ros.config import PlaceConfig
+from any2any_ros.config import PlaceConfig, RetrievalConfig
 from any2any_ros.geometry.clouds import Clouds
 from any2any_ros.geometry.refiner import NO_REFINER, Refiner, Registrations, refined_pose
 from any2any_ros.geometry.registration import NOT_REGISTERED
@@ -33,43 +33,47 @@ from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix
 from any2any_ros.trust.bayes_filter import BayesFilter
 from any2any_ros.trust.confidence import Candidates, Confidence
 
-SHORTLIST = 1000  # references that a probability and a place set look at
+SHORTLIST = 1000  # references from which probability and place set are computed
 
 
 class Retriever:
-    """Ranks the places of a map against whatever was observed."""
+    """Ranks the places of a map by whatever was observed."""
 
     def __init__(
         self,
         reference: ReferenceMap,
         calibration: Calibration,
         refiner: Refiner = NO_REFINER,
-        device: str = "auto",
-        threads: int = 1,
+        device: str = RetrievalConfig.device,
+        threads: int = RetrievalConfig.threads,
     ) -> None:
-        """refiner: what registers the robot's scan, for `refine`. device: where vectors are compared: "cpu", "cuda" or
-        "auto". threads: CPU threads that search a large map.
+        """refiner: registers the robot's scan onto those of candidates, for `refine`. device: where vectors are
+        compared, "cpu", "cuda" or "auto". threads: CPU threads that search a large map.
 
         Raises Any2AnyError when the calibration was fitted for other encoders, or when the device is not available.
         """
-        calibration.check(reference)
+        calibration.validate(reference)
         self.reference, self.calibration = reference, calibration
         self.fusion, self.imputer, self.confidence = calibration.fusion, calibration.imputer, calibration.confidence
         self.same_place, self.refiner = calibration.same_place, calibration.refiner_of(refiner)
         self.places = self.imputer.extend(reference.places)
         self._device = available_device(device, len(self.places))
         self.searcher = self._searcher(threads)
-        self.modalities = sensors(self.searcher.query_modalities)  # those that a query can have
-        self.reference_modalities = sensors(self.searcher.reference_modalities)  # those of the map
+        self.modalities = sensors(self.searcher.query_modalities)  # of a query
+        self.reference_modalities = sensors(self.searcher.reference_modalities)  # of the map
 
     @classmethod
     def open(
-        cls, folder: Path, same_place: float = PlaceConfig.hit_radius, device: str = "auto", threads: int = 1
+        cls,
+        folder: Path,
+        same_place: float = PlaceConfig.hit_radius,
+        device: str = RetrievalConfig.device,
+        threads: int = RetrievalConfig.threads,
     ) -> Retriever:
-        """Return the retriever of the map in `folder`, calibrated if the map is.
+        """Return the retriever of the map in `folder`, with the map's calibration if it has one.
 
-        same_place: metres within which two references are one place, where no calibration says. Raises Any2AnyError
-        when the map or its calibration is missing or damaged.
+        same_place: metres within which two references are one place, for a map without calibration. Raises Any2AnyError
+        when the map is missing, or when the map or its calibration is damaged.
         """
         reference = reference_map.load(folder)
         calibration = calibrations.load(folder) or uncalibrated(reference, same_place)
@@ -78,7 +82,7 @@ class Retriever:
     def _searcher(self, threads: int) -> Searcher:
         if len(self.places) < LARGE or not can_be_bounded(self.fusion):
             return WholeMapSearcher(self._matrix(), self.fusion)
-        # The shards on disk are those of the map's own vectors, not of what an imputer added.
+        # The shards on disk hold the map's own vectors only. What an imputer has added is held in memory.
         cache = self.reference.shard_cache if self.places is self.reference.places else IN_MEMORY
         alignments = self.calibration.alignments_of(self.reference)
         return LargeMapSearcher(self.places, alignments, self.fusion, self._device, cache, threads)
@@ -91,40 +95,41 @@ class Retriever:
     def rank(
         self,
         observation: Observation,
-        k: int = 5,
+        k: int = RetrievalConfig.k,
         belief: BayesFilter | None = None,
         motion: Float64 | None = None,
         registrations: Registrations = NOTHING,
     ) -> Ranking:
-        """Return the k best references; none when nothing of the observation can be compared.
+        """Return the k best references; none when no modality of the observation can be compared with the map.
 
-        belief: what earlier rankings say, for a calibrated map; it is updated by this one. motion (4, 4): the robot's
-        movement since the last ranking, in its own frame, where it is known. registrations: of the robot's scan with
-        the scans of references, by id. Raises Any2AnyError when a vector has another dimension than the map's.
+        belief: what earlier rankings say; used, and updated by this ranking, if the map is calibrated. motion (4, 4):
+        the robot's motion since the last ranking, in its own frame, where it is known. registrations: of the robot's
+        scan onto the scans of references, by id. Raises Any2AnyError when a vector has another dimension than the
+        map's.
         """
         alive = tuple(m for m in self.modalities if m in observation.embeddings)
         shortlist = self._shortlist(observation, k, registrations)
         candidates = self._candidates(shortlist, alive, k)
-        verdict = self._verdict(shortlist, candidates, alive, k)
+        assessment = self._assessment(shortlist, candidates, alive, k)
         if belief is not None and self.confidence is not None:
-            verdict = self._with_past(verdict, shortlist, candidates, belief, motion)
-        ranking = self._ranking(observation, alive, shortlist, verdict, registrations)
-        npz.forget(self.places)  # a long drive touches every place; what lies on disk must not fill the memory
+            assessment = self._with_past(assessment, shortlist, candidates, belief, motion)
+        ranking = self._ranking(observation, alive, shortlist, assessment, registrations)
+        npz.release(self.places)  # a long drive reads every place; those on disk must not fill the memory
         return ranking
 
-    def refine(self, observation: Observation, points: Floats, k: int = 5) -> Ranking:
-        """Rank, register the robot's scan with those of the best references, and rank again by the overlaps.
+    def refine(self, observation: Observation, points: Floats, k: int = RetrievalConfig.k) -> Ranking:
+        """Rank, register the robot's scan onto those of the best references, and rank again with the overlaps.
 
-        points (N, >= 3): the LiDAR's, in the robot's frame, metres. Takes about 0.15 s a candidate.
+        points (N, >= 3): LiDAR points in the robot's frame, metres. Takes about 0.15 s for each candidate.
         """
         first = self.rank(observation, max(k, self.refiner.candidates))
         candidates = [match.id for match in first.matches[: self.refiner.candidates]]
         return self.rank(observation, k, registrations=self.refiner.register(points, candidates))
 
     def _shortlist(self, observation: Observation, k: int, registrations: Registrations) -> Shortlist:
-        """Return the references that the ranking, its probability and its place set look at."""
+        """Return the best references, as many as probability and place set need, with the registrations counted."""
         query = self.imputer.extend(observation.as_set())
-        explained = k if not registrations else max(k, SHORTLIST)  # registration may lift any of them into the first k
+        explained = k if not registrations else max(k, SHORTLIST)  # registrations may move any of them into the first k
         shortlist = self.searcher.top_k(query, max(k, SHORTLIST), explained)
         if not registrations:
             return shortlist
@@ -135,12 +140,12 @@ class Retriever:
     def _candidates(self, shortlist: Shortlist, alive: tuple[str, ...], k: int) -> Candidates:
         return shortlist.candidates(self.places, self._columns(alive), self.same_place, k)
 
-    def _verdict(self, shortlist: Shortlist, candidates: Candidates, alive: tuple[str, ...], k: int) -> Verdict:
-        """Return what the confidence says of the first k."""
+    def _assessment(self, shortlist: Shortlist, candidates: Candidates, alive: tuple[str, ...], k: int) -> Assessment:
+        """Return what the confidence says of the first k references; without a confidence, nothing is accepted."""
         best, confidence = shortlist.rows[:k], self._confidence(shortlist)
         if confidence is None or not len(best):
-            return Verdict(best, np.full(len(best), np.nan), False, shortlist.rows[:0], float("nan"))
-        return Verdict(
+            return Assessment(best, np.full(len(best), np.nan), False, shortlist.rows[:0], float("nan"))
+        return Assessment(
             best,
             confidence.probability(candidates, alive),
             confidence.accepts(candidates, alive),
@@ -153,70 +158,70 @@ class Retriever:
 
     def _with_past(
         self,
-        verdict: Verdict,
+        assessment: Assessment,
         shortlist: Shortlist,
         candidates: Candidates,
         belief: BayesFilter,
         motion: Float64 | None,
-    ) -> Verdict:
-        """Return the verdict with what earlier rankings say.
+    ) -> Assessment:
+        """Return the assessment combined with what earlier rankings say.
 
-        The past may put another place first, but an answer is accepted only when the present alone supports it.
+        The earlier rankings may put another place first. It is accepted only if this query alone supports it, too.
         """
         assert self.confidence is not None
-        rows, k = shortlist.rows, len(verdict.rows)
+        rows, k = shortlist.rows, len(assessment.rows)
         log_posterior = self.confidence.temperature * candidates.scores
-        sure = float(verdict.probability[0]) if k else np.nan
-        followed = belief.update(rows, log_posterior, motion, sure)
+        probability_now = float(assessment.probability[0]) if k else np.nan
+        filtered = belief.update(rows, log_posterior, motion, probability_now)
         if not k:
-            return replace(verdict, accepted=False)
-        order = rows[np.argsort(-followed.log_posterior, kind="stable")]
-        best = np.concatenate([[followed.best], order[order != followed.best]])[:k].astype(np.intp)
-        mass = dict(zip(rows.tolist(), np.exp(followed.log_posterior).tolist(), strict=True))
+            return replace(assessment, accepted=False)
+        order = rows[np.argsort(-filtered.log_posterior, kind="stable")]
+        best = np.concatenate([[filtered.best], order[order != filtered.best]])[:k].astype(np.intp)
+        mass = dict(zip(rows.tolist(), np.exp(filtered.log_posterior).tolist(), strict=True))
         probability = np.array([mass.get(int(row), 0.0) for row in best])
-        probability[0] = followed.probability
-        agrees = bool(candidates.near[0][rows == followed.best].any())
-        accepted = verdict.accepted and agrees
-        return replace(verdict, rows=best, probability=np.minimum.accumulate(probability), accepted=accepted)
+        probability[0] = filtered.probability
+        same_answer = bool(candidates.near[0][rows == filtered.best].any())
+        accepted = assessment.accepted and same_answer
+        return replace(assessment, rows=best, probability=np.minimum.accumulate(probability), accepted=accepted)
 
     def _ranking(
         self,
         observation: Observation,
         alive: tuple[str, ...],
         shortlist: Shortlist,
-        verdict: Verdict,
-        laid: Registrations,
+        assessment: Assessment,
+        registrations: Registrations,
     ) -> Ranking:
-        inside = verdict.place_set
+        place_set = assessment.place_set
         return Ranking(
-            self._matches(verdict, shortlist, alive, laid),
+            self._matches(assessment, shortlist, alive, registrations),
             alive,
             tuple(m for m in self.modalities if m not in observation.embeddings),
-            verdict.accepted,
-            tuple(self.places.ids[i] for i in inside),
+            assessment.accepted,
+            tuple(self.places.ids[row] for row in place_set),
             observation.stamp_ns,
-            self._spread(inside) > self.same_place,
+            self._spread(place_set) > self.same_place,
             self.reference_modalities,
             tuple(observation.stamps_ns.get(m, observation.stamp_ns) for m in alive),
-            differences(observation, self.places, shortlist.most_alike),
-            verdict.presence,
-            self.places.poses[inside, :3, 3],
+            differences(observation, self.places, shortlist.most_similar),
+            assessment.presence,
+            self.places.poses[place_set, :3, 3],
         )
 
     def _matches(
-        self, verdict: Verdict, shortlist: Shortlist, alive: tuple[str, ...], registrations: Registrations
+        self, assessment: Assessment, shortlist: Shortlist, alive: tuple[str, ...], registrations: Registrations
     ) -> tuple[Match, ...]:
         scores = dict(zip(shortlist.rows.tolist(), shortlist.scores.tolist(), strict=True))
-        known, columns = len(self.reference_modalities), self._columns(alive)
-        unknown = np.full((len(self.modalities), known), np.nan)
+        width, columns = len(self.reference_modalities), self._columns(alive)
+        unknown = np.full((len(self.modalities), width), np.nan)
         matches = []
-        for row, p in zip(verdict.rows.tolist(), verdict.probability.tolist(), strict=True):
-            # The past can name a place that is not in the shortlist.
+        for row, p in zip(assessment.rows.tolist(), assessment.probability.tolist(), strict=True):
+            # Earlier rankings can put a place first that is not in the shortlist.
             score, pairs = scores.get(row, float("nan")), shortlist.pair_probability.get(row, unknown)
             name = self.places.ids[row]
             registration = registrations.get(name, NOT_REGISTERED)
             pose = refined_pose(self.places.poses[row], registration)
-            match = Match(name, p, score, pose, pairs[columns, :known], registration.overlap, registration.converged)
+            match = Match(name, p, score, pose, pairs[columns, :width], registration.overlap, registration.converged)
             matches.append(match)
         return tuple(matches)
 
@@ -224,33 +229,37 @@ class Retriever:
         return [self.modalities.index(m) for m in modalities]
 
     def _spread(self, rows: Rows) -> float:
-        """Return how far the places `rows` lie from the first of them, at most, in metres."""
+        """Return the largest distance of the places `rows` from the first of them, in metres."""
         ground = self.places.poses[rows, :2, 3]
         return float(np.linalg.norm(ground - ground[:1], axis=1).max(initial=0.0))
 
     # --- the map grows ------------------------------------------------------------------------------------------
 
     def add(self, places: ObservationSet) -> None:
-        """Append references; they are found from the next ranking on."""
+        """Append references. The next ranking already knows them."""
         places = self.imputer.extend(places)
         self.places = self.places.appended(places)
         self.searcher.add(places)
 
     def prefetch(self, modality: str, vector: Array) -> None:
-        """Compare a vector (D,) with the map already, while others of its moment are awaited."""
+        """Compare a vector (D,) with the map while the other embeddings of its moment are awaited."""
         self.searcher.prefetch(modality, vector)
 
     def whole_map_searcher(self) -> WholeMapSearcher:
-        """Return a searcher that scores every reference, for calibration and evaluation; built anew for a large map."""
+        """Return a searcher that scores every reference, for calibration and evaluation. A large map builds one now."""
         if isinstance(self.searcher, WholeMapSearcher):
             return self.searcher
         return WholeMapSearcher(self._matrix(), self.fusion)
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
-    """What is believed of a shortlist: rows (K,) of the matches and P(right) of each, best first; whether the first is
-    accepted; rows of the place set; P(the place is in the map at all), NaN before calibration."""
+class Assessment:
+    """What the confidence says of a shortlist.
+
+    rows (K,): the matches, best first. probability (K,): that each is right; NaN before calibration. accepted: whether
+    the first is accepted. place_set: rows of the place set. presence: probability that the place is in the map at all;
+    NaN before calibration.
+    """
 
     rows: Rows
     probability: Float64
@@ -262,10 +271,9 @@ class Verdict:
 def bare_retriever(
     places: ObservationSet, fusion: Fusion, alignments: Mapping[Pair, Alignment] | None = None, **fitted: Any
 ) -> Retriever:
-    """Return a retriever of bare vectors, whose encoders are unknown: for experiments, and for a drive ranked against
-    itself.
+    """Return a retriever of vectors whose encoders are unknown: for experiments, and to rank a drive against itself.
 
-    alignments: by pair of modalities; None: each modality with itself. fitted: further fields of `Calibration`.
+    alignments: by pair of modalities; None: each modality with itself. fitted: other fields of `Calibration`.
     """
     reference = ReferenceMap.bare(places)
     calibration = Calibration(fusion, fitted.pop("confidence", None), reference.fingerprints, alignments=alignments)

@@ -1,7 +1,7 @@
-"""Searchers: what finds the best references of a map for a query. All of them are exact.
+"""Searchers find the best references of a map for a query. All of them are exact.
 
-`WholeMapSearcher` compares a query with every reference. A map of 50,000 places and more is searched by bounds instead
-(`large/searcher.py`), where the fusion scores each reference by itself. Whoever ranks need not know which one it is.
+`WholeMapSearcher` scores every reference. A map of 50,000 places or more is searched by bounds instead
+(`large/searcher.py`), if the fusion scores each reference by itself. The retriever treats both alike.
 """
 
 from __future__ import annotations
@@ -15,38 +15,40 @@ from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Fusion
 from any2any_ros.retrieval.large.bounds import can_be_bounded
 from any2any_ros.retrieval.large.search import top_k
-from any2any_ros.retrieval.shortlist import Shortlist, most_alike
+from any2any_ros.retrieval.shortlist import Shortlist, most_similar
 from any2any_ros.retrieval.similarity import SimilarityMatrix
 
 
 class Searcher(Protocol):
-    """Finds the best references for one query. Rows and columns of the pairs of modalities are `query_modalities` and
-    `reference_modalities`, both sorted by name."""
+    """Finds the best references for one query.
+
+    Mq counts `query_modalities`, Mr `reference_modalities`, both sorted by name.
+    """
 
     query_modalities: tuple[str, ...]
     reference_modalities: tuple[str, ...]
 
     def __len__(self) -> int:
-        """Number of references."""
+        """Return the number of references."""
 
     def top_k(self, query: ObservationSet, k: int, explained: int) -> Shortlist:
-        """Return the k best references for a set of one query, the first `explained` with their pair probabilities.
+        """Return the k best references. The first `explained` of them have pair probabilities.
 
-        Raises Any2AnyError when a vector has another dimension than the map's.
+        query: a set of one observation. Raises Any2AnyError when a vector has another dimension than the map's.
         """
 
     def similarity(self, query: ObservationSet, rows: Rows) -> Floats:
-        """Return the similarities (n, Mq, Mr) of one query to the references `rows`; NaN where a side is missing."""
+        """Return the similarities (n, Mq, Mr) of one query to the references `rows`; NaN: either side is missing."""
 
     def add(self, places: ObservationSet) -> None:
-        """Append references; a modality that they lack is missing in these rows."""
+        """Append references. A modality that they lack is missing in their rows."""
 
     def prefetch(self, modality: str, vector: Array) -> None:
-        """Compare a vector (D,) already, while others of its moment are awaited; may do nothing."""
+        """Compare a vector (D,) ahead of its query, to save time later. A searcher may do nothing here."""
 
 
 class WholeMapSearcher:
-    """Compares a query with every reference, and scores them all."""
+    """A `Searcher` that scores every reference."""
 
     def __init__(self, matrix: SimilarityMatrix, fusion: Fusion) -> None:
         self.matrix, self.fusion = matrix, fusion
@@ -60,13 +62,13 @@ class WholeMapSearcher:
         similarity, scores = (batch[0] for batch in self.scores(query))
         rows = top_k(scores, k)
         pairs = dict(zip(rows.tolist(), self._explained(similarity, rows[:explained]), strict=False))
-        nearest = most_alike(np.arange(len(similarity)), similarity, self.query_modalities, self.reference_modalities)
+        nearest = most_similar(np.arange(len(similarity)), similarity, self.query_modalities, self.reference_modalities)
         return Shortlist(rows, similarity[rows], scores[rows], pairs, nearest)
 
     def scores(self, queries: ObservationSet, allowed: Flags | None = None) -> tuple[Array, Float64]:
-        """Return similarities (Q, R, Mq, Mr) and scores (Q, R), NaN where nothing is comparable.
+        """Return similarities (Q, R, Mq, Mr) and scores (Q, R); NaN where nothing can be compared.
 
-        allowed (Q, R): which references may answer; the others count as absent from the map.
+        allowed (Q, R): which references may answer. The others are treated as if the map did not have them.
         """
         similarity = self.matrix(queries)
         if allowed is not None:
@@ -76,8 +78,8 @@ class WholeMapSearcher:
         return similarity, np.asarray(self.fusion.score(similarity), dtype=np.float64)
 
     def _explained(self, similarity: Array, rows: Rows) -> Float64:
-        """Return what each pair says of the references `rows` (n, Mq, Mr), by the similarities of all (R, Mq, Mr)."""
-        if can_be_bounded(self.fusion):  # it looks at each reference by itself
+        """Return the pair probabilities (n, Mq, Mr) of the references `rows`. similarity (R, Mq, Mr): of all."""
+        if can_be_bounded(self.fusion):  # such a fusion scores each reference by itself
             return np.asarray(self.fusion.pair_probability(similarity[rows]))
         return np.asarray(self.fusion.pair_probability(similarity)[rows])
 

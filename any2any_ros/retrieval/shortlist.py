@@ -1,4 +1,4 @@
-"""The best references for one query, and what is compared among them."""
+"""The best references for one query, and the features by which the confidence judges them."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ NOTHING: Mapping[Any, Any] = MappingProxyType({})
 class Shortlist:
     """The S best references for one query, best first.
 
-    rows (S,); similarity (S, Mq, Mr) float32; scores (S,), the fusion's. pair_probability: by row, for the first of
-    them, what each pair of modalities says (Mq, Mr). most_alike: by sensor, the row that it finds most alike of all
-    references compared. overlap (S,): share of the robot's scan that lies on the reference's scan, NaN where it was not
-    registered; None where it was registered nowhere.
+    rows (S,). similarity (S, Mq, Mr) float32. scores (S,): by the fusion. pair_probability: (Mq, Mr) by row, for the
+    first of the rows. most_similar: by modality, the row with the highest similarity of all references compared.
+    overlap (S,): share of the robot's scan that lies on the reference's scan, NaN where the two were not registered;
+    None where no scan was registered at all.
     """
 
     rows: Rows
     similarity: Array
     scores: Float64
     pair_probability: Mapping[int, Float64] = field(default_factory=dict)
-    most_alike: Mapping[str, int] = field(default_factory=dict)
+    most_similar: Mapping[str, int] = field(default_factory=dict)
     overlap: Float64 | None = None
 
     def refined(self, refiner: Refiner, overlap: Float64) -> Shortlist:
-        """Return the same references, ordered by their scores and by overlap (S,), NaN = not registered."""
+        """Return the same references, ordered again by scores and overlap (S,); NaN: not registered."""
         if np.isnan(overlap).all():
             return self
         scores = refiner.rescored(self.scores, overlap)
@@ -44,13 +44,13 @@ class Shortlist:
         return replace(self, rows=rows, similarity=similarity, scores=scores[order], overlap=overlap[order])
 
     def candidates(self, places: ObservationSet, columns: list[int], same_place: float, k: int) -> Candidates:
-        """Return what the confidence is computed from, for the first k.
+        """Return the features from which the confidence is computed, for the first k references.
 
-        columns: of `similarity`, those of the sensors that are alive. same_place: references nearer to each other than
-        this, in metres, are one place. To the confidence, the overlap is one sensor more.
+        columns: the query modalities of `similarity` that are alive. same_place: references nearer to each other than
+        this, in metres, are one place. The confidence takes the overlap for the similarity of one more modality.
         """
         near = _near(places.poses[self.rows, :2, 3], same_place, k)
-        # fmax ignores NaN where it can: of several pairs, a sensor's best one counts
+        # fmax ignores NaN. A query modality that is compared with several reference modalities counts by its best pair.
         alike = np.fmax.reduce(self.similarity, axis=-1, initial=np.nan)[:, columns].astype(np.float64)
         if self.overlap is not None:
             alike = np.column_stack([alike, self.overlap])
@@ -60,25 +60,27 @@ class Shortlist:
 
 
 def _near(ground: Float64, same_place: float, k: int) -> Flags:
-    """Return (k, S): which positions (S, 2) are at the place of each of the first k; each is at its own."""
+    """Return (k, S): which positions (S, 2) belong to the place of each of the first k, itself included."""
     apart = np.linalg.norm(ground[:k, None] - ground[None], axis=2)
     return np.asarray((apart < same_place) | (np.arange(len(ground)) == np.arange(len(apart))[:, None]))
 
 
-def most_alike(
+def most_similar(
     rows: Rows, similarity: Array, query_modalities: tuple[str, ...], reference_modalities: tuple[str, ...]
 ) -> dict[str, int]:
-    """Return, by sensor on both sides, which of the references `rows` (S,), with similarity (S, Mq, Mr), it finds most
-    alike; sensors that were compared with none are left out."""
-    found = {}
+    """Return, for each modality of both sides, the row of the most similar reference.
+
+    rows (S,) of the references, with their similarity (S, Mq, Mr). A modality that no reference has is left out.
+    """
+    best = {}
     for m in set(query_modalities) & set(reference_modalities):
         alike = similarity[:, query_modalities.index(m), reference_modalities.index(m)]
         if not np.isnan(alike).all():
-            found[m] = int(rows[np.nanargmax(alike)])
-    return found
+            best[m] = int(rows[np.nanargmax(alike)])
+    return best
 
 
-def differences(observation: Observation, places: ObservationSet, most_alike: Mapping[str, int]) -> dict[str, Array]:
-    """Return, by sensor, its embedding minus that of the reference it finds most alike (D,)."""
+def differences(observation: Observation, places: ObservationSet, most_similar: Mapping[str, int]) -> dict[str, Array]:
+    """Return, by modality, the query's embedding minus that of its most similar reference (D,)."""
     embeddings = observation.embeddings
-    return {m: embeddings[m] - places.embeddings[m][row] for m, row in most_alike.items() if m in embeddings}
+    return {m: embeddings[m] - places.embeddings[m][row] for m, row in most_similar.items() if m in embeddings}

@@ -1,4 +1,4 @@
-"""The similarity of observations to every reference, for every pair of modalities that can be compared."""
+"""Similarities of queries to every reference, for every pair of modalities that can be compared."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from any2any_ros.arrays import Array, unit
+from any2any_ros.arrays import Array, Flags, unit
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Alignment
 from any2any_ros.retrieval.index import ExactIndex
 from any2any_ros.retrieval.large.gpu import GpuIndex
 
-Pair = tuple[str, str]
+Pair = tuple[str, str]  # query modality, reference modality
 
 
 @dataclass(frozen=True)
 class SameSpace:
-    """The alignment of two modalities whose vectors lie in one space already: the similarity is the cosine."""
+    """The alignment of two modalities whose vectors already lie in one space: the similarity is the cosine."""
 
     kind: ClassVar[str] = "alignment"
     plug: ClassVar[str] = "same_space"
@@ -34,29 +33,29 @@ class SameSpace:
 
 
 def same_modality(modalities: tuple[str, ...]) -> dict[Pair, Alignment]:
-    """Return the alignments of modalities with themselves."""
+    """Return an alignment of each modality with itself."""
     return {(m, m): SameSpace() for m in modalities}
 
 
 def one_space(pairs: Iterable[Pair]) -> dict[Pair, Alignment]:
-    """Return the alignments of (query, reference) modalities that share a space."""
-    return dict.fromkeys(pairs, SameSpace())  # one object, so that a large map holds each modality once
+    """Return an alignment of each pair of modalities that share a space."""
+    return dict.fromkeys(pairs, SameSpace())  # one object for all: a large map then holds each modality once
 
 
 class SimilarityMatrix:
-    """Holds the aligned references; gives the similarities (Q, R, Mq, Mr) of queries, NaN where either side is missing.
+    """Holds the aligned references, and returns the similarities (Q, R, Mq, Mr) of queries to them.
 
-    Rows and columns of the pairs are `query_modalities` and `reference_modalities`, both sorted by name.
+    Mq counts `query_modalities`, Mr `reference_modalities`, both sorted by name. NaN: either side is missing.
     """
 
     def __init__(self, reference: ObservationSet, alignments: Mapping[Pair, Alignment], device: str = "cpu") -> None:
-        """device: where vectors are compared, "cpu" or "cuda"."""
+        """alignments: by pair. device: where vectors are compared, "cpu" or "cuda"."""
         self.alignments = {p: a for p, a in alignments.items() if p[1] in reference.embeddings}
         self.query_modalities = tuple(sorted({q for q, _ in self.alignments}))
         self.reference_modalities = tuple(sorted({r for _, r in self.alignments}))
-        self._present = {r: np.empty(0, dtype=bool) for r in self.reference_modalities}
+        self._present: dict[str, Flags] = {r: np.empty(0, dtype=bool) for r in self.reference_modalities}
         self._device, self._indexes = device, dict[Pair, ExactIndex | GpuIndex]()
-        self._recent: dict[Pair, tuple[Array, Array]] = {}  # last single query (1, S), similarities (1, R)
+        self._recent: dict[Pair, tuple[Array, Array]] = {}  # the last query (1, S) and its similarities (1, R)
         self._count = 0
         self.add(reference)
 
@@ -64,7 +63,7 @@ class SimilarityMatrix:
         return self._count
 
     def add(self, places: ObservationSet) -> None:
-        """Append references; a modality that they lack is missing in these rows."""
+        """Append references. A modality that they lack is missing in their rows."""
         self._count += len(places)
         self._recent.clear()
         for r in self.reference_modalities:
@@ -80,33 +79,36 @@ class SimilarityMatrix:
 
     def _aligned(self, modality: str, alignment: Alignment, places: ObservationSet) -> Array:
         if modality not in places.embeddings:
-            # Only reached when places are added to an existing map.
+            # Only when places are added to a map that has this modality.
             width = next(i.dimension for p, i in self._indexes.items() if p[1] == modality)
             return np.zeros((len(places), width), dtype=np.float32)
-        # A missing row is stored as zeros, and masked in every result.
+        # A missing vector is stored as zeros, and every similarity to it is replaced by NaN.
         return alignment.reference(np.nan_to_num(places.embeddings[modality], nan=0.0))
 
-    def __call__(self, queries: ObservationSet) -> NDArray[np.float32]:
-        """Return (Q, R, Mq, Mr); modalities that the map lacks are ignored. Raises Any2AnyError on another width."""
+    def __call__(self, queries: ObservationSet) -> Array:
+        """Return the similarities (Q, R, Mq, Mr) float32. Modalities that the map lacks are ignored.
+
+        Raises Any2AnyError when a vector has another dimension than the map's.
+        """
         shape = (len(queries), len(self), len(self.query_modalities), len(self.reference_modalities))
         matrix = np.full(shape, np.nan, dtype=np.float32)
         for (q, r), alignment in self.alignments.items():
-            seen = queries.present(q)
-            if not seen.any():
+            present = queries.present(q)
+            if not present.any():
                 continue
             try:
-                values = self._similarity((q, r), alignment.query(queries.embeddings[q][seen]))
+                values = self._similarity((q, r), alignment.query(queries.embeddings[q][present]))
             except ValueError as error:
                 raise Any2AnyError(
                     f"The '{q}' embedding does not fit the map", str(error), "Use the map's own encoder"
                 ) from error
-            matrix[seen, :, self.query_modalities.index(q), self.reference_modalities.index(r)] = values
+            matrix[present, :, self.query_modalities.index(q), self.reference_modalities.index(r)] = values
         return matrix
 
     def prefetch(self, modality: str, vector: Array) -> None:
-        """Compare a vector (D,) with every reference now; the next call with the same vector reuses the result.
+        """Compare a vector (D,) with every reference now. The next call with the same vector reuses the result.
 
-        The sensor that comes first is so compared while slower sensors still encode.
+        So the first embedding of a moment is compared while slower sensors still encode.
         """
         for (q, r), alignment in self.alignments.items():
             if q == modality:

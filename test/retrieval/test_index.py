@@ -62,6 +62,6 @@ def test_strided_and_float64_vectors_are_taken():
 def test_another_width_is_refused_on_both_sides():
     index, _ = filled(3)
     for use in (index.add, index.similarity, lambda v: index.search(v, 1)):
-        with pytest.raises(Any2AnyError, match="they have 6 dimensions, it has 7"):
+        with pytest.raises(Any2AnyError, match="they have 6 dimensions, the index has 7"):
             use(np.zeros((1, 6), dtype=np.float32))
     assert len(index) == 3

@@ -248,13 +248,13 @@ def embedding(modality="lidar", width=4, encoder="lidar-1-abc"):
 )
 def test_an_embedding_that_cannot_be_compared_is_refused(given, why, remedy):
     with pytest.raises(Any2AnyError, match=f"'{given.modality}' embedding cannot be used with map 'town'") as error:
-        example().check(given)
+        example().validate(given)
     assert why in error.value.why and remedy in error.value.remedy
 
 
 def test_an_embedding_of_the_maps_encoder_is_accepted():
-    example().check(embedding())
-    example().check(embedding(encoder=""))  # nobody said what made it
+    example().validate(embedding())
+    example().validate(embedding(encoder=""))  # nobody said what made it
 
 
 def test_places_are_appended_and_the_old_map_stays():

@@ -1,15 +1,17 @@
-"""What a fast pass in single precision can say for certain of a fusion's score of every reference.
+"""Upper bounds of a fusion's score of every reference, computed by a fast pass in single precision.
 
-A `Bound` is a recipe for one query: for each column of vectors some query vectors to multiply with, a table to look
-the products up in, and what to add for a reference's pattern of columns. The result is a key: key + slack is never
-below the reference's exact key, whatever the rounding, and the score is a monotone function of the exact key. So
-whoever's key cannot reach the k-th score found so far is out, and only the others need be looked at exactly.
+A `Bound` tells the pass what to compute for one query. Each column of reference vectors is multiplied with some query
+vectors, the products are looked up in tables, and a constant is added that depends on the reference's pattern (which
+columns it has). The result is the reference's key. Whatever the rounding, key + slack is never below the exact key,
+and the score is a monotone function of the exact key. So a reference whose key cannot reach the k-th best score found
+so far is excluded, and only the others are scored exactly.
 
-- Any2Any: the key is F. A calibrator is a monotone staircase; its table holds an upper bound of p for each of 4096
-  bins of its range (docs/scale.md). Stage 2 is a monotone function of F for each pattern of pairs.
-- LikelihoodRatio: the key is the score. It is affine in each similarity, so all pairs of one column are one query
-  vector, the sum of slope * query vector; intercepts depend on the pattern alone.
-- RawMean: likewise, with slopes of 1 over the number of pairs, which the pattern tells, too.
+- Any2Any: the key is the fused value F. A calibrator is a monotone step function of the similarity. Its table holds an
+  upper bound of p for each of 4096 bins of its range (docs/scale.md). Stage 2 is a monotone function of F for each
+  pattern of pairs.
+- LikelihoodRatio: the key is the score. It is affine in each similarity, so all pairs of one column make one query
+  vector, the sum of slope * query vector. The intercepts depend on the pattern alone.
+- RawMean: likewise, with slopes of 1 over the number of pairs, which depends on the pattern alone, too.
 """
 
 from __future__ import annotations
@@ -28,13 +30,16 @@ from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.protocols import Fusion
 
 BINS = 4096
-UNIT = 2.0**-23  # twice the rounding error of one float32 operation
+UNIT = 2.0**-23  # twice the relative rounding error of one float32 operation
 
 
 @dataclass(frozen=True, eq=False)
 class PairQuery:
-    """A query's side of one pair of modalities: its cell (q, r) of the fusion's matrix, the column of vectors to
-    compare with, and the query's aligned vector (S,)."""
+    """The query's side of one pair of modalities.
+
+    cell: (q, r), the pair's indices in the fusion's similarities (Mq, Mr). column: the reference vectors to compare
+    with. vector (S,): the query's, aligned.
+    """
 
     cell: tuple[int, int]
     column: int
@@ -43,7 +48,8 @@ class PairQuery:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """What is done with one column: multiply with `vectors` (m, S), add `offset` (m, 1), look up in m `tables`."""
+    """What a bound computes from one column: its products with `vectors` (m, S), plus `offset` (m, 1), looked up in m
+    `tables` if there are any."""
 
     column: int
     vectors: Array
@@ -53,10 +59,11 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """key = (sum of parts + constant) * weight, the last two by pattern (P,); constant -inf: nothing is observed.
+    """key = (sum of the parts' values + constant) * weight.
 
-    combine: "max" takes the largest of the parts' observed values instead of their sum.
-    least(pattern, score): a key below which no reference of that pattern reaches the score.
+    constant, weight: by pattern (P,); a constant of -inf: no pair is observed. slack: key + slack is never below the
+    exact key. least(pattern, score): no reference of that pattern whose exact key is lower reaches the score. combine:
+    "sum"; or "max", the largest of the observed values instead of their sum.
     """
 
     parts: tuple[Part, ...]
@@ -70,20 +77,19 @@ class Bound:
 Coefficient = Callable[[tuple[int, int]], float]
 Bounder = Callable[[Sequence[PairQuery], Flags, Float64], Bound]
 
-
-BOUNDED = (Any2Any, LikelihoodRatio, RawMean)
+BOUNDED = (Any2Any, LikelihoodRatio, RawMean)  # fusions that score each reference by itself
 SEARCHED = tuple(cls.plug for cls in BOUNDED)
 
 
 def can_be_bounded(fusion: Fusion) -> bool:
-    """Whether `bounder` knows this fusion."""
+    """Whether the scores of this fusion can be bounded, so that a large map need not be scored as a whole."""
     return isinstance(fusion, BOUNDED)
 
 
 def bounder(fusion: Fusion) -> Bounder:
-    """Return what makes the bound of a query: (its pairs, patterns (P, C), longest vectors (C,)) -> Bound.
+    """Return a function (pairs of the query, patterns (P, C), norm of each column's longest vector (C,)) -> Bound.
 
-    Raises Any2AnyError for a fusion whose score of one reference depends on all others, or is not known here.
+    Raises Any2AnyError for all other fusions: their score of one reference depends on the other references.
     """
     if isinstance(fusion, Any2Any):
         return ConformalBounder(fusion)
@@ -93,16 +99,16 @@ def bounder(fusion: Fusion) -> Bounder:
         return FoldedBounder(lambda cell: 1.0, lambda cell: 0.0, mean=True)
     raise Any2AnyError(
         f"Fusion '{fusion.plug}' has no exact search at scale",
-        f"{', '.join(SEARCHED)} have",
-        "Score all references (SimilarityMatrix), or calibrate with one of these",
+        f"only {', '.join(SEARCHED)} have one",
+        "Score all references (WholeMapSearcher), or calibrate with one of these fusions",
     )
 
 
 class FoldedBounder:
-    """Folds what is affine in each similarity into one query vector a column."""
+    """Bounds a score that is affine in each similarity: all pairs of one column are folded into one query vector."""
 
     def __init__(self, slope: Coefficient, intercept: Coefficient, mean: bool = False) -> None:
-        """slope, intercept: of each cell. mean: the score is not their sum, but their mean."""
+        """slope, intercept: by cell. mean: the score is the mean over the pairs, not the sum."""
         self._slope, self._intercept, self._mean = slope, intercept, mean
 
     def __call__(self, pairs: Sequence[PairQuery], patterns: Flags, longest: Float64) -> Bound:
@@ -117,8 +123,8 @@ class FoldedBounder:
         if not size < 1e30:
             raise Any2AnyError(
                 "Cannot search with this calibration",
-                f"its likelihood ratios reach {size:.3g}",
-                "Calibrate again, on similarities that differ",
+                f"its likelihood ratios reach {size:.3g}, beyond what single precision can hold",
+                "Calibrate again, with a drive whose similarities differ from each other",
             )
         parts = tuple(Part(column, v.astype(np.float32)[None]) for column, v in folded.items())
         terms = max((len(pair.vector) for pair in pairs), default=0) + 2 * len(parts) + 8
@@ -132,7 +138,7 @@ class FoldedBounder:
 
 
 class ConformalBounder:
-    """Tables of the calibrators of an Any2Any fusion, made once for each width of bin."""
+    """Bounds an Any2Any fusion by tables of its calibrators. Each table is computed once for each width of its bins."""
 
     def __init__(self, fusion: Any2Any) -> None:
         self._fusion = fusion
@@ -140,14 +146,14 @@ class ConformalBounder:
         self._table = lru_cache(maxsize=4 * len(self._first) + 4)(self._make_table)
 
     def __call__(self, pairs: Sequence[PairQuery], patterns: Flags, longest: Float64) -> Bound:
-        telling = [pair for pair in pairs if pair.cell in self._first]  # an empty calibrator says nothing
+        telling = [pair for pair in pairs if pair.cell in self._first]  # an empty calibrator has no p
         count = sum((patterns[:, pair.column].astype(np.int64) for pair in telling), np.zeros(len(patterns), np.int64))
         absent = np.zeros(len(patterns))
         parts = []
         for column in dict.fromkeys(pair.column for pair in telling):
             part = self._part(column, [pair for pair in telling if pair.column == column], float(longest[column]))
             parts.append(part)
-            # A missing vector is stored as zeros: what it found in the tables is known, and taken back.
+            # A missing vector is stored as zeros. The table values of a zero product are known, and subtracted again.
             zero = sum(float(t.take(int(o), mode="clip")) for t, o in zip(part.tables, part.offset[:, 0], strict=True))
             absent += np.where(patterns[:, column], 0.0, zero)
         mean = self._fusion.combine != "max"
@@ -179,9 +185,10 @@ class ConformalBounder:
         )
 
     def _make_table(self, cell: tuple[int, int], width: float) -> Array:
-        """Return the upper bound of p in each bin: where a value is in bin b for all we know, it is below lo + b width.
+        """Return an upper bound of p for each bin.
 
-        Bin b holds (value - lo) / width + 2 in [b, b + 1), and an error of one bin. The first holds all below, too.
+        Bin b holds values with (value - lo) / width + 2 in [b, b + 1), where the value may be off by one bin. So the
+        exact value of a reference in bin b is below lo + b * width. The first bin also holds all lower values.
         """
         calibrator = self._first[cell]
         bins = int(np.ceil((calibrator.hi - calibrator.lo) / width))
@@ -189,7 +196,7 @@ class ConformalBounder:
         return np.nextafter(calibrator.probability(edges).astype(np.float32), np.float32(2))
 
     def _keys(self, pairs: Sequence[PairQuery], patterns: Flags) -> list[str]:
-        """Return the stage-2 calibrator of each pattern."""
+        """Return the key of the stage-2 calibrator of each pattern."""
         second = self._fusion.stage2_gamma
         if set(second) == {"*"}:
             return ["*"] * len(patterns)
@@ -212,12 +219,12 @@ class ConformalBounder:
 
 
 def _bin_width(calibrator: Calibrator, largest: float, dimension: int) -> float:
-    """Return the width of a bin: a 4096th of the range, doubled until a product is off by less than one bin.
+    """Return the width of a bin: 1/4096 of the range, doubled until the rounding error is less than one bin.
 
-    largest: |similarity| that can occur. A float32 product of S terms is off by at most S units of it.
+    largest: the largest |similarity| possible. A float32 product of S terms is off by at most S * UNIT * largest.
     """
     span = calibrator.hi - calibrator.lo
-    # A constant calibrator is a step at lo; its width only says how near to it one looks closer.
+    # A constant calibrator is one step at lo. Any width is right for it.
     width = max(span if span > 0 else 1.0, 1e-30) / BINS
     while (dimension + 8) * UNIT * (largest + abs(calibrator.lo) + 2 * width) > 0.9 * width:
         width *= 2
@@ -225,7 +232,10 @@ def _bin_width(calibrator: Calibrator, largest: float, dimension: int) -> float:
 
 
 def _least_argument(f: Callable[[Float64], Float64], value: float, low: float, high: float) -> float:
-    """Return an argument in [low, high] below which the monotone f stays below `value`; -inf, inf at the ends."""
+    """Return an argument in [low, high] below which the monotone f stays below `value`.
+
+    inf where f reaches `value` nowhere, -inf where it reaches it everywhere.
+    """
     ends = f(np.array([low, high]))
     if not ends[1] >= value:
         return np.inf

@@ -15,16 +15,16 @@ from any2any_ros.retrieval.large.bounds import PairQuery, bounder
 from any2any_ros.retrieval.large.search import Search
 from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, ShardCache
 from any2any_ros.retrieval.large.shards import Shards
-from any2any_ros.retrieval.shortlist import Shortlist, most_alike
+from any2any_ros.retrieval.shortlist import Shortlist, most_similar
 from any2any_ros.retrieval.similarity import Pair
 
-PORTION = 1 << 14  # places that are aligned at a time
+PORTION = 1 << 14  # references that are aligned at a time
 
 
 class LargeMapSearcher:
     """A `Searcher` that holds the aligned references in half precision.
 
-    Pairs of one reference modality that share an alignment (one object) share its vectors.
+    Pairs with the same reference modality and the same alignment (one object) share one column of vectors.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class LargeMapSearcher:
         shard_cache: ShardCache = IN_MEMORY,
         threads: int = 1,
     ) -> None:
-        """device, threads: as of `Search`. shard_cache: where the shards of exactly these references are.
+        """device, threads: as in `Search`. shard_cache: where the shards of exactly these references are stored.
 
-        Raises Any2AnyError for a fusion whose scores cannot be bounded, and for vectors beyond half precision.
+        Raises Any2AnyError for a fusion whose scores cannot be bounded, and for values beyond half precision.
         """
         self.alignments = {p: a for p, a in alignments.items() if p[1] in reference.embeddings}
         self.query_modalities = tuple(sorted({q for q, _ in self.alignments}))
@@ -47,42 +47,43 @@ class LargeMapSearcher:
         for pair, alignment in self.alignments.items():
             self._columns.setdefault((pair[1], id(alignment)), pair)
         aligned_by = {f"{r} for {q}": self.alignments[q, r] for q, r in self._columns.values()}
-        bounder(fusion)  # raises for others; before the shards are made, which takes long
-        self.shards = shard_cache.shards(aligned_by, lambda: self._made(reference))
+        bounder(fusion)  # raises before the shards are made, which takes long
+        self.shards = shard_cache.shards(aligned_by, lambda: self._new_shards(reference))
         shape = len(self.query_modalities), len(self.reference_modalities)
         self._search = Search(self.shards, fusion, shape, device, threads)
 
     def __len__(self) -> int:
         return len(self.shards)
 
-    def _made(self, reference: ObservationSet) -> Shards:
+    def _new_shards(self, reference: ObservationSet) -> Shards:
         widths = {f"{r} for {q}": self._aligned(reference.take([]), (q, r)).shape[1] for q, r in self._columns.values()}
-        self._fill(made := Shards(widths), reference)
-        return made
+        shards = Shards(widths)
+        self._fill(shards, reference)
+        return shards
 
     def add(self, places: ObservationSet) -> None:
-        """Append references; a modality that they lack is missing in these rows."""
+        """Append references. A modality that they lack is missing in their rows."""
         self._fill(self.shards, places)
 
     def _fill(self, shards: Shards, places: ObservationSet) -> None:
         for start in range(0, len(places), PORTION):
             portion = places.take(range(start, min(start + PORTION, len(places))))
-            given = {f"{r} for {q}": self._aligned(portion, (q, r)) for q, r in self._columns.values()
-                     if r in portion.embeddings}  # fmt: skip
-            shards.add(given, len(portion))
-            npz.forget(places)  # so that a map on disk is never in memory as a whole
+            columns = [(q, r) for q, r in self._columns.values() if r in portion.embeddings]
+            shards.add({f"{r} for {q}": self._aligned(portion, (q, r)) for q, r in columns}, len(portion))
+            npz.release(places)  # so that a map on disk is never in memory as a whole
 
     def _aligned(self, places: ObservationSet, pair: Pair) -> Array:
-        here, values = places.present(pair[1])[:, None], places.embeddings[pair[1]]
-        rows = self.alignments[pair].reference(np.where(here, values, np.float32(0)))
-        return np.where(here, rows, np.float32(np.nan))
+        """Return the references' vectors (n, S) aligned for a pair; NaN where missing."""
+        present, values = places.present(pair[1])[:, None], places.embeddings[pair[1]]
+        rows = self.alignments[pair].reference(np.where(present, values, np.float32(0)))
+        return np.where(present, rows, np.float32(np.nan))
 
     def top_k(self, query: ObservationSet, k: int, explained: int) -> Shortlist:
         """As `Searcher`; ties are broken by row."""
         rows, scores = self._search.top_k(self._pairs(query.observation(0)), k)
         similarity = self.similarity(query, rows).astype(np.float32)
         pairs = dict(zip(rows.tolist(), self._search.fusion.pair_probability(similarity[:explained]), strict=False))
-        nearest = most_alike(rows, similarity, self.query_modalities, self.reference_modalities)
+        nearest = most_similar(rows, similarity, self.query_modalities, self.reference_modalities)
         return Shortlist(rows, similarity, scores, pairs, nearest)
 
     def similarity(self, query: ObservationSet, rows: Rows) -> Float64:
@@ -93,7 +94,7 @@ class LargeMapSearcher:
         return similarity
 
     def prefetch(self, modality: str, vector: Array) -> None:
-        """Do nothing: the search needs all vectors of a query at once."""
+        """Do nothing, because the search needs all vectors of a query at once."""
 
     def _pairs(self, observation: Observation) -> list[PairQuery]:
         columns = list(self._columns)

@@ -1,11 +1,11 @@
-"""A large map's shards, kept beside the map. The first opening writes them; later openings read them.
+"""The cache of a large map's shards, beside the map. The first opening writes the shards; later openings read them.
 
-MAP/shards/<key>/    the shards (shards.py). The key is a digest of everything that they were made from
-MAP/shards/.lock     held by the process that writes them, so that two processes never write at once
+MAP/shards/<key>/    the shards (shards.py). The key is a digest of everything from which they were made
+MAP/shards/.lock     locked by the process that writes shards, so that two processes never write at the same time
 
-Shards made from another file of places, or by other alignments, have another key: they are never opened, and are
-removed when new ones are complete. The shards of an adopted sensor are in MAP/adopted/<modality>/shards/. Shards are a
-cache: when they cannot be read they are made again, and when they cannot be written the map is held in memory.
+Shards from another file of places, or by other alignments, have another key. They are never opened, and they are
+removed when new shards are complete. The shards of an adopted sensor are in MAP/adopted/<modality>/shards/. Shards that
+cannot be read are made again. When shards cannot be written, the map is held in memory.
 """
 
 from __future__ import annotations
@@ -29,19 +29,21 @@ from any2any_ros.protocols import Alignment
 from any2any_ros.retrieval.large import shards
 from any2any_ros.retrieval.large.shards import Shards
 
-ALIGNED = 1  # raise it when the same alignment state makes other vectors than before
+ALIGNED = 1  # part of the key; raise it when the same fitted alignment makes other vectors than before
 FOLDER, LOCK = "shards", ".lock"
-Columns = Mapping[str, Alignment]  # by name of the column: the alignment of its vectors
+Columns = Mapping[str, Alignment]  # the alignment of each column's vectors, by name of the column
 LOG = logging.getLogger(__name__)
 
 
 class InMemory:
-    """Keeps nothing on disk."""
+    """Stands in for a cache where nothing is stored on disk: shards are made anew each time."""
 
     def of(self, folder: str) -> InMemory:
+        """As `ShardFolder.of`."""
         return self
 
     def shards(self, columns: Columns, make: Callable[[], Shards]) -> Shards:
+        """Return new shards."""
         return make()
 
 
@@ -50,26 +52,26 @@ IN_MEMORY = InMemory()
 
 @dataclass(frozen=True)
 class ShardFolder:
-    """Keeps the shards of the map in `folder`. source: name of the map's file of places, a digest of its content."""
+    """The cache of the map in `folder`. source: the map's file of places; its name holds a digest of its content."""
 
     folder: Path
     source: str
 
     def of(self, folder: str) -> ShardFolder:
-        """Return the cache of a folder within the map."""
+        """Return the cache in a folder inside the map's."""
         return ShardFolder(self.folder / folder, self.source)
 
     def shards(self, columns: Columns, make: Callable[[], Shards]) -> Shards:
-        """Return the shards of these columns: from disk, or made now and written if possible."""
+        """Return the shards of these columns: from disk, or made now, and written if possible."""
         try:
             home = self._home(columns)
-        except TypeError:  # an alignment that is no fitted state has no digest
+        except TypeError:  # an alignment is no fitted state, so it has no digest
             return make()
         try:
             if (home / shards.INDEX).exists():
                 return shards.load(home)
         except Any2AnyError as error:
-            warnings.warn(f"{error.what}: {error.why}. They are made again", stacklevel=2)
+            warnings.warn(f"{error.what}: {error.why}. The shards are made again", stacklevel=2)
         try:
             with _locked(home.parent):
                 return _prepared(home, make)
@@ -78,7 +80,7 @@ class ShardFolder:
             return make()
 
     def _home(self, columns: Columns) -> Path:
-        """Return the folder of the shards of this content; one with an old key, where it exists, keeps it."""
+        """Return the folder of these shards. One that an older version wrote keeps the name it has."""
         home = self.folder / FOLDER
         with suppress(TypeError):
             old = home / self._key(columns, legacy.spelling)
@@ -87,7 +89,7 @@ class ShardFolder:
         return home / self._key(columns)
 
     def _key(self, columns: Columns, spelling: Callable[[Any], str] | None = None) -> str:
-        """Return a digest of what the shards are made from."""
+        """Return a digest of everything from which the shards are made."""
         made_by = [[name, storage.fingerprint(alignment, spelling)] for name, alignment in columns.items()]
         content = json.dumps([shards.FORMAT, ALIGNED, self.source, made_by])
         return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
@@ -97,12 +99,12 @@ ShardCache = InMemory | ShardFolder
 
 
 def _prepared(home: Path, make: Callable[[], Shards]) -> Shards:
-    """Make shards and open them from `home`; another process may have made them meanwhile."""
+    """Make the shards, write them to `home` and open them there, unless another process has done so meanwhile."""
     try:
         return shards.load(home)
-    except Any2AnyError:  # they are not there, or damaged
+    except Any2AnyError:  # they do not exist, or they are damaged
         shutil.rmtree(home, ignore_errors=True)
-    LOG.info("%s: first opening of a large map, its vectors are prepared once", home.parent.parent)
+    LOG.info("%s: this large map is opened for the first time; preparing its vectors", home.parent.parent)
     began, new = time.monotonic(), make()
     try:
         new.save(home)
@@ -124,9 +126,9 @@ def _prepared(home: Path, make: Callable[[], Shards]) -> Shards:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Be the only process that writes to `folder`; wait while another one writes. Raises OSError."""
+    """Hold the lock of `folder`; wait while another process holds it. Raises OSError."""
     folder.mkdir(exist_ok=True)
-    with open(folder / LOCK, "w") as lock:  # the lock of a killed process is released
+    with open(folder / LOCK, "w") as lock:  # the system releases the lock of a process that was killed
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -138,7 +140,7 @@ def _locked(folder: Path) -> Iterator[None]:
 def _warn_not_cached(error: Exception) -> None:
     why = error.why if isinstance(error, Any2AnyError) else str(error)
     warnings.warn(
-        f"A large map's vectors cannot be kept beside it ({why}): it is held in memory, and opens slowly each time. "
-        "Open it once where its folder can be written to",
+        f"The prepared vectors of a large map cannot be written ({why}): the map is held in memory, and opens slowly each "
+        "time. Open it once where its folder can be written to",
         stacklevel=4,
     )

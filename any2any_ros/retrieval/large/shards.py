@@ -1,11 +1,11 @@
-"""Reference vectors at scale: half-precision shards that never move again, the last of them growing.
+"""The aligned vectors of a large map, in half precision, split into shards.
 
-A column holds one aligned vector a place: of one reference modality, in the space of one or more alignments. A
-shard is one array (rows, S) float16 a column; only the last has room left, so adding copies nothing that is stored.
-A place that lacks a column has a row of zeros there, and a pattern that says so.
+A column holds one vector for each place: of one reference modality, in the space of one or more alignments. A shard
+holds one array (rows, S) float16 for each column. Only the last shard has room for more rows, so adding places never
+copies stored vectors. Where a place lacks a column its row is zeros. Its pattern tells which columns it has.
 
-FOLDER/shards.json                       columns, rows, names and checksums of the files: written last, so it is the
-                                         commit
+FOLDER/shards.json                       columns, rows, names and checksums of the files; written last: until then a
+                                         reader sees the old shards
 FOLDER/<column>-<shard>-<checksum>.npy   (rows, S) float16, memory-mapped when opened
 FOLDER/present-<shard>-<checksum>.npy    (rows, C) bool: which columns a place has
 """
@@ -30,14 +30,14 @@ from any2any_ros.storage import write_atomically, write_json
 FORMAT = 1
 INDEX = "shards.json"
 SHARD_ROWS = 1 << 17
-BLOCK_ROWS = 1 << 15  # places whose products are looked at together
-CACHED = 1 << 17  # float32 values that are multiplied at a time: 0.5 MB, which stays in a core's own cache
+BLOCK_ROWS = 1 << 15  # places whose keys are computed together
+CACHED = 1 << 17  # float32 values multiplied at a time: 0.5 MB, which fits into a core's own cache
 Multiply = Callable[[int, Array, Array], None]
 
 
 @dataclass(frozen=True)
 class Block:
-    """The places `start` to `stop`. multiply(column, queries (m, S), out (m, n)): their inner products, in float32."""
+    """The places `start` to `stop`. multiply(column, queries (m, S), out (m, n)): writes inner products, float32."""
 
     start: int
     stop: int
@@ -45,25 +45,25 @@ class Block:
 
 
 class Shards:
-    """The vectors (N, S) of each column and which of them every place has."""
+    """The vectors (N, S) of each column, and which columns each place has."""
 
     def __init__(self, dimensions: Mapping[str, int], shard_rows: int = SHARD_ROWS) -> None:
-        """dimensions: S by column name. shard_rows: places of a full shard."""
+        """dimensions: S by name of column. shard_rows: places in a full shard."""
         if len(dimensions) > 62 or not all(s >= 1 for s in dimensions.values()):
             raise Any2AnyError(
                 "Cannot store vectors",
-                f"there are {len(dimensions)} columns, of {set(dimensions.values())} dimensions",
-                "Give up to 62 columns, each of a dimension or more",
+                f"there are {len(dimensions)} columns, with dimensions {set(dimensions.values())}",
+                "Give up to 62 columns, each with at least one dimension",
             )
         self.columns = tuple(dimensions)
         self.dimensions = tuple(dimensions.values())
-        self.longest = np.zeros(len(self.columns))  # the norm of each column's longest vector, or above it
-        self.patterns: Flags = np.empty((0, len(self.columns)), dtype=bool)  # (P, C): the combinations that occur
+        self.longest = np.zeros(len(self.columns))  # upper bound of the norm of each column's vectors
+        self.patterns: Flags = np.empty((0, len(self.columns)), dtype=bool)  # (P, C): the patterns that occur
         self._shard_rows = shard_rows
         self._shards: list[tuple[Halves, ...]] = []
         self._sizes: list[int] = []
         self._bits = 1 << np.arange(len(self.columns), dtype=np.int64)
-        self._pattern = np.empty(0, dtype=np.intp)  # (capacity,): each place's row of `patterns`
+        self._pattern = np.empty(0, dtype=np.intp)  # (capacity,): see `pattern`
         self._count = 0
 
     def __len__(self) -> int:
@@ -71,31 +71,28 @@ class Shards:
 
     @property
     def nbytes(self) -> int:
-        """Return the bytes of the vectors and patterns in use."""
+        """Return how many bytes the vectors and patterns take."""
         return self._count * (2 * sum(self.dimensions) + self._pattern.itemsize)
 
     @property
     def pattern(self) -> Rows:
-        """Return each place's row of `patterns` (N,)."""
+        """Return (N,): the row of `patterns` of each place."""
         return self._pattern[: self._count]
 
     def add(self, vectors: Mapping[str, ArrayLike], count: int | None = None) -> None:
-        """Append places: (n, S) by column, a NaN row where missing; a column left out is missing in all.
+        """Append places. vectors: (n, S) by column, NaN rows where missing; an absent column is missing in all rows.
 
-        count: n, where no column is given. Raises Any2AnyError on shapes that do not fit and on values that half
-        precision cannot hold.
+        count: n, needed where `vectors` has no column. Raises Any2AnyError when the shapes do not fit, and for values
+        that half precision cannot hold.
         """
-        given = {c: np.asarray(v) for c, v in vectors.items()}
-        n = next((len(v) for v in given.values()), 0) if count is None else count
-        rows = [self._half(given.pop(c, None), n, c, s) for c, s in zip(self.columns, self.dimensions, strict=True)]
-        if given:
-            raise Any2AnyError(
-                f"Cannot store vectors of '{next(iter(given))}'",
-                f"the columns are {', '.join(self.columns)}",
-                "Give vectors of these",
-            )
+        values = {c: np.asarray(v) for c, v in vectors.items()}
+        if unknown := [c for c in values if c not in self.columns]:
+            why, remedy = f"the columns are {', '.join(self.columns)}", "Give vectors of these columns only"
+            raise Any2AnyError(f"Cannot store vectors of '{unknown[0]}'", why, remedy)
+        n = next((len(v) for v in values.values()), 0) if count is None else count
+        rows = [self._half(values.get(c), n, c, s) for c, s in zip(self.columns, self.dimensions, strict=True)]
         present = np.stack([~np.isnan(half).any(axis=1) for half in rows], axis=1) if rows else np.empty((n, 0), bool)
-        rows = [np.where(seen[:, None], half, np.float16(0)) for half, seen in zip(rows, present.T, strict=True)]
+        rows = [np.where(has[:, None], half, np.float16(0)) for half, has in zip(rows, present.T, strict=True)]
         self.longest = np.maximum(self.longest, [_longest(half) for half in rows])
         self._append(rows, n)
         self._mark(present)
@@ -113,15 +110,15 @@ class Shards:
         missing = np.isnan(values).all(axis=1)
         if not (np.isfinite(half).all(axis=1) | missing).all():
             raise Any2AnyError(
-                what, "a value is not finite, or beyond 65504", "Normalise the vectors; a missing row is all NaN"
+                what, "a value is not finite, or beyond 65504", "Normalise the vectors, and make a missing row all NaN"
             )
         return half
 
     def _append(self, rows: list[Halves], n: int) -> None:
         done = 0
         while done < n:
-            if not self._shards or self._sizes[-1] >= min(self._shard_rows, self._room()):
-                # Memory that is not touched costs nothing: the room for a whole shard is only asked for.
+            if not self._shards or self._sizes[-1] >= min(self._shard_rows, self._last_capacity()):
+                # The array of a whole shard costs nothing at first: the system provides memory as rows are written.
                 self._shards.append(tuple(np.empty((self._shard_rows, s), np.float16) for s in self.dimensions))
                 self._sizes.append(0)
             at = self._sizes[-1]
@@ -131,12 +128,12 @@ class Shards:
             self._sizes[-1] += now
             done += now
 
-    def _room(self) -> int:
-        """Return how many rows the last shard can hold: of one read from disk, no more than it has."""
+    def _last_capacity(self) -> int:
+        """Return how many rows the last shard can hold. One that was read from disk holds no more than it has."""
         return min((len(stored) for stored in self._shards[-1]), default=self._shard_rows)
 
     def _mark(self, present: Flags) -> None:
-        """Note which columns the new places (n, C) have."""
+        """Store the patterns of new places. present (n, C): which columns they have."""
         codes = present.astype(np.int64) @ self._bits
         known = (self.patterns.astype(np.int64) @ self._bits).tolist()
         occurring, which = np.unique(codes, return_inverse=True)
@@ -144,7 +141,7 @@ class Shards:
         self.patterns = (np.array(known, dtype=np.int64)[:, None] & self._bits) > 0
         rank = np.array([known.index(code) for code in occurring.tolist()], dtype=np.intp)
         end = self._count + len(present)
-        if end > len(self._pattern):  # twice as much, so that places added one by one are not copied each time
+        if end > len(self._pattern):  # doubled, so that adding places one by one rarely copies
             grown = np.empty(max(end, 2 * len(self._pattern)), dtype=np.intp)
             grown[: self._count] = self.pattern
             self._pattern = grown
@@ -152,16 +149,17 @@ class Shards:
         self._count = end
 
     def blocks(self, first: int = 0, step: int = 1) -> Iterator[Block]:
-        """Yield all places, block by block, without leaving a shard; a missing vector is one of zeros.
+        """Yield blocks of places, each inside one shard. A missing vector is a row of zeros.
 
-        first, step: every step-th block only. Two iterators share nothing that is written to.
+        first, step: yield only every step-th block, so that threads can share the work: iterators share no memory that
+        they write to.
         """
         scratch = np.empty(max((CACHED, *self.dimensions)), dtype=np.float32)
         for start, stop, columns in islice(self._spans(), first, None, step):
             yield Block(start, stop, _multiplier(columns, scratch))
 
     def _spans(self) -> Iterator[tuple[int, int, list[Halves]]]:
-        """Yield the first and the last place of each block, and its columns (n, S)."""
+        """Yield start and stop of each block, and its columns (n, S)."""
         first = 0
         for shard, size in zip(self._shards, self._sizes, strict=True):
             for at in range(0, size, BLOCK_ROWS):
@@ -170,22 +168,22 @@ class Shards:
             first += size
 
     def stored(self) -> Iterator[tuple[tuple[Halves, ...], int]]:
-        """Yield each shard's columns (rows, S), which may have room left, and how many of their rows are in use."""
+        """Yield the columns (capacity, S) of each shard, and how many of their rows are in use."""
         yield from zip(self._shards, self._sizes, strict=True)
 
     def take(self, column: int, rows: Rows) -> NDArray[np.float64]:
-        """Return the vectors (n, S) of `rows`, ascending; NaN where the column is missing."""
+        """Return the vectors (n, S) of ascending `rows`; NaN where the column is missing."""
         ends = np.cumsum([0, *self._sizes])
         cuts = np.searchsorted(rows, ends)
-        found = np.empty((len(rows), self.dimensions[column]))
+        vectors = np.empty((len(rows), self.dimensions[column]))
         for shard, start, low, high in zip(self._shards, ends[:-1], cuts[:-1], cuts[1:], strict=True):
             if high > low:
-                found[low:high] = shard[column][rows[low:high] - start]
-        found[~self.patterns[self.pattern[rows], column]] = np.nan
-        return found
+                vectors[low:high] = shard[column][rows[low:high] - start]
+        vectors[~self.patterns[self.pattern[rows], column]] = np.nan
+        return vectors
 
     def save(self, folder: Path) -> None:
-        """Write the shards to `folder`; those that are there already are left alone. Raises Any2AnyError."""
+        """Write the shards to `folder`. Files that exist already are not written again. Raises Any2AnyError."""
         try:
             shards = []
             first = 0
@@ -204,9 +202,9 @@ class Shards:
                 "shards": shards,
             }
             write_json(folder / INDEX, header)
-            kept = {name for shard in shards for name in shard.values()}
+            in_use = {name for shard in shards for name in shard.values()}
             for old in folder.glob("*.npy"):
-                if old.name not in kept:
+                if old.name not in in_use:
                     old.unlink()
         except OSError as error:
             raise Any2AnyError(
@@ -215,39 +213,37 @@ class Shards:
 
 
 def load(folder: Path, verify: bool = False) -> Shards:
-    """Open shards, their vectors memory-mapped: a second for 1e6 places, whatever their width.
+    """Open shards with their vectors memory-mapped. Takes a second for 1e6 places, whatever their dimension.
 
-    verify: also read every file and compare its checksum. Raises Any2AnyError when one is missing or damaged.
+    verify: also read every file and compare its checksum. Raises Any2AnyError when a file is missing or damaged.
     """
     what = f"Cannot open the shards {folder}"
     try:
         header = json.loads((folder / INDEX).read_text())
         if header["format"] != FORMAT:
             raise ValueError(f"their format is {header['format']}, this program reads {FORMAT}")
-        found = Shards(header["columns"], header["shard_rows"])
+        opened = Shards(header["columns"], header["shard_rows"])
         for shard in header["shards"]:
-            size = shard["rows"]
-            found._shards.append(
-                tuple(
-                    _read(folder / shard[str(c)], (size, s), np.float16, verify) for c, s in enumerate(found.dimensions)
-                )
-            )
-            found._sizes.append(size)
-            found._mark(_read(folder / shard["present"], (size, len(found.columns)), np.bool_, verify))
-        found.longest = np.array(header["longest"], dtype=np.float64).reshape(len(found.columns))
-        return found
-    except Exception as error:  # any damage reads the same to a user
+            size, widths = shard["rows"], enumerate(opened.dimensions)
+            columns = (_read(folder / shard[str(c)], (size, s), np.float16, verify) for c, s in widths)
+            opened._shards.append(tuple(columns))
+            opened._sizes.append(size)
+            opened._mark(_read(folder / shard["present"], (size, len(opened.columns)), np.bool_, verify))
+        opened.longest = np.array(header["longest"], dtype=np.float64).reshape(len(opened.columns))
+        return opened
+    except Exception as error:  # the user does the same about any damage
         raise Any2AnyError(what, f"{type(error).__name__}: {error}", "Write them again from the map") from error
 
 
 def _multiplier(block: list[Halves], scratch: Array) -> Multiply:
-    """Return what multiplies the columns of a block, each (n, S), with query vectors; `scratch` holds a row or more."""
-    import cv2  # only its half-to-single conversion is fast: 0.15 ns a value, where NumPy's and Faiss's take 1.0-1.4
+    """Return a function that multiplies the columns (n, S) of a block with queries. scratch: room for a row or more."""
+    import cv2  # its half-to-single conversion takes 0.15 ns a value; NumPy's and Faiss's take 1.0-1.4
 
     def multiply(column: int, queries: Array, out: Array) -> None:
         bits = block[column].view(np.int16)
         rows = len(scratch) // bits.shape[1]
-        # Laid out so, BLAS takes half of what it takes for one query after the other; of one query it is the reverse.
+        # Several queries: with this layout BLAS takes half as long as with queries one after the other. For one query
+        # it is the other way round.
         columns = np.ascontiguousarray(queries.T)
         for at in range(0, len(bits), rows):
             part = bits[at : at + rows]
@@ -262,14 +258,14 @@ def _multiplier(block: list[Halves], scratch: Array) -> Multiply:
 
 
 def _longest(half: Halves) -> float:
-    """Return the norm of the longest row, rounded up."""
+    """Return the norm of the longest row (n, S), rounded up."""
     wide = half.astype(np.float32)
     square = float(np.einsum("ns,ns->n", wide, wide).max(initial=0.0))
     return float(np.sqrt(square) * (1 + half.shape[1] * 2.0**-22))
 
 
 def _write(folder: Path, stem: str, array: NDArray[Any]) -> str:
-    """Write an array under a name that tells its content; return the name."""
+    """Write an array to a file whose name holds a checksum; return the name."""
     content = np.ascontiguousarray(array)
     name = f"{stem}-{_checksum(content)}.npy"
     if not (folder / name).exists():
@@ -284,7 +280,7 @@ def _read(path: Path, shape: tuple[int, int], dtype: type[Any], verify: bool) ->
     if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
         raise ValueError(f"{path.name} holds {array.shape} {array.dtype}, not {shape} {np.dtype(dtype)}")
     if verify and not path.stem.endswith(_checksum(array)):
-        raise ValueError(f"{path.name} is not what was written")
+        raise ValueError(f"the checksum of {path.name} is wrong")
     return np.asarray(array)
 
 

@@ -78,7 +78,7 @@ def test_the_index_keeps_its_own_copy(torch):
 def test_vectors_of_another_width_are_refused(torch):
     index = gpu.GpuIndex(2, HERE)
     for use in (index.add, index.similarity, lambda v: index.search(v, 1)):
-        with pytest.raises(Any2AnyError, match="3 dimensions, it has 2"):
+        with pytest.raises(Any2AnyError, match="3 dimensions, the index has 2"):
             use(np.ones((1, 3), np.float32))
 
 

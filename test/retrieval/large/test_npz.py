@@ -78,9 +78,9 @@ def test_what_was_let_go_of_is_not_in_memory_and_read_again(tmp_path, grown):
         np.testing.assert_array_equal(np.asarray(places.embeddings["m"])[:n], vectors)
         assert np.asarray(places.poses)[:n].min() == 2
         assert in_memory(file) >= vectors.nbytes
-        npz.forget(places)
+        npz.release(places)
         assert in_memory(file) == 0
-    npz.forget(places.take([1, 2]))  # which are in memory as they are
+    npz.release(places.take([1, 2]))  # which are in memory as they are
 
 
 def patched(file, old, new):
