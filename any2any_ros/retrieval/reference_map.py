@@ -126,7 +126,7 @@ class ReferenceMap:
         if embedding.encoder and embedding.encoder != record.fingerprint:
             raise Any2AnyError(
                 what,
-                f"its encoder is '{embedding.encoder}', the map was made with '{record.fingerprint}'",
+                f"encoder '{embedding.encoder}' made it, and '{record.fingerprint}' made the map",
                 "Run the encoder with the map's settings and weights, or build the map again",
             )
 

@@ -418,7 +418,7 @@ def test_a_large_map_is_opened_from_disk_and_the_first_time_is_told(bench, small
     logged = bench.listen(Log, "/rosout")
     with runtime.library_logs(node):
         node.autostart()
-        bench.until(lambda: any("the first opening of a large map" in line.msg for line in logged))
+        bench.until(lambda: any("this large map is opened for the first time" in line.msg for line in logged))
         bench.until(lambda: any("ready after" in line.msg for line in logged))
         node.use_map(folder)
     robot = Robot(bench, reference)
@@ -426,6 +426,6 @@ def test_a_large_map_is_opened_from_disk_and_the_first_time_is_told(bench, small
         robot.see("camera", place, place * NS)
         robot.see("lidar", place, place * NS)
         assert ids(robot.answer())[0] == f"place/{place:02d}"
-    assert sum("the first opening" in line.msg for line in logged) == 1
+    assert sum("opened for the first time" in line.msg for line in logged) == 1
     assert not [line.msg for line in logged if line.level > Log.WARN]
     assert node.localizer.retriever._matrix is None

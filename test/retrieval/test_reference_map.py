@@ -139,7 +139,7 @@ DAMAGE = {
     "places that do not fit": (lambda f: np.savez(places_file(f), ids=["a"], poses=np.zeros((2, 4, 4))), "1 ids but"),
     "places without ids": (lambda f: np.savez(places_file(f), poses=np.zeros((2, 4, 4))), "ids"),
     "an encoder record short of a field": (lambda f: rewrite(f, encoders={"lidar": {"plug": "lidar"}}), "missing"),
-    "no encoders": (lambda f: rewrite(f, encoders={}), "encoder record is absent"),
+    "no encoders": (lambda f: rewrite(f, encoders={}), "no encoder is recorded"),
     "encoders are a list": (lambda f: rewrite(f, encoders=[]), "AttributeError"),
 }
 
@@ -227,7 +227,10 @@ def test_pickled_objects_are_never_loaded(saved):
 
 @pytest.mark.parametrize(
     ("records", "why"),
-    [({"lidar": RECORDS["lidar"]}, "'text'.*is absent"), ({**RECORDS, "text": RECORDS["lidar"]}, "says 4")],
+    [
+        ({"lidar": RECORDS["lidar"]}, "'text'.*no encoder is recorded"),
+        ({**RECORDS, "text": RECORDS["lidar"]}, "encoder has 4"),
+    ],
 )
 def test_vectors_without_a_record_of_their_maker_are_refused(records, why):
     with pytest.raises(Any2AnyError, match=f"Map 'town' does not fit together: .*{why}|{why}"):

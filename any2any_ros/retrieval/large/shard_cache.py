@@ -140,7 +140,7 @@ def _locked(folder: Path) -> Iterator[None]:
 def _warn_not_cached(error: Exception) -> None:
     why = error.why if isinstance(error, Any2AnyError) else str(error)
     warnings.warn(
-        f"The prepared vectors of a large map cannot be written ({why}): the map is held in memory, and opens slowly each "
-        "time. Open it once where its folder can be written to",
+        f"The prepared vectors of a large map cannot be written ({why}): the map is held in memory, and opens slowly "
+        "each time. Open it once where its folder can be written to",
         stacklevel=4,
     )

@@ -139,7 +139,7 @@ def never_made(monkeypatch):
     def made(self, reference):
         raise AssertionError("the shards are made again")
 
-    monkeypatch.setattr(LargeMapSearcher, "_made", made)
+    monkeypatch.setattr(LargeMapSearcher, "_new_shards", made)
 
 
 # --- the same answers -------------------------------------------------------------------------------------------
@@ -225,10 +225,10 @@ def test_alignments_are_known_again_by_their_content(one, fusion, monkeypatch):
 
     first = aligned(0)
     assert len(first.searcher.shards.columns) == 3  # both pairs that share an alignment share its vectors
-    held, made = in_memory(first), LargeMapSearcher._made
+    held, made = in_memory(first), LargeMapSearcher._new_shards
     never_made(monkeypatch)
     same_answers(aligned(0), held)
-    monkeypatch.setattr(LargeMapSearcher, "_made", made)
+    monkeypatch.setattr(LargeMapSearcher, "_new_shards", made)
     other = aligned(1)
     same_answers(other, in_memory(other))
 
@@ -373,7 +373,7 @@ def test_damaged_shards_are_made_again_with_one_warning(one, damage):
 
 
 def held_with_one_warning(folder):
-    with pytest.warns(UserWarning, match="cannot be kept beside it") as told:
+    with pytest.warns(UserWarning, match="vectors of a large map cannot be written") as told:
         found = opened(folder)
     assert len(told) == 1
     assert found.searcher.shards._shards[0][0].flags.writeable
@@ -511,7 +511,7 @@ def test_two_that_open_it_at_once_make_it_once_and_answer_alike(one):
             process.kill()
     assert [process.returncode for process in processes] == [0, 0], told
     lines = [line for out, _ in told for line in out.splitlines()]
-    assert len([line for line in lines if "first opening" in line]) == 1
+    assert len([line for line in lines if "opened for the first time" in line]) == 1
     answers = {line for line in lines if line.startswith("answer")}
     query = opened(one).places.observation(5)
     assert answers == {f"answer {[(m.id, m.score) for m in opened(one).rank(query, 5).matches]}"}
