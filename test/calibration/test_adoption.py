@@ -241,7 +241,7 @@ def test_damage_is_told(own_folder, harm, how):
     with pytest.raises(Any2AnyError, match=r"Adopt it again|Fit it again|Calibrate again"):
         adopted_sensors.load(own_folder)
     if harm == "adopted.json":
-        with pytest.raises(Any2AnyError, match="Remove .*, and adopt the sensor again"):
+        with pytest.raises(Any2AnyError, match=r"Remove .*, and adopt the sensor again"):
             reference_map.load(own_folder)
 
 

@@ -11,7 +11,6 @@ from rosgraph_msgs.msg import Clock
 from visualization_msgs.msg import MarkerArray
 
 from any2any_ros import msg, srv
-from any2any_ros.calibration import adoption
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.learning import head
@@ -83,7 +82,7 @@ def test_an_adopted_sensor_alone_is_answered(bench, small_map):
     camera = reference.places.embeddings["camera"]
     learnt = head.fit(3 * camera[:, :6], camera, head.Space.of(camera), head.Recipe(True, 1e-3, 10.0))
     record = EncoderRecord("thermal", "thermal-test", 6)
-    trust = calibration.Calibration(RawMean(), None, adoption.fingerprints(reference, "thermal", record), 5.0)
+    trust = calibration.Calibration(RawMean(), None, adopted.fingerprints(reference, "thermal", record), 5.0)
     adopted.save(adopted.Adopted("thermal", record, {"camera": learnt}, trust), folder)
     node = bench.node(RetrievalNode, map=str(folder), **FAST)
     robot = Robot(bench, reference)

@@ -140,7 +140,7 @@ def test_a_flipped_bit_is_told_when_asked(tmp_path):
     for path in saved(tmp_path):
         whole = path.read_bytes()
         path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-        with pytest.raises(Any2AnyError, match="checksum of .* is wrong"):
+        with pytest.raises(Any2AnyError, match=r"checksum of .* is wrong"):
             shards.load(tmp_path, verify=True)
         path.write_bytes(whole)
 
