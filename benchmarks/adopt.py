@@ -91,17 +91,17 @@ def emergent(town: Town, recipes: Sequence[Recipe]) -> Adopted:
 def _adopted(town: Town, frames: ObservationSet, matches: Rows, recipes: Sequence[Recipe]) -> Adopted:
     pairs = replace(frames, poses=town.reference.places.poses[matches])
     off = np.linalg.norm((frames.poses - pairs.poses)[:, :2, 3], axis=1)
-    lesson = adoption.learn(town.reference.places, pairs, NEW, ON_ROADS.hit_radius, recipes)
-    baseline, held_out = adoption.baseline(town.reference, pairs, NEW, lesson, ON_ROADS.hit_radius)
+    learnt = adoption.fit_heads(town.reference.places, pairs, NEW, ON_ROADS.hit_radius, recipes)
+    baseline, held_out = adoption.baseline(town.reference, pairs, NEW, learnt, ON_ROADS.hit_radius)
     fitted = fit(town.reference, held_out, CalibrationOptions(ON_ROADS), baseline=baseline)
     fitted = replace(fitted, alignments=None, encoders=fingerprints(town.reference, NEW, town.record))
     report: dict[str, Any] = {
         "pairs": len(pairs),
         "right": float(np.mean(off < ON_ROADS.hit_radius)),
-        "p": lesson.p_value,
+        "p": learnt.p_value,
     }
-    report["layout"] = "+".join(m for m, r in lesson.recipes.items() if r.same_layout)
-    return Adopted(NEW, town.record, lesson.heads, fitted, report)
+    report["layout"] = "+".join(m for m, r in learnt.recipes.items() if r.same_layout)
+    return Adopted(NEW, town.record, learnt.heads, fitted, report)
 
 
 def figures(town: Town, retriever: Retriever, queries: ObservationSet) -> dict[str, Any]:
@@ -141,8 +141,8 @@ def refusals(town: Town) -> tuple[int, int]:
         draw = np.random.default_rng(seed)
         for useless in (draw.normal(size=vectors.shape), vectors[draw.permutation(len(vectors))]):
             changed = replace(pairs, embeddings={**pairs.embeddings, NEW: useless.astype(np.float32)})
-            lesson = adoption.learn(town.reference.places, changed, NEW, ON_ROADS.hit_radius)
-            refused.append(lesson.p_value > AdoptionConfig.doubt)
+            learnt = adoption.fit_heads(town.reference.places, changed, NEW, ON_ROADS.hit_radius)
+            refused.append(learnt.p_value > AdoptionConfig.doubt)
     return sum(refused), len(refused)
 
 

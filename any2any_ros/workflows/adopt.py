@@ -120,20 +120,20 @@ def adopt_from_frames(
             f"{options.adoption.min_pairs} are needed",
             "Drive through more of the map, or calibrate it for this season",
         )
-    lesson = adoption.learn(reference.places, pairs, modality, place.hit_radius)
-    report |= {"mrr": lesson.rank, "chance": lesson.chance, "p": lesson.p_value}
-    if lesson.p_value > options.adoption.doubt:
+    learnt = adoption.fit_heads(reference.places, pairs, modality, place.hit_radius)
+    report |= {"mrr": learnt.rank, "chance": learnt.chance, "p": learnt.p_value}
+    if learnt.p_value > options.adoption.doubt:
         raise Any2AnyError(
             what, f"the sensor does not tell places apart: the right places of {len(pairs)} held-out pairs have a mean "
-            f"reciprocal rank of {lesson.rank:.3f}, by chance {lesson.chance:.3f} (p = {lesson.p_value:.2g})",
+            f"reciprocal rank of {learnt.rank:.3f}, by chance {learnt.chance:.3f} (p = {learnt.p_value:.2g})",
             "Check the sensor and the settings of its encoder, or give a longer drive",
         )  # fmt: skip
-    baseline, held_out = adoption.baseline(reference, pairs, modality, lesson, place.hit_radius)
+    baseline, held_out = adoption.baseline(reference, pairs, modality, learnt, place.hit_radius)
     calibrating = CalibrationOptions(place, options.calibration, options.confidence)
     fitted = fit(reference, held_out, calibrating, baseline=baseline)
     fitted = replace(fitted, alignments=None, encoders=fingerprints(reference, modality, sensor.encoder))
-    report["recipes"] = {m: vars(recipe) for m, recipe in lesson.recipes.items()}
-    return Adopted(modality, sensor.encoder, lesson.heads, fitted, report)
+    report["recipes"] = {m: vars(recipe) for m, recipe in learnt.recipes.items()}
+    return Adopted(modality, sensor.encoder, learnt.heads, fitted, report)
 
 
 def _right(frames: ObservationSet, pairs: ObservationSet, place: PlaceConfig) -> dict[str, Any]:

@@ -95,8 +95,8 @@ def test_emergent_pairs_teach_nearly_what_true_places_do(adopted, world):
     folder, driven = world
     reference = reference_map.load(folder)
     pairs = replace(driven.take(SEEN), poses=reference.places.poses[SEEN])
-    lesson = adoption.learn(reference.places, pairs, "thermal", 5.0)
-    paired = replace(adopted, heads=lesson.heads)
+    fitted = adoption.fit_heads(reference.places, pairs, "thermal", 5.0)
+    paired = replace(adopted, heads=fitted.heads)
     assert recall(adopted, world) >= 0.9 * recall(paired, world)
 
 
@@ -165,9 +165,9 @@ def test_pairs_at_one_place_or_never_beside_a_known_sensor_teach_nothing(world):
     alone = driven.take(SEEN)
     alone.embeddings["camera"][:], alone.embeddings["lidar"][:] = np.nan, np.nan
     with pytest.raises(Any2AnyError, match="in no moment together"):
-        adoption.learn(places, alone, "thermal", 5.0)
+        adoption.fit_heads(places, alone, "thermal", 5.0)
     with pytest.raises(Any2AnyError, match="all pairs lie at one place"):
-        adoption.learn(places, driven.take([0, 1, 2]), "thermal", 5.0)
+        adoption.fit_heads(places, driven.take([0, 1, 2]), "thermal", 5.0)
 
 
 def test_no_pair_is_judged_by_a_head_that_has_seen_its_place(world, monkeypatch):
@@ -181,7 +181,7 @@ def test_no_pair_is_judged_by_a_head_that_has_seen_its_place(world, monkeypatch)
         return plain(x, y, space, recipe)
 
     monkeypatch.setattr(adoption.head, "fit", spy)
-    adoption.learn(places, pairs, "thermal", 5.0, RECIPES[:1])
+    adoption.fit_heads(places, pairs, "thermal", 5.0, RECIPES[:1])
     folds = by_cell(pairs.poses)
     rows = [tuple(row) for row in pairs.embeddings["thermal"].tolist()]
     for f, seen in zip(np.unique(folds), fitted, strict=False):  # one fit a fold, then the whole one
@@ -310,7 +310,7 @@ def test_a_large_maps_vectors_are_kept_for_the_new_sensor_too(own_folder, world,
     first = replace(adopted, calibration=ratio).retriever(reference)
     assert list((own_folder / "adopted/thermal/shards").glob("*/shards.json")) and not (own_folder / "shards").exists()
     assert reference_map.load(own_folder).adopted and adopted_sensors.load(own_folder)  # both pass them by
-    monkeypatch.setattr(LargeMapSearcher, "_made", lambda self, reference: pytest.fail("made again"))
+    monkeypatch.setattr(LargeMapSearcher, "_new_shards", lambda self, reference: pytest.fail("made again"))
     again = replace(adopted_sensors.load(own_folder)["thermal"], calibration=ratio).retriever(reference)
     query = world[1].only(["thermal"]).observation(240)
     one, other = first.rank(query, 20), again.rank(query, 20)

@@ -18,6 +18,7 @@ from any2any_ros.nodes import messages, runtime
 from any2any_ros.nodes.retrieval_node import RetrievalNode
 from any2any_ros.observation import Embedding, Observation
 from any2any_ros.retrieval import adopted, calibration, reference_map, retriever
+from any2any_ros.retrieval.large.searcher import LargeMapSearcher
 from any2any_ros.retrieval.reference_map import EncoderRecord
 from any2any_ros.retrieval.retriever import bare_retriever
 from any2any_ros.trust.drift import Difference, DriftTest
@@ -418,7 +419,7 @@ def test_a_large_map_is_opened_from_disk_and_the_first_time_is_told(bench, small
     with runtime.library_logs(node):
         node.autostart()
         bench.until(lambda: any("this large map is opened for the first time" in line.msg for line in logged))
-        bench.until(lambda: any("ready after" in line.msg for line in logged))
+        bench.until(lambda: any("prepared in" in line.msg for line in logged))
         node.use_map(folder)
     robot = Robot(bench, reference)
     for place in (3, 5):
@@ -427,4 +428,4 @@ def test_a_large_map_is_opened_from_disk_and_the_first_time_is_told(bench, small
         assert ids(robot.answer())[0] == f"place/{place:02d}"
     assert sum("opened for the first time" in line.msg for line in logged) == 1
     assert not [line.msg for line in logged if line.level > Log.WARN]
-    assert node.localizer.retriever._matrix is None
+    assert isinstance(node.localizer.retriever.searcher, LargeMapSearcher)

@@ -152,10 +152,10 @@ def test_a_full_gpu_leaves_the_work_to_the_cpu(torch):
     assert index.device == "cpu"
 
     class FullKeys(gpu.GpuKeys):
-        def _follow(self):
+        def _copy_new_rows(self):
             if self.device != "cpu":
                 raise torch.OutOfMemoryError("CUDA out of memory.")
-            super()._follow()
+            super()._copy_new_rows()
 
     store = Shards({"a": 2})
     store.add({"a": np.eye(2)})
