@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -115,3 +117,62 @@ def test_the_example_refuses_what_it_cannot_use(radar):
         encoders.build(radar).encode(np.zeros((0, 4), dtype=np.float32))
     with pytest.raises(Any2AnyError, match="Setting 'rings' cannot be 0"):
         encoders.build(radar, {"rings": 0})
+
+
+# --- from an Image to a Ranking ---------------------------------------------------------------------------------
+
+
+def road() -> list[Path]:
+    """Return the files that docs/design.md lists from an Image to a Ranking, in their order."""
+    section = (ROOT / "docs" / "design.md").read_text().split("## From an Image to a Ranking")[1].split("\n## ")[0]
+    return [ROOT / name for name in re.findall(r"^\d+\. `(.+?\.py)`: ", section, re.MULTILINE)]
+
+
+@functools.cache
+def imported(path: Path) -> set[Path]:
+    """Return the files of ours that a file imports. Who imports a registry finds all plugs in its folder by name."""
+    files: set[Path] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                module = ROOT / name.replace(".", "/")
+                files |= {f for f in (module.with_suffix(".py"), module / "__init__.py") if f.exists()}
+    registries = {f for f in files if f.name == "__init__.py" and "Registry(" in f.read_text()}
+    return files | {plug for f in registries for plug in f.parent.glob("*.py")}
+
+
+@functools.cache
+def reached(start: Path) -> set[Path]:
+    """Return the files of ours that a file imports, directly or through others."""
+    found: set[Path] = set()
+    waiting = {start}
+    while waiting:
+        new = imported(waiting.pop()) - found
+        found |= new
+        waiting |= new
+    return found
+
+
+def test_a_picture_becomes_a_ranking_in_ten_short_files():
+    files = road()
+    assert 1 < len(files) <= 10 and len(set(files)) == len(files)
+    lines = {path.name: len(path.read_text().splitlines()) for path in files}
+    assert sum(lines.values()) <= 1500, lines
+
+
+def test_each_file_of_the_road_is_imported_by_the_one_before_or_by_a_node_before():
+    files = road()
+    for i, path in enumerate(files[1:], start=1):
+        nodes = [f for f in files[:i] if f.parent.name == "nodes"]
+        starts = {files[i - 1], *nodes}
+        # Between two nodes there are messages, not imports.
+        assert path.name.endswith("_node.py") or any(path in reached(start) for start in starts), path
+
+
+def test_the_command_of_the_page_counts_the_files_of_the_road():
+    (command,) = re.findall(r"^    (wc -l .+)$", (ROOT / "docs" / "design.md").read_text(), re.MULTILINE)
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
+    counted = {line.split()[1]: int(line.split()[0]) for line in done.stdout.splitlines()}
+    lines = [len(path.read_text().splitlines()) for path in road()]
+    assert counted.pop("total") == sum(lines)
+    assert list(counted.values()) == lines

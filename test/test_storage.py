@@ -22,8 +22,8 @@ from any2any_ros.objects.heads import EMMA
 from any2any_ros.objects.object_memory import MemoryState
 from any2any_ros.objects.views import ObjectViews
 from any2any_ros.retrieval.similarity import SameSpace
-from any2any_ros.trust import confidence
-from any2any_ros.trust.confidence import Candidates, Confidence, Event
+from any2any_ros.trust import confidence_fitting
+from any2any_ros.trust.confidence import Candidates, Confidence, ConfidenceConfig, Event
 from any2any_ros.trust.drift import Difference
 
 # --- save and load --------------------------------------------------------------------------------------------
@@ -36,7 +36,7 @@ def fitted_states():
     for cls in FUSIONS.all():
         yield cls.plug, cls.fit(similarity, positive)
     yield "csa", csa.fit(g.normal(size=(50, 4)), g.normal(size=(50, 3)))
-    yield "confidence", confidence.fit([event(g, i) for i in range(60)], confidence.ConfidenceConfig(min_queries=20))
+    yield "confidence", confidence_fitting.fit([event(g, i) for i in range(60)], ConfidenceConfig(min_queries=20))
     empty = Confidence(1.0, {"*": np.zeros((2, 2, 2))}, {"*": np.zeros((2, 1))}, {"*": np.inf}, {"*": np.zeros(0)}, {})
     yield "confidence that accepts nothing", empty
 

@@ -28,7 +28,7 @@ from any2any_ros.protocols import Fusion
 from any2any_ros.retrieval.calibration import Calibration, uncalibrated
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
-from any2any_ros.trust import confidence
+from any2any_ros.trust import confidence_fitting
 from any2any_ros.trust.confidence import ConfidenceConfig, Event, pattern_name
 from any2any_ros.trust.drift import Difference
 
@@ -77,7 +77,7 @@ def calibrate(
     table[best]["chosen"] = True
     winner = entries[best]
     events = [j.event for j in [*winner.judgements, *winner.judged_unmapped(task)]]
-    trust = confidence.fit(events, promises)
+    trust = confidence_fitting.fit(events, promises)
     exam = Exam(task, winner.folds(task), trust.temperature)
     answerable = task.take(task.answerable)
     return replace(

@@ -21,7 +21,7 @@ from any2any_ros.calibration.task import Task
 from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.geometry.refiner import NO_REFINER, FittedRefiner, OverlapEvidence, RefinerConfig
 from any2any_ros.retrieval.large.search import top_k
-from any2any_ros.trust import confidence
+from any2any_ros.trust import confidence_fitting
 from any2any_ros.trust.confidence import ConfidenceConfig, Event, pattern_name
 
 Overlaps = Mapping[int, Mapping[int, float]]  # by query (row) and reference (row)
@@ -94,7 +94,7 @@ def fit(exam: Exam, scans: ScanRegistration, promises: ConfidenceConfig, seed: i
         "recall@1": float(np.mean([before for before, _, _ in known])),
         "refined_recall@1": float(np.mean([event.right[0] for _, _, event in known])),
     }
-    return FittedRefiner(evidence(), confidence.fit([event for _, _, event in results], promises), summary)
+    return FittedRefiner(evidence(), confidence_fitting.fit([event for _, _, event in results], promises), summary)
 
 
 def _wanted(exam: Exam, count: int) -> dict[int, Rows]:

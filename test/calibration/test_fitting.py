@@ -122,8 +122,10 @@ def test_no_query_is_judged_by_a_fusion_that_has_seen_its_place(monkeypatch):
 
 def test_every_query_takes_part_in_the_confidence(fitted, monkeypatch):
     seen = []
-    real = fitting.confidence.fit
-    monkeypatch.setattr(fitting.confidence, "fit", lambda events, config: seen.extend(events) or real(events, config))
+    real = fitting.confidence_fitting.fit
+    monkeypatch.setattr(
+        fitting.confidence_fitting, "fit", lambda events, config: seen.extend(events) or real(events, config)
+    )
     calibrate(*drive(NOISE), CalibrationConfig(fusion="raw_mean"), PROMISES)
     mapped, lost = [e for e in seen if e.mapped], [e for e in seen if not e.mapped]
     assert {e.fold for e in mapped} == {e.fold for e in lost} == {0, 1, 2, 3}
@@ -135,8 +137,10 @@ def test_every_query_takes_part_in_the_confidence(fitted, monkeypatch):
 
 def test_what_is_hidden_of_the_map_may_be_more_than_what_is_right(monkeypatch):
     seen = []
-    real = fitting.confidence.fit
-    monkeypatch.setattr(fitting.confidence, "fit", lambda events, config: seen.extend(events) or real(events, config))
+    real = fitting.confidence_fitting.fit
+    monkeypatch.setattr(
+        fitting.confidence_fitting, "fit", lambda events, config: seen.extend(events) or real(events, config)
+    )
     reference, task = drive(NOISE)
     hidden = np.abs(np.subtract.outer(np.arange(60), np.arange(60))) < 3
     config = CalibrationConfig(fusion="raw_mean")

@@ -98,8 +98,8 @@ def test_the_draw_is_the_seeds():
 def events(monkeypatch, reference, task, surveyor):
     """Return the events that the checked confidence is fitted on, and the pairs that each evidence is."""
     seen, pairs = [], []
-    fit, learn = refinement.confidence.fit, OverlapEvidence.fit
-    monkeypatch.setattr(refinement.confidence, "fit", lambda e, c: seen.append(e) or fit(e, c))
+    fit, learn = refinement.confidence_fitting.fit, OverlapEvidence.fit
+    monkeypatch.setattr(refinement.confidence_fitting, "fit", lambda e, c: seen.append(e) or fit(e, c))
     monkeypatch.setattr(refinement.OverlapEvidence, "fit", lambda o, p, c: pairs.append((o, p)) or learn(o, p, c))
     calibrate(reference, task, FUSION, PROMISES, ScanRegistration(surveyor))
     return seen[-1], pairs  # the first are the unchecked ones

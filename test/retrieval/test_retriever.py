@@ -24,8 +24,8 @@ from any2any_ros.retrieval.large.searcher import LargeMapSearcher
 from any2any_ros.retrieval.retriever import bare_retriever
 from any2any_ros.retrieval.searcher import WholeMapSearcher
 from any2any_ros.retrieval.similarity import same_modality
-from any2any_ros.trust import confidence
-from any2any_ros.trust.confidence import Confidence, ConfidenceConfig, Event
+from any2any_ros.trust import confidence_fitting
+from any2any_ros.trust.confidence import Candidates, Confidence, ConfidenceConfig, Event
 
 WIDTH = {"audio": 3, "camera": 8, "lidar": 5}
 NAMES = FUSIONS.names()
@@ -177,8 +177,8 @@ def calibrated():
         right[draw.choice(20, p=np.exp(4 * scores) / np.exp(4 * scores).sum())] = True
         order = np.argsort(-scores)
         near = np.eye(1, 20, dtype=bool)
-        events.append(Event("lidar", confidence.Candidates(scores[order], near), right[order]))
-    return confidence.fit(events, ConfidenceConfig(min_queries=100))
+        events.append(Event("lidar", Candidates(scores[order], near), right[order]))
+    return confidence_fitting.fit(events, ConfidenceConfig(min_queries=100))
 
 
 def test_without_calibration_there_is_no_probability_and_nothing_is_accepted():

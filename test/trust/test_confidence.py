@@ -5,8 +5,9 @@ import pytest
 
 from any2any_ros.fusion.any2any import conformal_quantile
 from any2any_ros.metrics import expected_calibration_error
-from any2any_ros.trust import confidence
-from any2any_ros.trust.confidence import Candidates, ConfidenceConfig, Event, fit
+from any2any_ros.trust import confidence_fitting
+from any2any_ros.trust.confidence import Candidates, Confidence, ConfidenceConfig, Event
+from any2any_ros.trust.confidence_fitting import fit
 
 REFERENCES = 30
 
@@ -189,9 +190,9 @@ def test_a_sensor_that_finds_nothing_familiar_lowers_the_probability():
 
 
 def test_unmapped_places_count_as_often_as_the_robot_is_at_them():
-    found = confidence._event_weights(np.array([True] * 6 + [False] * 12), 0.25)
+    found = confidence_fitting._event_weights(np.array([True] * 6 + [False] * 12), 0.25)
     assert found[:6].tolist() == [1.0] * 6 and found[6:].sum() / found.sum() == pytest.approx(0.25)
-    assert confidence._event_weights(np.array([True] * 3), 0.25).tolist() == [1.0] * 3
+    assert confidence_fitting._event_weights(np.array([True] * 3), 0.25).tolist() == [1.0] * 3
 
 
 def test_accepts_exactly_from_its_threshold_on():
@@ -233,7 +234,7 @@ def test_a_rare_or_new_pattern_borrows_from_as_many_sensors_or_from_all(pattern,
     modalities = pattern.split("+") if pattern else []
     parts = (fitted.weights, fitted.steps, fitted.accept_above, fitted.levels)
     levels = {f"*/{k.split('/')[1]}": v for k, v in fitted.nonconformity.items() if k.split("/")[0] == key}
-    lender = confidence.Confidence(fitted.temperature, *({"*": part[key]} for part in parts), levels)
+    lender = Confidence(fitted.temperature, *({"*": part[key]} for part in parts), levels)
     np.testing.assert_array_equal(fitted.probability(e.candidates, modalities), lender.probability(e.candidates, []))
     assert fitted.place_set(e.candidates, modalities) == lender.place_set(e.candidates, [])
     assert fitted.accepts(e.candidates, modalities) == lender.accepts(e.candidates, [])
