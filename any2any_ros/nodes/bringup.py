@@ -40,8 +40,12 @@ class Bringup:
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Bringup:
-        for name in self._processes:
-            self.start(name)
+        try:
+            for name in self._processes:
+                self.start(name)
+        except BaseException:  # nobody else would end those that have started
+            self.stop()
+            raise
         return self
 
     def __exit__(

@@ -23,6 +23,8 @@ from any2any_ros.samples import NS
 
 WAITING = 30  # poses, pictures of each kind, and detections that wait for the rest of their view
 KINDS = ("camera", "depth")
+LARGEST = 1e6  # pixels: a coordinate beyond lies in no picture
+NO_BOX = Any2AnyError("A detection cannot be used", "its box is not finite or lies in no picture", "Check the detector")
 NO_INTRINSICS = Any2AnyError(
     "Cannot use the intrinsics", "the matrix k of CameraInfo has no focal lengths", "Calibrate the camera"
 )
@@ -103,8 +105,11 @@ class Cameras:
         boxes = []
         for detection in message.detections:
             centre, w, h = detection.bbox.center.position, detection.bbox.size_x, detection.bbox.size_y
-            x, y = centre.x, centre.y
-            boxes.append((round(x - w / 2), round(y - h / 2), round(x + w / 2), round(y + h / 2)))
+            corners = np.array([centre.x - w / 2, centre.y - h / 2, centre.x + w / 2, centre.y + h / 2])
+            if np.abs(corners).max() < LARGEST:  # NaN is not
+                boxes.append(tuple(np.round(corners).astype(int).tolist()))
+            else:
+                self._refuse(NO_BOX)
         stamp = messages.time_ns(message.header.stamp)
         self._boxes.append((stamp, tuple(boxes)))
         self._combine(stamp)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -10,7 +12,7 @@ from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from any2any_ros.errors import Any2AnyError
+from any2any_ros.errors import Any2AnyError, error_text
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 ANY_JUMP_BACK = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
@@ -25,6 +27,7 @@ class ManagedNode(LifecycleNode):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.declare_parameter("autostart", True)
+        self._failures, self._failure = 0, ""
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._heartbeat = self.create_timer(1.0, self._diagnose, clock=STEADY)
 
@@ -65,6 +68,14 @@ class ManagedNode(LifecycleNode):
             self._attempt(step)
         return super().on_shutdown(state)
 
+    def callback_failed(self, error: Exception) -> None:
+        """Count and log an exception that a callback, a timer or a service raised; the node goes on."""
+        self._failures += 1
+        self._failure = error_text(error)
+        where = traceback.extract_tb(error.__traceback__)[-1:]
+        place = "".join(f" ({Path(frame.filename).name}:{frame.lineno})" for frame in where)
+        self.get_logger().error(f"a callback failed: {self._failure}{place}", throttle_duration_sec=5.0)
+
     def _attempt(self, step: Callable[[], None]) -> TransitionCallbackReturn | None:
         """Run the work of one transition. Log an error; rclpy would swallow it."""
         try:
@@ -78,7 +89,11 @@ class ManagedNode(LifecycleNode):
         return None
 
     def _diagnose(self) -> None:
-        message = DiagnosticArray(status=self.status())
+        lines = self.status()
+        if self._failures:
+            name, text = f"{self.get_name()}: callbacks", f"a callback failed: {self._failure}"
+            lines = [*lines, diagnostic(DiagnosticStatus.ERROR, name, text, failures=self._failures)]
+        message = DiagnosticArray(status=lines)
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 

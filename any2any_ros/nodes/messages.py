@@ -46,13 +46,16 @@ def floats(values: Floats) -> array.array[float]:
 
 
 def pose_message(pose: Float64) -> Pose:
-    """Return a pose (4, 4) as a message. The message of an unknown pose (NaN) is all NaN."""
-    if not np.isfinite(pose).all():
-        nan = float("nan")
-        return Pose(position=Point(x=nan, y=nan, z=nan), orientation=Quaternion(x=nan, y=nan, z=nan, w=nan))
+    """Return a pose (4, 4) as a message. All of it is NaN when the pose is unknown (NaN) or its rotation is none."""
     from scipy.spatial.transform import Rotation
 
-    x, y, z, w = Rotation.from_matrix(pose[:3, :3]).as_quat().tolist()
+    try:
+        x, y, z, w = Rotation.from_matrix(pose[:3, :3]).as_quat().tolist()
+    except ValueError:  # zeros, a reflection, not finite
+        x = y = z = w = float("nan")
+    if not np.isfinite([x, y, z, w]).all() or not np.isfinite(pose).all():
+        nan = float("nan")
+        return Pose(position=Point(x=nan, y=nan, z=nan), orientation=Quaternion(x=nan, y=nan, z=nan, w=nan))
     px, py, pz = pose[:3, 3].tolist()
     return Pose(position=Point(x=px, y=py, z=pz), orientation=Quaternion(x=x, y=y, z=z, w=w))
 

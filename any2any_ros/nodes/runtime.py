@@ -8,10 +8,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import rclpy
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -19,6 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes.lifecycle import ManagedNode
+from any2any_ros.nodes.topology import PARENT
 
 
 def limit_threads(count: int) -> None:
@@ -31,10 +33,15 @@ def limit_threads(count: int) -> None:
 
 
 class Stop:
-    """Becomes true on SIGINT or SIGTERM. A second signal ends the process at once."""
+    """Becomes true on SIGINT or SIGTERM, and when the process that started this one has ended.
+
+    A second signal ends the process at once. The starter gives its process id in the environment variable PARENT; it is
+    not watched where another process, such as a debugger, stands between the two.
+    """
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._parent = os.getppid() if os.environ.get(PARENT) == str(os.getppid()) else 0
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
 
@@ -47,7 +54,7 @@ class Stop:
         self._event.set()
 
     def __bool__(self) -> bool:
-        return self._event.is_set()
+        return self._event.is_set() or bool(self._parent and os.getppid() != self._parent)
 
 
 def start(arguments: list[str] | None = None) -> None:
@@ -57,13 +64,16 @@ def start(arguments: list[str] | None = None) -> None:
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
 
 
-def spin(node: Node, stop: Stop) -> None:
-    """Run a node's callbacks until `stop` is set."""
+def spin(node: ManagedNode, stop: Stop) -> None:
+    """Run a node's callbacks until `stop` is set. What a callback raises is reported, and ends nothing."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
         while not stop:
-            executor.spin_once(timeout_sec=0.1)
+            try:
+                executor.spin_once(timeout_sec=0.1)
+            except Exception as error:
+                node.callback_failed(error)
     finally:
         executor.shutdown()
 
@@ -110,7 +120,8 @@ def main(make_node: Callable[[], ManagedNode], arguments: list[str] | None = Non
             spin(node, stop)
     finally:
         # Worker threads would keep the process alive: the shutdown transition ends them before ROS shuts down.
-        node.trigger_shutdown()
+        with suppress(RCLError):  # the node was shut down already
+            node.trigger_shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from any2any_ros.retrieval.reference_map import EncoderRecord
 
 PROFILES = {"loopback": "fastdds_loopback.xml", "robot": "fastdds_robot.xml"}
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
+PARENT = "ANY2ANY_PARENT"  # environment variable with the id of the process that starts the nodes
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,12 @@ def object_grounding(model: str, *, objects: str = "", hearing: str = "", use_si
 
 
 def environment(dds_profile: str = "robot") -> dict[str, str]:
-    """Return the environment variables that every process needs: a transport that loses no image, and one thread.
+    """Return the environment variables that every process needs: a transport that loses no image, one thread, and the
+    id of this process, which starts them: when it ends, however, they end too.
 
     dds_profile: "robot", "loopback" (nothing leaves this machine), a path, or "": Fast DDS keeps its own settings.
     """
-    out = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    out = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", PARENT: str(os.getpid())}
     if dds_profile:
         path = str(share.find("config", PROFILES[dds_profile])) if dds_profile in PROFILES else dds_profile
         # Jazzy reads the first name, Kilted and later the second.

@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from visualization_msgs.msg import Marker, MarkerArray
 
 from any2any_ros import action, encoders, msg
+from any2any_ros.config import GroundingNodeConfig
 from any2any_ros.data import gold
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.grounding_node import GroundingNode
@@ -328,3 +329,22 @@ def test_ten_minutes_of_talk_are_no_command_and_no_flood(robot, frames):
     _, result = robot.ends(handle)
     assert result.error_code == Result.NOT_UNDERSTOOD and "say it again" in result.error_msg
     assert robot.ask("the mug")[1].error_code == Result.NOT_CALIBRATED
+
+
+@pytest.mark.parametrize("size", [float("nan"), float("inf"), -1e300])
+def test_a_detection_without_a_box_is_refused_and_the_others_count(size):
+    from types import SimpleNamespace
+
+    from any2any_ros.nodes.cameras import Cameras
+
+    def detection(width):
+        centre = SimpleNamespace(position=SimpleNamespace(x=10.0, y=10.0))
+        return SimpleNamespace(bbox=SimpleNamespace(center=centre, size_x=width, size_y=4.0))
+
+    told = []
+    logger = SimpleNamespace(warning=lambda text, **options: told.append(text))
+    node = SimpleNamespace(now_ns=lambda: 0, get_logger=lambda: logger)
+    cameras = Cameras(node, GroundingNodeConfig(), lambda view: None)
+    header = SimpleNamespace(stamp=SimpleNamespace(sec=1, nanosec=0))
+    cameras._detections(SimpleNamespace(header=header, detections=[detection(size), detection(6.0)]))
+    assert cameras._boxes[0][1] == ((7, 8, 13, 12),) and cameras.refused == 1 and "box" in told[0]
