@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+# What the helpers assert is explained like what the tests assert.
+pytest.register_assert_rewrite(*(path.stem for path in Path(__file__).with_name("helpers").glob("*.py")))
 # Two cores are shared with other processes: how long one example takes says nothing.
 settings.register_profile("any2any", deadline=None)
 settings.load_profile("any2any")

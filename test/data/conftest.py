@@ -1,10 +1,17 @@
-"""A small GoLD folder, written here."""
+"""What the tests of several files read: a GoLD folder, a bag of a drive, a KITTI folder that may be spoilt."""
 
+from __future__ import annotations
+
+import shutil
 import wave
 
 import cv2
 import numpy as np
 import pytest
+from bag_files import MODALITIES
+
+from any2any_ros import encoders
+from any2any_ros.data import bags, kitti
 
 FULL_TEXT = "hit_id\tworker_id\tworktime_s\titem_id\ttext\n"
 FULL_SPEECH = "hit_id\tworker_id\tworktime_s\titem_id\twav\ttranscription\n"
@@ -59,3 +66,27 @@ def png():
 def wav():
     """Return the function that writes a sound."""
     return _wav
+
+
+@pytest.fixture(scope="module")
+def built():
+    """Return an encoder of every modality that a bag of these tests has."""
+    return {m: encoders.build(m) for m in MODALITIES}
+
+
+@pytest.fixture(scope="module")
+def drive(laps):
+    """Return twelve places of a KITTI folder."""
+    return kitti.read(laps, "01").take(range(12))
+
+
+@pytest.fixture(scope="module", params=bags.STORAGES)
+def bag(request, drive, tmp_path_factory):
+    """Return a bag of the drive, of every kind of storage."""
+    return bags.write(drive, tmp_path_factory.mktemp(request.param) / "ring", request.param)
+
+
+@pytest.fixture
+def ring(laps, tmp_path):
+    """A copy of the laps, to be spoilt."""
+    return shutil.copytree(laps, tmp_path / "ring")

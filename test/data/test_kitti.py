@@ -1,27 +1,17 @@
-"""KITTI's layouts, read as they are published and as they are found: with gaps, cut short, or damaged."""
+"""KITTI's layouts are read as they are published: samples, poses, sound, raw drives."""
 
 from __future__ import annotations
 
 import shutil
-import wave
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from kitti_files import PERIOD, PLACES, SPACING, oxts_row, write_raw
 
 from any2any_ros.data import kitti
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS
-
-PLACES, SPACING, PERIOD = 24, 6.0, 0.5  # of the fixture `laps`
-
-
-@pytest.fixture
-def ring(laps, tmp_path):
-    """A copy of the laps, to be spoilt."""
-    return shutil.copytree(laps, tmp_path / "ring")
 
 
 def test_reads_an_odometry_sequence(laps):
@@ -105,26 +95,6 @@ def test_a_damaged_calibration_is_refused(ring, line):
 # --- raw layouts ----------------------------------------------------------------------------------------------
 
 
-def write_raw(folder, frames, oxts=None):
-    for name in ("velodyne_points", "image_02", "oxts"):
-        (folder / name / "data").mkdir(parents=True)
-    for frame in frames:
-        np.full((30, 4), frame, np.float32).tofile(folder / "velodyne_points" / "data" / f"{frame:010d}.bin")
-        cv2.imwrite(str(folder / "image_02" / "data" / f"{frame:010d}.png"), np.full((8, 8, 3), frame, np.uint8))
-    for i, row in enumerate(oxts if oxts is not None else ()):
-        (folder / "oxts" / "data" / f"{i:010d}.txt").write_text(" ".join(map(str, row)))
-    dates = [
-        f"2011-09-26 23:59:{58 + 0.1 * i:012.9f}" if i < 20 else f"2011-09-27 00:00:{0.1 * (i - 20):012.9f}"
-        for i in range(40)
-    ]
-    (folder / "velodyne_points" / "timestamps.txt").write_text("\n".join(dates) + "\n")
-    return folder
-
-
-def oxts_row(latitude, longitude, altitude, roll=0.0, pitch=0.0, yaw=0.0):
-    return [latitude, longitude, altitude, roll, pitch, yaw, *[0.0] * 24]
-
-
 def test_reads_a_raw_drive_by_its_dates(tmp_path):
     drive = kitti.read(write_raw(tmp_path / "drive_0001_sync", [0, 3, 25]))
     assert drive.name == "drive_0001_sync" and drive.ids()[2] == "drive_0001_sync/0000000025"
@@ -177,170 +147,6 @@ def test_reads_the_shared_raw_frames(shared_data):
         assert pixels.shape == (375, 1242, 3)
         ground = points[(np.abs(points[:, 0] - 10) < 3) & (np.abs(points[:, 1]) < 2), 2]
         assert np.median(ground) == pytest.approx(-1.73, abs=0.15)  # the height at which KITTI mounts it
-
-
-# --- damage ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("size", [0, 15, 1001])
-def test_a_scan_cut_short_is_refused(ring, size):
-    file = ring / "sequences" / "00" / "velodyne" / "000002.bin"
-    file.write_bytes(file.read_bytes()[:size])
-    with pytest.raises(Any2AnyError, match=rf"000002\.bin: its {size} bytes are not whole points"):
-        kitti.read(ring, "00").sample("lidar", 2)
-
-
-@pytest.mark.parametrize("end", [".png", ".jpg"])
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_a_picture_cut_short_is_refused(tmp_path, end, share, capfd):
-    file = tmp_path / f"000000{end}"
-    cv2.imwrite(str(file), np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8))
-    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
-    with pytest.raises(Any2AnyError, match="it is no whole PNG or JPEG"):
-        kitti.picture(file)
-
-
-SPOIL = {
-    "fewer times": ("sequences/00/times.txt", lambda t: t[:91], r"7 times for 24 frames"),
-    "times that stand still": ("sequences/00/times.txt", lambda t: t.replace("5.000000e-01", "0e+00"), "not increase"),
-    "a time that is none": ("sequences/00/times.txt", lambda t: t.replace("5.000000e-01", "half"), r"times\.txt"),
-    "fewer poses": ("poses/00.txt", lambda t: "\n".join(t.split("\n")[:20]), "20 poses for 24 frames"),
-    "short poses": ("poses/00.txt", lambda t: "1 0 0 0\n" * 24, "4 numbers a line, not 12"),
-    "a pose cut short": ("poses/00.txt", lambda t: t[:-40], r"poses.00\.txt"),
-    "fewer captions": ("sequences/00/captions.txt", lambda t: "a\n" * 23, "23 captions for 24 frames"),
-    "no captions": ("sequences/00/captions.txt", lambda t: "", "captions for 24 frames"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "spoil", "why"), SPOIL.values(), ids=SPOIL.keys())
-def test_a_folder_that_is_not_whole_is_refused(ring, name, spoil, why):
-    file = ring / name
-    file.write_text(spoil(file.read_text()))
-    with pytest.raises(Any2AnyError, match=why):
-        kitti.read(ring, "00")
-
-
-@pytest.mark.parametrize("text", ["yesterday\n" * 40, "", "2011-09-26 25:61:00.000000000\n" * 40])
-def test_damaged_dates_are_refused(tmp_path, text):
-    folder = write_raw(tmp_path / "drive", range(3))
-    (folder / "velodyne_points" / "timestamps.txt").write_text(text)
-    with pytest.raises(Any2AnyError, match=r"timestamps\.txt|0 times for 3 frames"):
-        kitti.read(folder)
-
-
-def test_fewer_inertial_rows_than_frames_are_refused(tmp_path):
-    with pytest.raises(Any2AnyError, match="2 poses for 5 frames"):
-        kitti.read(write_raw(tmp_path / "drive", [0, 4], [oxts_row(49, 8, 0)] * 2))
-
-
-@pytest.mark.parametrize(
-    ("sequence", "remedy"), [(None, "Choose a sequence: 00, 01, 02"), ("07", "Choose a sequence: 00, 01, 02")]
-)
-def test_a_folder_without_frames_names_the_sequences_there_are(laps, sequence, remedy):
-    with pytest.raises(Any2AnyError, match="is no KITTI drive") as error:
-        kitti.read(laps, sequence)
-    assert error.value.remedy == remedy
-
-
-def test_an_empty_folder_is_no_drive(tmp_path):
-    with pytest.raises(Any2AnyError, match=r"no velodyne/\*\.bin nor image_2/\*\.png"):
-        kitti.read(tmp_path)
-
-
-def test_other_files_in_the_folders_are_left_alone(ring):
-    for name in ("velodyne/readme.bin", "velodyne/000001.txt", "image_2/thumbs.png", "velodyne/.hidden.bin"):
-        (ring / "sequences" / "00" / name).write_bytes(b"x")
-    assert len(kitti.read(ring, "00")) == PLACES
-
-
-def test_a_caption_may_hold_what_unicode_calls_a_line_end(ring):
-    file = ring / "sequences" / "00" / "captions.txt"
-    lines = file.read_text().split("\n")
-    lines[2] = "a sign: open\u2028daily\x85from\x0c8"
-    file.write_text("\n".join(lines), "utf-8")
-    drive = kitti.read(ring, "00")
-    assert drive.sample("text", 2) == lines[2] and drive.sample("text", 20) == lines[20]
-
-
-def test_a_drive_named_by_a_dot_has_a_name(tmp_path, monkeypatch):
-    monkeypatch.chdir(write_raw(tmp_path / "drive_7", [0]))
-    assert kitti.read(kitti.Path()).ids() == ("drive_7/0000000000",)
-
-
-# --- sound ----------------------------------------------------------------------------------------------------
-
-
-def recorded(path):
-    with wave.open(str(path)) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768, file.getframerate()
-
-
-def heard(drive):
-    chunks = [drive.sample("audio", i) for i in range(len(drive))]
-    return [np.empty(0, np.float32) if c is None else c.samples for c in chunks]
-
-
-def test_the_chunks_tile_the_recording_exactly(laps):
-    drive = kitti.read(laps, "00")
-    whole, rate = recorded(laps / "sequences" / "00" / "audio.wav")
-    chunks = heard(drive)
-    assert drive.sample("audio", 0) is None and {len(c) for c in chunks[1:]} == {int(PERIOD * rate)}
-    np.testing.assert_array_equal(np.concatenate(chunks), whole)
-
-
-@settings(max_examples=25)
-@given(st.lists(st.integers(1, 90_000_000), min_size=2, max_size=12), st.sampled_from([7919, 8000, 44100]), st.data())
-def test_any_frames_of_any_times_tile_the_recording(tmp_path_factory, steps, rate, data):
-    folder = tmp_path_factory.mktemp("drive")
-    stamps = np.cumsum(steps)
-    (folder / "velodyne").mkdir()
-    for i in range(len(steps)):
-        np.ones((1, 4), np.float32).tofile(folder / "velodyne" / f"{i:06d}.bin")
-    np.savetxt(folder / "times.txt", stamps / NS, fmt="%.9f")
-    frames = int(np.ceil(stamps[-1] * rate / NS)) + 5
-    with wave.open(str(folder / "audio.wav"), "wb") as file:
-        file.setparams((1, 2, rate, 0, "NONE", ""))
-        file.writeframes(np.arange(frames).astype("<i2").tobytes())
-    drive = kitti.read(folder)
-    kept = sorted(data.draw(st.sets(st.integers(0, len(steps) - 1), min_size=1)))
-    for part, first in ((drive, 0), (drive.take(kept), round((stamps[kept[0] - 1] if kept[0] else 0) * rate / NS))):
-        joined = np.concatenate(heard(part)) * 32768
-        last = part.stamps_ns[-1] - drive.stamps_ns[0] + stamps[0]
-        np.testing.assert_array_equal(joined, np.arange(first, round(last * rate / NS)).astype("<i2"))
-
-
-def test_sound_that_ends_early_is_heard_as_far_as_it_goes(ring):
-    file = ring / "sequences" / "00" / "audio.wav"
-    whole, rate = recorded(file)
-    with wave.open(str(file), "wb") as out:
-        out.setparams((1, 2, rate, 0, "NONE", ""))
-        out.writeframes((whole[: 5 * rate] * 32768).astype("<i2").tobytes())
-    drive = kitti.read(ring, "00")
-    np.testing.assert_array_equal(np.concatenate(heard(drive)), whole[: 5 * rate])
-    assert drive.sample("audio", PLACES - 1) is None
-
-
-def test_two_channels_are_averaged(ring):
-    file = ring / "sequences" / "00" / "audio.wav"
-    whole, rate = recorded(file)
-    mono = (whole * 32768).astype("<i2")
-    with wave.open(str(file), "wb") as out:
-        out.setparams((2, 2, rate, 0, "NONE", ""))
-        out.writeframes(np.column_stack([mono, np.zeros_like(mono)]).tobytes())
-    np.testing.assert_allclose(np.concatenate(heard(kitti.read(ring, "00"))), whole / 2, atol=1e-7)
-
-
-@pytest.mark.parametrize("damage", ["empty", "no wave", "8 bits"])
-def test_sound_that_cannot_be_read_is_refused(ring, damage):
-    file = ring / "sequences" / "00" / "audio.wav"
-    if damage == "8 bits":
-        with wave.open(str(file), "wb") as out:
-            out.setparams((1, 1, 8000, 0, "NONE", ""))
-            out.writeframes(bytes(100_000))
-    else:
-        file.write_bytes(b"" if damage == "empty" else b"RIFF and then something else")
-    with pytest.raises(Any2AnyError, match=r"Cannot read the sound .*audio\.wav"):
-        kitti.read(ring, "00").sample("audio", 3)
 
 
 # --- take -----------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The demo of objects without its slow parts: what is asked, what answers are worth, and the page of a small story."""
+"""The demo of objects: what is asked, and the command that runs it."""
 
 import argparse
 import importlib.util
@@ -9,25 +9,16 @@ import shutil
 import types
 from dataclasses import asdict, replace
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from objects_story import TABLE, TABLE_OBJECTS
 
 from any2any_ros.cli import demo
-from any2any_ros.demo import objects_commands, objects_demo, objects_judge, objects_page, objects_training
-from any2any_ros.demo.objects_commands import Act, Command
-from any2any_ros.demo.objects_live import SPEAKERS, Exchange, PlayedAct
+from any2any_ros.demo import objects_commands, objects_demo, objects_training
+from any2any_ros.demo.objects_live import SPEAKERS
 from any2any_ros.demo.objects_training import CONFIG
-from any2any_ros.ranking import Match, Ranking
-from any2any_ros.sim.tabletop import CameraConfig, SceneConfig, TabletopConfig, scene, voices
+from any2any_ros.sim.tabletop import SceneConfig, scene, voices
 from any2any_ros.sim.tabletop.catalogue import bodies
 from any2any_ros.workflows.train_heads import train_heads
-
-TABLE_OBJECTS = TabletopConfig(seed=100)
-TABLE = scene(0, TABLE_OBJECTS, SceneConfig(frames=3, sweep=20), CameraConfig(width=160, height=120, focal=131))
-NAMES = [t.instance for t in TABLE.things]
-SHIFT = 0.02  # m, by which every remembered box of the recorded story is off
 
 
 def planned(seed, can_speak=True):
@@ -79,154 +70,6 @@ def test_who_hears_is_asked_once_with_each_kind_of_camera():
     runs = objects_commands.plan(TABLE.things, bodies(TABLE_OBJECTS), 0, True)
     assert [[a.alive for a in run] for run in runs] == [[("camera", "depth"), ("camera",)], [("depth",)]]
     assert all(a.commands for run in runs for a in run)
-
-
-# --- what answers are worth -----------------------------------------------------------------------------------------
-
-
-def box(thing, shift=0.0):
-    return thing.low + [shift, 0, 0], thing.high + [shift, 0, 0]
-
-
-def test_a_box_is_of_the_thing_it_is_around():
-    boxes = {f"object-{i}": box(t, 0.03) for i, t in enumerate(TABLE.things)}
-    boxes["object-99"] = (np.array([9.0, 9.0, 0.0]), np.array([9.1, 9.1, 0.1]))
-    assert objects_judge.instances_of(boxes, TABLE.things) == {f"object-{i}": n for i, n in enumerate(NAMES)}
-    assert objects_judge.instances_of({}, TABLE.things) == {}
-
-
-@given(st.lists(st.tuples(st.integers(0, len(NAMES) - 1), st.floats(0, 0.2)), max_size=6))
-def test_a_thing_has_one_box_at_most_and_no_box_a_thing_far_away(drawn):
-    boxes = {f"object-{i}": box(TABLE.things[row], off) for i, (row, off) in enumerate(drawn)}
-    found = objects_judge.instances_of(boxes, TABLE.things)
-    assert len(set(found.values())) == len(found)
-    things = dict(zip(NAMES, TABLE.things, strict=True))
-    for i, name in found.items():
-        middle = sum(boxes[i]) / 2
-        assert np.linalg.norm((middle - (things[name].low + things[name].high) / 2)[:2]) <= objects_judge.NEAR + 1e-9
-    near = {row for row, off in drawn if off < 1e-3}
-    assert {NAMES[row] for row in near} <= set(found.values())
-
-
-ONE, SEVERAL, NONE = (Command("x", False, meant) for meant in (("a",), ("a", "b"), ()))
-
-
-@pytest.mark.parametrize(
-    ("command", "code", "first", "worth"),
-    [
-        (ONE, "OK", "a", "good"), (ONE, "OK", "b", "bad"), (ONE, "OK", None, "bad"), (ONE, "NOT_FOUND", "a", "bad"),
-        (ONE, "AMBIGUOUS", "a", "asks"), (ONE, "AMBIGUOUS", "b", "asks"), (ONE, "NOT_UNDERSTOOD", None, "asks"),
-        (SEVERAL, "AMBIGUOUS", "b", "good"), (SEVERAL, "OK", "b", "good"), (SEVERAL, "OK", "c", "bad"),
-        (SEVERAL, "NOT_FOUND", "a", "bad"), (NONE, "NOT_FOUND", "a", "good"), (NONE, "OK", "a", "bad"),
-        (NONE, "AMBIGUOUS", "a", "asks"), (NONE, "NO_OBJECTS", None, "asks"),
-    ],
-)  # fmt: skip
-def test_what_an_answer_is_worth(command, code, first, worth):
-    assert objects_judge.outcome(command, code, first)[0] == worth
-
-
-# --- a recorded story -----------------------------------------------------------------------------------------------
-
-
-def ranking(*probabilities, first=0):
-    """Rank things from `first` on, where the boxes of the story say that they are."""
-    matches = []
-    for i, p in enumerate(probabilities):
-        thing, pose = TABLE.things[(first + i) % len(NAMES)], np.eye(4)
-        pose[:3, 3] = (thing.low + thing.high) / 2 + [SHIFT, 0, 0]
-        matches.append(Match(f"object-{(first + i) % len(NAMES)}", p, 0.0, pose, np.zeros((0, 0), np.float32)))
-    return Ranking(tuple(matches), (), (), False, (), 1, False, (), ())
-
-
-@pytest.fixture
-def story(tmp_path):
-    wav = tmp_path / "0.wav"
-    wav.write_bytes(b"RIFF")
-    boxes = {f"object-{i}": box(t, SHIFT) for i, t in enumerate(TABLE.things[:-1])}
-    boxes["object-50"] = (np.array([2.0, 1.0, 1.2]), np.array([2.1, 1.1, 1.3]))
-    said = (
-        Exchange(
-            Command("the <b>first</b>", False, (NAMES[0],)), "OK", "It is that", "the first", ranking(0.9, 0.1), 0.5
-        ),
-        Exchange(Command("the second", True, (NAMES[1],)), "OK", "It is this", "the sec", ranking(0.8, 0.2), 2.0, wav),
-        Exchange(Command("no such", False, ()), "NOT_FOUND", "I see none", "no such", ranking(np.nan, np.nan), 0.7),
-        Exchange(Command("mumble", True, (NAMES[2],)), "NOT_UNDERSTOOD", "What?", "", ranking(), 3.0, wav),
-    )
-    one = PlayedAct(Act("Both", ("camera", "depth"), ()), 0, said, boxes, (0.1, 0.3), 0.4)
-    two = PlayedAct(Act("Blind", ("depth",), ()), 1, said[:1], {}, (), 1.0)
-    return [one, two]
-
-
-def test_the_figures_of_a_story(story):
-    report = objects_judge.report(story, TABLE.things)
-    memory = report["acts"][0]["memory"]
-    assert (memory["things"], memory["remembered"], memory["phantoms"]) == (8, 7, 1)
-    assert memory["missing"] == [NAMES[-1]]
-    assert memory["error_mean"] == pytest.approx(SHIFT) and memory["error_max"] == pytest.approx(SHIFT)
-    empty = report["acts"][1]["memory"]
-    assert (empty["remembered"], empty["phantoms"], empty["error_mean"], empty["error_max"]) == (0, 0, None, None)
-    s = report["summary"]
-    assert (s["commands"], s["one_meant"], s["right_first"]) == (5, 4, 2)
-    assert (s["accepted"], s["accepted_right"]) == (3, 2)
-    assert (s["good"], s["asks"], s["bad"]) == (3, 1, 1)
-    assert (s["spoken"], s["words_understood"]) == (2, 0)
-    assert s["typed_seconds_p50"] == 0.5 and s["spoken_seconds_p50"] == 2.5
-    assert report["acts"][0]["look_seconds_p50"] == 0.2 and report["acts"][1]["look_seconds_p50"] is None
-    assert report["acts"][0]["commands"][1]["matches"][1] == {
-        "id": "object-1", "is": NAMES[1], "probability": 0.2, "right": True,
-    }  # fmt: skip
-
-
-@pytest.fixture
-def page(story, tmp_path):
-    curve = tmp_path / "curves.png"
-    curve.write_bytes(b"PNG")
-    row = {"queries": 4, "mrr": 0.9, "accuracy": 0.8}
-    trust = {"queries": 9, "recall@1": 0.7, "accepted": 0.1, "accepted_precision": 0.9, "absent": 0.05}
-    training = {
-        "views": {"train": 3, "held out": 2, "test": 1}, "chance": {"mrr": 0.457, "accuracy": 0.2}, "trust": [trust],
-    }  # fmt: skip
-    report = objects_judge.report(story, TABLE.things) | {
-        "seed": 0, "speech": "", "classes": 20, "alike": 20, "training": training, "ablations": {"text → colour": row},
-    }  # fmt: skip
-    out = tmp_path / "report.html"
-    objects_page.write(out, report, story, list(TABLE), TABLE.things, curve)
-    return out.read_text("utf-8")
-
-
-def test_the_page_stands_alone_and_shows_every_command(page, story):
-    assert not re.findall(r'(?:src|href)="(?!data:)', page) and "http" not in page
-    for exchange in story[0].exchanges[1:]:
-        assert page.count(f"<q>{exchange.command.text}</q>") == 1
-    assert "the &lt;b&gt;first&lt;/b&gt;" in page and "<b>first" not in page
-    assert page.count('src="data:audio/wav') == 2 and page.count('src="data:image/png') == 1
-
-
-def test_the_page_frames_the_true_one_green_and_a_wrong_first_answer_red(page):
-    part = {q: p for q, p in re.findall(r"<q>(.*?)</q>(.*?)(?=<q>|<section)", page, re.DOTALL)}  # noqa: C416
-    frames = {q: re.findall(r'<div class="view (\w*)">', p) for q, p in part.items()}
-    assert frames["the second"] == ["wrong", "right"]
-    assert frames["no such"] == ["", ""] and frames["mumble"] == []
-    assert "Nothing was ranked" in part["mumble"] and "no words" in part["mumble"]
-
-
-def test_the_page_says_what_is_simulated_and_when_nothing_was_spoken(page, story, tmp_path):
-    assert "Simulated:" in page and "Speech is synthetic" in page
-    text = objects_page.TEMPLATE.read_text("utf-8")
-    assert "Nothing was spoken: {{ report.speech }}" in text
-
-
-def test_remembered_boxes_are_drawn_where_the_things_are(page):
-    (drawn,) = re.findall(r"<svg(.*?)</svg>", page, re.DOTALL)[:1]
-    assert 1 <= drawn.count("<rect") <= 8
-    x, y, width, height = (int(v) for v in re.search(r'viewBox="(\d+) (\d+) (\d+) (\d+)"', drawn).groups())
-    assert 0 < width <= 160 and 0 < height <= 120
-    held = []
-    for rect in re.findall(r'<rect x="(\d+)" y="(\d+)" width="(\d+)" height="(\d+)"', drawn):
-        left, top, w, h = map(int, rect)
-        assert x <= left and y <= top and left + w <= x + width and top + h <= y + height
-        held.append(any((f.thing[top : top + h, left : left + w] >= 0).any() for f in TABLE))
-    assert len(held) - sum(held) <= 1  # the phantom's, in the air
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
