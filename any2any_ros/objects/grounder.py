@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.arrays import Array
+from any2any_ros.config import RetrievalConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.objects import grounding_model
 from any2any_ros.objects.camera_view import CameraView, boxes_in_view, seen_gone
@@ -130,7 +131,7 @@ class Grounder:
             raise Any2AnyError("There is no command", why, 'Say what to look for: "the blue mug"')
         return Observation(vectors, stamp_ns)
 
-    def answer(self, command: Observation, k: int = 5) -> Ranking:
+    def answer(self, command: Observation, k: int = RetrievalConfig.k) -> Ranking:
         """Return the k objects that the command most probably means; no match when no object is remembered."""
         if self._retriever is None or self._version != self.memory.version:
             self._retriever = Retriever(self.memory.as_map(), self.model.calibrated_or_not())

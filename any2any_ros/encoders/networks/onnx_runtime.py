@@ -33,7 +33,7 @@ class OnnxNetwork:
         return np.asarray(self._session.run(None, inputs)[0], dtype=np.float32)
 
 
-def open_session(path: Path, threads: int = 1, device: str = RuntimeConfig.device) -> Any:
+def open_session(path: Path, threads: int = RuntimeConfig.threads, device: str = RuntimeConfig.device) -> Any:
     """Open an ONNX model as an onnxruntime.InferenceSession.
 
     device: auto, cpu or cuda; auto takes the GPU where ONNX Runtime has a provider for it. Raises Any2AnyError when

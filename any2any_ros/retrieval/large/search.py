@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from any2any_ros.arrays import Array, Flags, Float64, Rows
+from any2any_ros.config import RetrievalConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.protocols import Fusion
 from any2any_ros.retrieval.large.bounds import Bound, PairQuery, Part, bounder
@@ -33,7 +34,12 @@ class Search:
     """Finds the k best references for a fusion whose scores can be bounded."""
 
     def __init__(
-        self, shards: Shards, fusion: Fusion, shape: tuple[int, int], device: str = "cpu", threads: int = 1
+        self,
+        shards: Shards,
+        fusion: Fusion,
+        shape: tuple[int, int],
+        device: str = "cpu",
+        threads: int = RetrievalConfig.threads,
     ) -> None:
         """shape: (Mq, Mr) of the fusion's similarities. device: where the first pass runs, "cpu" or "cuda". threads: of
         the CPU, for the first pass. The answers do not depend on either. Raises Any2AnyError for a fusion without a

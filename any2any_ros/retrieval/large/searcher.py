@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from any2any_ros.arrays import Array, Float64, Rows
+from any2any_ros.config import RetrievalConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.protocols import Alignment, Fusion
@@ -34,7 +35,7 @@ class LargeMapSearcher:
         fusion: Fusion,
         device: str = "cpu",
         shard_cache: ShardCache = IN_MEMORY,
-        threads: int = 1,
+        threads: int = RetrievalConfig.threads,
     ) -> None:
         """device, threads: as in `Search`. shard_cache: where the shards of exactly these references are stored.
 
