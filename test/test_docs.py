@@ -16,6 +16,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.retrieval.reference_map import EncoderRecord
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "any2any_ros"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
@@ -52,6 +53,29 @@ def test_every_python_file_and_folder_named_exists(page):
     text = page.read_text()
     named = {*PYTHON_FILE.findall(text), *FOLDER.findall(text), *SCRIPT.findall(text)} - EXAMPLES
     assert not {name for name in named if not any((base / name).exists() for base in (ROOT, ROOT / "any2any_ros"))}
+
+
+def members() -> dict[str, set[str]]:
+    """Return the methods, fields and attributes of every class of ours, by the class's name."""
+    found: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        for cls in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)):
+            names = found.setdefault(cls.name, set())
+            for node in ast.walk(cls):
+                if isinstance(node, ast.FunctionDef):
+                    names.add(node.name)
+                elif isinstance(node, ast.AnnAssign):
+                    names.add(ast.unparse(node.target).removeprefix("self."))
+    return found
+
+
+def test_every_member_of_a_class_named_exists():
+    """`Ranking.place_set` must be a member of a class Ranking. What has an old name is listed in the glossary."""
+    known = members()
+    for page in PAGES:
+        text = page.read_text().split("## Old names and new names")[0]
+        for cls, member in re.findall(r"`([A-Z][a-z]\w*)\.([a-z_]\w*)[`(]", text):
+            assert member in known.get(cls, set()), f"{page.name}: {cls}.{member}"
 
 
 def glossary() -> dict[str, list[str]]:
