@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from any2any_ros.calibration import evaluation
+from any2any_ros.retrieval.large import LARGE
 from any2any_ros.retrieval.large.bounds import SEARCHED
-from any2any_ros.retrieval.large.gpu import LARGE
 from any2any_ros.trust.confidence import Event
 
 # Their scores are log likelihoods, from which true probabilities come easily; of one sensor all fusions rank alike.

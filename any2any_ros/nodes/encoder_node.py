@@ -51,7 +51,7 @@ class EncoderNode(ManagedNode):
             raise Any2AnyError(f"Encoder '{cls.plug}' cannot read {self._type}", why, remedy)
         self._class, self._read = messages.message_class(self._type), messages.reader(self._type)
         runtime.limit_threads(self.config.threads)
-        self._encoder.encode(samples.example(cls.accepts))
+        self._encoder.encode(samples.example(cls.accepts))  # the first call is slow: it imports and allocates
         self._publisher = self.create_lifecycle_publisher(msg.Embedding, "embeddings", 10)
 
     def activate(self) -> None:

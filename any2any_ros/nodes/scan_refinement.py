@@ -112,7 +112,7 @@ class ScanRefinement:
         retriever = self._localizer.retriever
         if abs(nearest - stamp) > self._slop or retriever is None or self._obstacle:
             return
-        candidates = self._localizer.rank(self._observation, retriever.refiner.candidates).matches
+        candidates = self._localizer.rank(self._observation, k=retriever.refiner.candidates).matches
         self._busy, self._started = True, time.monotonic()
         self._inbox.put(Job(self._observation, raw, retriever, [match.id for match in candidates]))
         self._observation = None
@@ -154,5 +154,5 @@ class ScanRefinement:
             return []
         why = self._obstacle or ("" if self._clouds else "no point cloud has arrived")
         level, text = (DiagnosticStatus.WARN, why) if why else (DiagnosticStatus.OK, "refining")
-        name, topic = f"{self._node.get_name()}: geometric check", self._subscription.topic_name
-        return [diagnostic(level, name, text, topic, checks=self.count, seconds=self._seconds, last_error=self._error)]
+        name, topic = f"{self._node.get_name()}: scan refinement", self._subscription.topic_name
+        return [diagnostic(level, name, text, topic, refined=self.count, seconds=self._seconds, last_error=self._error)]

@@ -25,7 +25,8 @@ from any2any_ros.retrieval.shortlist import NOTHING
 from any2any_ros.trust.bayes_filter import BayesFilter
 from any2any_ros.trust.drift import DriftTest
 
-Timeouts = Callable[[Iterable[str]], Mapping[str, float]]  # modalities -> source_timeout of each, s
+# Modalities -> source_timeout of each, s. The node declares a parameter for each modality that the map has.
+Timeouts = Callable[[Iterable[str]], Mapping[str, float]]
 
 
 class Localizer:

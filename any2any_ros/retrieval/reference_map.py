@@ -24,8 +24,7 @@ from any2any_ros import encoders
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.protocols import Encoder
-from any2any_ros.retrieval.large import npz
-from any2any_ros.retrieval.large.gpu import LARGE
+from any2any_ros.retrieval.large import LARGE, npz
 from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, ShardCache, ShardFolder
 from any2any_ros.retrieval.similarity import Pair
 from any2any_ros.storage import write_atomically, write_json

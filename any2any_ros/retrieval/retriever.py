@@ -21,9 +21,9 @@ from any2any_ros.ranking import Match, Ranking
 from any2any_ros.retrieval import calibration as calibrations
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.calibration import Calibration, uncalibrated
-from any2any_ros.retrieval.large import npz
+from any2any_ros.retrieval.large import LARGE, npz
 from any2any_ros.retrieval.large.bounds import can_be_bounded
-from any2any_ros.retrieval.large.gpu import LARGE, available_device
+from any2any_ros.retrieval.large.gpu import available_device
 from any2any_ros.retrieval.large.searcher import LargeMapSearcher
 from any2any_ros.retrieval.large.shard_cache import IN_MEMORY
 from any2any_ros.retrieval.reference_map import ReferenceMap

@@ -14,7 +14,7 @@ from any2any_ros.geometry.refiner import Refiner
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.trust.confidence import Candidates
 
-NOTHING: Mapping[Any, Any] = MappingProxyType({})
+NOTHING: Mapping[Any, Any] = MappingProxyType({})  # the default for registrations: none, and read-only
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,9 +46,10 @@ class QueryEvidence:
         # The evidence counts so much that the mass at its best place becomes the probability that this place is right.
         informed = (1 - lapse) * right / mass
         lapsed = 1 - informed
-        # Of the queries at mapped places, about this share is no surer than the present one; of the others, all are.
-        usual = lapse + (1 - lapse) * min(right, 1.0)
-        return cls(rows, informed * places * p + lapsed, informed * places * other + lapsed, 1 / usual)
+        # How common is evidence that is at most as sure as this? Where the robot is mapped, about this share of the
+        # queries has it; where it is unmapped, all of them have. So the ratio of "unmapped" is 1 / common.
+        common = lapse + (1 - lapse) * min(right, 1.0)
+        return cls(rows, informed * places * p + lapsed, informed * places * other + lapsed, 1 / common)
 
     def weights(self, places: int, temper: float) -> Float64:
         """Return the ratios to the power of `temper` as weights (places + 1,) of all states, "unmapped" last."""

@@ -1,7 +1,7 @@
 """Bayes filter: what consecutive rankings say together, also about whether the robot is in the map at all.
 
-The states are the R reference places, and one more, "unmapped": the robot is where the map has nothing. With every
-`step` of driving,
+The states are the R reference places, and one more, "unmapped": the robot is where the map has nothing. A view is what
+the sensors say in one query. With every `step` of driving,
 
     remembered ~ moved * ratio ** temper + jumped * ratio      ratio: of the view that the robot leaves behind
     moved      = (1 - kidnap) * motion(remembered)
@@ -66,7 +66,8 @@ class FilterConfig(Settings):
 class Filtered:
     """The answer to one query.
 
-    log_posterior (S,): of the rows in question. best: the likeliest row of the whole map, -1 in an empty map.
+    log_posterior (S,): of the rows that `update` was called with. best: the likeliest row of the whole map, -1 in an
+    empty map.
     probability: that the robot is at the place of `best`. unmapped: probability that the robot is unmapped.
     """
 
@@ -128,7 +129,9 @@ class BayesFilter:
 
         rows (S,), log_posterior (S,): of the query's best references, up to a constant; empty when no sensor is alive.
         motion (4, 4): the robot's pose now in its frame at the last update; None or NaN without odometry. probability:
-        that the likeliest row is right, by a calibration that has seen unmapped queries; NaN: the posterior's own mass.
+        that the likeliest row is right, by a calibration that has seen unmapped queries (`Confidence.probability`);
+        NaN: the posterior's own mass at the place of that row.
+
         Raises Any2AnyError on unusable input, and then nothing has changed.
         """
         rows, log_p = valid_posterior(rows, log_posterior, len(self))

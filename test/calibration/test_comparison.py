@@ -3,7 +3,7 @@
 import pytest
 
 from any2any_ros.calibration import comparison
-from any2any_ros.retrieval.large.gpu import LARGE
+from any2any_ros.retrieval.large import LARGE
 
 
 @pytest.mark.parametrize(

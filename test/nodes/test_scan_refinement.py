@@ -69,7 +69,7 @@ class Robot:
         return self.quick[-1]
 
     def line(self):
-        found = [line for line in self.node.status() if "geometric" in line.name]
+        found = [line for line in self.node.status() if "scan refinement" in line.name]
         return found[0] if found else None
 
 
@@ -106,7 +106,7 @@ def laying(monkeypatch):
 
 def test_nothing_is_refined_without_a_cloud_topic(bench, scanned_map):
     node = bench.node(RetrievalNode, map=str(scanned_map[0]), **FAST)
-    assert not [line for line in node.status() if "geometric" in line.name]
+    assert not [line for line in node.status() if "scan refinement" in line.name]
     assert bench.peer.count_publishers("refined_matches") == 0
     assert not any(thread.name == "inbox" for thread in threading.enumerate())
 

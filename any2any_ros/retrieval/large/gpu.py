@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.retrieval.index import fitting_rows
+from any2any_ros.retrieval.large import LARGE
 from any2any_ros.retrieval.large.bounds import Bound, Part
 from any2any_ros.retrieval.large.shards import Shards
 
 T = TypeVar("T")
-LARGE = 50_000  # places; such a map, or a larger one, is searched by bounds, and on a GPU where there is one
 DRIVERS = ("/dev/nvidiactl", "/dev/nvmap", "/dev/nvhost-gpu")  # of desktop GPUs and of Jetsons
 FAISS_DEEPEST = 2048  # the largest k that Faiss finds on a GPU
 
