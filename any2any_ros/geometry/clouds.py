@@ -2,8 +2,8 @@
 
 MAP/clouds/<hash of the id>.npz   the scan of one place, thinned, as int16 centimetres; read when it is needed
 
-The scans are in the frame of the map's poses, which is the robot's. Whoever adds a scan, or registers one onto it, must
-have moved it into this frame (`moved`).
+The scans are in the frame of the map's poses, which is the robot's. A LiDAR's scan must be moved into this frame
+(`moved`) before it is added, or registered onto another scan.
 """
 
 from __future__ import annotations

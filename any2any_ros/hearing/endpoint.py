@@ -34,7 +34,9 @@ SPEECH_PROBABILITY = 0.5  # above which Silero finds speech: its authors' thresh
 class EndpointConfig(Settings):
     """How the utterances in a stream of sound are found."""
 
-    endpoint: str = setting("energy", "how speech is told from other sound", choices=("energy", "sphinx", "silero"))
+    endpoint: str = setting(
+        "energy", "what distinguishes speech from other sound", choices=("energy", "sphinx", "silero")
+    )
 
 
 def build(config: EndpointConfig = EndpointConfig(), speech: SpeechConfig = SpeechConfig()) -> Endpointer:

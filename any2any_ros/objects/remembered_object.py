@@ -15,7 +15,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import finite_vector
 
 Corners = tuple[Float64, Float64]  # low and high corners (N, 3) of N boxes, metres
-INSIDE = 0.01  # factor of the distance between two boxes of which one's centre lies inside of the other
+INSIDE = 0.01  # factor of the distance between two boxes when the centre of one lies inside the other
 
 
 @dataclass(frozen=True, eq=False)

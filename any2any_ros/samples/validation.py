@@ -28,8 +28,8 @@ FORMS = {
 def validate(kind: str, value: Any, modality: str) -> Any:
     """Return a sample of `kind` as an encoder takes it; `value` may be any array of the right shape and type.
 
-    A kind of somebody else's encoder is not in FORMS, and its samples are returned as they are. Raises Any2AnyError
-    when the type, the shape or the dtype is wrong.
+    Encoders of other packages may have kinds that are not in FORMS; their samples are returned as they are. Raises
+    Any2AnyError when the type, the shape or the dtype is wrong.
     """
     if kind not in FORMS:
         return value

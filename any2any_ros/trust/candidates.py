@@ -9,7 +9,7 @@ import numpy as np
 
 from any2any_ros.arrays import Flags, Float64
 
-SUREST = 30.0  # log odds; larger ones help nobody
+SUREST = 30.0  # log odds; larger ones are cut to this
 
 
 @dataclass(frozen=True, eq=False)

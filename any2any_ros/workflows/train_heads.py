@@ -23,7 +23,7 @@ from any2any_ros.progress import Progress, silent
 from any2any_ros.retrieval.reference_map import EncoderRecord
 from any2any_ros.workflows import described_objects, training
 
-LIKE = 20  # candidates of a validation trial when single objects are told apart
+LIKE = 20  # candidates of a validation trial when the label is INSTANCE
 WARM_UP = 100  # CalMRL's steps with complete objects, before incomplete ones join
 HIDDEN = 0.5  # share of the test objects' vectors that the imputer is judged by
 INSTANCE, CLASS = "instance", "class"
@@ -41,9 +41,10 @@ def train_heads(
 ) -> dict[str, Any]:
     """Train heads for described objects, calibrate and test them; write a model, training.json and curves.png.
 
-    method: one of DEFAULTS. config: None: the method's own. label: what is told apart, single objects (INSTANCE), as a
-    robot must, or classes (CLASS), as in EMMA's paper. Returns the content of training.json. Ctrl-C ends the training,
-    and keeps the best heads so far. Raises Any2AnyError when the objects are too few, and when PyTorch is absent.
+    method: one of DEFAULTS. config: None: the method's own. label: what the heads learn to distinguish: single objects
+    (INSTANCE), as a robot must, or classes (CLASS), as in EMMA's paper. Returns the content of training.json. Ctrl-C
+    ends the training, and keeps the best heads so far. Raises Any2AnyError when the objects are too few, and when
+    PyTorch is absent.
     """
     config = config or default_config(method)
 
