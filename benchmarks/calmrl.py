@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from any2any_ros import metrics, storage
 from any2any_ros.calibration import evaluation
-from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.calibration.task import Trial
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.mixture import Mixture
@@ -99,7 +99,7 @@ def town(folder: Path) -> dict[str, Row]:
 def by_pattern(trial: Trial, imputer: Imputer) -> list[Row]:
     """Return the evaluation of each pattern. The mixture is fitted on the calibration half, as `calibrate` does it."""
     alignments = {**same_modality(trial.reference.modalities), **same_modality(imputer.adds)}
-    baseline = Judge.of(bare_retriever(trial.reference, RawMean(), alignments, imputer=imputer))
+    baseline = Scorer.of(bare_retriever(trial.reference, RawMean(), alignments, imputer=imputer))
     queries = imputer.training_queries(trial.calibration.queries, 0)
     right = np.tile(trial.calibration.positive, (len(queries) // len(trial.calibration), 1))
     fusion = Mixture.fit(baseline.searcher.matrix(queries), right)

@@ -30,7 +30,7 @@ from tqdm import tqdm
 from any2any_ros import encoders, storage
 from any2any_ros.arrays import Array, Rows
 from any2any_ros.calibration.fitting import usual_differences
-from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.data import kitti, splits
 from any2any_ros.data.sources import ON_ROADS
 from any2any_ros.fusion.raw_mean import RawMean
@@ -46,7 +46,7 @@ SOON = 100  # queries within which a change must be noticed
 
 def apart(mapped: ObservationSet, drive: ObservationSet) -> dict[str, Array]:
     """Return for each sensor its difference to the most similar place of the map, (Q, D) per modality."""
-    return Judge.of(bare_retriever(mapped, RawMean())).differences(drive)
+    return Scorer.of(bare_retriever(mapped, RawMean())).differences(drive)
 
 
 def noticed(test: DriftTest, drive: Mapping[str, Array], order: Rows) -> tuple[int, tuple[str, ...]]:

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from any2any_ros import storage
 from any2any_ros.arrays import Flags
 from any2any_ros.calibration import evaluation
-from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.calibration.task import Trial
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
@@ -60,7 +60,7 @@ def selected(trial: Trial) -> Fusion:
 
 def ranked(fusion: Fusion, trial: Trial) -> Flags:
     """Return (Q, 5): which of the best five references of each test query are right."""
-    ranker = Judge.of(bare_retriever(trial.reference, fusion))
+    ranker = Scorer.of(bare_retriever(trial.reference, fusion))
     relevant = np.zeros((len(trial.test), evaluation.DEEPEST), dtype=bool)
     for start in range(0, len(trial.test), evaluation.CHUNK):
         rows = range(start, min(start + evaluation.CHUNK, len(trial.test)))
@@ -79,7 +79,7 @@ def judge(fusion: Fusion, trial: Trial) -> dict[str, Any]:
 
 def in_common(trial: Trial) -> float:
     """Return the share of test queries that have a sensor in common with a right reference: the limit of any fusion."""
-    ranker = Judge.of(bare_retriever(trial.reference, RawMean()))
+    ranker = Scorer.of(bare_retriever(trial.reference, RawMean()))
     comparable = [~np.isnan(ranker.scores(one)[1][0]) for one in _one_by_one(trial.test.queries)]
     return float((np.array(comparable) & trial.test.positive).any(axis=1).mean())
 

@@ -1,4 +1,4 @@
-"""How good the rankings of a task are, for every availability pattern."""
+"""Recall and other figures of a task, for every availability pattern."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from numpy.typing import ArrayLike
 
 from any2any_ros import metrics
 from any2any_ros.arrays import Array, Flags, Float64, Rows
-from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.calibration.task import Task
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.large.search import top_k
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust.confidence import pattern_name
 
-ALL_SUBSETS_UP_TO = 4  # modalities; of more, only the small and the large subsets are evaluated
-CHUNK = 32  # queries scored at once, to bound the memory
+ALL_SUBSETS_UP_TO = 4  # modalities; with more of them, only the smallest and the largest subsets are evaluated
+CHUNK = 32  # queries scored at a time, so that memory stays bounded
 DEEPEST = 5  # the k of the largest recall@k
 
 
 def patterns(modalities: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return availability patterns, small ones first, each sorted by name."""
+    """Return the availability patterns to evaluate, small ones first, each sorted by name."""
     names = tuple(sorted(modalities))
     sizes = set(range(1, len(names) + 1))
     if len(names) > ALL_SUBSETS_UP_TO:
@@ -33,8 +33,8 @@ def patterns(modalities: Sequence[str]) -> list[tuple[str, ...]]:
     return [p for size in sorted(sizes) for p in combinations(names, size)]
 
 
-def evaluate(retriever: Retriever | Judge, task: Task) -> list[dict[str, Any]]:
-    """Return one group a pattern: its summary, and the best single sensor on the very same queries."""
+def evaluate(retriever: Retriever | Scorer, task: Task) -> list[dict[str, Any]]:
+    """Return one group for each pattern: its summary, and the best single modality on the same queries."""
     right, candidates = task.positive.sum(axis=1), task.allowed.sum(axis=1)
     by_pattern = hits(retriever, task)
     groups = []
@@ -46,21 +46,21 @@ def evaluate(retriever: Retriever | Judge, task: Task) -> list[dict[str, Any]]:
     return groups
 
 
-def as_they_are(retriever: Retriever | Judge, task: Task, rows: Rows) -> dict[str, Any]:
-    """Return the summary of the queries `rows`, each ranked once by whatever it has."""
-    judge, relevant = Judge.of(retriever), []
+def evaluate_once(retriever: Retriever | Scorer, task: Task, rows: Rows) -> dict[str, Any]:
+    """Return the summary of the queries `rows`, each ranked once, by all modalities that it has."""
+    scorer, relevant = Scorer.of(retriever), []
     for chunk in _chunks(rows):
-        scores = judge.scores(task.queries.take(chunk), task.allowed[chunk])[1]
+        scores = scorer.scores(task.queries.take(chunk), task.allowed[chunk])[1]
         relevant += [_relevant(one, right) for one, right in zip(scores, task.positive[chunk], strict=True)]
     flags = np.array(relevant, dtype=bool).reshape(-1, DEEPEST)
     return summary(flags, task.positive[rows].sum(axis=1), task.allowed[rows].sum(axis=1))
 
 
 def summary(relevant: Flags, positives: ArrayLike, candidates: ArrayLike) -> dict[str, Any]:
-    """Return queries, chance@1, recall@1, chance@5, recall@5 and the mean reciprocal rank.
+    """Return the number of queries, chance@1, recall@1, chance@5, recall@5 and the mean reciprocal rank.
 
-    relevant (Q, K): whether each of a query's first matches is right. positives (Q,), candidates (Q,): how many
-    references were right for a query, and how many could answer it.
+    relevant (Q, K): whether each of a query's first matches is right. positives (Q,): number of right references.
+    candidates (Q,): number of references that might answer.
     """
     out: dict[str, Any] = {"queries": len(relevant)}
     for k in (1, DEEPEST):
@@ -71,29 +71,29 @@ def summary(relevant: Flags, positives: ArrayLike, candidates: ArrayLike) -> dic
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """Of one pattern: the queries (Q,) as rows of the task, and which of their first matches are right (Q, K)."""
+    """The queries of one pattern: their rows in the task (Q,), and which of their first matches are right (Q, K)."""
 
     rows: Rows
     relevant: Flags
 
 
-def hits(retriever: Retriever | Judge, task: Task) -> dict[tuple[str, ...], Hits]:
+def hits(retriever: Retriever | Scorer, task: Task) -> dict[tuple[str, ...], Hits]:
     """Rank every query that has a right reference, under every pattern."""
-    found: dict[tuple[str, ...], tuple[list[int], list[Flags]]] = {}
+    by_pattern: dict[tuple[str, ...], tuple[list[int], list[Flags]]] = {}
     for query in scored(retriever, task.queries, task.answerable, task.allowed):
-        rows, flags = found.setdefault(query.pattern, ([], []))
+        rows, flags = by_pattern.setdefault(query.pattern, ([], []))
         rows.append(query.row)
         flags.append(_relevant(query.scores, task.positive[query.row]))
-    return {p: Hits(np.array(rows, dtype=np.intp), np.array(flags)) for p, (rows, flags) in found.items()}
+    return {p: Hits(np.array(rows, dtype=np.intp), np.array(flags)) for p, (rows, flags) in by_pattern.items()}
 
 
 def _recall_on(single: Hits, rows: Rows) -> float:
-    """Return one sensor's recall@1 on some of its queries."""
+    """Return the recall@1 of a single modality on the queries `rows`."""
     return metrics.recall_at_k(single.relevant[np.isin(single.rows, rows)], 1)
 
 
 def _relevant(scores: Float64, positive: Flags) -> Flags:
-    """Return which of the first matches are right (DEEPEST,), by one query's scores (R,) and right references (R,)."""
+    """Return which of the first matches of one query are right (DEEPEST,). scores (R,), positive (R,)."""
     relevant = np.zeros(DEEPEST, dtype=bool)
     best = top_k(scores, DEEPEST)
     relevant[: len(best)] = positive[best]
@@ -104,8 +104,8 @@ def _relevant(scores: Float64, positive: Flags) -> Flags:
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
-    """One query under one pattern: its row, its similarities (R, Mq, Mr) and its fused scores (R,)."""
+class ScoredQuery:
+    """One query under one pattern: its row in the task, its similarities (R, Mq, Mr) and its scores (R,)."""
 
     pattern: tuple[str, ...]
     row: int
@@ -114,32 +114,34 @@ class Scored:
 
 
 def scored(
-    retriever: Retriever | Judge, queries: ObservationSet, wanted: Flags, allowed: Flags | None = None
-) -> Iterator[Scored]:
-    """Yield every query under every availability pattern of which it has all modalities, and under its own.
+    retriever: Retriever | Scorer, queries: ObservationSet, wanted: Flags, allowed: Flags | None = None
+) -> Iterator[ScoredQuery]:
+    """Yield every query under every availability pattern whose modalities it has, and under all that it has.
 
-    wanted (Q,): which queries to rank at all. allowed (Q, R): which references may answer; others have NaN scores.
+    wanted (Q,): the queries to score. allowed (Q, R): the references that may answer; others have scores of NaN.
     """
-    judge = Judge.of(retriever)
-    for pattern, rows in _occasions(judge, queries, wanted):
+    scorer = Scorer.of(retriever)
+    for pattern, rows in _queries_by_pattern(scorer, queries, wanted):
         for chunk in _chunks(rows):
-            may = None if allowed is None else allowed[chunk]
-            batch = judge.scores(queries.take(chunk).only(pattern), may)
+            of_chunk = None if allowed is None else allowed[chunk]
+            batch = scorer.scores(queries.take(chunk).only(pattern), of_chunk)
             for row, similarity, scores in zip(chunk, *batch, strict=True):
-                yield Scored(pattern, int(row), similarity, scores)
+                yield ScoredQuery(pattern, int(row), similarity, scores)
 
 
-def _occasions(judge: Judge, queries: ObservationSet, wanted: Flags) -> Iterator[tuple[tuple[str, ...], Rows]]:
-    """Yield each pattern with the queries that are ranked under it."""
-    modalities = [m for m in judge.modalities if m in queries.embeddings]
+def _queries_by_pattern(
+    scorer: Scorer, queries: ObservationSet, wanted: Flags
+) -> Iterator[tuple[tuple[str, ...], Rows]]:
+    """Yield each pattern with the queries (rows) that are scored under it."""
+    modalities = [m for m in scorer.modalities if m in queries.embeddings]
     present = np.array([queries.present(m) for m in modalities], dtype=bool).reshape(len(modalities), len(queries))
     usual = patterns(modalities)
     for pattern in usual:
         complete = present[[modalities.index(m) for m in pattern]].all(axis=0)
         yield pattern, np.flatnonzero(wanted & complete)
-    own = [tuple(np.array(modalities)[column].tolist()) for column in present.T]
-    for pattern in sorted({p for p, w in zip(own, wanted, strict=True) if w and p} - set(usual)):
-        yield pattern, np.flatnonzero(wanted & np.array([p == pattern for p in own]))
+    whole = [tuple(np.array(modalities)[column].tolist()) for column in present.T]  # all modalities of each query
+    for pattern in sorted({p for p, w in zip(whole, wanted, strict=True) if w and p} - set(usual)):
+        yield pattern, np.flatnonzero(wanted & np.array([p == pattern for p in whole]))
 
 
 def _chunks(rows: Rows) -> list[Rows]:

@@ -1,8 +1,8 @@
-"""Fit a map's calibration: which fusion ranks best, and how far its answers can be trusted.
+"""Fits the calibration of a map: compares the fusions, chooses one, and fits its confidence.
 
-The queries come in folds, split by place. Each fold is judged by fusions that were fitted on the other folds. So every
-query takes part in the comparison and in the confidence, and none is judged by a fusion that has seen its place. The
-fusion that is kept is fitted on all of them.
+The queries come in folds, split by place. Each fold is ranked by fusions that were fitted on the other folds. So every
+query takes part in the comparison and in fitting the confidence, and no query is ranked by a fusion that has seen its
+place. At the end the chosen fusion is fitted on all queries.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ import numpy as np
 
 from any2any_ros.arrays import Array, Flags, Rows
 from any2any_ros.calibration import comparison, evaluation, refinement
-from any2any_ros.calibration.comparison import Judgement
-from any2any_ros.calibration.judge import Judge
-from any2any_ros.calibration.refinement import Exam, Fold, ScanRegistration
+from any2any_ros.calibration.comparison import RankedQuery
+from any2any_ros.calibration.refinement import Fold, FoldedTask, ScanRegistration
+from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.calibration.task import Task
 from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.imputers import IMPUTERS
 from any2any_ros.learning import imputers
+from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Fusion
 from any2any_ros.retrieval.calibration import Calibration, uncalibrated
 from any2any_ros.retrieval.reference_map import ReferenceMap
@@ -46,7 +47,7 @@ class CalibrationConfig(Settings):
         choices=IMPUTERS.names(),
     )
     max_pairs: int = setting(
-        200_000, "calibration pairs used; of wrong pairs beyond, as many are drawn at random", minimum=100
+        200_000, "calibration pairs used; beyond that number, wrong pairs are drawn at random", minimum=100
     )
     seed: int = setting(0, "seed of all random draws", minimum=0)
 
@@ -61,49 +62,49 @@ def calibrate(
 ) -> Calibration:
     """Compare the fusions on held-out places, choose one, and fit its confidence.
 
-    scans: what registers the map's scans with those of the queries; None: ranking by scans is not fitted. baseline: an
-    uncalibrated retriever that compares queries and references, where that is not the map's own. Raises Any2AnyError
-    without right references in two folds, and for a fusion that does not exist.
+    promises: what the confidence has to keep. scans: registers the queries' scans onto the map's; None: the refiner is
+    not fitted. baseline: an uncalibrated retriever, where the queries are not compared as the map says. Raises
+    Any2AnyError unless two folds have right references, when nothing can be compared, and for an unknown fusion.
     """
     usable = _usable_folds(reference, task)
     baseline = baseline or _baseline(reference, task, config)
-    judge, lessons = Judge.of(baseline), _Lessons.of(baseline, task, config)
-    others = {f: lessons.of_queries(np.asarray(task.folds != f)) for f in usable}
-    entries = [_Entry.of(cls, judge, task, others) for cls in _fusions(config.fusion)]
-    if not entries[0].judgements:
+    scorer, training = Scorer.of(baseline), _TrainingData.of(baseline, task, config)
+    other_folds = {f: training.of_queries(np.asarray(task.folds != f)) for f in usable}
+    contestants = [_Contestant.of(cls, scorer, task, other_folds) for cls in _fusions(config.fusion)]
+    if not contestants[0].ranked:
         raise _nothing_comparable(reference, task)
-    table = [comparison.row(entry.plug, entry.judgements) for entry in entries]
+    table = [comparison.row(each.plug, each.ranked) for each in contestants]
     best = comparison.best(table, len(reference))
     table[best]["chosen"] = True
-    winner = entries[best]
-    events = [j.event for j in [*winner.judgements, *winner.judged_unmapped(task)]]
-    trust = confidence_fitting.fit(events, promises)
-    exam = Exam(task, winner.folds(task), trust.temperature)
+    winner = contestants[best]
+    events = [query.event for query in [*winner.ranked, *winner.ranked_unmapped(task)]]
+    fitted_confidence = confidence_fitting.fit(events, promises)
+    folded = FoldedTask(task, winner.folds(task), fitted_confidence.temperature)
     answerable = task.take(task.answerable)
     return replace(
         baseline.calibration,
-        fusion=winner.fusion.fit(*lessons.of_queries(task.answerable)),
-        confidence=trust,
+        fusion=winner.fusion.fit(*training.of_queries(task.answerable)),
+        confidence=fitted_confidence,
         table=table,
-        drift=usual_differences(judge.differences(answerable.queries, answerable.allowed)),
-        refiner=None if scans is None else refinement.fit(exam, scans, promises, config.seed),
+        drift=usual_differences(scorer.differences(answerable.queries, answerable.allowed)),
+        refiner=None if scans is None else refinement.fit(folded, scans, promises, config.seed),
     )
 
 
 def usual_differences(differences: Mapping[str, Array]) -> dict[str, Difference]:
-    """Return what is usual of the sensors that have enough differences (Q, D)."""
+    """Return the usual differences, by modality, of those with enough queries. differences (Q, D): by modality."""
     fitted = {m: Difference.fit(rows) for m, rows in sorted(differences.items())}
     return {m: difference for m, difference in fitted.items() if difference is not None}
 
 
 def _usable_folds(reference: ReferenceMap, task: Task) -> list[int]:
-    """Return the folds that have a right reference; raise where they are fewer than two."""
+    """Return the folds that have a right reference. Raises Any2AnyError when there are fewer than two."""
     usable = [int(fold) for fold in np.unique(task.folds) if task.positive[task.folds == fold].any()]
     if len(usable) < 2:
         raise Any2AnyError(
             f"Cannot calibrate map '{reference.name}'",
             f"{int(task.answerable.sum())} of {len(task)} queries lie near a reference, in {len(usable)} "
-            "stretches of the drive",
+            "stretches of the drive; two stretches are needed",
             "Give a longer drive through the mapped places, and check that both poses share one frame",
         )
     return usable
@@ -127,80 +128,88 @@ def _nothing_comparable(reference: ReferenceMap, task: Task) -> Any2AnyError:
 
 
 @dataclass(frozen=True, eq=False)
-class _Lessons:
-    """What fusions are fitted on: similarities (Q', R', Mq, Mr) of the queries, with the imputer's variations of them,
-    to every right reference and to others drawn at random."""
+class _TrainingData:
+    """The data that fusions are fitted on: similarities of queries to all right references, and to others drawn at
+    random.
+
+    queries: Q' = Q, 2Q, … rows. Row i is query i modulo Q, or a variation of it that the imputer makes.
+    """
 
     task: Task
-    judge: Judge
-    queries: Any  # ObservationSet of Q' = Q or 2Q rows; row i is a variation of query i modulo Q
+    scorer: Scorer
+    queries: ObservationSet
     config: CalibrationConfig
 
     @classmethod
-    def of(cls, baseline: Retriever, task: Task, config: CalibrationConfig) -> _Lessons:
-        varied = baseline.imputer.training_queries(task.queries, config.seed)
-        return cls(task, Judge.of(baseline), varied, config)
+    def of(cls, baseline: Retriever, task: Task, config: CalibrationConfig) -> _TrainingData:
+        queries = baseline.imputer.training_queries(task.queries, config.seed)
+        return cls(task, Scorer.of(baseline), queries, config)
 
     def of_queries(self, wanted: Flags) -> tuple[Array, Flags]:
-        """Return similarities and labels (Q', R') of the queries `wanted` (Q,)."""
+        """Return similarities (Q', R', Mq, Mr) and labels (Q', R') of the queries `wanted` (Q,)."""
         origin = np.arange(len(self.queries)) % len(self.task)
         rows = wanted[origin]
         queries, positive, allowed = (
             self.queries.take(rows), self.task.positive[origin][rows], self.task.allowed[origin][rows]
         )  # fmt: skip
         columns = self._references(positive, len(queries))
-        matrix = self.judge.searcher.matrix
+        matrix = self.scorer.searcher.matrix
         similarity = np.concatenate([matrix(queries.take([i]))[:, columns] for i in range(len(queries))])
         similarity[~allowed[:, columns]] = np.nan
         return similarity, positive[:, columns]
 
     def _references(self, positive: Flags, queries: int) -> Rows:
-        """Return the references (R',): all that are right for a query, and others within `max_pairs`."""
+        """Return the references (R',): all that are right for a query, and as many others as `max_pairs` allows."""
         right = positive.any(axis=0)
-        room = max(0, self.config.max_pairs // max(queries, 1) - right.sum())
-        others = np.random.default_rng(self.config.seed).permutation(np.flatnonzero(~right))[:room]
+        count = max(0, self.config.max_pairs // max(queries, 1) - right.sum())
+        others = np.random.default_rng(self.config.seed).permutation(np.flatnonzero(~right))[:count]
         return np.sort(np.concatenate([np.flatnonzero(right), others]))
 
 
 @dataclass(frozen=True, eq=False)
-class _Entry:
-    """One fusion in the comparison: by fold, a judge that was fitted on the other folds; and what became of all
-    queries."""
+class _Contestant:
+    """One fusion in the comparison.
+
+    fusion: its class. scorers: by fold, with the fusion fitted on the other folds. ranked: all answerable queries,
+    each ranked by the scorer of its fold.
+    """
 
     fusion: type[Any]
-    judges: Mapping[int, Judge]
-    judgements: list[Judgement]
+    scorers: Mapping[int, Scorer]
+    ranked: list[RankedQuery]
 
     @classmethod
-    def of(cls, fusion: type[Fusion], judge: Judge, task: Task, others: Mapping[int, tuple[Array, Flags]]) -> _Entry:
-        """others: by fold, similarities and labels of the queries of all other folds."""
-        judges = {fold: judge.using(fusion.fit(*lessons)) for fold, lessons in others.items()}
-        return cls(fusion, judges, _by_fold(judges, task, task.allowed, mapped=True))
+    def of(
+        cls, fusion: type[Fusion], scorer: Scorer, task: Task, other_folds: Mapping[int, tuple[Array, Flags]]
+    ) -> _Contestant:
+        """other_folds: by fold, similarities and labels of the queries of all other folds."""
+        scorers = {fold: scorer.using(fusion.fit(*training)) for fold, training in other_folds.items()}
+        return cls(fusion, scorers, _by_fold(scorers, task, task.allowed, mapped=True))
 
     @property
     def plug(self) -> str:
         return str(self.fusion.plug)
 
     def folds(self, task: Task) -> tuple[Fold, ...]:
-        """Return the answerable queries of each fold with their judge."""
-        return tuple(Fold(f, np.flatnonzero(task.answerable & (task.folds == f)), j) for f, j in self.judges.items())
+        """Return the answerable queries of each fold with their scorer."""
+        return tuple(Fold(f, np.flatnonzero(task.answerable & (task.folds == f)), s) for f, s in self.scorers.items())
 
-    def judged_unmapped(self, task: Task) -> list[Judgement]:
-        """Return what becomes of the queries when the map lacks their places."""
-        return _by_fold(self.judges, task, task.unmapped, mapped=False)
+    def ranked_unmapped(self, task: Task) -> list[RankedQuery]:
+        """Return the same queries, each ranked as if the map had no place there."""
+        return _by_fold(self.scorers, task, task.unmapped, mapped=False)
 
 
-def _by_fold(judges: Mapping[int, Judge], task: Task, allowed: Flags, mapped: bool) -> list[Judgement]:
-    """Return what becomes of every answerable query under each pattern, judged by its fold's judge.
+def _by_fold(scorers: Mapping[int, Scorer], task: Task, allowed: Flags, mapped: bool) -> list[RankedQuery]:
+    """Return every answerable query under every pattern, ranked by the scorer of its fold.
 
-    allowed (Q, R): which references may answer; mapped: whether the queries' places are among them.
+    allowed (Q, R): which references may answer. mapped: whether the places of the queries are among them.
     """
-    judgements = []
-    for fold, judge in judges.items():
-        for query in evaluation.scored(judge, task.queries, task.answerable & (task.folds == fold), allowed):
-            rows, candidates = judge.candidates(query.similarity, query.scores, query.pattern)
+    ranked = []
+    for fold, scorer in scorers.items():
+        for query in evaluation.scored(scorer, task.queries, task.answerable & (task.folds == fold), allowed):
+            rows, candidates = scorer.candidates(query.similarity, query.scores, query.pattern)
             if len(rows):
                 right = task.positive[query.row] & mapped
                 event = Event(pattern_name(query.pattern), candidates, right[rows], fold, mapped)
-                judgements.append(Judgement(event, int(right.sum()), int(allowed[query.row].sum())))
-    return judgements
+                ranked.append(RankedQuery(event, int(right.sum()), int(allowed[query.row].sum())))
+    return ranked

@@ -1,4 +1,4 @@
-"""How recall and imputation depend on the share of a drive's sensors that is switched off at random."""
+"""How recall and imputation depend on the share of sensors that an experiment switches off at random."""
 
 from __future__ import annotations
 
@@ -10,56 +10,57 @@ import numpy as np
 
 from any2any_ros.arrays import Flags, Rows
 from any2any_ros.calibration import evaluation
-from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.calibration.task import Task
 from any2any_ros.data.availability import sensors_off
 from any2any_ros.imputers.calmrl import CalMRL
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.retriever import Retriever
 
-DRAWS = 5  # times that sensors are switched off at random
+DRAWS = 5  # random draws of the sensors that are off
 
 
 def by_share(retriever: Retriever, task: Task, shares: Sequence[float], seed: int = 0) -> list[dict[str, Any]]:
-    """Return one row for each share of sensors that are off: recall beside chance, both as the mean of DRAWS draws.
+    """Return one row for each share of sensors that are off: recall beside chance, each the mean over DRAWS draws.
 
-    Every query is ranked by the sensors that it has left. recall@1_sd is the standard deviation over the draws. With an
-    imputer a row also has the figures of `imputed`.
+    Every query is ranked once, by the sensors that are still on. recall@1_sd: the standard deviation over the draws.
+    With an imputer a row also has the figures of `imputed`.
     """
-    judge, queries = Judge.of(retriever), task.queries.only(retriever.modalities)
+    scorer, queries = Scorer.of(retriever), task.queries.only(retriever.modalities)
     task = replace(task, queries=queries)
     rows = []
     wanted = np.flatnonzero(task.answerable & np.any([queries.present(m) for m in queries.modalities], axis=0))
     for share in shares:
         draw = np.random.default_rng(seed)
-        runs = [_run(judge, task, wanted, share, draw) for _ in range(DRAWS)]
+        runs = [_run(scorer, task, wanted, share, draw) for _ in range(DRAWS)]
         mean = {key: float(np.mean([run[key] for run in runs])) for key in runs[0]}
         spread = float(np.std([run["recall@1"] for run in runs]))
         rows.append({"missing": share, **mean, "recall@1_sd": spread, "queries": len(wanted)})
     return rows
 
 
-def _run(judge: Judge, task: Task, wanted: Rows, share: float, draw: np.random.Generator) -> dict[str, float]:
+def _run(scorer: Scorer, task: Task, wanted: Rows, share: float, draw: np.random.Generator) -> dict[str, float]:
     queries = task.queries
     left = without(queries, sensors_off(len(queries), len(queries.modalities), share, draw))
-    figures = evaluation.as_they_are(judge, replace(task, queries=left), wanted)
-    if not isinstance(judge.imputer, CalMRL):
+    figures = evaluation.evaluate_once(scorer, replace(task, queries=left), wanted)
+    if not isinstance(scorer.imputer, CalMRL):
         return figures
-    return figures | imputed(judge.imputer, queries.take(wanted), left.take(wanted))
+    return figures | imputed(scorer.imputer, queries.take(wanted), left.take(wanted))
 
 
 def without(queries: ObservationSet, off: Flags) -> ObservationSet:
-    """Return the queries (N) with sensors off (N, M); one that would have nothing left keeps what it has."""
-    seen = np.stack([queries.present(m) for m in queries.modalities], axis=1)
-    off = off & (seen & ~off).any(axis=1, keepdims=True)
+    """Return the queries (N) without the sensors that are off (N, M). One that would lose all of them loses none."""
+    present = np.stack([queries.present(m) for m in queries.modalities], axis=1)
+    off = off & (present & ~off).any(axis=1, keepdims=True)
     return queries.without(off)
 
 
 def imputed(model: CalMRL, whole: ObservationSet, left: ObservationSet) -> dict[str, float]:
-    """Return what the model makes of what is off, and what its means do (as *_means).
+    """Return how well the model imputes what is off, and how well its means do (keys that end in _means).
 
-    error: root mean square of what is off, over that of the means; NaN where nothing is. shift: how far the latent
-    vector moves because of it, 1 = as far as from one query to another.
+    whole: the queries (N). left: the same without the sensors that are off. error: root mean square error of the
+    imputed values, divided by that of the means; NaN where nothing is off. shift: how far the latent vector moves
+    because sensors are off; 1: as far as from one query to another.
     """
     known = [m for m in model.modalities if m in whole.embeddings]
     filled = {"": model.impute(left), "_means": left.filled(model.means)}
@@ -70,7 +71,7 @@ def imputed(model: CalMRL, whole: ObservationSet, left: ObservationSet) -> dict[
     }
     true = model.posterior(whole)[0]
     apart = np.sqrt(2 * true.var(axis=0).sum())
-    # What is imputed adds nothing to the latent that it was imputed from; means pull it to the middle.
+    # Imputed values do not move the latent vector that they were imputed from. Means pull it to the middle.
     latents = {"": model.posterior(left)[0], "_means": model.posterior(filled["_means"])[0]}
     moved = {f"shift{name}": np.sqrt(np.square(z - true).sum(axis=1).mean()) / apart for name, z in latents.items()}
     error = np.sqrt(square[""] / square["_means"]) if square["_means"] else np.nan

@@ -1,9 +1,9 @@
-"""Fit the refiner: what an overlap of scans is worth, and how far to trust a refined ranking.
+"""Fits the refiner: what an overlap of scans tells, and the confidence of refined rankings.
 
-The queries come in folds by place, each ranked by a fusion fitted on the others (fitting.py). The candidates that a
-robot would register are registered with them, under every availability pattern with a LiDAR, with their places in the
-map and hidden from it. What the overlaps are worth to a fold is fitted on the other folds. The refined rankings fit a
-confidence of their own, because a refined answer deserves another trust than one that was not refined.
+The queries come in folds, split by place. Each fold is ranked by a fusion fitted on the other folds (fitting.py). The
+queries' scans are registered onto those of the candidates that a robot would register: under every availability pattern
+with a LiDAR, with the queries' places in the map, and without them. What an overlap tells is fitted for each fold on
+the other folds. Refined rankings have a confidence of their own, because that of unrefined ones is not true for them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 
 from any2any_ros.arrays import Rows
 from any2any_ros.calibration import evaluation
-from any2any_ros.calibration.evaluation import Scored
-from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.evaluation import ScoredQuery
+from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.calibration.task import Task
 from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.geometry.refiner import NO_REFINER, FittedRefiner, OverlapEvidence, RefinerConfig
@@ -25,12 +25,12 @@ from any2any_ros.trust import confidence_fitting
 from any2any_ros.trust.confidence import ConfidenceConfig, Event, pattern_name
 
 Overlaps = Mapping[int, Mapping[int, float]]  # by query (row) and reference (row)
-Register = Callable[[Mapping[int, Rows]], Overlaps]  # references (rows) to register with each query (row) -> overlaps
+Register = Callable[[Mapping[int, Rows]], Overlaps]  # by query (row): the references (rows) to register -> overlaps
 
 
 @dataclass(frozen=True, eq=False)
 class ScanRegistration:
-    """How scans are registered for a calibration. register: returns the overlap of each pair that has two scans."""
+    """How a calibration registers scans. register: returns the overlap of each pair of which both have a scan."""
 
     register: Register
     config: RefinerConfig = RefinerConfig()
@@ -38,80 +38,86 @@ class ScanRegistration:
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Neighbouring queries (rows), and a judge whose fusion has not seen their places."""
+    """Queries (rows of the task) of neighbouring places, and a scorer whose fusion has not seen these places."""
 
     number: int
     rows: Rows
-    judge: Judge
+    scorer: Scorer
 
 
 @dataclass(frozen=True, eq=False)
-class Exam:
-    """A task in folds with their judges. temperature: of the fusion's posterior."""
+class FoldedTask:
+    """A task and its folds. temperature: softmax(temperature * score) is the fusion's posterior."""
 
     task: Task
     folds: tuple[Fold, ...]
     temperature: float
 
-    def drawn(self, count: int, seed: int) -> Exam:
-        """Return the same with `count` queries at most, of those that have a LiDAR."""
+    def sampled(self, count: int, seed: int) -> FoldedTask:
+        """Return the same task with at most `count` of the queries that have a LiDAR, drawn at random."""
         queries = self.task.queries
-        able = queries.present(LIDAR) | (LIDAR not in queries.embeddings)
-        rows = np.concatenate([fold.rows[able[fold.rows]] for fold in self.folds])
+        with_lidar = queries.present(LIDAR) | (LIDAR not in queries.embeddings)
+        rows = np.concatenate([fold.rows[with_lidar[fold.rows]] for fold in self.folds])
         drawn = np.random.default_rng(seed).permutation(rows)[:count]
         return replace(self, folds=tuple(replace(f, rows=f.rows[np.isin(f.rows, drawn)]) for f in self.folds))
 
-    def scored(self, fold: Fold, mapped: bool) -> Iterator[Scored]:
-        """Yield the fold's queries under every pattern with which a robot has a scan to register."""
+    def scored(self, fold: Fold, mapped: bool) -> Iterator[ScoredQuery]:
+        """Yield the queries of a fold under every pattern with which a robot has a scan to register.
+
+        mapped: whether the map has the places of the queries.
+        """
         task = self.task
         wanted = np.isin(np.arange(len(task)), fold.rows)
-        for query in evaluation.scored(fold.judge, task.queries, wanted, task.allowed if mapped else task.unmapped):
-            if LIDAR in query.pattern or LIDAR not in fold.judge.modalities:
+        for query in evaluation.scored(fold.scorer, task.queries, wanted, task.allowed if mapped else task.unmapped):
+            if LIDAR in query.pattern or LIDAR not in fold.scorer.modalities:
                 yield query
 
 
-def fit(exam: Exam, scans: ScanRegistration, promises: ConfidenceConfig, seed: int = 0) -> FittedRefiner | None:
-    """Fit on the overlaps of the first candidates; None when no pair has two scans."""
+def fit(folded: FoldedTask, scans: ScanRegistration, promises: ConfidenceConfig, seed: int = 0) -> FittedRefiner | None:
+    """Fit the refiner on the overlaps of the first candidates; None when no pair has two scans.
+
+    promises: what the confidence has to keep. seed: of the draw of queries.
+    """
     config = scans.config
     if not config.candidates:
         return None
-    exam = exam.drawn(config.refined_queries, seed)
-    overlaps = scans.register(_wanted(exam, config.candidates))
-    evidence = _evidence(exam, overlaps, config.candidates)
+    folded = folded.sampled(config.refined_queries, seed)
+    overlaps = scans.register(_wanted(folded, config.candidates))
+    evidence = _evidence(folded, overlaps, config.candidates)
     results = [
         result
-        for fold in exam.folds
+        for fold in folded.folds
         for mapped in (True, False)
-        for result in _refined(exam, fold, mapped, overlaps, evidence(excluded=fold))
+        for result in _refined(folded, fold, mapped, overlaps, evidence(excluded=fold))
     ]
-    known = [(before, chance, event) for before, chance, event in results if event.mapped]
-    if not known:
+    mapped_results = [result for result in results if result.event.mapped]
+    if not mapped_results:
         return None
     summary = {
         "queries": len(overlaps),
-        "rankings": len(known),
-        "chance@1": float(np.mean([chance for _, chance, _ in known])),
-        "recall@1": float(np.mean([before for before, _, _ in known])),
-        "refined_recall@1": float(np.mean([event.right[0] for _, _, event in known])),
+        "rankings": len(mapped_results),
+        "chance@1": float(np.mean([result.chance for result in mapped_results])),
+        "recall@1": float(np.mean([result.right_before for result in mapped_results])),
+        "refined_recall@1": float(np.mean([result.event.right[0] for result in mapped_results])),
     }
-    return FittedRefiner(evidence(), confidence_fitting.fit([event for _, _, event in results], promises), summary)
+    return FittedRefiner(evidence(), confidence_fitting.fit([result.event for result in results], promises), summary)
 
 
-def _wanted(exam: Exam, count: int) -> dict[int, Rows]:
-    """Return the references (rows) to register with each query (row): its first `count` under any pattern."""
+def _wanted(folded: FoldedTask, count: int) -> dict[int, Rows]:
+    """Return the references (rows) to register for each query (row): its first `count` under any pattern."""
     wanted: dict[int, set[int]] = {}
-    for fold in exam.folds:
+    for fold in folded.folds:
         for mapped in (True, False):
-            for query in exam.scored(fold, mapped):
+            for query in folded.scored(fold, mapped):
                 wanted.setdefault(query.row, set()).update(top_k(query.scores, count).tolist())
     return {query: np.array(sorted(rows), dtype=np.intp) for query, rows in sorted(wanted.items()) if rows}
 
 
-def _evidence(exam: Exam, overlaps: Overlaps, count: int) -> Callable[..., OverlapEvidence]:
-    """Return a function that fits the evidence on all pairs, or on those of all folds but one."""
+def _evidence(folded: FoldedTask, overlaps: Overlaps, count: int) -> Callable[..., OverlapEvidence]:
+    """Return a function that fits the evidence on the pairs of all folds, or of all folds but one."""
     pairs = [(query, row, overlap) for query, of_query in overlaps.items() for row, overlap in of_query.items()]
     query, row = (np.array([pair[i] for pair in pairs], dtype=np.intp) for i in (0, 1))
-    overlap, right = np.array([pair[2] for pair in pairs], dtype=np.float64), exam.task.positive[query, row]
+    overlap, right = np.array([pair[2] for pair in pairs], dtype=np.float64), folded.task.positive[query, row]
 
     def fitted(excluded: Fold | None = None) -> OverlapEvidence:
         used = ~np.isin(query, () if excluded is None else excluded.rows)
@@ -120,19 +126,29 @@ def _evidence(exam: Exam, overlaps: Overlaps, count: int) -> Callable[..., Overl
     return fitted
 
 
+@dataclass(frozen=True, eq=False)
+class _RefinedRanking:
+    """One ranking that was refined. right_before: whether the first match was right before. chance: that a random one
+    is right. event: the refined ranking."""
+
+    right_before: bool
+    chance: float
+    event: Event
+
+
 def _refined(
-    exam: Exam, fold: Fold, mapped: bool, overlaps: Overlaps, evidence: OverlapEvidence
-) -> Iterator[tuple[bool, float, Event]]:
-    """Yield of each ranking that was refined: whether it was right before, by chance, and what became of it."""
-    refiner = replace(NO_REFINER, evidence=evidence, temperature=exam.temperature)
-    judge = fold.judge.using(fold.judge.fusion, refiner)
-    for query in exam.scored(fold, mapped):
+    folded: FoldedTask, fold: Fold, mapped: bool, overlaps: Overlaps, evidence: OverlapEvidence
+) -> Iterator[_RefinedRanking]:
+    """Yield the rankings of a fold that can be refined. mapped: whether the map has the places of the queries."""
+    refiner = replace(NO_REFINER, evidence=evidence, temperature=folded.temperature)
+    scorer = fold.scorer.using(fold.scorer.fusion, refiner)
+    for query in folded.scored(fold, mapped):
         first, of_query = top_k(query.scores, evidence.candidates), overlaps.get(query.row, {})
         overlap = {row: of_query[row] for row in first.tolist() if row in of_query}
         if not overlap:
             continue
-        rows, candidates = judge.candidates(query.similarity, query.scores, query.pattern, overlap)
-        right = exam.task.positive[query.row] & mapped
+        rows, candidates = scorer.candidates(query.similarity, query.scores, query.pattern, overlap)
+        right = folded.task.positive[query.row] & mapped
         chance = right.sum() / np.count_nonzero(~np.isnan(query.scores))
         event = Event(pattern_name(query.pattern), candidates, right[rows], fold.number, mapped)
-        yield bool(right[first[0]]), float(chance), event
+        yield _RefinedRanking(bool(right[first[0]]), float(chance), event)

@@ -1,4 +1,4 @@
-"""How true the numbers are that a robot acts on: probability, acceptance and place set, by availability pattern."""
+"""How far a robot can rely on probability, acceptance and place set: figures by availability pattern."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from any2any_ros import metrics
 from any2any_ros.arrays import Flags, Float64, Floats
 from any2any_ros.calibration import evaluation
-from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.calibration.task import Task
 from any2any_ros.ranking import Ranking
 from any2any_ros.retrieval.retriever import Retriever
@@ -23,9 +23,12 @@ BINS = 10  # of the reliability diagram
 
 @dataclass(frozen=True)
 class Outcome:
-    """One query under one pattern. right: whether the first match is right; probability and accepted: what was said of
-    it. For each promised share of misses: whether the place set holds a right reference (covered), and how many
-    references it holds (size)."""
+    """How one query was answered under one pattern.
+
+    chance: that a random match is right. right: whether the first match is right. probability, accepted: of the first
+    match. covered, size: for each promised share of misses, whether the place set holds a right reference, and how many
+    references it holds.
+    """
 
     pattern: str
     chance: float
@@ -39,17 +42,17 @@ class Outcome:
 def outcomes(
     retriever: Retriever, task: Task, misses: Sequence[float], wanted: Flags | None = None, allowed: Flags | None = None
 ) -> list[Outcome]:
-    """Return what becomes of the queries under every pattern. Needs a calibrated map.
+    """Return the outcomes of the queries under every pattern. Needs a calibrated map.
 
-    misses: promised shares of place sets without a right reference. wanted (Q,): which queries; those with a right
-    reference, where it is None. allowed (Q, R): which references may answer, instead of the task's.
+    misses: promised shares of place sets without a right reference. wanted (Q,): the queries; None: those with a right
+    reference. allowed (Q, R): the references that may answer; None: as in the task.
     """
-    confidence, judge = retriever.confidence, Judge.of(retriever)
+    confidence, scorer = retriever.confidence, Scorer.of(retriever)
     assert confidence is not None
     wanted = task.answerable if wanted is None else wanted
     results = []
-    for query in evaluation.scored(judge, task.queries, wanted, task.allowed if allowed is None else allowed):
-        rows, candidates = judge.candidates(query.similarity, query.scores, query.pattern)
+    for query in evaluation.scored(scorer, task.queries, wanted, task.allowed if allowed is None else allowed):
+        rows, candidates = scorer.candidates(query.similarity, query.scores, query.pattern)
         if len(rows) == 0:
             continue
         right = task.positive[query.row, rows]
@@ -69,8 +72,8 @@ def outcomes(
 
 @dataclass(frozen=True)
 class Refined:
-    """One query before its ranking was refined and after, and the error of a right refined pose, in metres (NaN where
-    there is none)."""
+    """One query before and after refinement. metres: error of the refined pose; NaN where the match is wrong or was not
+    refined."""
 
     before: Outcome
     after: Outcome
@@ -78,7 +81,7 @@ class Refined:
 
 
 def refined(retriever: Retriever, task: Task, scans: Iterable[tuple[int, Floats]]) -> list[Refined]:
-    """Return what refining makes of the queries that come with a scan: row and points (N, >= 3), robot's frame."""
+    """Refine rankings of the task. scans: row of a query, and its points (N, >= 3) in metres, in the robot's frame."""
     results = []
     for row, points in scans:
         observation, right = task.queries.observation(row), np.flatnonzero(task.positive[row])
@@ -93,15 +96,16 @@ def refined(retriever: Retriever, task: Task, scans: Iterable[tuple[int, Floats]
 
 
 def _outcome(ranking: Ranking, right: set[str], places: int) -> Outcome:
-    inside = ranking.place_set
+    """Return the outcome of a ranking. right: ids of the right references. places: of the map."""
+    place_set = ranking.place_set
     return Outcome(
         pattern_name(ranking.modalities), len(right) / places, ranking.matches[0].id in right,
-        ranking.probability, ranking.accepted, (not right.isdisjoint(inside),), (len(inside),),
+        ranking.probability, ranking.accepted, (not right.isdisjoint(place_set),), (len(place_set),),
     )  # fmt: skip
 
 
 def by_refinement(results: Sequence[Refined], miss: float) -> list[dict[str, Any]]:
-    """Return the figures of every pattern before refining and after, most sensors first."""
+    """Return the figures of every pattern before and after refinement, most modalities first. miss: of place sets."""
     names = sorted({r.before.pattern for r in results}, key=lambda p: (-p.count("+"), p))
     rows = []
     for name in names:
@@ -114,14 +118,14 @@ def by_refinement(results: Sequence[Refined], miss: float) -> list[dict[str, Any
 
 
 def _chance(positive: Flags, scores: Float64) -> float:
-    """Return the share of right ones among the references that could be compared."""
+    """Return the share of right references among those that could be compared."""
     comparable = ~np.isnan(scores)
     return float(positive[comparable].sum() / comparable.sum())
 
 
 def figures(results: Sequence[Outcome], misses: Sequence[float]) -> dict[str, Any]:
-    """Return queries, recall@1 and chance, calibration error, share accepted and its precision (None where nothing
-    is), and coverage@ and size@ of the place sets."""
+    """Return the figures of a table row: queries, recall@1 and chance@1, the figures of `summary`, and coverage@ and
+    size@ of the place sets for each promised share of misses."""
     right = _column(results, "right")
     out: dict[str, Any] = {
         "queries": len(results),
@@ -136,7 +140,8 @@ def figures(results: Sequence[Outcome], misses: Sequence[float]) -> dict[str, An
 
 
 def summary(probability: Float64, right: Flags, accepted: Flags) -> dict[str, Any]:
-    """Return how true probability and acceptance are over Q answers; the precision is None where none was accepted."""
+    """Return figures of Q answers: mean probability, its calibration error, share accepted, and precision of the
+    accepted ones (None where no answer was accepted)."""
     return {
         "mean_probability": float(probability.mean()),
         "expected_calibration_error": metrics.expected_calibration_error(probability, right),
@@ -146,13 +151,13 @@ def summary(probability: Float64, right: Flags, accepted: Flags) -> dict[str, An
 
 
 def by_pattern(results: Sequence[Outcome], misses: Sequence[float]) -> list[dict[str, Any]]:
-    """Return the figures of every pattern, most sensors first."""
+    """Return the figures of every pattern, most modalities first."""
     names = sorted({o.pattern for o in results}, key=lambda p: (-p.count("+"), p))
     return [{"pattern": p} | figures([o for o in results if o.pattern == p], misses) for p in names]
 
 
 def reliability(results: Sequence[Outcome]) -> Float64:
-    """Return (B, 3): mean probability, share right and count of each bin that is not empty."""
+    """Return the reliability diagram (B, 3): mean probability, share right and count of each bin that is not empty."""
     p, right = _column(results, "probability"), _column(results, "right")
     bins = np.minimum((p * BINS).astype(int), BINS - 1)
     rows = [(p[bins == b].mean(), right[bins == b].mean(), (bins == b).sum()) for b in np.unique(bins)]
@@ -160,7 +165,7 @@ def reliability(results: Sequence[Outcome]) -> Float64:
 
 
 def precision_by_share(results: Sequence[Outcome]) -> Float64:
-    """Return (N, 2): the share of queries answered when the surest answers come first, and the precision among them."""
+    """Return (N, 2): if the n most probable answers are accepted, their share of all queries and their precision."""
     right = _column(results, "right")[np.argsort(-_column(results, "probability"), kind="stable")]
     n = np.arange(1, len(right) + 1)
     return np.column_stack([n / max(len(right), 1), np.cumsum(right) / n])

@@ -71,8 +71,8 @@ def train_heads(
     model = Model(best, {m: EncoderRecord(**r) for m, r in objects.encoders.items()})
     trust: list[dict[str, Any]] = []
     if object_calibration.enough(held_out) and object_calibration.enough(test) and model.pairs:
-        model = dataclasses.replace(model, calibration=object_calibration.fitted(model, held_out, config.seed))
-        trust = object_calibration.judged(model, test, config.seed)
+        model = dataclasses.replace(model, calibration=object_calibration.fit(model, held_out, config.seed))
+        trust = object_calibration.evaluate(model, test, config.seed)
 
     # On disk: the model, and how it was made and judged.
     grounding_model.save(model, folder)

@@ -7,7 +7,7 @@ import pytest
 
 from any2any_ros.calibration import evaluation
 from any2any_ros.calibration.evaluation import evaluate, hits, patterns, scored
-from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.calibration.task import Task
 from any2any_ros.fusion.min_max import MinMax
 from any2any_ros.fusion.raw_mean import RawMean
@@ -54,7 +54,7 @@ def test_every_query_is_ranked_with_every_subset_of_its_sensors(monkeypatch, chu
     }
     assert set(found) == expected
     for (pattern, q), scores in found.items():
-        alone = Judge.of(retriever).scores(queries.take([q]).only(pattern))[1][0]
+        alone = Scorer.of(retriever).scores(queries.take([q]).only(pattern))[1][0]
         np.testing.assert_allclose(scores, alone, atol=1e-6)
 
 
@@ -67,7 +67,7 @@ def test_references_that_may_not_answer_are_as_if_they_were_not_there(fusion):
         may = allowed[one.row]
         assert np.isnan(one.scores[~may]).all() and np.isnan(one.similarity[~may]).all()
         smaller = make(reference.take(may), fusion)
-        expected = Judge.of(smaller).scores(queries.take([one.row]).only(one.pattern))[1][0]
+        expected = Scorer.of(smaller).scores(queries.take([one.row]).only(one.pattern))[1][0]
         np.testing.assert_allclose(one.scores[may], expected, atol=1e-6)
 
 

@@ -108,7 +108,7 @@ def test_no_query_is_judged_by_a_fusion_that_has_seen_its_place(monkeypatch):
     monkeypatch.setattr(fitting, "_fusions", lambda choice: [Spy])
     monkeypatch.setattr(Spy, "log", [])
     # A hidden place cannot be told by its score.
-    monkeypatch.setattr(fitting._Entry, "judged_unmapped", lambda entry, task: [])
+    monkeypatch.setattr(fitting._Contestant, "ranked_unmapped", lambda contestant, task: [])
     reference, task = drive({"good": 0.001})
     calibrate(reference, task, promises=PROMISES)
     *judges, kept = Spy.log
@@ -153,8 +153,8 @@ def test_wrong_pairs_are_drawn_and_right_ones_all_kept():
     reference, task = drive({"good": 0.3}, count=60)
     task = replace(task, positive=task.positive & (np.arange(60) < 20))
     baseline, every = Retriever(reference, uncalibrated(reference)), np.ones(60, dtype=bool)
-    lessons = fitting._Lessons.of(baseline, task, CalibrationConfig(max_pairs=60 * 30))
-    similarity, labels = lessons.of_queries(every)
+    training = fitting._TrainingData.of(baseline, task, CalibrationConfig(max_pairs=60 * 30))
+    similarity, labels = training.of_queries(every)
     assert similarity.shape == (60, 30, 1, 1) and labels.shape == (60, 30)
     assert labels.sum() == 20
     # What is kept is what the whole matrix says of these references, in their order.
@@ -163,7 +163,7 @@ def test_wrong_pairs_are_drawn_and_right_ones_all_kept():
     columns = apart.argmin(axis=0)
     assert apart.min(axis=0).max() < 1e-5 and (np.diff(columns) > 0).all() and set(range(20)) <= set(columns)
     np.testing.assert_array_equal(labels, task.positive[:, columns])
-    np.testing.assert_array_equal(similarity, lessons.of_queries(every)[0])
+    np.testing.assert_array_equal(similarity, training.of_queries(every)[0])
 
 
 def test_too_few_stretches_are_refused():

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from any2any_ros.calibration import missing
-from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.calibration.task import Task
 from any2any_ros.data.availability import sensors_off
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
@@ -40,7 +40,7 @@ def test_nothing_missing_is_the_plain_evaluation(world):
     reference, queries = world
     retriever = bare_retriever(reference, RawMean())
     (row,) = missing.by_share(retriever, Task(queries, np.eye(40, dtype=bool)), [0.0])
-    scores = Judge.of(retriever).scores(queries)[1]
+    scores = Scorer.of(retriever).scores(queries)[1]
     assert row["recall@1"] == pytest.approx((scores.argmax(axis=1) == np.arange(40)).mean())
     assert (row["recall@1_sd"], row["queries"], row["chance@1"]) == (0.0, 40, pytest.approx(1 / 40))
     assert "error" not in row and "shift" not in row

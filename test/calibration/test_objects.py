@@ -73,7 +73,7 @@ def test_tables_hold_the_one_that_is_meant_and_every_second_time_its_like():
 def test_one_kind_of_picture_alone_can_be_calibrated():
     views, classes, instances = world(4, 4, 4, seed=2, modalities=("text", "camera"))
     trained = model(("text", "camera"))
-    found = object_calibration.fitted(trained, described(views, classes, instances))
+    found = object_calibration.fit(trained, described(views, classes, instances))
     assert found.confidence is not None and found.pairs == (("text", "camera"),)
     assert found.encoders == {"camera": trained.fingerprint("camera")}
 
@@ -81,20 +81,20 @@ def test_one_kind_of_picture_alone_can_be_calibrated():
 def test_the_same_seed_gives_the_same_calibration():
     views, classes, instances = world(4, 4, 3, seed=2, modalities=("text", "camera"))
     trained = model(("text", "camera"))
-    one, two = (object_calibration.fitted(trained, described(views, classes, instances), seed=3) for _ in range(2))
+    one, two = (object_calibration.fit(trained, described(views, classes, instances), seed=3) for _ in range(2))
     assert one.table == two.table and one.confidence.temperature == two.confidence.temperature
 
 
 def test_too_few_objects_are_refused():
     views, classes, instances = world(TABLE - 1, 1, 3, seed=0)
     with pytest.raises(Any2AnyError, match="7 objects are set aside for it, 8 are needed"):
-        object_calibration.fitted(model(), described(views, classes, instances))
+        object_calibration.fit(model(), described(views, classes, instances))
 
 
 def test_objects_of_which_nothing_was_said_are_refused():
     views, classes, instances = world(4, 3, 2, seed=0)
     with pytest.raises(Any2AnyError, match="Cannot calibrate"):
-        object_calibration.fitted(model(), described(views.only(("camera", "depth")), classes, instances))
+        object_calibration.fit(model(), described(views.only(("camera", "depth")), classes, instances))
 
 
 def test_a_command_in_another_space_is_refused(calibrated):

@@ -92,4 +92,4 @@ def calibrated():
     """Return a model that is calibrated on objects which `tables` does not show."""
     views, classes, instances = world(8, 6, 5, seed=11)
     trained = model()
-    return replace(trained, calibration=object_calibration.fitted(trained, described(views, classes, instances)))
+    return replace(trained, calibration=object_calibration.fit(trained, described(views, classes, instances)))

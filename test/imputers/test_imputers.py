@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from any2any_ros.calibration.fitting import CalibrationConfig, calibrate
-from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.calibration.task import Task
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.raw_mean import RawMean
@@ -108,7 +108,7 @@ def test_added_places_are_compared_by_it_too(both):
     retriever = Retriever(reference, fitted["calmrl"])
     new = ObservationSet({"lidar": queries.embeddings["lidar"][:1]}, np.eye(4)[None], ("new",))
     retriever.add(new)
-    _, scores = Judge.of(retriever).scores(queries.take([0]).only(["camera"]))
+    _, scores = Scorer.of(retriever).scores(queries.take([0]).only(["camera"]))
     assert len(retriever.places) == 61 and np.isfinite(scores[0, 60])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from gaussian_world import as_set, made, random_model
 
-from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.imputers import calmrl as model_file
@@ -147,7 +147,7 @@ def test_one_modality_finds_another():
     data, _ = made(8, n=800, widths=(12, 12, 12), latent=6, missing=0.5)
     model, (_, new) = calmrl.fit(data, latent=6), made(8, n=800, widths=(12, 12, 12), latent=6)
     retriever = bare_retriever(new.only(["b"]), RawMean(), model.alignments(["a"], ["b"]))
-    _, scores = Judge.of(retriever).scores(new.only(["a"]))
+    _, scores = Scorer.of(retriever).scores(new.only(["a"]))
     assert (scores.argmax(axis=1) == np.arange(800)).mean() > 0.5  # chance 1/800
 
 

@@ -53,7 +53,7 @@ def calibrated():
     columns = {m: draw.normal(0, 0.05, (96, r.dimension)) for m, r in WHOLE.records.items()}
     views = ObservationSet(columns, np.full((96, 4, 4), np.nan), tuple(f"v{i}" for i in range(96)))
     described = ObjectViews(dict(views.embeddings), np.array(views.ids), np.char.add("c", instances), instances, {})
-    return replace(WHOLE, calibration=object_calibration.fitted(WHOLE, described))
+    return replace(WHOLE, calibration=object_calibration.fit(WHOLE, described))
 
 
 def test_calibrated_on_noise_it_does_not_claim_to_know(calibrated, frames):

@@ -9,7 +9,7 @@ import pytest
 from incomplete_objects import objects, random_heads
 
 from any2any_ros import storage
-from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.objects.heads import EMMA
@@ -53,7 +53,7 @@ def test_the_retriever_ranks_by_the_heads():
     query, reference = data.only(["text", "speech"]), data.only(["camera", "depth"])
     distance = heads.distance(query, reference)
     retriever = bare_retriever(reference, RawMean(), alignments)
-    _, scores = Judge.of(retriever).scores(query)
+    _, scores = Scorer.of(retriever).scores(query)
     np.testing.assert_allclose(1 - scores, distance, atol=1e-5)
     row = int(np.flatnonzero(~np.isnan(distance).all(axis=1))[0])
     ranking = retriever.rank(query.observation(row), k=5)

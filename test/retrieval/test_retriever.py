@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from any2any_ros.calibration import judge
-from any2any_ros.calibration.judge import Judge
+from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
@@ -153,7 +153,7 @@ def test_each_pair_says_of_a_match_what_it_says_among_all_references(name):
     fusion = FUSIONS.find(name).fit(np.tanh(similarity), positive)
     reference, seen = random_places(3, 30), random_observation(3, ("lidar", "camera"))
     retriever = make(reference, fusion)
-    expected = fusion.pair_probability(Judge.of(retriever).searcher.matrix(seen.as_set())[0])
+    expected = fusion.pair_probability(Scorer.of(retriever).searcher.matrix(seen.as_set())[0])
     for k in (1, 4):
         for match in retriever.rank(seen, k).matches:
             found = match.pair_probability
@@ -228,13 +228,13 @@ def test_references_at_the_same_place_speak_for_each_other():
 
 def ask(retriever, scores, k, seen=("lidar",)):
     similarity = np.zeros((len(scores), 3, 3), dtype=np.float32)
-    return Judge.of(retriever).candidates(similarity, scores, seen, k=k)
+    return Scorer.of(retriever).candidates(similarity, scores, seen, k=k)
 
 
 def test_each_sensor_says_how_alike_it_finds_a_match():
     similarity = np.full((4, 3, 3), np.nan, dtype=np.float32)
     similarity[2, 2] = np.nan, 0.25, 0.5  # lidar with the reference's camera and lidar
-    whole = Judge.of(make(random_places(0, 4)))
+    whole = Scorer.of(make(random_places(0, 4)))
     _, candidates = whole.candidates(similarity, np.array([0.0, 1, 9, 3]), ("audio", "lidar"), k=2)
     np.testing.assert_array_equal(candidates.alike, [[np.nan, 0.5], [np.nan, np.nan]])
 
@@ -242,7 +242,7 @@ def test_each_sensor_says_how_alike_it_finds_a_match():
 def test_each_sensor_says_by_how_much_a_match_leads_other_places(monkeypatch):
     similarity = np.full((4, 3, 3), np.nan, dtype=np.float32)
     similarity[:, 2, 2] = 0.9, 0.8, 0.5, 0.7
-    whole = Judge.of(make(random_places(0, 4, spacing=3.0), same_place=4.0))
+    whole = Scorer.of(make(random_places(0, 4, spacing=3.0), same_place=4.0))
     _, candidates = whole.candidates(similarity, np.array([9.0, 8, 5, 7]), ("lidar",), k=2)
     # 3 m apart: of the first, the third is another place at .5 and the fourth at .7; of the second, only the fourth
     np.testing.assert_allclose(candidates.lead, [[0.2], [0.1]], atol=1e-6)
@@ -327,7 +327,7 @@ def test_a_large_map_grows_and_can_still_be_judged_whole(both_ways):
     seen = random_observation(5)
     large.add(ObservationSet({m: v[None] for m, v in seen.embeddings.items()}, np.eye(4)[None], ("here",)))
     assert large.rank(seen).matches[0].id == "here"
-    _, scores = Judge.of(large).scores(seen.as_set())  # what calibration and evaluation ask for
+    _, scores = Scorer.of(large).scores(seen.as_set())  # what calibration and evaluation ask for
     assert scores.shape == (1, 401) and np.nanargmax(scores[0]) == 400
 
 
@@ -444,7 +444,7 @@ def test_a_map_without_a_check_ranks_as_ever():
 def test_candidates_of_one_query_are_checked_as_a_ranking_is():
     reference, observation = random_places(4, 25, missing=0), random_observation(4)
     retriever = checking(reference)
-    whole = Judge.of(retriever)
+    whole = Scorer.of(retriever)
     similarity, scores = (batch[0] for batch in whole.scores(observation.as_set()))
     overlap = {int(row): 0.1 * i for i, row in enumerate(top_k(scores, 5))}
     rows, found = whole.candidates(similarity, scores, retriever.modalities, overlap, 3)

@@ -1,4 +1,4 @@
-"""Scores every reference of a map for many queries, as calibration and evaluation need it."""
+"""Scores every reference of a map for many queries: what calibration and evaluation are computed from."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from any2any_ros.trust.confidence import Candidates
 
 
 @dataclass(frozen=True, eq=False)
-class Judge:
-    """A map whose every reference is scored, by any fusion, without a confidence.
+class Scorer:
+    """Scores every reference of a map, by any fusion. Has no confidence, so it needs no calibration.
 
-    places: the references, with what the imputer added. same_place: metres within which two of them are one place.
+    places: the references, with the modalities that the imputer adds. same_place: metres within which two references
+    are one place.
     """
 
     places: ObservationSet
@@ -33,17 +34,17 @@ class Judge:
     refiner: Refiner = NO_REFINER
 
     @classmethod
-    def of(cls, retriever: Retriever | Judge) -> Judge:
-        """Return the judge of a retriever's map, by its own fusion."""
-        if isinstance(retriever, Judge):
+    def of(cls, retriever: Retriever | Scorer) -> Scorer:
+        """Return the scorer of a retriever's map, with the retriever's fusion."""
+        if isinstance(retriever, Scorer):
             return retriever
         searcher = retriever.whole_map_searcher()
         return cls(retriever.places, searcher, retriever.imputer, retriever.same_place, retriever.refiner)
 
-    def using(self, fusion: Fusion, refiner: Refiner = NO_REFINER) -> Judge:
-        """Return the same map with another fusion; vectors are shared."""
+    def using(self, fusion: Fusion, refiner: Refiner = NO_REFINER) -> Scorer:
+        """Return a scorer of the same map with another fusion. Both share the vectors."""
         searcher = WholeMapSearcher(self.searcher.matrix, fusion)
-        return Judge(self.places, searcher, self.imputer, self.same_place, refiner)
+        return Scorer(self.places, searcher, self.imputer, self.same_place, refiner)
 
     def __len__(self) -> int:
         return len(self.searcher)
@@ -54,13 +55,13 @@ class Judge:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Return those that a query can have."""
+        """Return the modalities that a query can have."""
         return sensors(self.searcher.query_modalities)
 
     def scores(self, queries: ObservationSet, allowed: Flags | None = None) -> tuple[Array, Float64]:
-        """Return similarities (Q, R, Mq, Mr) and scores (Q, R), NaN where nothing is comparable.
+        """Return similarities (Q, R, Mq, Mr) and scores (Q, R); NaN where nothing can be compared.
 
-        allowed (Q, R): which references may answer; the others count as absent from the map.
+        allowed (Q, R): which references may answer. The others are treated as if the map did not have them.
         """
         return self.searcher.scores(self.imputer.extend(queries), allowed)
 
@@ -72,24 +73,23 @@ class Judge:
         overlap: Mapping[int, float] = NOTHING,
         k: int = 1,
     ) -> tuple[Rows, Candidates]:
-        """Return the rows of the best references, best first, and what the confidence is computed from for the first k.
+        """Return the rows of the best references, best first, and the features of the first k for the confidence.
 
-        similarity (R, Mq, Mr) and scores (R,): of one query, from `scores`. alive: its modalities. overlap: of its
-        scan with some references, by row.
+        similarity (R, Mq, Mr) and scores (R,): of one query, by `scores`. alive: the modalities of the query. overlap:
+        of the query's scan with those of some references, by row.
         """
         rows = top_k(scores, SHORTLIST)
         shortlist = Shortlist(rows, similarity[rows], scores[rows])
         if overlap:
-            seen = np.array([overlap.get(row, np.nan) for row in rows.tolist()])
-            shortlist = shortlist.refined(self.refiner, seen)
+            known = np.array([overlap.get(row, np.nan) for row in rows.tolist()])
+            shortlist = shortlist.refined(self.refiner, known)
         columns = [self.modalities.index(m) for m in alive]
         return shortlist.rows, shortlist.candidates(self.places, columns, self.same_place, k)
 
     def differences(self, queries: ObservationSet, allowed: Flags | None = None) -> dict[str, Array]:
-        """Return, by sensor, each query's embedding minus that of the reference it finds most alike (Q, D); NaN where a
-        side is missing.
+        """Return, by modality, each query's embedding minus that of its most similar reference (Q, D).
 
-        allowed (Q, R): which references may answer.
+        NaN: either side is missing. allowed (Q, R): which references may answer.
         """
         columns = {m: np.full_like(v, np.nan) for m, v in queries.embeddings.items() if m in self.modalities}
         pairs = self.searcher.query_modalities, self.searcher.reference_modalities
