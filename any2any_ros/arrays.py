@@ -1,4 +1,4 @@
-"""Array types that all files share, vectors of length 1, and rows stacked below rows."""
+"""Array types that all files share, vectors of length 1, and arrays that grow without being copied."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float32]  # vectors
+Array = NDArray[np.float32]  # e.g. embeddings
 Floats = NDArray[np.floating[Any]]  # of any precision
 Float64 = NDArray[np.float64]
 Halves = NDArray[np.float16]
@@ -18,17 +18,19 @@ Names = NDArray[np.str_]
 
 
 def unit(values: ArrayLike, shortest: float = 0.0) -> NDArray[Any]:
-    """Return vectors (..., D) divided by their lengths, in their own precision; zeros where the length is not above
-    `shortest`."""
+    """Return vectors (..., D) divided by their lengths, in their own precision.
+
+    A vector whose length is not above `shortest` becomes zeros.
+    """
     x = np.asarray(values)
     length = np.linalg.norm(x, axis=-1, keepdims=True)
     return np.asarray(np.divide(x, length, out=np.zeros_like(x), where=length > shortest))
 
 
 class Stacked:
-    """Arrays (n, ...) one below the other, which NumPy takes for one (N, ...).
+    """Several arrays (n, ...) one below the other, which NumPy accepts as one array (N, ...).
 
-    Rows are taken from where they lie; whoever needs the whole (np.asarray) pays for a copy.
+    Indexing copies only the rows it returns. np.asarray copies the whole.
     """
 
     def __init__(self, parts: tuple[NDArray[Any], ...]) -> None:
@@ -42,24 +44,24 @@ class Stacked:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
-            raise ValueError("its parts do not lie together")
+            raise ValueError("a stacked array cannot be converted without a copy")
         return np.concatenate(self.parts).astype(dtype or self.dtype, copy=False)
 
     def __getitem__(self, index: Any) -> NDArray[Any]:
-        """Return what NumPy would for a row, a slice, rows (n,) or flags (N,), alone or before indices of columns."""
+        """Index as NumPy does: by a row, a slice, rows (n,) or flags (N,), with or without indices of further axes."""
         first, *rest = index if isinstance(index, tuple) else (index,)
         rows = self._rows(first)
         which = np.searchsorted(self._starts, rows, side="right") - 1
         if rows.ndim == 0:
             return np.asarray(self.parts[which][(rows - self._starts[which], *rest)])
-        found = np.empty((len(rows), *self.parts[-1][(slice(0), *rest)].shape[1:]), dtype=self.dtype)
+        values = np.empty((len(rows), *self.parts[-1][(slice(0), *rest)].shape[1:]), dtype=self.dtype)
         for part in np.unique(which):
-            here = which == part
-            found[here] = self.parts[part][(rows[here] - self._starts[part], *rest)]
-        return found
+            of_part = which == part
+            values[of_part] = self.parts[part][(rows[of_part] - self._starts[part], *rest)]
+        return values
 
     def _rows(self, index: Any) -> NDArray[np.intp]:
-        """Return which rows are meant, counted from the start; raise IndexError for those that are none."""
+        """Return the rows of an index, counted from the start. Raises IndexError for a row that does not exist."""
         if isinstance(index, slice):
             return np.arange(len(self))[index]
         rows = np.asarray(index)
@@ -71,10 +73,11 @@ class Stacked:
 
 
 def stacked(above: Any, below: Any) -> Any:
-    """Return one below the other: arrays (n, ...), or what this has returned.
+    """Return two arrays (n, ...), or results of this function, one below the other.
 
-    What was added little by little is put together as a binary counter counts: a row is copied log2(n) times in all,
-    and a map never, before as much again was added to it.
+    Parts are merged like the digits of a binary counter: a part is copied only when the part below it has become as
+    long. So of n rows added one by one, each is copied log2(n) times at most, and a large array not before its length
+    has doubled.
     """
     parts = [part for side in (above, below) for part in (side.parts if isinstance(side, Stacked) else (side,))]
     while len(parts) > 1 and len(parts[-1]) >= len(parts[-2]):

@@ -1,6 +1,6 @@
-"""What files written before December 2026 say otherwise: fitted state named a class instead of a kind and a plug.
+"""Translates files that were written before December 2026. Their fitted state named a class, not a kind and a plug.
 
-The tables are closed: nothing written since needs them, and a name that is not in them is refused.
+The tables are complete. Newer files do not need them, and a name that is not in them is refused.
 """
 
 from __future__ import annotations
@@ -33,32 +33,32 @@ CLASSES = {
     "retrieval.similarity:SameSpace": ("alignment", "same_space"),
 }
 OLD_NAMES = {new: f"any2any_ros.{old}" for old, new in CLASSES.items()}
-# Members that were renamed since then: kind and plug of the state, then old and new name.
+# Renamed members, by kind and plug of the state: old name -> new name.
 FIELDS = {("confidence", "isotonic"): {"lost": "unmapped"}}
 
 
 def kind_and_plug(name: str) -> tuple[str, str]:
-    """Return the kind and the plug of a class that an old file names; raise Any2AnyError when it is none of ours."""
+    """Return the kind and the plug of a class that an old file names. Raises Any2AnyError for an unknown class."""
     if name not in CLASSES:
-        raise Any2AnyError("Cannot read the fitted state", f"'{name}' is not ours", "Fit it again")
+        raise Any2AnyError("Cannot read the fitted state", f"its class '{name}' is unknown", "Fit it again")
     return CLASSES[name]
 
 
 def renamed(kind: str, plug: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the members of a state that an old file holds, under today's names. No array was renamed."""
+    """Return the values of an old file under today's names. No array was renamed."""
     new_names = FIELDS.get((kind, plug), {})
     return {new_names.get(name, name): value for name, value in values.items()}
 
 
-def spelling(state: Any) -> str:
-    """Return how old maps wrote the class of a state into the key of their shards; raise TypeError for newer ones."""
+def class_name(state: Any) -> str:
+    """Return the class of a state as old maps wrote it into the key of their shards. Raises TypeError if newer."""
     known = (getattr(type(state), "kind", ""), getattr(type(state), "plug", ""))
     if known not in OLD_NAMES:
-        raise TypeError(f"{type(state).__name__} is newer than the old keys")
+        raise TypeError(f"{type(state).__name__} is newer than these maps")
     return OLD_NAMES[known]
 
 
-# --- calibrations of format 3, and of format 4, which has an imputer ---------------------------------------------
+# --- calibrations of format 3, and of format 4, which added an imputer ---------------------------------------------
 
 CALIBRATION_FORMATS = (3, 4)
 CALIBRATION_FILES = {"drift-": "usual-", "refiner-evidence": "overlap", "refiner-confidence": "checked_confidence"}
@@ -66,7 +66,7 @@ SUMMARY = {"checked_recall@1": "refined_recall@1"}
 
 
 def calibration_header(header: dict[str, Any], home: Path) -> dict[str, Any]:
-    """Return the header of an old calibration in the folder `home` with today's keys."""
+    """Return the header of an old calibration with today's keys. home: its folder."""
     summary = header.get("check")
     return header | {
         "confidence": (home / "confidence.json").exists(),

@@ -1,8 +1,8 @@
-"""Plugs: classes that are chosen by name, one file each.
+"""Plugs: classes that are chosen by name. Each is one file.
 
-Every kind of plug has a folder, a protocol (protocols.py) and a `Registry`, which stands in the folder's
-`__init__.py`. `encoders/thermal.py`, with a class whose `plug` is "thermal", is the encoder "thermal". A name with a
-dot is a module on the Python path that somebody else wrote ("my_robot.thermal").
+Every kind of plug has a folder, a protocol (protocols.py), and a `Registry` in the folder's `__init__.py`. For example,
+`encoders/thermal.py` has a class whose `plug` is "thermal": the encoder "thermal". A name with a dot, such as
+"my_robot.thermal", is a module on the Python path, outside this package.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ METHODS = (FunctionType, property, classmethod, staticmethod)
 
 @dataclass(frozen=True)
 class Registry(Generic[T]):
-    """All plugs of one kind.
+    """Finds the plugs of one kind.
 
-    kind: what one is called, e.g. "fusion". package: their folder. protocol: the members that each must have.
-    defaults: values of members that a class need not have.
+    kind: its name, e.g. "fusion". package: the folder of the plugs. protocol: the members that a class must have.
+    defaults: values of the members that a class may lack.
     """
 
     kind: str
     package: str
-    protocol: Any  # mypy takes no protocol where it wants type[T]
+    protocol: Any  # Any, because mypy accepts no protocol for type[T]
     defaults: tuple[tuple[str, Any], ...] = ()
 
     def find(self, name: str) -> type[T]:
-        """Return the class plugged in as `name`; raise Any2AnyError when there is none or it is of another kind."""
+        """Return the class of the plug `name`. Raises Any2AnyError when there is none, or one of another kind."""
         return _find(self, name)
 
     def names(self) -> tuple[str, ...]:
@@ -53,8 +53,9 @@ class Registry(Generic[T]):
     def _classes(self, stem: str) -> Iterator[type[Any]]:
         return _classes(f"{self.package}.{stem}")
 
-    def _own(self, name: str) -> type[Any]:
-        # The file of that name first: looking further imports every file of the folder.
+    def _built_in(self, name: str) -> type[Any]:
+        """Return the class of a plug of this package."""
+        # The file of that name comes first, because going on would import every file of the folder.
         for stem in sorted(self._stems(), key=lambda stem: stem != name):
             for cls in self._classes(stem):
                 if vars(cls)["plug"] == name:
@@ -67,7 +68,7 @@ class Registry(Generic[T]):
         )
 
     def _complete(self, cls: type[Any]) -> type[T]:
-        """Return the class, with the defaults of members that it lacks; raise where one of them has no default."""
+        """Add the defaults of members that the class lacks. Raises Any2AnyError for a member without default."""
         defaults = dict(self.defaults)
         absent = [member for member in _members(self.protocol) if not hasattr(cls, member)]
         if missing := [member for member in absent if member not in defaults]:
@@ -83,16 +84,18 @@ class Registry(Generic[T]):
 
 @functools.cache
 def _find(registry: Registry[T], name: str) -> type[T]:
-    return registry._complete(_foreign(name) if "." in name else registry._own(name))
+    return registry._complete(_external(name) if "." in name else registry._built_in(name))
 
 
-def _foreign(name: str) -> type[Any]:
-    """Return the only plug of somebody else's module."""
+def _external(name: str) -> type[Any]:
+    """Return the only plug of a module outside this package."""
     try:
         candidates = list(_classes(name))
     except (ImportError, TypeError) as error:  # TypeError: a leading dot
         raise Any2AnyError(
-            f"'{name}' is no plug", str(error), "Give a module on the Python path, and install what it needs"
+            f"'{name}' is no plug",
+            str(error),
+            "Give a module on the Python path, and install what it imports",
         ) from error
     if len(candidates) != 1:
         raise Any2AnyError(
@@ -110,7 +113,7 @@ def _classes(module_name: str) -> Iterator[type[Any]]:
 
 @functools.cache
 def _members(protocol: Any) -> tuple[str, ...]:
-    """Return what a class must have; attributes that only instances have are left out."""
+    """Return the names of the members that a class must have; those that only instances have are left out."""
     of_class = (name for name, kind in vars(protocol).get("__annotations__", {}).items() if "ClassVar" in str(kind))
     methods = (name for name, value in vars(protocol).items() if isinstance(value, METHODS) and name[0] != "_")
     return (*of_class, *methods)

@@ -1,9 +1,9 @@
-"""How fitted state lies on disk, and how a file or a folder is replaced as a whole.
+"""How fitted state is stored on disk, and how a file or a folder is replaced as a whole.
 
-Fitted state is a frozen dataclass of arrays, numbers, strings, and dicts of arrays. `save` writes it as one .npz (the
-arrays) and one .json (the rest), never as pickle. The .json names a kind and a plug, such as fusion and mixture: never
-a module, so that code can move, and so that a file cannot choose what is imported. Whoever loads state says what they
-expect: one class, or one kind of plug.
+Fitted state is a frozen dataclass of arrays, numbers, strings, and dicts of arrays. `save` writes it as one .npz file
+(the arrays) and one .json file (the rest), never as pickle. The .json file names a kind and a plug, such as fusion and
+mixture. It never names a Python module, so that code can move, and so that a file cannot choose what is imported. The
+caller of `load` says what is expected: one class, or one kind of plug.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ T = TypeVar("T")
 
 
 class State(Protocol):
-    """A frozen dataclass of fitted state. Two classes never share kind and plug."""
+    """A frozen dataclass of fitted state. No two classes have the same kind and plug."""
 
     kind: ClassVar[str]  # e.g. "fusion"
-    plug: ClassVar[str]  # its name among its kind, e.g. "mixture"
+    plug: ClassVar[str]  # its name within its kind, e.g. "mixture"
 
 
 def save(state: State, path: Path) -> None:
-    """Store fitted state at path.npz and path.json.
+    """Write fitted state to path.npz and path.json.
 
-    Raises Any2AnyError for a class of somebody else, which no file can name, and TypeError for values that JSON does
-    not know.
+    Raises Any2AnyError for a class outside this package, because `load` would not find it. Raises TypeError for values
+    that JSON cannot hold.
     """
     cls = type(state)
     if cls.__module__.split(".")[0] != __name__.split(".")[0]:
         raise Any2AnyError(
             f"Cannot save the fitted state of {cls.__name__}",
-            f"nothing of '{cls.__module__}' is ever read back",
+            f"'{cls.__module__}' is not part of this package, and only its own classes can be loaded again",
             "Put its file into the folder of its kind, such as any2any_ros/fusion/",
         )
     arrays: dict[str, Any] = {}
@@ -60,15 +60,15 @@ def save(state: State, path: Path) -> None:
         else:
             plain[name] = value
     header = {"format": FORMAT, "kind": state.kind, "plug": state.plug, "values": plain}
-    text = json.dumps(header, indent=1).encode() + b"\n"  # with Infinity, which is a value of a fitted state
+    text = json.dumps(header, indent=1).encode() + b"\n"  # may hold Infinity, which fitted state can have
     write_atomically(path.with_suffix(".npz"), lambda stream: np.savez(stream, **arrays))
     write_atomically(path.with_suffix(".json"), lambda stream: stream.write(text))
 
 
 def load(path: Path, expected: Registry[T] | type[T]) -> T:
-    """Return what `save` stored at `path`. expected: its class, or the kind of plug that it must be.
+    """Return the fitted state that `save` wrote to `path`. expected: its class, or the registry of its kind.
 
-    Raises Any2AnyError when it is missing, damaged, of another format, or something else than expected.
+    Raises Any2AnyError when it is missing, damaged, of another format, or not what is expected.
     """
     try:
         header = json.loads(path.with_suffix(".json").read_text())
@@ -79,20 +79,20 @@ def load(path: Path, expected: Registry[T] | type[T]) -> T:
         if header["format"] == legacy.FORMAT:
             values = legacy.renamed(cls.kind, cls.plug, values)
         for f in dataclasses.fields(cls):
-            stands_for = values.get(f.name)
-            if isinstance(stands_for, dict) and set(stands_for) == {"keys"}:
-                values[f.name] = {key: arrays[f"{f.name}/{key}"] for key in stands_for["keys"]}
+            value = values.get(f.name)
+            if isinstance(value, dict) and set(value) == {"keys"}:  # a dict of arrays
+                values[f.name] = {key: arrays[f"{f.name}/{key}"] for key in value["keys"]}
             elif f.name in arrays:
                 values[f.name] = arrays[f.name]
         return cls(**values)  # type: ignore[no-any-return]
     except Any2AnyError:
         raise
-    except Exception as error:  # any damage reads the same to a user
+    except Exception as error:  # the user does the same about any damage
         raise _unreadable(f"{path}: {type(error).__name__}: {error}") from error
 
 
 def _class(header: dict[str, Any], expected: Registry[T] | type[T]) -> Any:
-    """Return the class that the header names, which must be what is expected."""
+    """Return the class that the header names. Raises Any2AnyError when it is not what is expected."""
     if header["format"] == legacy.FORMAT:
         kind, plug = legacy.kind_and_plug(header["class"])
     elif header["format"] == FORMAT:
@@ -100,12 +100,12 @@ def _class(header: dict[str, Any], expected: Registry[T] | type[T]) -> Any:
     else:
         raise _unreadable(f"its format is {header['format']}, this program reads {FORMAT} and {legacy.FORMAT}")
     if isinstance(expected, Registry):
-        if kind != expected.kind or not isinstance(plug, str) or "." in plug:  # a file imports nobody's module
-            raise _unreadable(f"it holds {kind} '{plug}', a {expected.kind} of ours is expected")
+        if kind != expected.kind or not isinstance(plug, str) or "." in plug:  # a dot: a file must not name a module
+            raise _unreadable(f"it holds {kind} '{plug}', a {expected.kind} of this package is expected")
         return expected.find(plug)
-    wanted: Any = expected
-    if (kind, plug) != (wanted.kind, wanted.plug):
-        raise _unreadable(f"it holds {kind} '{plug}', {wanted.kind} '{wanted.plug}' is expected")
+    cls: Any = expected
+    if (kind, plug) != (cls.kind, cls.plug):
+        raise _unreadable(f"it holds {kind} '{plug}', {cls.kind} '{cls.plug}' is expected")
     return expected
 
 
@@ -113,13 +113,13 @@ def _unreadable(why: str) -> Any2AnyError:
     return Any2AnyError("Cannot read the fitted state", why, "Fit it again with this version")
 
 
-def fingerprint(state: Any, spelling: Callable[[Any], str] | None = None) -> str:
-    """Return what tells fitted state from all other: its kind and plug, and a digest of all it holds.
+def fingerprint(state: Any, class_name: Callable[[Any], str] | None = None) -> str:
+    """Return a digest of fitted state: of its kind, its plug and all its values.
 
-    spelling: how the class of a state is written into the digest; legacy.py has the one of old maps. Raises TypeError
-    for what is no fitted state.
+    class_name: returns how the class of a state is written into the digest; legacy.py has the function for old maps.
+    Raises TypeError for anything else than fitted state.
     """
-    text = "".join(_spelt(state, spelling or _kind_and_plug))
+    text = "".join(_digest_parts(state, class_name or _kind_and_plug))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
@@ -130,22 +130,22 @@ def _kind_and_plug(state: Any) -> str:
     return f"{cls.kind}:{cls.plug}"
 
 
-def _spelt(value: Any, spelling: Callable[[Any], str]) -> Iterator[str]:
+def _digest_parts(value: Any, class_name: Callable[[Any], str]) -> Iterator[str]:
     if isinstance(value, np.ndarray):
         content = hashlib.blake2b(np.ascontiguousarray(value).data, digest_size=16).hexdigest()
         yield f"{value.dtype.str}{value.shape}{content};"
     elif dataclasses.is_dataclass(value):
-        yield f"{spelling(value)}("
+        yield f"{class_name(value)}("
         for name, member in _fields(value):
             yield f"{name}="
-            yield from _spelt(member, spelling)
+            yield from _digest_parts(member, class_name)
         yield ");"
     elif isinstance(value, dict):
-        yield from _spelt([part for item in value.items() for part in item], spelling)
+        yield from _digest_parts([part for item in value.items() for part in item], class_name)
     elif isinstance(value, list | tuple):
         yield f"{len(value)}["
         for item in value:
-            yield from _spelt(item, spelling)
+            yield from _digest_parts(item, class_name)
     elif value is None or isinstance(value, str | int | float | np.generic):
         yield f"{type(value).__name__} {value!r};"
     else:
@@ -160,7 +160,7 @@ def _fields(state: Any) -> Iterator[tuple[str, Any]]:
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file so that a reader, or a crash, sees the old one or the new one and nothing between."""
+    """Write a file so that a reader sees the old content or the new one and nothing between, even after a crash."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -175,7 +175,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON, atomically. A number that is not finite becomes null, which every reader of JSON knows."""
+    """Write a value as JSON, atomically. NaN and infinite numbers become null, because standard JSON has none."""
     text = json.dumps(_finite(value), indent=1, allow_nan=False).encode() + b"\n"
     write_atomically(path, lambda stream: stream.write(text))
 
@@ -190,11 +190,11 @@ def _finite(value: Any) -> Any:
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """Give a folder to write into. It takes the place of `folder` when all went well, and vanishes otherwise.
+    """Yield an empty folder to write into. It replaces `folder` at the end, or is removed after an exception.
 
-    A kill between the two renames leaves the old folder under another name, where `standing` finds it.
+    A kill between the two renames leaves the old folder under the name of its backup, where `existing` finds it.
     """
-    unfinished, old = folder.with_name(f".{folder.name}.{os.getpid()}"), _aside(folder)
+    unfinished, old = folder.with_name(f".{folder.name}.{os.getpid()}"), _backup(folder)
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
@@ -208,16 +208,16 @@ def replacing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def standing(folder: Path) -> Path | None:
-    """Return where what `replacing` wrote to `folder` is: there, or aside after a kill; None when there is nothing."""
-    return next((path for path in (folder, _aside(folder)) if path.exists()), None)
+def existing(folder: Path) -> Path | None:
+    """Return `folder` if `replacing` has written it, its backup after a kill, None when there is neither."""
+    return next((path for path in (folder, _backup(folder)) if path.exists()), None)
 
 
 def remove(folder: Path) -> None:
-    """Remove what `replacing` wrote to `folder`, and what a kill left of it."""
-    for path in (_aside(folder), folder):
+    """Remove `folder`, and its backup that a kill has left."""
+    for path in (_backup(folder), folder):
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _aside(folder: Path) -> Path:
+def _backup(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.old")

@@ -66,6 +66,6 @@ def test_an_older_one_stays_as_it_was():
 
 def test_it_cannot_be_had_as_one_without_a_copy():
     _, whole = grown([5, 2])
-    with pytest.raises(ValueError, match="do not lie together"):
+    with pytest.raises(ValueError, match="cannot be converted without a copy"):
         np.array(whole, copy=False)
     assert np.asarray(whole, dtype=np.float32).dtype == np.float32

@@ -126,7 +126,7 @@ def test_old_shards_have_a_key_with_the_name_of_a_module():
     }
     home = reference_map.load(FORMATS / "november" / "adopted").shard_cache
     columns = {f"{m} for {m}": format_answers.SameSpace() for m in ("camera", "lidar")}
-    assert home._key(columns) not in keys["november"] and home._key(columns, legacy.spelling) in keys["november"]
+    assert home._key(columns) not in keys["november"] and home._key(columns, legacy.class_name) in keys["november"]
     assert len(keys["november"]) == len(keys["today"]) == 2
 
 

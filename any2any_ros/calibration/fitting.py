@@ -47,7 +47,7 @@ class CalibrationConfig(Settings):
         choices=IMPUTERS.names(),
     )
     max_pairs: int = setting(
-        200_000, "calibration pairs used; beyond that number, wrong pairs are drawn at random", minimum=100
+        200_000, "largest number of calibration pairs; beyond it, wrong pairs are left out at random", minimum=100
     )
     seed: int = setting(0, "seed of all random draws", minimum=0)
 

@@ -117,7 +117,7 @@ def _header(calibration: Calibration) -> dict[str, Any]:
 
 def load(folder: Path) -> Calibration | None:
     """Read folder/calibration; None when there is none. Raises Any2AnyError when it is damaged."""
-    home = storage.standing(folder / FOLDER)
+    home = storage.existing(folder / FOLDER)
     if home is None:
         return None
     try:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from any2any_ros.calibration import judge
+from any2any_ros.calibration import scorer
 from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
@@ -257,7 +257,7 @@ def test_unknown_poses_are_no_common_place():
 
 
 def test_candidates_are_the_best_and_their_neighbours(monkeypatch):
-    monkeypatch.setattr(judge, "SHORTLIST", 4)
+    monkeypatch.setattr(scorer, "SHORTLIST", 4)
     retriever = make(random_places(0, 8, spacing=3.0), same_place=4.0)
     rows, candidates = ask(retriever, np.array([0.0, 7, 1, 6, 5, 2, np.nan, 4]), 2)
     assert rows.tolist() == [1, 3, 4, 7] and candidates.scores.tolist() == [7, 6, 5, 4]

@@ -83,14 +83,14 @@ class ShardFolder:
         """Return the folder of these shards. One that an older version wrote keeps the name it has."""
         home = self.folder / FOLDER
         with suppress(TypeError):
-            old = home / self._key(columns, legacy.spelling)
+            old = home / self._key(columns, legacy.class_name)
             if (old / shards.INDEX).exists():
                 return old
         return home / self._key(columns)
 
-    def _key(self, columns: Columns, spelling: Callable[[Any], str] | None = None) -> str:
+    def _key(self, columns: Columns, class_name: Callable[[Any], str] | None = None) -> str:
         """Return a digest of everything from which the shards are made."""
-        made_by = [[name, storage.fingerprint(alignment, spelling)] for name, alignment in columns.items()]
+        made_by = [[name, storage.fingerprint(alignment, class_name)] for name, alignment in columns.items()]
         content = json.dumps([shards.FORMAT, ALIGNED, self.source, made_by])
         return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 
