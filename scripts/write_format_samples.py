@@ -184,7 +184,7 @@ def model_and_objects(path):
         single({k: v for h in heads.values() for k, v in h[3].items()}),
     )  # fmt: skip
     model = Model(emma, {m: EncoderRecord(m, f"{m}-1", 7, {"size": 7}) for m in modalities})
-    model = replace(model, calibration=object_calibration.fitted(model, views(1)))
+    model = replace(model, calibration=object_calibration.fit(model, views(1)))
     grounding_model.save(model, path / "model")
 
     seen, memory = views(2), ObjectMemory(model.reference_records())
