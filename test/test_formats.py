@@ -53,7 +53,9 @@ def expect(result, expected):
 
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_a_sample_answers_as_it_did_and_no_file_changes(sample, copies, monkeypatch):
-    monkeypatch.setattr(LargeMapSearcher, "_new_shards", lambda self, reference: pytest.fail("the shards are made again"))
+    monkeypatch.setattr(
+        LargeMapSearcher, "_new_shards", lambda self, reference: pytest.fail("the shards are made again")
+    )
     questions, expected = format_answers.read(copies / sample)
     before = contents(copies)
     result = format_answers.answers(copies / sample, questions)
