@@ -143,6 +143,22 @@ def test_the_example_refuses_what_it_cannot_use(radar):
         encoders.build(radar, {"rings": 0})
 
 
+def test_the_new_names_of_the_glossary_exist():
+    """The second column of its tables of renamed modules and Python names."""
+    text = (ROOT / "docs" / "glossary.md").read_text()
+    renamed = {part.split("\n")[0]: part for part in text.split("\n### ")[1:]}
+    new = {title: re.findall(r"`([^`]+)`", " ".join(re.findall(r"^\|[^|]+\|(.+)\|$", part, re.MULTILINE)))
+           for title, part in renamed.items()}  # fmt: skip
+    for name in new["Modules"]:
+        path = PACKAGE / name.replace(".", "/")
+        assert path.is_dir() or path.with_suffix(".py").exists(), name
+    known = members()
+    for name in new["Python names"]:
+        cls, _, member = name.partition("(")[0].partition(".")
+        if cls[0].isupper() and not cls.isupper():
+            assert cls in known and (not member or member in known[cls]), name
+
+
 # --- from an Image to a Ranking ---------------------------------------------------------------------------------
 
 
