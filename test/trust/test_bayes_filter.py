@@ -1,40 +1,12 @@
-"""Sequence evidence, against a dense filter written straight from the definition, and on simulated drives."""
-
-from time import perf_counter
+"""Sequence evidence, against a dense filter written straight from the definition."""
 
 import numpy as np
 import pytest
+from filter_evidence import CONFIG, SAME_PLACE, at, forward, pointing, road, vars_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from any2any_ros.errors import Any2AnyError
 from any2any_ros.trust.bayes_filter import CUT, BayesFilter, FilterConfig
-from benchmarks import sequence
-from benchmarks.sequence import World, drive, quality, recovery, run
-
-SAME_PLACE = 5.0
-CONFIG = FilterConfig()
-
-
-def at(*positions):
-    poses = np.tile(np.eye(4), (len(positions), 1, 1))
-    poses[:, :2, 3] = np.reshape(positions, (-1, 2))
-    return poses
-
-
-def road(places, apart=1.0):
-    return at(*[(apart * i, 0.0) for i in range(places)])
-
-
-def forward(metres):
-    return at((metres, 0.0))[0]
-
-
-def pointing(row, sure=0.9, places=50):
-    """Return evidence that is `sure` of one row and even otherwise."""
-    p = np.full(places, (1 - sure) / (places - 1))
-    p[row] = sure
-    return np.arange(places), np.log(p)
 
 
 class Dense:
@@ -223,10 +195,6 @@ def test_reset_forgets_and_added_places_are_found():
     assert len(bayes) == 52 and found.best == 51 and found.probability > 0.8
 
 
-def vars_of(found):
-    return found.best, found.probability, found.unmapped, found.log_posterior.tolist()
-
-
 def test_motion_short_of_a_step_adds_up():
     """Ten looks on the way to the next place are one step; each of them is answered."""
     short, long = (BayesFilter(road(100, apart=2.0), SAME_PLACE, FilterConfig(patience=100)) for _ in range(2))
@@ -245,123 +213,3 @@ def test_a_robot_that_crawls_is_followed():
     for i in range(800):
         found = bayes.update(*pointing(5 + round(0.03 * i), 0.7, places=60), forward(0.03))
     assert abs(found.best - 29) <= 1 and found.probability > 0.8
-
-
-@pytest.mark.filterwarnings("error")
-def test_maps_without_places_or_positions():
-    nothing = BayesFilter(np.empty((0, 4, 4)), SAME_PLACE)
-    found = nothing.update([], [], forward(1.0))
-    assert (found.best, found.probability, found.unmapped) == (-1, 0.0, 1.0) and found.log_posterior.shape == (0,)
-    one = BayesFilter(road(1), SAME_PLACE, FilterConfig(step=0.0))
-    assert one.update([0], [0.0], np.eye(4)).best == 0
-    poses = road(50)
-    poses[20:30] = np.nan
-    partly, unknown = BayesFilter(poses, SAME_PLACE), BayesFilter(np.full((50, 4, 4), np.nan), SAME_PLACE)
-    for bayes in (partly, unknown):
-        for i in (22, 22, 22):
-            found = bayes.update(*pointing(i), forward(1.0))
-        assert found.best == 22 and 0 < found.probability <= 1 and bayes.belief.sum() == pytest.approx(1.0)
-
-
-def test_a_motion_with_nan_is_no_odometry():
-    unknown = np.eye(4)
-    unknown[0, 3] = np.nan
-    one, other = (BayesFilter(road(50), SAME_PLACE) for _ in range(2))
-    for _ in range(3):
-        assert vars_of(one.update(*pointing(3), unknown)) == vars_of(other.update(*pointing(3), None))
-
-
-@pytest.mark.parametrize(
-    ("rows", "log_posterior", "motion", "probability"),
-    [
-        ([50], [0.0], None, 0.5),
-        ([-1], [0.0], None, 0.5),
-        ([1, 1], [0.0, -1.0], None, 0.5),
-        ([1, 2], [0.0], None, 0.5),
-        ([1.0], [0.0], None, 0.5),
-        ([[1]], [[0.0]], None, 0.5),
-        ([1], [np.nan], None, 0.5),
-        ([1], [np.inf], None, 0.5),
-        ([1, 2], [-np.inf, -np.inf], None, 0.5),
-        ([1], [0.0], np.eye(3), 0.5),
-        ([1], [0.0], np.full((4, 4), np.inf), 0.5),
-        ([1], [0.0], None, 1.5),
-        ([1], [0.0], None, -0.1),
-    ],
-)
-def test_unusable_input_is_refused_and_changes_nothing(rows, log_posterior, motion, probability):
-    bayes = BayesFilter(road(50), SAME_PLACE)
-    bayes.update(*pointing(3), None)
-    before = bayes.belief
-    with pytest.raises(Any2AnyError):
-        bayes.update(rows, log_posterior, motion, probability)
-    np.testing.assert_array_equal(bayes.belief, before)
-
-
-@pytest.mark.parametrize("poses", [np.eye(4), np.zeros((3, 3, 3)), np.zeros(5)])
-def test_unusable_poses_are_refused(poses):
-    with pytest.raises(Any2AnyError):
-        BayesFilter(poses, SAME_PLACE)
-
-
-# --- simulated drives (benchmarks/sequence.py prints more of them) ---
-
-HARD = World(places=500, strength=3.5, alias_rate=0.0)
-TEMPERATURE = 4.0  # near what calibrated(HARD, seed) finds
-
-
-def test_the_past_sharpens_imperfect_evidence():
-    frames = list(drive(HARD, 200, 11))
-    alone = quality([sequence.unfiltered(HARD, frame, TEMPERATURE) for frame in frames])
-    assert 0.6 < alone["R@1"] < 0.8, "the simulation is not what this test is about"
-    for odometry in (True, False):
-        found = quality(run(HARD, frames, TEMPERATURE, CONFIG, odometry))
-        assert found["R@1"] > alone["R@1"] + 0.1
-        assert found["log likelihood"] > alone["log likelihood"] + 0.4
-        assert found["mean probability"] < found["R@1"] + 0.03, "surer than right"
-
-
-def test_a_kidnapped_robot_recovers_within_five_keyframes():
-    frames = list(drive(HARD, 102 * 12, 12, kidnap_every=12))
-    answers = run(HARD, frames, TEMPERATURE, CONFIG)
-    took = np.array(recovery(frames, answers))
-    assert len(took) >= 100
-    assert np.median(took) <= 3 and np.mean(took <= 5) >= 0.9
-    assert sequence.deceived(frames, answers) <= 0.05  # and hardly anybody who has not recovered is hidden
-
-
-def test_evidence_that_is_wrong_again_and_again_is_not_believed_more_than_it_is_right():
-    """A look-alike is liked better for ten frames in a row, every twenty frames or so."""
-    world = World(places=500, strength=4.0, alias_rate=0.05)
-    frames = [frame for seed in range(3) for frame in drive(world, 150, 20 + seed)]
-    temperature = sequence.calibrated(world, 19)
-    alone = quality([sequence.unfiltered(world, frame, temperature) for frame in frames])
-    found = quality(run(world, frames, temperature, CONFIG))
-    assert found["R@1"] >= alone["R@1"]
-    assert found["mean probability"] <= found["R@1"] + 0.08 and found["ECE"] <= alone["ECE"] + 0.03
-    assert found["right of these"] >= alone["right of these"] - 0.03
-
-
-def test_a_robot_that_leaves_the_map_says_so_and_comes_back():
-    unmapped, probability = [], []
-    for seed in range(8):
-        frames = list(drive(HARD, 80, 30 + seed, outside=(30, 60)))
-        answers = run(HARD, frames, TEMPERATURE, CONFIG)
-        unmapped.append([a.unmapped for a in answers])
-        probability.append([a.probability for a in answers])
-    unmapped, probability = np.mean(unmapped, axis=0), np.mean(probability, axis=0)
-    assert unmapped[29] < 0.1 and unmapped[35] > 0.45 and unmapped[59] > 0.7
-    assert probability[29] > 0.8 and probability[35] < 0.4
-    assert unmapped[70] < 0.2 and probability[70] > 0.7
-
-
-def test_an_update_of_ten_thousand_places_is_quick():
-    """2 ms by docs/sequence.md; a busy machine is given room."""
-    world = World(places=10_000)
-    bayes, took = BayesFilter(world.poses(), SAME_PLACE), []
-    for frame in drive(world, 15, 1):
-        rows = np.argsort(-frame.scores)[:1000]
-        start = perf_counter()
-        bayes.update(rows, 4 * frame.scores[rows], frame.motion)
-        took.append(perf_counter() - start)
-    assert min(took[5:]) < 0.01

@@ -1,0 +1,45 @@
+"""One fitted state of every kind, for the tests of storage.py."""
+
+import json
+
+import numpy as np
+
+from any2any_ros.fusion import FUSIONS
+from any2any_ros.learning import csa
+from any2any_ros.trust import confidence_fitting
+from any2any_ros.trust.confidence import Candidates, Confidence, ConfidenceConfig, Event
+
+
+def fitted_states():
+    g = np.random.default_rng(0)
+    similarity, positive = g.normal(size=(20, 30, 2, 3)), g.random((20, 30)) < 0.1
+    similarity += positive[..., None, None]
+    for cls in FUSIONS.all():
+        yield cls.plug, cls.fit(similarity, positive)
+    yield "csa", csa.fit(g.normal(size=(50, 4)), g.normal(size=(50, 3)))
+    yield "confidence", confidence_fitting.fit([event(g, i) for i in range(60)], ConfidenceConfig(min_queries=20))
+    empty = Confidence(1.0, {"*": np.zeros((2, 2, 2))}, {"*": np.zeros((2, 1))}, {"*": np.inf}, {"*": np.zeros(0)}, {})
+    yield "confidence that accepts nothing", empty
+
+
+def event(g, i):
+    scores = np.sort(g.normal(size=10))[::-1]
+    right = np.zeros(10, dtype=bool)
+    right[g.integers(0, 3)] = True
+    return Event("ab"[i % 2], Candidates(scores, np.eye(1, 10, dtype=bool)), right)
+
+
+STATES = dict(fitted_states())
+
+
+def same(one, other):
+    if isinstance(one, dict):
+        return set(one) == set(other) and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, np.ndarray):
+        return one.dtype == other.dtype and one.shape == other.shape and np.array_equal(one, other)
+    return one == other or (list(one) == list(other) if isinstance(one, tuple) else False)
+
+
+def rewrite(path, **changes):
+    header = json.loads(path.with_suffix(".json").read_text()) | changes
+    path.with_suffix(".json").write_text(json.dumps(header))
