@@ -1,114 +1,29 @@
 """The grounding node over real topics and its real action: what it sees, what it answers, and what it refuses."""
 
-import array
-
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
-from rclpy.action import ActionClient
-from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import CameraInfo, Image
+from grounding_robot import Result, Robot, image, looks, save_model
+from sensor_msgs.msg import CameraInfo
 from visualization_msgs.msg import Marker, MarkerArray
 
-from any2any_ros import action, encoders, msg
+from any2any_ros import msg
 from any2any_ros.config import GroundingNodeConfig
-from any2any_ros.data import gold
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.grounding_node import GroundingNode
-from any2any_ros.objects import grounding_model
-from any2any_ros.objects.grounding_model import Model
-from any2any_ros.objects.heads import EMMA
-from any2any_ros.retrieval.reference_map import EncoderRecord
 from any2any_ros.samples import NS
-from any2any_ros.sim import tabletop
-from any2any_ros.sim.tabletop import voices
-
-Result = action.RetrieveObject.Result
-PLUGS = {"camera": "crop", "depth": "depth", "text": "text"}
-CAMERA = tabletop.CameraConfig(width=320, height=240, focal=262.5)
-DIMS = 16
 
 
 @pytest.fixture(scope="module")
 def frames():
-    """Three looks at a table with four objects."""
-    scene = tabletop.scene(3, config=tabletop.SceneConfig(objects=4, frames=3, sweep=20), camera=CAMERA)
-    return list(scene)
+    return looks()
 
 
 @pytest.fixture
 def model(tmp_path):
-    """Heads that were never trained: what they answer is arbitrary, and how they are asked is not."""
-    draw, records, state = np.random.default_rng(0), {}, [{}, {}, {}, {}]
-    for m, plug in PLUGS.items():
-        encoder = encoders.build(plug)
-        records[m] = EncoderRecord(plug, encoder.fingerprint, encoder.dimension)
-        widths = [encoder.dimension, 8, 8, DIMS]
-        state[0][m], state[1][m] = np.zeros(widths[0], np.float32), np.ones(widths[0], np.float32)
-        for layer in range(3):
-            shape = widths[layer : layer + 2]
-            state[2][f"{m}/{layer}"] = (draw.normal(size=shape) / np.sqrt(shape[0])).astype(np.float32)
-            state[3][f"{m}/{layer}"] = (0.1 * draw.normal(size=shape[1])).astype(np.float32)
-    grounding_model.save(Model(EMMA(*state), records), tmp_path / "model")
-    return tmp_path / "model"
-
-
-class Robot:
-    """A grounding node, its cameras and whoever gives it commands."""
-
-    def __init__(self, bench, model, **parameters):
-        self.bench = bench
-        self.node = bench.node(GroundingNode, **{"model": str(model), "hearing": "none"} | parameters)
-        self.client = ActionClient(bench.peer, action.RetrieveObject, "retrieve_object")
-        bench.until(self.client.server_is_ready)
-        self.feedback = []
-        self.to = {
-            "rgb": bench.peer.create_publisher(Image, "camera/image_raw", qos_profile_sensor_data),
-            "depth": bench.peer.create_publisher(Image, "depth/image_raw", qos_profile_sensor_data),
-            "info": bench.peer.create_publisher(CameraInfo, "camera/camera_info", qos_profile_sensor_data),
-            "pose": bench.peer.create_publisher(PoseStamped, "camera/pose", qos_profile_sensor_data),
-        }
-        bench.until(lambda: all(p.get_subscription_count() for p in self.to.values()))
-
-    def see(self, frame, rgb=True, depth=True):
-        """Show one frame, and wait until it has been looked at."""
-        before = self.node._views
-        self.to["info"].publish(CameraInfo(k=frame.intrinsics.ravel()))
-        if rgb:
-            self.to["rgb"].publish(image(frame.rgb, "rgb8", frame.stamp_ns))
-        if depth:
-            millimetres = np.nan_to_num(frame.depth * 1000).round().astype("<u2")
-            self.to["depth"].publish(image(millimetres, "16UC1", frame.stamp_ns))
-        pose = PoseStamped(pose=messages.pose_message(frame.pose))
-        pose.header.stamp = messages.time_message(frame.stamp_ns)
-        self.to["pose"].publish(pose)
-        self.bench.until(lambda: self.node._views > before)
-
-    def send(self, text="", timeout=0.0):
-        """Send a goal; return its handle as soon as it is accepted."""
-        goal = action.RetrieveObject.Goal(text=text, timeout=timeout)
-        future = self.client.send_goal_async(goal, feedback_callback=lambda f: self.feedback.append(f.feedback.state))
-        self.bench.until(future.done)
-        assert future.result().accepted
-        return future.result()
-
-    def ends(self, handle):
-        """Return how a goal ended, and its result."""
-        future = handle.get_result_async()
-        self.bench.until(future.done)
-        return future.result().status, future.result().result
-
-    def ask(self, text):
-        return self.ends(self.send(text))
-
-
-def image(pixels, encoding, stamp_ns):
-    message = Image(height=pixels.shape[0], width=pixels.shape[1], encoding=encoding, step=pixels[0].nbytes)
-    message.data = array.array("B", np.ascontiguousarray(pixels).tobytes())
-    message.header.stamp = messages.time_message(stamp_ns)
-    return message
+    return save_model(tmp_path / "model")
 
 
 @pytest.fixture
@@ -266,69 +181,6 @@ def test_a_node_without_a_model_says_why(bench, parameters, why, capfd):
 
 
 # --- spoken -----------------------------------------------------------------------------------------------------
-
-
-def speak(robot, samples, rate=16000, after=1.5):
-    """Say it to the robot in chunks of 0.1 s, in a quiet room, with a pause after it."""
-    draw, size = np.random.default_rng(0), rate // 10
-    whole = np.concatenate([np.zeros(rate // 2), samples, np.zeros(int(after * rate))])
-    whole = whole + 0.001 * draw.normal(size=len(whole))
-    publisher = robot.bench.publisher(msg.AudioStamped, "speech/audio")
-    for i in range(0, len(whole) - size + 1, size):
-        pcm = np.clip(32768 * whole[i : i + size], -32768, 32767).astype("<i2")
-        message = msg.AudioStamped(sample_rate=rate, channels=1, encoding="S16LE", data=array.array("B", pcm.tobytes()))
-        message.header.stamp = messages.time_message(NS + round((i + size) / rate * NS))
-        publisher.publish(message)
-        robot.bench.spin(0.005)
-
-
-def test_a_spoken_command_is_answered(bench, model, frames, tmp_path):
-    pytest.importorskip("pocketsphinx", reason="pocketsphinx is absent: pip install 'any2any_ros[speech]'")
-    if not voices.available():
-        pytest.skip("espeak-ng is absent: apt install espeak-ng")
-    voices.say("bring me the blue mug", 0, tmp_path / "said.wav", np.random.default_rng(0))
-    robot = Robot(bench, model, hearing="sphinx")
-    robot.see(frames[0])
-    robot.see(frames[1])
-    handle = robot.send(timeout=30.0)
-    sound = gold.sound(tmp_path / "said.wav")
-    speak(robot, sound.samples, sound.rate)
-    _, result = robot.ends(handle)
-    assert (result.error_code, result.heard) == (Result.NOT_CALIBRATED, "bring me the blue mug")
-    assert "heard" in robot.feedback
-
-
-@pytest.mark.parametrize("kind", ["silence", "noise", "hum"])
-def test_what_is_no_speech_is_no_command(robot, frames, kind):
-    robot.see(frames[0])
-    robot.see(frames[1])
-    time, draw = np.arange(16000) / 16000, np.random.default_rng(1)
-    sound = {"silence": 0 * time, "noise": 0.1 * draw.normal(size=16000), "hum": 0.3 * np.sin(2 * np.pi * 120 * time)}[
-        kind
-    ]
-    handle = robot.send(timeout=4.0)
-    speak(robot, sound)
-    _, result = robot.ends(handle)
-    assert result.error_code in (Result.NOTHING_HEARD, Result.NOT_UNDERSTOOD) and not result.heard
-
-
-def test_ten_minutes_of_talk_are_no_command_and_no_flood(robot, frames):
-    """Without a pause it is cut where the longest utterance ends; the node answers on."""
-    robot.see(frames[0])
-    robot.see(frames[1])
-    handle = robot.send(timeout=60.0)
-    draw, rate = np.random.default_rng(2), 8000
-    talk = draw.normal(size=600 * rate) * (0.1 + 0.1 * np.sin(np.arange(600 * rate) / 700))
-    publisher = robot.bench.publisher(msg.AudioStamped, "speech/audio")
-    for i in range(0, len(talk), 5 * rate):
-        pcm = np.clip(32768 * talk[i : i + 5 * rate], -32768, 32767).astype("<i2")
-        message = msg.AudioStamped(sample_rate=rate, channels=1, encoding="S16LE", data=array.array("B", pcm.tobytes()))
-        message.header.stamp = messages.time_message(NS + round((i / rate + 5) * NS))
-        publisher.publish(message)
-        robot.bench.spin(0.005)
-    _, result = robot.ends(handle)
-    assert result.error_code == Result.NOT_UNDERSTOOD and "say it again" in result.error_msg
-    assert robot.ask("the mug")[1].error_code == Result.NOT_CALIBRATED
 
 
 @pytest.mark.parametrize("size", [float("nan"), float("inf"), -1e300])

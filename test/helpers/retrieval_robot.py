@@ -1,0 +1,33 @@
+"""A robot that sends embeddings to a retrieval node, and hears what it answers."""
+
+from any2any_ros import msg
+from any2any_ros.nodes import messages
+from any2any_ros.observation import Embedding
+
+NS = 1_000_000_000
+FAST = {"source_timeout": 0.3, "wait": 0.1, "watch": 0.05}
+
+
+class Robot:
+    """Publishes the embeddings of places of the map, and hears the answers."""
+
+    def __init__(self, bench, reference):
+        self.bench, self.reference = bench, reference
+        self.rankings = bench.listen(msg.Ranking, "matches")
+        self.publisher = bench.publisher(msg.Embedding, "embeddings")
+
+    def see(self, modality, place, stamp_ns, vector=None, encoder=None):
+        if vector is None:
+            vector = self.reference.places.embeddings[modality][place]
+        embedding = Embedding(modality, vector, stamp_ns, "", encoder or f"{modality}-test")
+        self.publisher.publish(messages.embedding_message(embedding, 0.0))
+
+    def answer(self):
+        """Wait for the next ranking."""
+        count = len(self.rankings)
+        self.bench.until(lambda: len(self.rankings) > count)
+        return self.rankings[-1]
+
+
+def ids(ranking):
+    return [match.id for match in ranking.matches]
