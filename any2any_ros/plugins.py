@@ -38,6 +38,11 @@ class Registry(Generic[T]):
         """Return the class of the plug `name`. Raises Any2AnyError when there is none, or one of another kind."""
         return _find(self, name)
 
+    def name_of(self, plug: T) -> str:
+        """Return the name by which `find` finds the class of a plug: with a dot for one of another package."""
+        cls: Any = type(plug)
+        return str(cls.plug if cls.__module__.startswith(f"{self.package}.") else cls.__module__)
+
     def names(self) -> tuple[str, ...]:
         """Return the names of all plugs, sorted. Imports every file of the folder."""
         return tuple(sorted(vars(cls)["plug"] for stem in self._stems() for cls in self._classes(stem)))

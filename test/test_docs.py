@@ -133,7 +133,7 @@ def test_the_example_tells_its_settings_apart_and_can_be_written_into_a_map(rada
     narrow, wide = encoders.build(radar), encoders.build(radar, {"reach": 200.0})
     assert narrow.fingerprint != wide.fingerprint
     record = EncoderRecord.of(wide)
-    assert encoders.build(radar, record.settings).fingerprint == record.fingerprint == wide.fingerprint
+    assert encoders.build(record.plug, record.settings).fingerprint == record.fingerprint == wide.fingerprint
 
 
 def test_the_example_refuses_what_it_cannot_use(radar):

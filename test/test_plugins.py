@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from any2any_ros import encoders
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
@@ -70,6 +71,13 @@ def test_a_plug_of_another_kind_is_refused_with_what_it_lacks(package):
 def test_a_plug_that_says_nothing_of_a_member_with_a_default_gets_the_default(package):
     cls = ENCODERS.find(package(PLUG))
     assert cls.space == "" and cls.focal is None
+
+
+def test_a_plug_is_found_again_by_the_name_of_its_object(package):
+    """A map records this name; by `plug` alone, the encoder of another package would not be found again."""
+    dotted = package(PLUG)
+    assert ENCODERS.name_of(ENCODERS.find(dotted)()) == dotted
+    assert ENCODERS.name_of(encoders.build("camera")) == "camera"
 
 
 def test_the_default_encoder_of_a_modality_is_the_plug_of_that_name():

@@ -51,7 +51,8 @@ class EncoderRecord:
     def of(cls, encoder: Encoder) -> EncoderRecord:
         """Return the record of an encoder."""
         settings = asdict(encoder.config)
-        return cls(encoder.plug, encoder.fingerprint, encoder.dimension, settings, encoder.space)
+        name = encoders.ENCODERS.name_of(encoder)
+        return cls(name, encoder.fingerprint, encoder.dimension, settings, encoder.space)
 
 
 @dataclass(frozen=True, eq=False)
