@@ -7,7 +7,19 @@ import subprocess
 import sys
 
 import pytest
-from source_files import FILES, FORWARDING, NAMES, PACKAGE, ROOT, imports, name_of, our_imports, relative, within
+from source_files import (
+    FILES,
+    FORWARDING,
+    NAMES,
+    PACKAGE,
+    ROOT,
+    imports,
+    name_of,
+    our_imports,
+    programs,
+    relative,
+    within,
+)
 
 # ROS itself, and every package of messages or services.
 ROS = {
@@ -108,10 +120,6 @@ def test_no_import_runs_upward(path):
     floor = FLOORS.index("workflows") - 1 if path == PACKAGE / "place_map.py" else floor
     above = {f"any2any_ros.{other}" for other in FLOORS[floor + 1 :]}
     assert not within(our_imports(path), above)
-
-
-def programs(folder):
-    return sorted(path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts)
 
 
 OUTSIDE_OF_THE_COMMAND = [

@@ -11,7 +11,7 @@ from dataclasses import is_dataclass
 from pathlib import Path
 
 import pytest
-from source_files import FILES, FORWARDING, NAMES, PACKAGE, ROOT, imports, relative, within
+from source_files import FILES, FORWARDING, NAMES, PACKAGE, ROOT, imports, programs, relative, within
 
 import any2any_ros
 from any2any_ros import config
@@ -37,6 +37,12 @@ def test_which_files_run_a_node():
 def test_files_stay_short(path):
     lines = len(path.read_text().splitlines())
     assert lines <= (150 if runs_a_node(path) else 200 if PACKAGE / "nodes" in path.parents else 300)
+
+
+@pytest.mark.parametrize("folder", ["test", "benchmarks", "scripts", "launch"])
+def test_files_beside_the_package_stay_short(folder):
+    files = programs(folder)
+    assert files and not [str(path) for path in files if len(path.read_text().splitlines()) > 300]
 
 
 def test_mypy_looks_at_all_our_code():

@@ -10,6 +10,11 @@ PACKAGE = ROOT / "any2any_ros"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
+def programs(folder: str) -> list[Path]:
+    """Return the files of a folder beside the package."""
+    return sorted(path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts)
+
+
 def name_of(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

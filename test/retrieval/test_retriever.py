@@ -1,55 +1,21 @@
 """The ranking against brute force in float64, and everything a robot may ask for."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_maps import WIDTH, calibrated, everything, make, random_observation, random_places
 
 from any2any_ros.calibration import scorer
 from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
-from any2any_ros.fusion.raw_mean import RawMean
-from any2any_ros.fusion.z_score import ZScore
-from any2any_ros.geometry.refiner import NO_REFINER, OverlapEvidence, Refiner
-from any2any_ros.geometry.registration import NOT_REGISTERED, Registration
 from any2any_ros.imputers.none import NoImputer
 from any2any_ros.observation import Observation, ObservationSet
-from any2any_ros.retrieval import retriever as retriever_module
 from any2any_ros.retrieval.large.search import top_k
-from any2any_ros.retrieval.large.searcher import LargeMapSearcher
-from any2any_ros.retrieval.retriever import bare_retriever
-from any2any_ros.retrieval.searcher import WholeMapSearcher
-from any2any_ros.retrieval.similarity import same_modality
-from any2any_ros.trust import confidence_fitting
-from any2any_ros.trust.confidence import Candidates, Confidence, ConfidenceConfig, Event
 
-WIDTH = {"audio": 3, "camera": 8, "lidar": 5}
 NAMES = FUSIONS.names()
-
-
-def random_places(seed, n, missing=0.3, spacing=10.0):
-    draw = np.random.default_rng(seed)
-    columns = {m: draw.normal(size=(n, d)).astype(np.float32) for m, d in WIDTH.items()}
-    for column in columns.values():
-        column[draw.random(n) < missing] = np.nan
-    poses = np.tile(np.eye(4), (n, 1, 1))
-    poses[:, 0, 3] = spacing * np.arange(n)
-    return ObservationSet(columns, poses, tuple(f"{seed}/{i}" for i in range(n)))
-
-
-def random_observation(seed, modalities=tuple(WIDTH)):
-    draw = np.random.default_rng(seed)
-    return Observation({m: draw.normal(size=WIDTH[m]) for m in modalities}, 77, dict.fromkeys(modalities, 70))
-
-
-def make(places, fusion=None, refiner=None, **fitted):
-    retriever = bare_retriever(places, fusion or RawMean(), same_modality(tuple(WIDTH)), **fitted)
-    retriever.refiner = refiner or retriever.refiner
-    return retriever
 
 
 def brute(observation, reference):
@@ -168,19 +134,6 @@ def test_a_fusion_that_cannot_explain_itself_says_nan():
 # --- confidence -----------------------------------------------------------------------------------------------
 
 
-def calibrated():
-    """A confidence that is fitted on synthetic queries."""
-    draw, events = np.random.default_rng(0), []
-    for _ in range(200):
-        scores = draw.normal(size=20)
-        right = np.zeros(20, dtype=bool)
-        right[draw.choice(20, p=np.exp(4 * scores) / np.exp(4 * scores).sum())] = True
-        order = np.argsort(-scores)
-        near = np.eye(1, 20, dtype=bool)
-        events.append(Event("lidar", Candidates(scores[order], near), right[order]))
-    return confidence_fitting.fit(events, ConfidenceConfig(min_queries=100))
-
-
 def test_without_calibration_there_is_no_probability_and_nothing_is_accepted():
     ranking = make(random_places(0, 9)).rank(random_observation(0))
     assert np.isnan(ranking.probability) and not ranking.accepted and ranking.place_set == ()
@@ -196,13 +149,6 @@ def test_with_calibration_every_match_has_a_probability_that_falls():
 
 def ranking_ids(n):
     return [f"0/{i}" for i in range(n)]
-
-
-def everything(accept=0.0):
-    """A confidence that puts every candidate into the place set."""
-    steps = {"*": np.array([[-30.0, 0.0], [0.01, 0.99]])}
-    weights = {"*": np.array([[[0.0, 1.0], [0.0, 0.0]], [[20.0, 0.0], [0.0, 0.0]]])}  # the odds, inside for sure
-    return Confidence(1.0, weights, steps, {"*": accept}, {"*": np.empty(0)}, {"*/0": np.full(20, np.inf)})
 
 
 @pytest.mark.parametrize(("spacing", "ambiguous"), [(0.001, False), (0.5, True)])
@@ -273,188 +219,3 @@ def test_an_imputer_fills_in_before_the_comparison():
 
     retriever = make(random_places(0, 5, missing=0), imputer=Everywhere())
     assert len(retriever.rank(Observation({})).matches) == 5
-
-
-# --- large maps -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(params=["likelihood_ratio", "any2any"])
-def both_ways(request, monkeypatch):
-    """The same map, whole and searched by bounds; its vectors are such as half precision holds exactly."""
-    draw = np.random.default_rng(0)
-    columns = {m: draw.integers(-3, 4, size=(400, d)).astype(np.float32) for m, d in WIDTH.items()}
-    for m, column in columns.items():
-        column[draw.random(400) < 0.3] = np.nan
-        column[(column == 0).all(axis=1)] = np.nan
-        columns[m] = column
-    poses = np.tile(np.eye(4), (400, 1, 1))
-    poses[:, 0, 3] = np.arange(400.0)
-    places = ObservationSet(columns, poses, tuple(f"p{i}" for i in range(400)))
-    positive = draw.random((20, 50)) < 0.1
-    similarity = np.tanh(draw.normal(size=(20, 50, 3, 3)) + 2 * positive[..., None, None])
-    fusion = FUSIONS.find(request.param).fit(similarity, positive)
-    whole = make(places, fusion, confidence=calibrated())
-    monkeypatch.setattr(retriever_module, "LARGE", 400)
-    large = make(places, fusion, confidence=calibrated())
-    assert isinstance(large.searcher, LargeMapSearcher) and isinstance(whole.searcher, WholeMapSearcher)
-    return whole, large
-
-
-@pytest.mark.parametrize("alive", [(), ("lidar",), ("audio", "camera"), tuple(WIDTH)])
-def test_a_large_map_answers_as_a_small_one(both_ways, alive):
-    """Up to half precision: scores agree, and the order wherever they are apart."""
-    whole, large = both_ways
-    for seed in range(10):
-        seen = random_observation(seed, alive)
-        one, other = whole.rank(seen, 9), large.rank(seen, 9)
-        assert (one.modalities, one.missing, one.reference_modalities) == (
-            other.modalities,
-            other.missing,
-            other.reference_modalities,
-        )
-        assert [m.score for m in other.matches] == pytest.approx([m.score for m in one.matches], abs=5e-3)
-        assert set(other.differences) == set(one.differences) == {m for m in alive if m in whole.reference_modalities}
-        for m, difference in one.differences.items():
-            np.testing.assert_allclose(other.differences[m], difference, atol=1e-6)
-        scores = {m.id: m.score for m in whole.rank(seen, 400).matches}
-        for match in other.matches:
-            assert scores[match.id] == pytest.approx(match.score, abs=5e-3)
-            assert match.pair_probability.shape == (len(alive), 3)
-
-
-def test_a_large_map_grows_and_can_still_be_judged_whole(both_ways):
-    _, large = both_ways
-    seen = random_observation(5)
-    large.add(ObservationSet({m: v[None] for m, v in seen.embeddings.items()}, np.eye(4)[None], ("here",)))
-    assert large.rank(seen).matches[0].id == "here"
-    _, scores = Scorer.of(large).scores(seen.as_set())  # what calibration and evaluation ask for
-    assert scores.shape == (1, 401) and np.nanargmax(scores[0]) == 400
-
-
-def test_a_fusion_without_a_bound_is_scored_whole(monkeypatch):
-    monkeypatch.setattr(retriever_module, "LARGE", 1)
-    assert isinstance(make(random_places(0, 5), ZScore()).searcher, WholeMapSearcher)
-    assert isinstance(make(random_places(0, 5), RawMean()).searcher, LargeMapSearcher)
-
-
-# --- refinement -----------------------------------------------------------------------------------------------
-
-RATIO = LikelihoodRatio(np.eye(3) * 20, np.zeros((3, 3)))
-EVIDENCE = OverlapEvidence(20.0, -6.0, -3.0, 5.0)
-
-
-def registration(overlap, x=0.0, converged=True):
-    pose = np.eye(4)
-    pose[0, 3] = x
-    return Registration(pose, overlap, 0.1, converged)
-
-
-def checking(reference):
-    """Return a calibrated retriever whose check is calibrated, too."""
-    refiner = Refiner(NO_REFINER.clouds, 5, EVIDENCE, everything(-np.inf), temperature=0.5)
-    return make(reference, RATIO, confidence=everything(np.inf), refiner=refiner)
-
-
-@settings(max_examples=20)
-@given(st.integers(0, 10_000), st.integers(1, 12), st.integers(0, 8))
-def test_what_the_check_saw_moves_the_ranking_as_bayes_says(seed, k, count):
-    draw, observation = np.random.default_rng(seed), random_observation(seed)
-    reference = random_places(seed, 30, missing=0)
-    retriever = checking(reference)
-    plain = {m.id: m for m in retriever.rank(observation, 30).matches}
-    registrations = {f"{seed}/{i}": registration(draw.random(), x=2.0) for i in draw.permutation(30)[:count]}
-    ranking = retriever.rank(observation, k, registrations=registrations)
-    worth = {i: match.score for i, match in plain.items()}
-    for i, there in registrations.items():
-        worth[i] += np.clip(20 * there.overlap - 6, -3, 5) / 0.5
-    expected = sorted(plain, key=lambda i: -worth[i])[:k]
-    assert [m.id for m in ranking.matches] == expected
-    for match in ranking.matches:
-        assert match.score == pytest.approx(worth[match.id]) and match.refined == (match.id in registrations)
-        assert (
-            match.overlap == registrations[match.id].overlap if match.id in registrations else np.isnan(match.overlap)
-        )
-        np.testing.assert_array_equal(match.pair_probability, plain[match.id].pair_probability)
-        assert match.pose[0, 3] == plain[match.id].pose[0, 3] + 2.0 * (match.id in registrations)
-    # the checked confidence accepts, the other one never does
-    assert ranking.accepted == (count > 0)
-
-
-def test_a_check_that_saw_nothing_changes_nothing():
-    reference, observation = random_places(3, 20), random_observation(3)
-    retriever = checking(reference)
-    plain = retriever.rank(observation)
-    nothing = dict.fromkeys([m.id for m in plain.matches], NOT_REGISTERED)
-    for registrations in ({}, nothing, {"nowhere": registration(0.9)}):
-        again = retriever.rank(observation, registrations=registrations)
-        assert [(m.id, m.score, m.probability) for m in again.matches] == [
-            (m.id, m.score, m.probability) for m in plain.matches
-        ]
-        assert not again.accepted and again.place_set == plain.place_set and not any(m.refined for m in again.matches)
-
-
-def test_a_pose_that_did_not_settle_is_the_places():
-    reference, observation = random_places(3, 20), random_observation(3)
-    best = make(reference).rank(observation).matches[0]
-    found = checking(reference).rank(observation, registrations={best.id: registration(0.8, 3.0, converged=False)})
-    match = next(m for m in found.matches if m.id == best.id)
-    np.testing.assert_array_equal(match.pose, best.pose)
-    assert not match.refined and match.overlap == 0.8
-
-
-def test_a_large_map_is_checked_alike(monkeypatch):
-    reference, observation = random_places(5, 60, missing=0), random_observation(5)
-    small = checking(reference)
-    registrations = {m.id: registration(0.1) for m in small.rank(observation, 3).matches} | {"5/50": registration(0.9)}
-    expected = small.rank(observation, 8, registrations=registrations)
-    monkeypatch.setattr(retriever_module, "LARGE", 10)
-    found = checking(reference).rank(observation, 8, registrations=registrations)
-    assert [m.id for m in found.matches] == [m.id for m in expected.matches] and found.accepted == expected.accepted
-    for one, other in zip(found.matches, expected.matches, strict=True):
-        np.testing.assert_allclose(one.pair_probability, other.pair_probability, atol=2e-3)  # kept in half precision
-
-
-@dataclass(frozen=True, eq=False)
-class Surveyor(Refiner):
-    """Knows how much of the robot's scan is where."""
-
-    asked: list = field(default_factory=list)
-
-    def register(self, points, ids):
-        self.asked.extend(ids)
-        return {name: registration(float(points[0, 0])) for name in self.asked}
-
-
-def test_the_first_candidates_are_laid_and_the_rest_is_left():
-    reference, observation = random_places(8, 20, missing=0), random_observation(8)
-    surveyor = Surveyor(NO_REFINER.clouds, candidates=4)
-    retriever = make(reference, refiner=surveyor)
-    plain = [m.id for m in retriever.rank(observation, 4).matches]
-    ranking = retriever.refine(observation, np.full((1, 3), 0.25), k=2)
-    assert surveyor.asked == plain and len(ranking.matches) == 2
-    assert [m.overlap for m in ranking.matches] == [0.25, 0.25]
-
-
-def test_a_map_without_a_check_ranks_as_ever():
-    reference, observation = random_places(8, 20), random_observation(8)
-    plain, checked = make(reference).rank(observation), make(reference).refine(observation, np.zeros((9, 3)))
-    assert [(m.id, m.score) for m in plain.matches] == [(m.id, m.score) for m in checked.matches]
-
-
-def test_candidates_of_one_query_are_checked_as_a_ranking_is():
-    reference, observation = random_places(4, 25, missing=0), random_observation(4)
-    retriever = checking(reference)
-    whole = Scorer.of(retriever)
-    similarity, scores = (batch[0] for batch in whole.scores(observation.as_set()))
-    overlap = {int(row): 0.1 * i for i, row in enumerate(top_k(scores, 5))}
-    rows, found = whole.candidates(similarity, scores, retriever.modalities, overlap, 3)
-    ranking = retriever.rank(
-        observation, 3, registrations={reference.ids[r]: registration(o) for r, o in overlap.items()}
-    )
-    assert [reference.ids[r] for r in rows[:3]] == [m.id for m in ranking.matches]
-    # To the confidence the overlap is one sensor more: how much there is here, and how much more than elsewhere.
-    assert found.alike.shape == found.lead.shape == (3, 4)
-    seen = [overlap.get(int(r), np.nan) for r in rows]
-    np.testing.assert_array_equal(found.alike[:, -1], seen[:3])
-    others = [np.nanmax([o for j, o in enumerate(seen) if j != i]) for i in range(3)]
-    np.testing.assert_allclose(found.lead[:, -1], np.array(seen[:3]) - others)
