@@ -11,7 +11,7 @@ import any2any_ros
 from any2any_ros.msg import Embedding
 
 TOPIC = "interop"
-# Whoever comes late still gets the message.
+# A subscriber that starts late still gets the message.
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 

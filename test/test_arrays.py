@@ -1,4 +1,4 @@
-"""Rows below rows are one array to whoever looks, and nothing that stands is copied."""
+"""Stacked arrays behave as one array, and stacking copies nothing."""
 
 import numpy as np
 import pytest

@@ -107,7 +107,7 @@ def test_the_table_of_folders_has_their_order():
 
 @pytest.fixture
 def radar(tmp_path, monkeypatch):
-    """README's example of a new modality, printed into a package of somebody else's; return its dotted name."""
+    """README's example of a new modality, written into a package outside of ours; return its dotted name."""
     section = (ROOT / "README.md").read_text().split("## Add a modality")[1].split("\n## ")[0]
     (example,) = re.findall(r"^```python\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
     folder = tmp_path / f"robot_of_{tmp_path.name}"  # a new name every time, for modules stay imported

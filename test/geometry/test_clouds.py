@@ -1,4 +1,4 @@
-"""The scans beside a map: they come back as they were, belong to one map only, and damage is told."""
+"""The scans of a map: reading gives what was written, scans belong to one map only, and damage is an error."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Commands are understood, everything else is not; what it cannot use or cannot hear is told."""
+"""Commands are recognised, everything else is not; unusable sounds and unknown words are named."""
 
 import time
 import wave

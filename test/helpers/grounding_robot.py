@@ -24,7 +24,7 @@ DIMS = 16
 
 
 class Robot:
-    """A grounding node, its cameras and whoever gives it commands."""
+    """A grounding node, its cameras, and a client that sends it commands."""
 
     def __init__(self, bench, model, **parameters):
         self.bench = bench

@@ -1,4 +1,4 @@
-"""Models of objects: kept whole, and told apart."""
+"""Models of objects: they are stored completely, and two of them have different fingerprints."""
 
 import json
 from dataclasses import replace

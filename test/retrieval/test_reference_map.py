@@ -1,4 +1,4 @@
-"""The map on disk: it comes back as it was, an interrupted write changes nothing, and damage is told."""
+"""The map on disk: reading gives what was written, an interrupted write changes nothing, and damage is an error."""
 
 import hashlib
 import json

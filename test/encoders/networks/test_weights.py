@@ -1,4 +1,4 @@
-"""Weights are found by folder or name, told apart by their content, and plain words say when they are damaged."""
+"""Weights are found by folder or name, their content makes the fingerprint, and damage is a clear error."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Arrays of an .npz file are mapped where they lie, and damage that a quick look can see is told."""
+"""Arrays of an .npz file are memory-mapped, and damage that is quickly seen is an error."""
 
 import mmap
 import re
