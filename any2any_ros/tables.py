@@ -65,7 +65,7 @@ def refinements(rows: Sequence[Mapping[str, Any]]) -> str:
     return table(rows, columns)
 
 
-def trust(rows: Sequence[Mapping[str, Any]]) -> str:
+def reliability(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return how true probability, acceptance and place sets are, one line for each availability pattern."""
     columns = {
         "sensors alive": "pattern", "queries": "queries", "mean p": "mean_probability", "R@1": "recall@1",

@@ -109,12 +109,13 @@ def figures(town: Town, retriever: Retriever, queries: ObservationSet) -> dict[s
     task = Task(queries, town.right)
     outcomes = reliability.outcomes(retriever, task, [0.1])
     (group,) = evaluation.evaluate(retriever, task)
-    trust = reliability.figures(outcomes, [0.1])
+    numbers = reliability.figures(outcomes, [0.1])
     return {
         "queries": group["queries"], "chance@1": group["chance@1"], "recall@1": group["recall@1"],
         "chance@5": group["chance@5"], "recall@5": group["recall@5"],
-        "ece": trust["expected_calibration_error"], "accepted": trust["accepted"],
-        "precision": trust["accepted_precision"], "coverage@0.9": trust["coverage@0.9"], "size@0.9": trust["size@0.9"],
+        "ece": numbers["expected_calibration_error"], "accepted": numbers["accepted"],
+        "precision": numbers["accepted_precision"], "coverage@0.9": numbers["coverage@0.9"],
+        "size@0.9": numbers["size@0.9"],
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+from collections.abc import Iterator
 from dataclasses import is_dataclass
 from pathlib import Path
 
@@ -43,6 +44,39 @@ def test_files_stay_short(path):
 def test_files_beside_the_package_stay_short(folder):
     files = programs(folder)
     assert files and not [str(path) for path in files if len(path.read_text().splitlines()) > 300]
+
+
+MOST_PARAMETERS = 6  # without self and cls; a settings dataclass has no function of its own to count
+
+
+def public_functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Yield public functions, and of public classes the public methods and the constructor."""
+    waiting: list[ast.stmt] = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.ClassDef) and node.name[0] != "_":
+            waiting += node.body
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (
+            node.name[0] != "_" or node.name in ("__init__", "__call__")
+        ):
+            yield node
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    one_by_one = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+    rest = [a for a in (function.args.vararg, function.args.kwarg) if a is not None]
+    return [a.arg for a in (*one_by_one, *rest) if a.arg not in ("self", "cls")]
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_no_public_function_has_many_parameters(path):
+    counts = {f.name: len(parameters(f)) for f in public_functions(ast.parse(path.read_text()))}
+    assert not {name: count for name, count in counts.items() if count > MOST_PARAMETERS}
+
+
+def test_parameters_are_counted_as_a_caller_gives_them():
+    tree = ast.parse("class A:\n def __init__(self, a, /, b, *c, d, **e): ...\n def _f(self, g): ...\ndef h(i): ...")
+    assert sorted((f.name, len(parameters(f))) for f in public_functions(tree)) == [("__init__", 5), ("h", 1)]
 
 
 def test_mypy_looks_at_all_our_code():

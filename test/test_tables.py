@@ -62,6 +62,6 @@ def test_trust_shows_coverage_and_size_for_every_level():
         "pattern": "lidar", "queries": 9, "mean_probability": 0.5, "recall@1": 0.6, "expected_calibration_error": 0.05,
         "accepted": 0.0, "accepted_precision": None, "coverage@0.9": 0.91, "size@0.9": 3.5,
     }  # fmt: skip
-    heading, _, line = tables.trust([row]).split("\n")
+    heading, _, line = tables.reliability([row]).split("\n")
     assert " ".join(heading.split()).endswith("accepted precision cover@0.9 set@0.9")
     assert line.split() == ["lidar", "9", "0.500", "0.600", "0.050", "0.000", "-", "0.910", "3.500"]

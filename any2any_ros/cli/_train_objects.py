@@ -61,7 +61,7 @@ def run_heads(arguments: argparse.Namespace) -> int:
     progress = training_bar(config.steps, "heads")
     record = train_heads(objects, arguments.model, arguments.method, config, arguments.label, progress)
     if record["trust"]:
-        print(tables.trust(record["trust"]), end="\n\n")
+        print(tables.reliability(record["trust"]), end="\n\n")
     if record.get("imputation"):
         print(tables.imputation(record["imputation"]), end="\n\n")
     print(tables.grounding(record["test"], record["chance"]))

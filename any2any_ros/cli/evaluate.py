@@ -2,7 +2,7 @@
 
     any2any evaluate intel.log.gz --json intel.json       one drive against its own past
     any2any evaluate KITTI --sequence 00
-    any2any evaluate KITTI --sequence 01 --map MAP        a drive against a map; of a calibrated map also the trust
+    any2any evaluate KITTI --sequence 01 --map MAP        a drive against a map, and how true its probabilities are
     any2any evaluate KITTI --sequence 01 --map MAP --missing 0 0.25 0.5 0.75      and with sensors off at random
 
 Only queries with a right answer among the references count. Chance is the recall of a random ranker on the same ones.

@@ -101,7 +101,7 @@ def _publish(report: dict[str, Any], answers: Sequence[Answer], laps: Laps, refe
     print("\nEvery subset of the sensors, on all test frames (library)")
     print(tables.groups(report["library"]))
     print("\nHow true the probabilities are, on the same frames (library)")
-    print(tables.trust(report["trust"]["groups"]))
+    print(tables.reliability(report["trust"]["groups"]))
     print("\nLive, by the sensors that were alive")
     print(tables.groups(report["groups"]))
     continuity = report["continuity"]

@@ -48,7 +48,7 @@ def report(laps: Laps, reference: ReferenceMap, run: LiveRun, map_folder: Path) 
         "groups": [group for group in groups if group["queries"] >= FEW],
         "transitions": [group for group in groups if group["queries"] < FEW],
         "library": evaluation.evaluate(retriever, task)[::-1],
-        "trust": _trust(retriever, task),
+        "trust": _reliability(retriever, task),
     }, answers
 
 
@@ -58,7 +58,7 @@ def _source_timeout() -> float:
     return float(config["retrieval"]["ros__parameters"]["source_timeout"])
 
 
-def _trust(retriever: Retriever, task: Task) -> dict[str, Any]:
+def _reliability(retriever: Retriever, task: Task) -> dict[str, Any]:
     """Return how true probabilities, acceptance and place sets are on the test frames."""
     promised = ConfidenceConfig()
     outcomes = reliability.outcomes(retriever, task, [promised.miss])

@@ -73,8 +73,8 @@ class Report:
 
     groups: for every availability pattern the number of queries, recall@1 and recall@5 with chance@1 and chance@5
     beside them, the mean reciprocal rank, and the best single sensor on the same queries. missing: the same for each
-    share of sensors switched off. trust: for every pattern of a calibrated map how true probability, acceptance and
-    place sets are. refined: the same before and after the refinement. imputer: the map's; None without a map.
+    share of sensors switched off. reliability: for every pattern of a calibrated map, how true probability, acceptance
+    and place sets are. refined: the same before and after the refinement. imputer: the map's; None without a map.
     """
 
     source: str
@@ -82,7 +82,7 @@ class Report:
     groups: Rows
     missing: Rows = field(default_factory=list)
     imputer: str | None = None
-    trust: Rows = field(default_factory=list)
+    reliability: Rows = field(default_factory=list)
     refined: Rows = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -91,11 +91,11 @@ class Report:
             parts.insert(0, f"The map has the imputer {self.imputer}, whose output is compared as one more modality")
         if self.missing:
             parts.append("With sensors switched off at random\n" + tables.missing(self.missing))
-        if self.trust:
-            parts.append("How true the probabilities are\n" + tables.trust(self.trust))
+        if self.reliability:
+            parts.append("How true the probabilities are\n" + tables.reliability(self.reliability))
         if self.refined:
             heading = "With all sensors, before the refinement and after it\n"
-            parts.append(heading + tables.trust(self.refined))
+            parts.append(heading + tables.reliability(self.refined))
         return "\n\n".join(parts)
 
     def as_dict(self) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class Report:
         if self.imputer is not None:
             out["imputer"] = self.imputer
         out["missing"] = self.missing
-        return out | {k: v for k, v in {"refined": self.refined, "trust": self.trust}.items() if v}
+        return out | {k: v for k, v in {"refined": self.refined, "trust": self.reliability}.items() if v}
 
 
 def evaluate(
@@ -179,7 +179,7 @@ class _MapEvaluation:
             groups,
             missing.by_share(retriever, task, self.options.missing),
             retriever.imputer.plug,
-            self._trust(retrievers, task),
+            self._reliability(retrievers, task),
             self._refined(retriever, task) if self.options.refine else [],
         )
 
@@ -199,7 +199,7 @@ class _MapEvaluation:
             "Give a drive through the mapped places, with one of these sensors and with poses in the map's frame",
         )
 
-    def _trust(self, retrievers: list[Retriever], task: Task) -> Rows:
+    def _reliability(self, retrievers: list[Retriever], task: Task) -> Rows:
         """Return how true the numbers of a calibrated map are, one row a pattern."""
         if retrievers[0].confidence is None:
             return []

@@ -69,10 +69,10 @@ def train_heads(
 
     # Calibration: how far an answer can be trusted, on objects that the heads were not trained with.
     model = Model(best, {m: EncoderRecord(**r) for m, r in objects.encoders.items()})
-    trust: list[dict[str, Any]] = []
+    reliability: list[dict[str, Any]] = []
     if object_calibration.enough(held_out) and object_calibration.enough(test) and model.pairs:
         model = dataclasses.replace(model, calibration=object_calibration.fit(model, held_out, config.seed))
-        trust = object_calibration.evaluate(model, test, config.seed)
+        reliability = object_calibration.evaluate(model, test, config.seed)
 
     # On disk: the model, and how it was made and judged.
     grounding_model.save(model, folder)
@@ -84,7 +84,7 @@ def train_heads(
         "test": results,
         "chance": emma_evaluation.chance(),
         "label": label,
-        "trust": trust,
+        "trust": reliability,
     } | ({"imputation": imputation_rows} if imputer else {})
     training.write_record(folder, record)
     training.write_curve(folder, curve, emma_evaluation.chance(candidates)["mrr"], "MRR on objects held out")

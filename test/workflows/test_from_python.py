@@ -46,7 +46,7 @@ def test_a_report_shows_chance_beside_recall_for_every_pattern(laps, built):
     for group in report.groups:
         assert group["recall@1"] > group["chance@1"] > 0
     assert "chance@1" in str(report) and "audio+camera+lidar+text" in str(report)
-    assert len(report.trust) == 15 and report.imputer == "none" and report.refined == []
+    assert len(report.reliability) == 15 and report.imputer == "none" and report.refined == []
     json.dumps(report.as_dict())
 
 
@@ -62,7 +62,7 @@ def test_the_command_prints_and_writes_the_same_report(any2any, laps, built, tmp
 def test_without_a_map_a_drive_is_judged_against_its_own_past(laps):
     report = a2a.evaluate(a2a.open_recording(laps, "02"), encoders=["lidar"])
     (group,) = report.groups
-    assert group["queries"] == 24 and report.imputer is None and report.trust == []
+    assert group["queries"] == 24 and report.imputer is None and report.reliability == []
 
 
 @pytest.mark.parametrize(
