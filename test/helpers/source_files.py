@@ -63,8 +63,3 @@ FORWARDING = {
         "methods/any2any", "methods/csa", "methods/emma", "methods/calmrl", "methods/cox", "retrieval/metrics",
     )
 }  # fmt: skip
-
-
-def programs(folder: str) -> list[Path]:
-    """Return the Python files of a folder beside the package, such as benchmarks."""
-    return sorted(path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts)
