@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from any2any_ros.errors import Any2AnyError
 
 T = TypeVar("T")
+PARENT = "ANY2ANY_PARENT"  # environment variable with the id of the process that starts the nodes
 
 
 def setting(

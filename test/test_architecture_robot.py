@@ -65,6 +65,15 @@ def test_every_node_can_be_imported_without_simulators_demo_and_learning():
     run_without(NOT_ON_A_ROBOT | {"torch"}, [name for name in NAMES if name.startswith("any2any_ros.nodes.")])
 
 
+# An encoder node is started once a sensor: what it imports, a robot's memory holds five times.
+NOT_IN_AN_ENCODER = {"any2any_ros.retrieval", "any2any_ros.fusion", "any2any_ros.trust", "scipy", "faiss", "sklearn"}
+
+
+@pytest.mark.skipif(importlib.util.find_spec("rclpy") is None, reason="no rclpy: the nodes cannot be imported")
+def test_an_encoder_node_imports_nothing_of_ranking():
+    run_without(NOT_IN_AN_ENCODER, ["any2any_ros.nodes.encoder_node"])
+
+
 def test_the_front_door_and_a_robots_verbs_can_be_imported_without_simulators_and_demo():
     verbs = [f"any2any_ros.cli.{verb}" for verb in ON_A_ROBOT]
     absent = NOT_ON_A_ROBOT - {"any2any_ros.learning"} | {"torch"}

@@ -18,9 +18,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from any2any_ros.config import PARENT
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes.lifecycle import ManagedNode
-from any2any_ros.nodes.topology import PARENT
 
 
 def limit_threads(count: int) -> None:

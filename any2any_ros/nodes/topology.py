@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from any2any_ros import samples, share
+from any2any_ros.config import PARENT
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.objects import grounding_model
 from any2any_ros.retrieval import reference_map
@@ -16,7 +17,6 @@ from any2any_ros.retrieval.reference_map import EncoderRecord
 
 PROFILES = {"loopback": "fastdds_loopback.xml", "robot": "fastdds_robot.xml"}
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
-PARENT = "ANY2ANY_PARENT"  # environment variable with the id of the process that starts the nodes
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from rosgraph_msgs.msg import Clock
 
+from any2any_ros.config import PARENT
 from any2any_ros.nodes import runtime, topology
 from any2any_ros.nodes.bringup import Bringup
 from any2any_ros.nodes.lifecycle import ManagedNode
@@ -146,9 +147,9 @@ def test_a_node_that_was_shut_down_ends_gently(small_map, tmp_path):
 
 def test_only_the_process_that_started_it_is_watched(monkeypatch):
     monkeypatch.setattr(signal, "signal", lambda number, handler: None)
-    monkeypatch.setenv(topology.PARENT, str(os.getppid()))
+    monkeypatch.setenv(PARENT, str(os.getppid()))
     watching = runtime.Stop()
-    monkeypatch.setenv(topology.PARENT, "1234567")
+    monkeypatch.setenv(PARENT, "1234567")
     other = runtime.Stop()
     monkeypatch.setattr(os, "getppid", lambda: 1)
     assert watching and not other
