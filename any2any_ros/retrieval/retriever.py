@@ -37,7 +37,11 @@ SHORTLIST = 1000  # references from which probability and place set are computed
 
 
 class Retriever:
-    """Ranks the places of a map by whatever was observed."""
+    """Ranks the places of a map by whatever was observed.
+
+    The searcher compares and fuses, which gives the shortlist of best references. The confidence assesses the first of
+    them. A Bayes filter, if there is one, adds what earlier rankings say.
+    """
 
     def __init__(
         self,
@@ -138,6 +142,7 @@ class Retriever:
         return shortlist.refined(self.refiner, np.array(overlap, dtype=np.float64))
 
     def _candidates(self, shortlist: Shortlist, alive: tuple[str, ...], k: int) -> Candidates:
+        """Return the features from which the confidence is computed, for the first k references."""
         return shortlist.candidates(self.places, self._columns(alive), self.same_place, k)
 
     def _assessment(self, shortlist: Shortlist, candidates: Candidates, alive: tuple[str, ...], k: int) -> Assessment:
@@ -154,6 +159,7 @@ class Retriever:
         )
 
     def _confidence(self, shortlist: Shortlist) -> Confidence | None:
+        """Return the confidence for this shortlist: a refined one has another than one that was not refined."""
         return self.confidence if shortlist.overlap is None else self.refiner.confidence
 
     def _with_past(

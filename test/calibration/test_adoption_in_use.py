@@ -52,7 +52,7 @@ def test_the_old_calibration_answers_as_before(own_folder, world):
 
 
 def test_an_interrupted_save_leaves_the_old_one(own_folder, adopted, monkeypatch):
-    kept = (own_folder / "adopted/thermal/adopted.json").read_text()
+    before = (own_folder / "adopted/thermal/adopted.json").read_text()
 
     def full(*_):
         raise OSError("No space left on device")
@@ -60,7 +60,7 @@ def test_an_interrupted_save_leaves_the_old_one(own_folder, adopted, monkeypatch
     monkeypatch.setattr(storage, "save", full)
     with pytest.raises(OSError, match="No space"):
         adopted_sensors.save(adopted, own_folder)
-    assert (own_folder / "adopted/thermal/adopted.json").read_text() == kept
+    assert (own_folder / "adopted/thermal/adopted.json").read_text() == before
     assert [p.name for p in (own_folder / "adopted").iterdir()] == ["thermal"]
 
 
@@ -77,11 +77,11 @@ def test_damage_is_told(own_folder, harm, how):
 
 
 def test_it_is_bound_to_the_encoders_of_both_sides(own_folder):
-    (kept,) = adopted_sensors.load(own_folder).values()
+    (stored,) = adopted_sensors.load(own_folder).values()
     reference = reference_map.load(own_folder)
     other = replace(reference, encoders=reference.encoders | {"lidar": EncoderRecord("lidar", "lidar-other", 12)})
-    newer = Adopted("thermal", replace(NEW, fingerprint="thermal-other"), kept.heads, kept.calibration)
-    for side, of in ((kept, other), (newer, reference)):
+    newer = Adopted("thermal", replace(NEW, fingerprint="thermal-other"), stored.heads, stored.calibration)
+    for side, of in ((stored, other), (newer, reference)):
         with pytest.raises(Any2AnyError, match="Adopt it again"):
             side.retriever(of)
 

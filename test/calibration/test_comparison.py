@@ -1,4 +1,4 @@
-"""Which fusion is kept."""
+"""Which fusion is chosen."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from any2any_ros.retrieval.large import LARGE
 
 
 @pytest.mark.parametrize(
-    ("recalls", "chosen"),
+    ("recalls", "expected"),
     [
         ({"any2any": 0.70, "likelihood_ratio": 0.70, "mixture": 0.70}, "mixture"),  # as of a single sensor
         ({"any2any": 0.703, "likelihood_ratio": 0.702, "mixture": 0.70}, "mixture"),
@@ -16,12 +16,12 @@ from any2any_ros.retrieval.large import LARGE
         ({"any2any": 0.72, "min_max": 0.72}, "any2any"),
     ],
 )
-def test_a_lead_that_is_luck_does_not_displace_a_likelihood(recalls, chosen):
-    assert kept(recalls, 1000) == chosen
+def test_a_lead_that_is_luck_does_not_displace_a_likelihood(recalls, expected):
+    assert best_fusion(recalls, 1000) == expected
 
 
 @pytest.mark.parametrize(
-    ("recalls", "chosen"),
+    ("recalls", "expected"),
     [
         ({"any2any": 0.70, "likelihood_ratio": 0.70, "mixture": 0.90}, "likelihood_ratio"),
         ({"any2any": 0.71, "likelihood_ratio": 0.70, "z_score": 0.90}, "any2any"),
@@ -29,10 +29,10 @@ def test_a_lead_that_is_luck_does_not_displace_a_likelihood(recalls, chosen):
         ({"mixture": 0.9}, "mixture"),  # somebody asked for it
     ],
 )
-def test_of_a_large_map_what_is_searched_by_bounds_is_kept(recalls, chosen):
-    assert kept(recalls, LARGE) == chosen
+def test_of_a_large_map_what_is_searched_by_bounds_is_chosen(recalls, expected):
+    assert best_fusion(recalls, LARGE) == expected
 
 
-def kept(recalls, places):
+def best_fusion(recalls, places):
     table = [{"fusion": name, "recall@1": recall, "recall@5": 0.9} for name, recall in recalls.items()]
     return table[comparison.best(table, places)]["fusion"]

@@ -47,10 +47,10 @@ def test_of_more_sensors_the_small_and_the_large_subsets():
 def test_every_query_is_ranked_with_every_subset_of_its_sensors(monkeypatch, chunk):
     monkeypatch.setattr(evaluation, "CHUNK", chunk)
     reference, queries = random_set(0, 12), random_set(1, 20)
-    retriever, asked = make(reference), np.arange(20) % 3 != 0
-    found = {(one.pattern, one.row): one.scores for one in scored(retriever, queries, asked)}
+    retriever, wanted = make(reference), np.arange(20) % 3 != 0
+    found = {(one.pattern, one.row): one.scores for one in scored(retriever, queries, wanted)}
     expected = {
-        (p, q) for q in np.flatnonzero(asked) for p in patterns(MODALITIES) if all(queries.present(m)[q] for m in p)
+        (p, q) for q in np.flatnonzero(wanted) for p in patterns(MODALITIES) if all(queries.present(m)[q] for m in p)
     }
     assert set(found) == expected
     for (pattern, q), scores in found.items():

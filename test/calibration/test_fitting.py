@@ -62,9 +62,9 @@ def test_a_loud_sensor_that_means_nothing_is_not_averaged_in(fitted):
     rows = {row["fusion"]: row for row in found.table}
     assert found.fusion.plug != "raw_mean"
     everything = "fair+good+useless"
-    chosen = rows[found.fusion.plug]["patterns"]
-    assert chosen[everything]["recall@1"] > 0.9
-    assert chosen["useless"]["recall@1"] < 0.2 and chosen["useless"]["chance@1"] == pytest.approx(1 / 60)
+    by_pattern = rows[found.fusion.plug]["patterns"]
+    assert by_pattern[everything]["recall@1"] > 0.9
+    assert by_pattern["useless"]["recall@1"] < 0.2 and by_pattern["useless"]["chance@1"] == pytest.approx(1 / 60)
 
 
 def test_the_table_is_the_mean_over_all_queries_under_every_subset_of_the_sensors(fitted):
@@ -111,13 +111,13 @@ def test_no_query_is_judged_by_a_fusion_that_has_seen_its_place(monkeypatch):
     monkeypatch.setattr(fitting._Contestant, "ranked_unmapped", lambda contestant, task: [])
     reference, task = drive({"good": 0.001})
     calibrate(reference, task, promises=PROMISES)
-    *judges, kept = Spy.log
-    assert len(judges) == 4
-    for fold, (made, judged) in enumerate(judges):
+    *of_folds, final = Spy.log
+    assert len(of_folds) == 4
+    for fold, (made, judged) in enumerate(of_folds):
         assert judged == set(np.flatnonzero(task.folds == fold))
         assert made.fitted_on == set(np.flatnonzero(task.folds != fold))
-    # The one that is kept has seen all of them, and judged none.
-    assert kept[0].fitted_on == set(range(60)) and not kept[1]
+    # The one that is chosen has seen all of them, and judged none.
+    assert final[0].fitted_on == set(range(60)) and not final[1]
 
 
 def test_every_query_takes_part_in_the_confidence(fitted, monkeypatch):
@@ -127,12 +127,12 @@ def test_every_query_takes_part_in_the_confidence(fitted, monkeypatch):
         fitting.confidence_fitting, "fit", lambda events, config: seen.extend(events) or real(events, config)
     )
     calibrate(*drive(NOISE), CalibrationConfig(fusion="raw_mean"), PROMISES)
-    mapped, lost = [e for e in seen if e.mapped], [e for e in seen if not e.mapped]
-    assert {e.fold for e in mapped} == {e.fold for e in lost} == {0, 1, 2, 3}
-    for events in (mapped, lost):
+    mapped, unmapped = [e for e in seen if e.mapped], [e for e in seen if not e.mapped]
+    assert {e.fold for e in mapped} == {e.fold for e in unmapped} == {0, 1, 2, 3}
+    for events in (mapped, unmapped):
         assert len(events) == 60 * 7 and {e.pattern for e in events} >= {"good", "fair+good", "fair+good+useless"}
     assert all(len(e.right) == 60 and e.right.sum() == 1 for e in mapped)
-    assert all(len(e.right) == 59 and e.right.sum() == 0 for e in lost)  # its own place is hidden
+    assert all(len(e.right) == 59 and e.right.sum() == 0 for e in unmapped)  # its own place is hidden
 
 
 def test_what_is_hidden_of_the_map_may_be_more_than_what_is_right(monkeypatch):

@@ -48,7 +48,7 @@ def overlap_of(query, row, seed=0):
 
 
 class Surveyor:
-    """Lays by drawing, and remembers what it was asked for; every ninth query has no scan."""
+    """Draws the overlaps at random, and records for which pairs; every ninth query has no scan."""
 
     def __init__(self, seed=0):
         self.seed, self.wanted = seed, {}
@@ -110,7 +110,7 @@ def test_no_overlap_is_judged_by_evidence_of_its_own_place(monkeypatch):
     reference, task = drive(count=80)
     folds = task.folds
     _, pairs = events(monkeypatch, reference, task, surveyor)
-    *held_out, (kept, _) = pairs
+    *held_out, (final, _) = pairs
     every = surveyor(surveyor.wanted)
     of_fold = {f: {o for q, there in every.items() for o in there.values() if folds[q] == f} for f in range(4)}
     assert len(held_out) == 2 * 4  # with their places, and without
@@ -118,18 +118,18 @@ def test_no_overlap_is_judged_by_evidence_of_its_own_place(monkeypatch):
         assert not set(overlap.tolist()) & of_fold[i // 2]
         assert set(overlap.tolist()) == set().union(*(of_fold[f] for f in range(4) if f != i // 2))
         assert 0 < right.sum() < len(right)
-    assert set(kept.tolist()) == set().union(*of_fold.values())
+    assert set(final.tolist()) == set().union(*of_fold.values())
 
 
 def test_a_place_hidden_from_the_map_is_among_what_teaches_trust(monkeypatch):
     surveyor = Surveyor()
     found, _ = events(monkeypatch, *drive(count=80), surveyor)
-    mapped, lost = ([e for e in found if e.mapped == there] for there in (True, False))
+    mapped, unmapped = ([e for e in found if e.mapped == there] for there in (True, False))
     with_scan = sum(q % 9 > 0 for q in range(80))
-    for group in (mapped, lost):
+    for group in (mapped, unmapped):
         assert len(group) == 2 * with_scan and {e.pattern for e in group} == {"lidar", "camera+lidar"}
         assert {e.fold for e in group} == {0, 1, 2, 3}
-    assert not any(e.right.any() for e in lost) and all(len(e.right) == 79 for e in lost)
+    assert not any(e.right.any() for e in unmapped) and all(len(e.right) == 79 for e in unmapped)
     # the overlap is a column of its own beside the sensors'
     assert {e.candidates.alike.shape[1] for e in found} == {2, 3}
 

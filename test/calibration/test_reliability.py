@@ -63,13 +63,13 @@ def test_every_query_is_judged_under_every_pattern():
     steps = {"*": np.array([[-30.0, 0.0], [0.01, 0.99]])}
     confidence = Confidence(50.0, weights, steps, {"*": 3.0}, {"*": np.empty(0)}, {"*/0": np.linspace(0, 0.5, 50)})
     retriever = bare_retriever(places, RawMean(), confidence=confidence)
-    asked = np.arange(6) < 4
-    found = reliability.outcomes(retriever, Task(places, np.eye(6, dtype=bool)), (0.1,), asked)
+    wanted = np.arange(6) < 4
+    found = reliability.outcomes(retriever, Task(places, np.eye(6, dtype=bool)), (0.1,), wanted)
     assert len(found) == 3 * 4 and {o.pattern for o in found} == {"camera", "lidar", "camera+lidar"}
     # every place finds itself, and is sure of it
     assert all(o.right and o.accepted and o.probability > 0.9 and o.covered == (True,) for o in found)
     assert all(o.chance == pytest.approx(1 / 6) for o in found)
-    nowhere = reliability.outcomes(retriever, Task(places, np.zeros((6, 6), dtype=bool)), (0.1,), asked)
+    nowhere = reliability.outcomes(retriever, Task(places, np.zeros((6, 6), dtype=bool)), (0.1,), wanted)
     assert not any(o.right or o.covered[0] for o in nowhere) and all(o.accepted for o in nowhere)
 
 

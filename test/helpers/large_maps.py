@@ -85,7 +85,7 @@ def same_answers(one, other):
     assert answered > 8
 
 
-def kept(folder):
+def shard_folders(folder):
     return sorted(p for p in (folder / "shards").iterdir() if p.is_dir())
 
 

@@ -79,16 +79,16 @@ def test_a_slower_sensor_gives_its_newest_and_is_awaited_only_when_it_is_due():
     assert robot.hear("slow", 2000) == [(2000, {"fast": 2000, "slow": 2000})]
 
 
-@pytest.mark.parametrize("lost", [1, 2, 15])
-def test_a_sensor_that_lost_messages_is_awaited_as_before(lost):
+@pytest.mark.parametrize("dropped", [1, 2, 15])
+def test_a_sensor_whose_messages_were_dropped_is_awaited_as_before(dropped):
     """Or the moments after a dropout would be closed with its embedding of the moment before."""
     robot = Robot(expected=("a", "b"))
     for t in range(0, 1000, 100):
         assert robot.run(("a", t), ("b", t)) == [(t, {"a": t, "b": t})]
-    for t in range(1000, 1000 + 100 * lost, 100):
+    for t in range(1000, 1000 + 100 * dropped, 100):
         robot.hear("a", t)
         robot.flush(t + 50)
-    back = 1000 + 100 * lost
+    back = 1000 + 100 * dropped
     robot.run(("a", back), ("b", back))
     for t in range(back + 100, back + 1000, 100):
         assert robot.run(("a", t), ("b", t)) == [(t, {"a": t, "b": t})]

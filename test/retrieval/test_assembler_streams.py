@@ -18,9 +18,9 @@ def streams(draw):
     messages = []
     for name, (period, latency, jitter) in zip("abcd", draw(SENSORS), strict=False):
         died, back = sorted(draw(st.tuples(st.integers(0, LENGTH), st.integers(0, 2 * LENGTH))))
-        lost = draw(st.sampled_from([0, 0.1, 0.5]))
+        dropped_share = draw(st.sampled_from([0, 0.1, 0.5]))
         for stamp in range(draw(st.integers(0, period)), LENGTH, period):
-            if not died <= stamp < back and noise.random() >= lost:
+            if not died <= stamp < back and noise.random() >= dropped_share:
                 sensed = stamp + int(noise.integers(0, jitter + 1))
                 messages.append((sensed + latency + int(noise.integers(0, 30)), name, sensed))
     return sorted(messages)

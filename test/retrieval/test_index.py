@@ -26,11 +26,11 @@ def test_is_an_index():
 @given(st.lists(st.integers(0, 40), max_size=4), st.integers(0, 5), st.integers(1, 60), st.integers(0, 100))
 def test_equals_the_matrix_product(sizes, queries, k, seed):
     index, vectors = filled(*sizes, seed=seed)
-    asked = np.random.default_rng(seed + 1).normal(size=(queries, 7)).astype(np.float32)
-    exact = asked.astype(np.float64) @ vectors.T.astype(np.float64)
+    query_vectors = np.random.default_rng(seed + 1).normal(size=(queries, 7)).astype(np.float32)
+    exact = query_vectors.astype(np.float64) @ vectors.T.astype(np.float64)
     assert len(index) == len(vectors) and index.dimension == 7
-    np.testing.assert_allclose(index.similarity(asked), exact, atol=1e-5)
-    similarity, rows = index.search(asked, k)
+    np.testing.assert_allclose(index.similarity(query_vectors), exact, atol=1e-5)
+    similarity, rows = index.search(query_vectors, k)
     assert similarity.shape == rows.shape == (queries, min(k, len(vectors)))
     np.testing.assert_allclose(similarity, -np.sort(-exact, axis=1)[:, :k], atol=1e-5)
     np.testing.assert_allclose(np.take_along_axis(exact, rows, axis=1), similarity, atol=1e-5)

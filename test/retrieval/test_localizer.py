@@ -88,9 +88,9 @@ def test_deaths_and_returns_are_told_once_and_the_last_death_is_answered(localiz
 
 def test_timeouts_differ_by_sensor(folder):
     localizer = Localizer(AliveConfig(source_timeout=1.0), RetrievalConfig(k=1), same_place=5.0)
-    asked = []
-    localizer.open(folder, lambda modalities: asked.extend(modalities) or {"text": 9.0})
-    assert sorted(asked) == ["beacon", "text"]
+    requested = []
+    localizer.open(folder, lambda modalities: requested.extend(modalities) or {"text": 9.0})
+    assert sorted(requested) == ["beacon", "text"]
     localizer.add(beacon(0), 1000 * MS)
     localizer.add(caption(TEXTS[0]), 1000 * MS)
     assert localizer.assembler.alive(5000 * MS) == ("text",)
@@ -134,12 +134,12 @@ def test_what_cannot_be_compared_is_refused_and_changes_nothing(localizer, embed
 
 
 def test_without_a_map_every_request_says_so():
-    lost = Localizer(AliveConfig(), RetrievalConfig(k=1), same_place=5.0)
+    without_map = Localizer(AliveConfig(), RetrievalConfig(k=1), same_place=5.0)
     for call in (
-        lambda: lost.add(beacon(0), MS),
-        lambda: lost.rank(Observation({})),
-        lambda: lost.observation([], "a church", MS),
-        lambda: lost.add_place(ObservationSet({}, np.eye(4)[None], ("a",))),
+        lambda: without_map.add(beacon(0), MS),
+        lambda: without_map.rank(Observation({})),
+        lambda: without_map.observation([], "a church", MS),
+        lambda: without_map.add_place(ObservationSet({}, np.eye(4)[None], ("a",))),
     ):
         with pytest.raises(Any2AnyError, match="no map is loaded"):
             call()

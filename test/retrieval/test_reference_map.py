@@ -55,9 +55,9 @@ def test_comes_back_bit_by_bit(saved):
 
 
 def test_unknown_poses_and_an_empty_map_come_back(tmp_path):
-    lost = ObservationSet({"text": np.ones((1, 16))}, np.full((1, 4, 4), np.nan), ("x",))
+    without_pose = ObservationSet({"text": np.ones((1, 16))}, np.full((1, 4, 4), np.nan), ("x",))
     empty = ObservationSet({"text": np.empty((0, 16))}, np.empty((0, 4, 4)), ())
-    for what in (lost, empty):
+    for what in (without_pose, empty):
         save(ReferenceMap(what, RECORDS), tmp_path / "map")
         same_places(load(tmp_path / "map").places, what)
 

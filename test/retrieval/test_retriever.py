@@ -195,9 +195,9 @@ def test_each_sensor_says_by_how_much_a_match_leads_other_places(monkeypatch):
 
 
 def test_unknown_poses_are_no_common_place():
-    lost = random_places(0, 6, missing=0)
-    lost.poses[:] = np.nan
-    rows, candidates = ask(make(lost), np.arange(6.0), 3)
+    without_poses = random_places(0, 6, missing=0)
+    without_poses.poses[:] = np.nan
+    rows, candidates = ask(make(without_poses), np.arange(6.0), 3)
     assert rows.tolist() == [5, 4, 3, 2, 1, 0]
     np.testing.assert_array_equal(candidates.near, np.eye(3, 6, dtype=bool))
 

@@ -94,11 +94,11 @@ def test_a_large_map_is_checked_alike(monkeypatch):
 class Surveyor(Refiner):
     """Knows how much of the robot's scan is where."""
 
-    asked: list = field(default_factory=list)
+    registered_ids: list = field(default_factory=list)
 
     def register(self, points, ids):
-        self.asked.extend(ids)
-        return {name: registration(float(points[0, 0])) for name in self.asked}
+        self.registered_ids.extend(ids)
+        return {name: registration(float(points[0, 0])) for name in self.registered_ids}
 
 
 def test_the_first_candidates_are_laid_and_the_rest_is_left():
@@ -107,7 +107,7 @@ def test_the_first_candidates_are_laid_and_the_rest_is_left():
     retriever = make(reference, refiner=surveyor)
     plain = [m.id for m in retriever.rank(observation, 4).matches]
     ranking = retriever.refine(observation, np.full((1, 3), 0.25), k=2)
-    assert surveyor.asked == plain and len(ranking.matches) == 2
+    assert surveyor.registered_ids == plain and len(ranking.matches) == 2
     assert [m.overlap for m in ranking.matches] == [0.25, 0.25]
 
 

@@ -60,10 +60,10 @@ def test_the_index_answers_as_faiss_does(sizes, queries, k, seed):
         more = draw.normal(size=(size, 5)).astype(np.float32)
         ours.add(more)
         theirs.add(more)
-    asked = draw.normal(size=(queries, 5)).astype(np.float32)
+    query_vectors = draw.normal(size=(queries, 5)).astype(np.float32)
     assert len(ours) == len(theirs) == sum(sizes)
-    np.testing.assert_allclose(ours.similarity(asked), theirs.similarity(asked), atol=1e-5)
-    (values, rows), (expected, at) = ours.search(asked, k), theirs.search(asked, k)
+    np.testing.assert_allclose(ours.similarity(query_vectors), theirs.similarity(query_vectors), atol=1e-5)
+    (values, rows), (expected, at) = ours.search(query_vectors, k), theirs.search(query_vectors, k)
     np.testing.assert_allclose(values, expected, atol=1e-5)
     np.testing.assert_array_equal(rows, at)
 

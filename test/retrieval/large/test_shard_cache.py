@@ -7,7 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from large_maps import WIDTH, N, fusions, in_memory, kept, never_made, opened, places, queries, same_answers, write
+from large_maps import (
+    WIDTH,
+    N,
+    fusions,
+    in_memory,
+    never_made,
+    opened,
+    places,
+    queries,
+    same_answers,
+    shard_folders,
+    write,
+)
 
 from any2any_ros.config import AliveConfig, RetrievalConfig
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
@@ -52,15 +64,15 @@ def aligned_by(reference, alignments, fusion):
 
 def test_a_map_answers_from_disk_as_from_memory_the_first_time_and_after(folder, monkeypatch):
     first = opened(folder)
-    assert len(kept(folder)) == 1
-    held = in_memory(first)
+    assert len(shard_folders(folder)) == 1
+    from_memory = in_memory(first)
     never_made(monkeypatch)
     again = opened(folder)
-    assert isinstance(again.searcher, LargeMapSearcher) and isinstance(held.searcher, LargeMapSearcher)
-    on_disk, in_ram = (found.searcher.shards._shards[0][0] for found in (again, held))
+    assert isinstance(again.searcher, LargeMapSearcher) and isinstance(from_memory.searcher, LargeMapSearcher)
+    on_disk, in_ram = (found.searcher.shards._shards[0][0] for found in (again, from_memory))
     assert not on_disk.flags.writeable and in_ram.flags.writeable
-    same_answers(first, held)
-    same_answers(again, held)
+    same_answers(first, from_memory)
+    same_answers(again, from_memory)
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the kernel tells what is in memory on Linux alone")
@@ -84,19 +96,19 @@ def test_neither_opening_nor_ranking_leaves_vectors_or_poses_in_memory(one):
 def test_it_still_does_when_places_are_added_one_by_one(folder):
     opened(folder)
     again = opened(folder)
-    held = in_memory(again)
+    from_memory = in_memory(again)
     for seed in range(1, 8):
         more = places(seed, 1 + seed % 3)
         more = more.only(["camera", "lidar"]) if seed % 2 else more
-        for side in (again, held):
+        for side in (again, from_memory):
             side.add(more)
-    assert len(again.places) == len(held.places) > N
-    same_answers(again, held)
+    assert len(again.places) == len(from_memory.places) > N
+    same_answers(again, from_memory)
 
 
 def test_places_added_are_found_and_saved_and_kept_anew(one):
     opened(one)
-    before = kept(one)
+    before = shard_folders(one)
     localizer = Localizer(AliveConfig(), RetrievalConfig(device="cpu"), 5.0)
     localizer.open(one, lambda known: {})
     for i in range(3):
@@ -108,7 +120,7 @@ def test_places_added_are_found_and_saved_and_kept_anew(one):
     again = opened(one)
     assert again.places.ids == localizer.reference.places.ids and len(again.places) == N + 3
     same_answers(again, localizer.retriever)
-    assert kept(one) != before and len(kept(one)) == 1
+    assert shard_folders(one) != before and len(shard_folders(one)) == 1
 
 
 def across(seed=0):
@@ -130,9 +142,9 @@ def test_alignments_are_known_again_by_their_content(one, fusion, monkeypatch):
 
     first = aligned(0)
     assert len(first.searcher.shards.columns) == 3  # both pairs that share an alignment share its vectors
-    held, made = in_memory(first), LargeMapSearcher._new_shards
+    from_memory, made = in_memory(first), LargeMapSearcher._new_shards
     never_made(monkeypatch)
-    same_answers(aligned(0), held)
+    same_answers(aligned(0), from_memory)
     monkeypatch.setattr(LargeMapSearcher, "_new_shards", made)
     other = aligned(1)
     same_answers(other, in_memory(other))

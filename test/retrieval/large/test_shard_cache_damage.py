@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from large_maps import in_memory, kept, never_made, opened, same_answers, write
+from large_maps import in_memory, never_made, opened, same_answers, shard_folders, write
 
 from any2any_ros.learning import csa
 from any2any_ros.retrieval import reference_map, retriever
@@ -36,12 +36,12 @@ def one(tmp_path):
 
 def test_another_map_in_the_same_folder_has_shards_of_its_own_and_the_old_ones_go(one):
     opened(one)
-    before = kept(one)
+    before = shard_folders(one)
     write(one, seed=7)
     found = opened(one)
     assert found.places.ids[0] == "7/0"
     same_answers(found, in_memory(found))
-    assert len(kept(one)) == 1 and kept(one) != before
+    assert len(shard_folders(one)) == 1 and shard_folders(one) != before
 
 
 @pytest.mark.parametrize("what", ["source", "ALIGNED", "FORMAT", "alignment", "columns"])
@@ -91,11 +91,11 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
 def test_damaged_shards_are_made_again_with_one_warning(one, damage):
     opened(one)
-    (home,) = kept(one)
+    (home,) = shard_folders(one)
     damage(home)
-    with pytest.warns(UserWarning, match="made again") as told:
+    with pytest.warns(UserWarning, match="made again") as warned:
         found = opened(one)
-    assert len(told) == 1
+    assert len(warned) == 1
     same_answers(found, in_memory(found))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -106,9 +106,9 @@ def test_damaged_shards_are_made_again_with_one_warning(one, damage):
 
 
 def held_with_one_warning(folder):
-    with pytest.warns(UserWarning, match="vectors of a large map cannot be written") as told:
+    with pytest.warns(UserWarning, match="vectors of a large map cannot be written") as warned:
         found = opened(folder)
-    assert len(told) == 1
+    assert len(warned) == 1
     assert found.searcher.shards._shards[0][0].flags.writeable
     return found
 
@@ -153,11 +153,11 @@ def test_a_folder_that_cannot_be_written_leaves_the_map_in_memory(public):
 
 
 def test_shards_that_are_there_are_opened_from_a_folder_that_cannot_be_written(public, monkeypatch):
-    held = in_memory(opened(public))
+    from_memory = in_memory(opened(public))
     never_made(monkeypatch)
     with nothing_may_be_written(public):
         found = opened(public)
-    same_answers(found, held)
+    same_answers(found, from_memory)
 
 
 def test_a_full_disk_leaves_the_map_in_memory_and_nothing_behind(one, monkeypatch):
@@ -172,5 +172,5 @@ def test_a_full_disk_leaves_the_map_in_memory_and_nothing_behind(one, monkeypatc
 
     monkeypatch.setattr(shards, "write_atomically", full)
     found = held_with_one_warning(one)
-    assert kept(one) == []
+    assert shard_folders(one) == []
     same_answers(found, in_memory(found))

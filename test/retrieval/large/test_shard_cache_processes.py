@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from large_maps import in_memory, kept, never_made, opened, queries, same_answers, write
+from large_maps import in_memory, never_made, opened, queries, same_answers, shard_folders, write
 
 from any2any_ros.retrieval import reference_map, retriever
 
@@ -73,7 +73,7 @@ def test_a_kill_amid_the_writing_is_as_if_nothing_had_been_written(one, killed):
         warnings.simplefilter("error")
         found = opened(one)
     same_answers(found, in_memory(found))
-    (home,) = kept(one)
+    (home,) = shard_folders(one)
     assert not [p for p in home.iterdir() if p.name.startswith(".")], "a half-written file is left"
 
 
@@ -85,12 +85,12 @@ def test_two_that_open_it_at_once_make_it_once_and_answer_alike(one):
         for process in processes:
             process.stdin.write("go\n")
             process.stdin.flush()
-        told = [process.communicate(timeout=60) for process in processes]
+        outputs = [process.communicate(timeout=60) for process in processes]
     finally:
         for process in processes:
             process.kill()
-    assert [process.returncode for process in processes] == [0, 0], told
-    lines = [line for out, _ in told for line in out.splitlines()]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    lines = [line for out, _ in outputs for line in out.splitlines()]
     assert len([line for line in lines if "opened for the first time" in line]) == 1
     answers = {line for line in lines if line.startswith("answer")}
     query = opened(one).places.observation(5)
