@@ -108,16 +108,17 @@ def test_every_class_that_old_files_name_has_a_sample():
     assert set(legacy.CLASSES.values()) <= set(state_classes())
 
 
-def formats(folder, name):
-    return {json.loads(path.read_text())["format"] for path in (FORMATS / folder).rglob(name)}
+def formats(folders, name):
+    return {json.loads(path.read_text())["format"] for f in folders for path in (FORMATS / f).rglob(name)}
 
 
 def test_every_format_that_is_read_has_a_sample():
-    assert formats("november", "calibration.json") == set(legacy.CALIBRATION_FORMATS)
-    assert formats("today", "calibration.json") == {calibration.FORMAT}
-    assert {h["format"] for h in headers(FORMATS / "november")} == {legacy.FORMAT}
+    old = [folder for folder in FOLDERS if folder != "today"]
+    assert formats(old, "calibration.json") == set(legacy.CALIBRATION_FORMATS)
+    assert formats(["today"], "calibration.json") == {calibration.FORMAT}
+    assert {h["format"] for folder in old for h in headers(FORMATS / folder)} == {legacy.FORMAT}
     assert {h["format"] for h in headers(FORMATS / "today")} == {storage.FORMAT}
-    assert formats("today", "map.json") == {reference_map.FORMAT}
+    assert formats(["today"], "map.json") == {reference_map.FORMAT}
 
 
 def test_old_shards_have_a_key_with_the_name_of_a_module():

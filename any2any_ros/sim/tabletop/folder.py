@@ -1,9 +1,9 @@
 """Writes simulated objects as a GoLD folder, which is read like the recorded one.
 
-images/RGB_cropped/<class>/<class>_<n>/<class>_<n>_<view>.png     crops, 8-bit RGB images/depth_cropped/...
-the same crops, 16-bit, mm, 0 = hole text.tsv, speech.tsv, speech/<class>_<n>_<view>_<k>.wav           written and
-spoken descriptions tabletop.json                                                     settings, and the true colours,
-pattern and size of each object
+images/RGB_cropped/<class>/<class>_<n>/<class>_<n>_<view>.png   crops, 8-bit RGB
+images/depth_cropped/...                                        the same crops, 16-bit, mm, 0 = hole
+text.tsv, speech.tsv, speech/<class>_<n>_<view>_<k>.wav         written and spoken descriptions
+tabletop.json                                                   settings; true colours, pattern and size of each object
 """
 
 from __future__ import annotations
