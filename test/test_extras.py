@@ -1,5 +1,6 @@
 """What an extra of pip brings is known, and a command that lacks it says so in one line."""
 
+import argparse
 import importlib.util
 import re
 from pathlib import Path
@@ -79,10 +80,13 @@ def test_a_verb_without_its_extra_says_how_to_get_it(without, refused, tmp_path,
     assert not list(tmp_path.iterdir())
 
 
-def test_a_learning_curve_without_matplotlib_is_skipped_in_one_line(without, tmp_path, capsys):
-    from any2any_ros.cli import _train_data
+def test_a_learning_curve_without_matplotlib_is_skipped_in_one_line(without, tmp_path, capsys, monkeypatch):
+    from any2any_ros.cli import _train_objects, train
+    from any2any_ros.workflows import training
 
     without("matplotlib")
-    _train_data.draw(tmp_path, [(1, 0.5, 0.5)], 0.1, "MRR")
+    curve = [(1, 0.5, 0.5)]
+    monkeypatch.setattr(_train_objects, "run_heads", lambda _: training.write_curve(tmp_path, curve, 0.1, "MRR") or 0)
+    assert train.run(argparse.Namespace(method="emma")) == 0
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "any2any_ros[report]" in said and not list(tmp_path.iterdir())
