@@ -1,7 +1,10 @@
 """A robot that sends embeddings to a retrieval node, and hears what it answers."""
 
+import numpy as np
+
 from any2any_ros import msg
 from any2any_ros.nodes import messages
+from any2any_ros.nodes.retrieval_node import RetrievalNode
 from any2any_ros.observation import Embedding
 
 NS = 1_000_000_000
@@ -31,3 +34,32 @@ class Robot:
 
 def ids(ranking):
     return [match.id for match in ranking.matches]
+
+
+def started(bench, folder, reference):
+    """Return the robot of a running retrieval node with the map in `folder`."""
+    node = bench.node(RetrievalNode, map=str(folder), **FAST)
+    robot = Robot(bench, reference)  # waits for the node
+    robot.node = node
+    return robot
+
+
+class Sure:
+    """A confidence that accepts everything, and takes the first `places` for the place set."""
+
+    temperature = 1.0
+
+    def __init__(self, places=3):
+        self.places = places
+
+    def probability(self, candidates, modalities):
+        return np.linspace(0.9, 0.5, len(candidates.near))
+
+    def accepts(self, candidates, modalities):
+        return True
+
+    def presence(self, candidates, modalities):
+        return 1.0
+
+    def place_set(self, candidates, modalities):
+        return self.places

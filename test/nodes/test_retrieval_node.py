@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
-from retrieval_robot import FAST, NS, Robot, ids
+from retrieval_robot import FAST, NS, Robot, ids, started
 from rosgraph_msgs.msg import Clock
 
 from any2any_ros import msg
@@ -21,11 +21,7 @@ from any2any_ros.retrieval.retriever import bare_retriever
 
 @pytest.fixture
 def robot(bench, small_map):
-    folder, reference = small_map
-    node = bench.node(RetrievalNode, map=str(folder), **FAST)
-    made = Robot(bench, reference)
-    made.node = node
-    return made
+    return started(bench, *small_map)
 
 
 def test_it_ranks_as_the_library_does(robot):

@@ -5,7 +5,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Point, Pose, Quaternion
 from rcl_interfaces.msg import Log
-from retrieval_robot import FAST, NS, Robot, ids
+from retrieval_robot import FAST, NS, Robot, ids, started
 
 from any2any_ros import srv
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
@@ -18,11 +18,7 @@ from any2any_ros.retrieval.large.searcher import LargeMapSearcher
 
 @pytest.fixture
 def robot(bench, small_map):
-    folder, reference = small_map
-    node = bench.node(RetrievalNode, map=str(folder), **FAST)
-    made = Robot(bench, reference)
-    made.node = node
-    return made
+    return started(bench, *small_map)
 
 
 def test_a_bad_map_is_told_and_a_good_one_loaded_later(bench, small_map, tmp_path, capfd):

@@ -4,36 +4,15 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from retrieval_robot import FAST, NS, Robot
+from retrieval_robot import NS, Sure, started
 from visualization_msgs.msg import MarkerArray
 
-from any2any_ros.nodes.retrieval_node import RetrievalNode
 from any2any_ros.trust.drift import Difference, DriftTest
 
 
 @pytest.fixture
 def robot(bench, small_map):
-    folder, reference = small_map
-    node = bench.node(RetrievalNode, map=str(folder), **FAST)
-    made = Robot(bench, reference)
-    made.node = node
-    return made
-
-
-class Sure:
-    """A confidence that accepts everything, and takes the first three for the place set."""
-
-    def probability(self, candidates, modalities):
-        return np.linspace(0.9, 0.5, len(candidates.near))
-
-    def accepts(self, candidates, modalities):
-        return True
-
-    def presence(self, candidates, modalities):
-        return 1.0
-
-    def place_set(self, candidates, modalities):
-        return 3
+    return started(bench, *small_map)
 
 
 def test_an_accepted_answer_becomes_a_place_and_markers(robot):

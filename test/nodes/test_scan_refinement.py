@@ -12,6 +12,7 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from lifecycle_msgs.msg import State
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.serialization import serialize_message
+from retrieval_robot import Sure
 from sensor_msgs.msg import PointCloud2, PointField
 
 from any2any_ros import msg, srv
@@ -139,7 +140,7 @@ def test_the_old_topic_names_carry_the_same_messages(bench, scanned_map, laying)
     old_matches = bench.listen(msg.Ranking, "checked_matches")
     places, old_places = (bench.listen(PoseWithCovarianceStamped, f"{name}_place") for name in ("refined", "checked"))
     retriever = robot.node.localizer.retriever
-    retriever.refiner = replace(retriever.refiner, confidence=Sure())
+    retriever.refiner = replace(retriever.refiner, confidence=Sure(places=1))
     robot.see(3, NS, street(3))
     bench.until(lambda: robot.refined and old_matches and places and old_places)
     for new, old in ((robot.refined[0], old_matches[0]), (places[0], old_places[0])):
@@ -251,31 +252,13 @@ def test_a_bad_cloud_and_a_damaged_scan_are_reported_and_the_next_is_refined(ben
     assert "no field x, y, z" in capfd.readouterr().err
 
 
-class Sure:
-    """A confidence that accepts everything."""
-
-    temperature = 1.0
-
-    def probability(self, candidates, modalities):
-        return np.linspace(0.9, 0.5, len(candidates.near))
-
-    def accepts(self, candidates, modalities):
-        return True
-
-    def presence(self, candidates, modalities):
-        return 1.0
-
-    def place_set(self, candidates, modalities):
-        return 1
-
-
 def test_scans_are_really_laid(bench, scanned_map):
     """With Open3D: the pose is the robot's own, through its LiDAR's mounting, and the stream is not held up."""
     pytest.importorskip("open3d", reason="Open3D is absent: pip install 'any2any_ros[open3d]'", exc_type=ImportError)
     robot = Robot(bench, *scanned_map, cloud_mounting=f"0.5 0 0 0 0 {np.pi / 2}")
     places = bench.listen(PoseWithCovarianceStamped, "refined_place")
     retriever = robot.node.localizer.retriever
-    retriever.refiner = replace(retriever.refiner, confidence=Sure())
+    retriever.refiner = replace(retriever.refiner, confidence=Sure(places=1))
     left = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
     there = np.array([2.0, -1.0, 0.0])  # where the robot stands in the place's frame, and it faces left, too
     of_robot = (street(3) - there) @ left
