@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import json
 import logging
+import os
 import shutil
 import time
 import warnings
@@ -128,7 +129,9 @@ def _prepared(home: Path, make: Callable[[], Shards]) -> Shards:
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the lock of `folder`; wait while another process holds it. Raises OSError."""
     folder.mkdir(exist_ok=True)
-    with open(folder / LOCK, "w") as lock:  # the system releases the lock of a process that was killed
+    # A map may come from anyone: a lock that is a link leads to a file that is none of ours.
+    opened = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with os.fdopen(opened, "r+b") as lock:  # the system releases the lock of a process that was killed
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -31,6 +31,17 @@ def one(tmp_path):
     return tmp_path / "map"
 
 
+def test_a_lock_that_is_a_link_leaves_the_file_behind_it_alone(one, tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    (one / shard_cache.FOLDER).mkdir(exist_ok=True)
+    (one / shard_cache.FOLDER / shard_cache.LOCK).symlink_to(precious)
+    with pytest.warns(UserWarning, match="cannot be written"):
+        found = opened(one)
+    same_answers(found, in_memory(found))
+    assert precious.read_text() == "precious" and not shard_folders(one)
+
+
 # --- what is stale ----------------------------------------------------------------------------------------------
 
 
