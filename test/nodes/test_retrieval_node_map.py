@@ -5,6 +5,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Point, Pose, Quaternion
 from rcl_interfaces.msg import Log
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from retrieval_robot import FAST, NS, Robot, ids, started
 
 from any2any_ros import srv
@@ -116,7 +117,8 @@ def test_a_large_map_is_opened_from_disk_and_the_first_time_is_told(bench, small
     fusion = LikelihoodRatio(np.eye(2) * 20, np.zeros((2, 2)))
     calibration.save(calibration.Calibration(fusion, None, known, 5.0), folder)
     node = bench.node(RetrievalNode, start=False, map=str(folder), **FAST)
-    logged = bench.listen(Log, "/rosout")
+    # /rosout keeps its last lines for who comes late.
+    logged = bench.listen(Log, "/rosout", QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL))
     with runtime.library_logs(node):
         node.autostart()
         bench.until(lambda: any("this large map is opened for the first time" in line.msg for line in logged))
