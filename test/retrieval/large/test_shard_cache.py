@@ -27,7 +27,7 @@ from any2any_ros.fusion.z_score import ZScore
 from any2any_ros.imputers.none import NoImputer
 from any2any_ros.learning import csa
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval import calibration, reference_map, retriever
+from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.calibration import uncalibrated
 from any2any_ros.retrieval.large import search
 from any2any_ros.retrieval.large.searcher import LargeMapSearcher
@@ -37,24 +37,13 @@ from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.searcher import WholeMapSearcher
 from any2any_ros.retrieval.similarity import SameSpace
 
-
-@pytest.fixture(autouse=True)
-def small_maps_are_large(monkeypatch):
-    for module in (retriever, reference_map):
-        monkeypatch.setattr(module, "LARGE", 100)
+pytestmark = pytest.mark.usefixtures("small_maps_are_large")
 
 
 @pytest.fixture(params=fusions().values(), ids=fusions().keys())
 def folder(request, tmp_path):
     """A calibrated map on disk that nobody has opened."""
     write(tmp_path / "map", request.param)
-    return tmp_path / "map"
-
-
-@pytest.fixture
-def one(tmp_path):
-    """The same with one fusion, where it does not matter which."""
-    write(tmp_path / "map")
     return tmp_path / "map"
 
 

@@ -11,24 +11,12 @@ import pytest
 from large_maps import in_memory, never_made, opened, same_answers, shard_folders, write
 
 from any2any_ros.learning import csa
-from any2any_ros.retrieval import reference_map, retriever
 from any2any_ros.retrieval.large import shard_cache, shards
 from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, ShardFolder
 from any2any_ros.retrieval.large.shards import Shards
 from any2any_ros.retrieval.similarity import SameSpace
 
-
-@pytest.fixture(autouse=True)
-def small_maps_are_large(monkeypatch):
-    for module in (retriever, reference_map):
-        monkeypatch.setattr(module, "LARGE", 100)
-
-
-@pytest.fixture
-def one(tmp_path):
-    """A calibrated map on disk that nobody has opened."""
-    write(tmp_path / "map")
-    return tmp_path / "map"
+pytestmark = pytest.mark.usefixtures("small_maps_are_large")
 
 
 def test_a_lock_that_is_a_link_leaves_the_file_behind_it_alone(one, tmp_path):

@@ -7,22 +7,9 @@ import warnings
 from pathlib import Path
 
 import pytest
-from large_maps import in_memory, never_made, opened, queries, same_answers, shard_folders, write
+from large_maps import in_memory, never_made, opened, queries, same_answers, shard_folders
 
-from any2any_ros.retrieval import reference_map, retriever
-
-
-@pytest.fixture(autouse=True)
-def small_maps_are_large(monkeypatch):
-    for module in (retriever, reference_map):
-        monkeypatch.setattr(module, "LARGE", 100)
-
-
-@pytest.fixture
-def one(tmp_path):
-    """A calibrated map on disk that nobody has opened."""
-    write(tmp_path / "map")
-    return tmp_path / "map"
+pytestmark = pytest.mark.usefixtures("small_maps_are_large")
 
 
 OPENING = """
