@@ -7,10 +7,11 @@ from it. Settings of one part of the package live beside that part; settings tha
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from any2any_ros import names
 from any2any_ros.errors import Any2AnyError
 
 T = TypeVar("T")
@@ -35,6 +36,13 @@ def setting(
         "choices": tuple(choices),
     }
     return field(default=default, metadata=metadata)
+
+
+def name_setting(default: str, description: str, check: Callable[[Any], object]) -> Any:
+    """Declare a field that holds a name. check: raises Any2AnyError for an invalid one (names.py); a default of "" is
+    valid, too."""
+    metadata = setting(default, description).metadata
+    return field(default=default, metadata={**metadata, "check": check})
 
 
 def fields(config: Any) -> tuple[dataclasses.Field[Any], ...]:
@@ -71,6 +79,11 @@ class Settings:
                     describe(f),
                     f"Give a value in that range (default {f.default!r})",
                 )
+            if "check" in f.metadata and (value or f.default):
+                try:
+                    f.metadata["check"](value)
+                except Any2AnyError as error:
+                    raise Any2AnyError(f"Setting '{f.name}': {error.what}", error.why, error.remedy) from error
 
 
 def _allowed(f: dataclasses.Field[Any], value: Any) -> bool:
@@ -173,9 +186,11 @@ class EncoderNodeConfig(Settings):
     """Settings of one encoder node. The settings of its encoder are the parameters `settings.<name>`."""
 
     encoder: str = setting("camera", "name of the encoder: a file of encoders/, or the dotted name of another module")
-    modality: str = setting("", "modality of the embeddings; empty: the encoder's default")
-    topic: str = setting("", "topic of the sensor; empty: the encoder's default")
-    message_type: str = setting("", "ROS type of the topic; empty: the uncompressed type of this kind of sensor")
+    modality: str = name_setting("", "modality of the embeddings; empty: the encoder's default", names.modality)
+    topic: str = name_setting("", "topic of the sensor; empty: the encoder's default", names.topic)
+    message_type: str = name_setting(
+        "", "ROS type of the topic; empty: the uncompressed type of this kind of sensor", names.message_type
+    )
     reliability: str = setting(
         "best_effort", "QoS reliability of the subscription to the sensor", choices=("best_effort", "reliable")
     )
@@ -192,11 +207,15 @@ class RetrievalNodeConfig(Settings):
     """Settings of the retrieval node, in addition to AliveConfig, RetrievalConfig and PlaceConfig.hit_radius."""
 
     map: str = setting("", "folder of the map; empty: wait for ~/load_map")
-    odometry: str = setting(
-        "", "topic of nav_msgs/Odometry for the Bayes filter; empty: the filter knows only the order of the places"
+    odometry: str = name_setting(
+        "",
+        "topic of nav_msgs/Odometry for the Bayes filter; empty: the filter knows only the order of the places",
+        names.topic,
     )
-    cloud_topic: str = setting(
-        "", "topic of the LiDAR whose scans refine the rankings (docs/geometry.md); empty: no refinement"
+    cloud_topic: str = name_setting(
+        "",
+        "topic of the LiDAR whose scans refine the rankings (docs/geometry.md); empty: no refinement",
+        names.topic,
     )
     cloud_mounting: str = setting(
         "0 0 0 0 0 0", "pose of that LiDAR in the frame of the map's poses: x y z in m, roll pitch yaw in rad"
@@ -217,18 +236,27 @@ class GroundingNodeConfig(Settings):
 
     model: str = setting("", "folder of the heads, written by any2any train")
     objects: str = setting("", "folder where objects are saved between two runs; empty: they are not saved")
-    rgb_topic: str = setting("camera/image_raw", "topic of the colour images, sensor_msgs/Image")
-    depth_topic: str = setting("depth/image_raw", "topic of the depth images registered to them, sensor_msgs/Image")
-    info_topic: str = setting("camera/camera_info", "topic of the intrinsics of both, sensor_msgs/CameraInfo")
-    pose_topic: str = setting(
-        "camera/pose", "topic of the camera's pose in the map, optical frame, geometry_msgs/PoseStamped"
+    rgb_topic: str = name_setting("camera/image_raw", "topic of the colour images, sensor_msgs/Image", names.topic)
+    depth_topic: str = name_setting(
+        "depth/image_raw", "topic of the depth images registered to them, sensor_msgs/Image", names.topic
     )
-    detections_topic: str = setting(
+    info_topic: str = name_setting(
+        "camera/camera_info", "topic of the intrinsics of both, sensor_msgs/CameraInfo", names.topic
+    )
+    pose_topic: str = name_setting(
+        "camera/pose",
+        "topic of the camera's pose in the map, optical frame, geometry_msgs/PoseStamped",
+        names.topic,
+    )
+    detections_topic: str = name_setting(
         "",
         "topic of vision_msgs/Detection2DArray with the regions of the objects; empty: objects are found in the depth "
         "image",
+        names.topic,
     )
-    speech_topic: str = setting("speech/audio", "topic of the sound of spoken commands, any2any_ros/AudioStamped")
+    speech_topic: str = name_setting(
+        "speech/audio", "topic of the sound of spoken commands, any2any_ros/AudioStamped", names.topic
+    )
     hearing: str = setting(
         "sphinx", "transcriber of spoken commands: a file of hearing/; none: only the speech head answers"
     )

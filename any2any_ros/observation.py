@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from any2any_ros import names
 from any2any_ros.arrays import Array, Flags, Float64, Floats, Int64, stacked
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.ranking import Match, Ranking
@@ -29,7 +30,7 @@ class Embedding:
     """The vector of one sample.
 
     vector: (D,), finite. stamp_ns: when the sensor measured. frame_id: the sensor's frame. encoder: fingerprint of the
-    encoder. Raises Any2AnyError when the vector cannot be used.
+    encoder. Raises Any2AnyError when the vector cannot be used, and for a modality whose name is not valid.
     """
 
     modality: str
@@ -39,6 +40,7 @@ class Embedding:
     encoder: str = ""
 
     def __post_init__(self) -> None:
+        names.modality(self.modality)
         object.__setattr__(self, "vector", finite_vector(self.vector, f"embedding '{self.modality}'"))
 
 

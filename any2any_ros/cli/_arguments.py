@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from any2any_ros import config, encoders
+from any2any_ros import config, encoders, names
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.protocols import Encoder
@@ -50,6 +50,11 @@ def settings(arguments: argparse.Namespace, cls: type[T]) -> T:
     return config.build(cls, {n: getattr(arguments, n) for n in names if hasattr(arguments, n)})
 
 
+def of_modalities(texts: list[str], flag: str) -> dict[str, str]:
+    """Return the values of MODALITY=VALUE arguments by modality."""
+    return {names.modality(name): value for name, value in pairs(texts, flag).items()}
+
+
 def pairs(texts: list[str], flag: str) -> dict[str, str]:
     """Return the values of NAME=VALUE arguments by name; of a name that is given twice, the last."""
     wrong = [text for text in texts if "=" not in text]
@@ -81,8 +86,8 @@ def build_encoders(
     defaults: names of encoders by modality, where the default encoder is not the one of the modality's name. Raises
     Any2AnyError when a flag names an unknown modality, encoder or setting.
     """
-    available = tuple(modalities)
-    plugs, texts = pairs(arguments.encoder, "--encoder"), pairs(arguments.encoder_settings, "--set")
+    available = tuple(map(names.modality, modalities))
+    plugs, texts = of_modalities(arguments.encoder, "--encoder"), pairs(arguments.encoder_settings, "--set")
     named = {*arguments.modality, *plugs, *(key.split(".")[0] for key in texts)}
     refuse_unknown(named, available, "Correct --modality, --encoder or --set")
     wanted = [m for m in available if not arguments.modality or m in arguments.modality]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from any2any_ros import names
 from any2any_ros.arrays import Array
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import bags, carmen, kitti
@@ -78,6 +79,11 @@ class BagSource:
     topics: Mapping[str, str]
     pose_topic: str
     place: PlaceConfig = ON_ROADS
+
+    def __post_init__(self) -> None:
+        for modality, topic in self.topics.items():
+            names.modality(modality), names.topic(topic)
+        names.topic(self.pose_topic)
 
     @property
     def name(self) -> str:

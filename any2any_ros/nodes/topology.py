@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import samples, share
+from any2any_ros import names, samples, share
 from any2any_ros.config import PARENT
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.objects import grounding_model
@@ -39,10 +39,11 @@ def place_recognition(
     """Return one encoder process for each modality, and the retrieval process.
 
     modalities: which to encode; empty: all of the map. With a map, each encoder gets the settings that made the map, so
-    that its vectors can be compared. image_transport: raw or compressed. Raises Any2AnyError on an unreadable map.
+    that its vectors can be compared. image_transport: raw or compressed. Raises Any2AnyError on an unreadable
+    map, and for a modality whose name is not valid.
     """
     records = reference_map.load(Path(map_folder)).sensors if map_folder else {}
-    wanted = tuple(modalities) or tuple(sorted(records))
+    wanted = [names.modality(m) for m in modalities] or sorted(records)
     shared = {"use_sim_time": use_sim_time}
     encoders = [_encoder(m, records.get(m), image_transport, shared) for m in wanted]
     return [*encoders, Process("retrieval_node", "retrieval", shared | {"map": map_folder})]
@@ -55,7 +56,9 @@ def _encoder(modality: str, record: EncoderRecord | None, image_transport: str, 
     cls = ENCODERS.find(plug)
     if image_transport == "compressed" and COMPRESSED in samples.types_of(cls.accepts):
         parameters |= {"message_type": COMPRESSED, "topic": f"{cls.topic}/compressed"}
-    return Process("encoder_node", f"{modality}_encoder", parameters)
+    # The name of a node must not start with a digit.
+    name = f"encoder_{modality}" if modality[0].isdigit() else f"{modality}_encoder"
+    return Process("encoder_node", name, parameters)
 
 
 def object_grounding(model: str, *, objects: str = "", hearing: str = "", use_sim_time: bool = False) -> list[Process]:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from any2any_ros import encoders, storage
+from any2any_ros import encoders, names, storage
 from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.objects.heads import EMMA, LAYERS
@@ -70,6 +70,8 @@ class Model:
     calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
+        for modality in self.records:
+            names.modality(modality)
         taken = {m: len(mean) for m, mean in self.heads.mean.items()}
         made = {m: r.dimension for m, r in self.records.items()}
         why = ""
@@ -169,6 +171,6 @@ def load(folder: Path) -> Model:
     except FileNotFoundError:
         raise Any2AnyError(what, "it has no model.json", TRAIN) from None
     except Any2AnyError as error:
-        raise Any2AnyError(what, error.why, TRAIN) from error
+        raise Any2AnyError(what, f"{error.what}: {error.why}", TRAIN) from error
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise Any2AnyError(what, f"{type(error).__name__}: {error}", TRAIN) from error

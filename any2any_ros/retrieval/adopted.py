@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import storage
+from any2any_ros import names, storage
 from any2any_ros.alignments import Head
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.retrieval import calibration as calibrations
 from any2any_ros.retrieval.calibration import Calibration
-from any2any_ros.retrieval.reference_map import ADOPTED, EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.reference_map import ADOPTED, EncoderRecord, ReferenceMap, adopted_homes
 from any2any_ros.retrieval.retriever import Retriever
 
 FORMAT, HEADER = 1, "adopted.json"
@@ -39,6 +39,10 @@ class Adopted:
     heads: Mapping[str, Head]
     calibration: Calibration
     report: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for modality in (self.modality, *self.heads):
+            names.modality(modality)
 
     def retriever(self, reference: ReferenceMap) -> Retriever:
         """Return a retriever for queries of this sensor alone. Raises Any2AnyError when the map has other encoders."""
@@ -73,8 +77,7 @@ def save(adopted: Adopted, folder: Path) -> None:
 
 def load(folder: Path) -> dict[str, Adopted]:
     """Read all adopted sensors of the map in `folder`, by modality. Raises Any2AnyError when one is damaged."""
-    homes = sorted(p for p in (folder / ADOPTED).glob("[!.]*") if p.is_dir())
-    return {home.name: _load_one(home) for home in homes}
+    return {home.name: _load_one(home) for home in adopted_homes(folder)}
 
 
 def _load_one(home: Path) -> Adopted:

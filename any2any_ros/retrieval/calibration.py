@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import imputers, legacy, storage
+from any2any_ros import imputers, legacy, names, storage
 from any2any_ros.config import PlaceConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
@@ -56,6 +56,10 @@ class Calibration:
     pairs: tuple[Pair, ...] = ()
     imputer: Imputer = NO_IMPUTER
     alignments: Mapping[Pair, Alignment] | None = None
+
+    def __post_init__(self) -> None:
+        for modality in (*self.encoders, *self.drift, *(m for pair in self.pairs for m in pair)):
+            names.modality(modality)
 
     def validate(self, reference: ReferenceMap) -> None:
         """Raise Any2AnyError when the calibration was fitted for other encoders than the map's."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from any2any_ros import encoders
+from any2any_ros import encoders, names
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.protocols import Encoder
@@ -93,6 +93,8 @@ class ReferenceMap:
         return cls(places, {m: EncoderRecord("", "", v.shape[1]) for m, v in places.embeddings.items()})
 
     def __post_init__(self) -> None:
+        for modality in self.sensors:
+            names.modality(modality)
         for modality, column in self.places.embeddings.items():
             record = self.encoders.get(modality)
             if record is None or record.dimension != column.shape[1]:
@@ -200,6 +202,21 @@ def _read_places(file: Path) -> ObservationSet:
     return make(columns, arrays["poses"], ids)
 
 
+def adopted_homes(folder: Path) -> list[Path]:
+    """Return the folders of the sensors that the map in `folder` has adopted, sorted by modality.
+
+    Raises Any2AnyError when one has a name that no modality can have.
+    """
+    homes = sorted(p for p in (folder / ADOPTED).glob("[!.]*") if p.is_dir())
+    for home in homes:
+        try:
+            names.modality(home.name)
+        except Any2AnyError as error:
+            why = f"{error.what}: {error.why}"
+            raise Any2AnyError(f"Cannot read the adopted sensor {home}", why, "Remove or rename it") from error
+    return homes
+
+
 def _adopted_encoder(home: Path) -> EncoderRecord:
     """Return the encoder of the adopted sensor in the folder `home`."""
     try:
@@ -225,7 +242,7 @@ def load(folder: Path) -> ReferenceMap:
             f"its format is {version}, this program reads {FORMAT}",
             "Build the map again with this version",
         )
-    adopted = {p.name: _adopted_encoder(p) for p in sorted((folder / ADOPTED).glob("[!.]*")) if p.is_dir()}
+    adopted = {home.name: _adopted_encoder(home) for home in adopted_homes(folder)}
     try:
         places = _read_places(folder / header["places"])
         encoders = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}

@@ -1,0 +1,42 @@
+"""Names that come from files, messages, parameters and arguments: what is valid, and one error for each kind.
+
+The name of a modality becomes part of file names, node names and parameters, so it must not hold a path.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from any2any_ros.errors import Any2AnyError
+
+MODALITY = re.compile(r"[A-Za-z0-9_]{1,64}")
+WORD = r"[A-Za-z_][A-Za-z0-9_]*"
+TOPIC = re.compile(rf"(?=.{{1,255}}\Z)(/|~/)?{WORD}(/{WORD})*")
+MESSAGE_TYPE = re.compile(r"[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9]*")
+SHOWN = 80  # characters of a refused name that the error shows
+
+
+def modality(name: Any) -> str:
+    """Return the name of a modality. Raises Any2AnyError when it is not valid."""
+    rule = "it must have 1 to 64 characters of A-Z, a-z, 0-9 and _"
+    return _matched(MODALITY, name, "a modality", rule, "camera_front")
+
+
+def topic(name: Any) -> str:
+    """Return the name of a ROS topic. Raises Any2AnyError when it is not valid."""
+    rule = "it must have at most 255 characters: words of letters, digits and _ that are separated by /"
+    return _matched(TOPIC, name, "a topic", rule, "/front/image_raw")
+
+
+def message_type(name: Any) -> str:
+    """Return the name of a ROS message type. Raises Any2AnyError when it is not valid."""
+    return _matched(MESSAGE_TYPE, name, "a message type", "it must be package/msg/Name", "sensor_msgs/msg/Image")
+
+
+def _matched(pattern: re.Pattern[str], name: Any, what: str, rule: str, example: str) -> str:
+    if isinstance(name, str) and pattern.fullmatch(name):
+        return name
+    shown = repr(name[: SHOWN + 1] if isinstance(name, str) else name)
+    shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
+    raise Any2AnyError(f"{shown} cannot be the name of {what}", rule, f"Choose a name such as {example}")
