@@ -12,7 +12,7 @@ from typing import Any
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from any2any_ros import share
+from any2any_ros import limits, share
 
 
 @cache
@@ -28,6 +28,7 @@ def typestore() -> Typestore:
 def read(raw: bytes, type_name: str) -> Any:
     """Return a serialised message of a type in the typestore. Its large fields are views of `raw`.
 
-    Raises an error of rosbags when `raw` is no such message.
+    Raises Any2AnyError when it is too large, and an error of rosbags when `raw` is no such message.
     """
+    limits.check_message(raw, type_name)
     return typestore().deserialize_cdr(memoryview(raw), type_name)  # a memoryview, because it would copy bytes

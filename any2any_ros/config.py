@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from any2any_ros import names
+from any2any_ros import limits, names
 from any2any_ros.errors import Any2AnyError
 
 T = TypeVar("T")
@@ -141,7 +141,7 @@ class AliveConfig(Settings):
 class RetrievalConfig(Settings):
     """What a ranking contains, and where it is computed."""
 
-    k: int = setting(5, "number of matches in a ranking", minimum=1, maximum=1000)
+    k: int = setting(5, "number of matches in a ranking", minimum=1, maximum=limits.MATCHES)
     filter: str = setting(
         "none",
         "how earlier rankings count; bayes: a Bayes filter tracks the robot over the places of the map",
@@ -276,7 +276,7 @@ class GroundingNodeConfig(Settings):
         maximum=3600,
     )
     listen: float = setting(10.0, "longest time to wait for a spoken command", unit="s", minimum=0.1, maximum=3600)
-    k: int = setting(RetrievalConfig.k, "number of objects in an answer", minimum=1, maximum=1000)
+    k: int = setting(RetrievalConfig.k, "number of objects in an answer", minimum=1, maximum=limits.MATCHES)
 
 
 @dataclass(frozen=True)

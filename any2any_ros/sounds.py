@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import gcd
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from any2any_ros.arrays import Array, Floats
 from any2any_ros.samples import NS, Sound
 
 GAP_NS = NS // 5  # a longer gap between two chunks means that sound is missing
+FINEST = 1000  # largest denominator of a ratio of sample rates; the usual rates have at most 441
 
 
 class Continuity:
@@ -45,8 +46,11 @@ class Window:
 
 
 def resampled(samples: Floats, rate: int, wanted: int) -> NDArray[Any]:
-    """Return samples (S,) at `rate` Hz as samples (S',) at `wanted` Hz, without the frequencies above wanted / 2."""
+    """Return samples (S,) at `rate` Hz as samples (S',) at `wanted` Hz, without the frequencies above wanted / 2.
+
+    The ratio of odd rates is rounded: between 47,999 and 16,000 Hz, the exact filter would have a million values.
+    """
     from scipy.signal import resample_poly  # its import takes half a second, so only encoders of sound pay for it
 
-    divisor = gcd(wanted, rate)
-    return samples if rate == wanted else np.asarray(resample_poly(samples, wanted // divisor, rate // divisor))
+    ratio = Fraction(wanted, rate).limit_denominator(FINEST)
+    return samples if ratio == 1 else np.asarray(resample_poly(samples, ratio.numerator, ratio.denominator))

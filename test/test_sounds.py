@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from bombs import outcome
 
 from any2any_ros.samples import NS, Sound
 from any2any_ros.sounds import Continuity, Window, resampled
@@ -43,3 +44,9 @@ def test_another_rate_is_the_same_tone(rate, wanted):
 def test_the_same_rate_is_left_alone():
     samples = np.arange(5.0)
     assert resampled(samples, 8000, 8000) is samples
+
+
+def test_an_odd_rate_takes_neither_time_nor_memory():
+    """Between 383,999 and 16,000 Hz the exact filter would have 8 million values."""
+    _, grown = outcome(lambda: resampled(np.zeros(40_000), 383_999, 16000))
+    assert len(resampled(np.zeros(383_999), 383_999, 16000)) == 16000 and grown < 50

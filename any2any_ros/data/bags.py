@@ -12,7 +12,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 from scipy.spatial.transform import Rotation, Slerp
 
-from any2any_ros import samples
+from any2any_ros import limits, samples
 from any2any_ros.arrays import Array, Float64, Int64
 from any2any_ros.cdr import typestore
 from any2any_ros.config import AliveConfig
@@ -105,6 +105,7 @@ def _messages(reader: AnyReader, connections: list[Any]) -> Iterator[tuple[Any, 
     """Yield (connection, time received in ns, message). Raises Any2AnyError where the bag is damaged."""
     try:
         for connection, received, raw in reader.messages(connections):
+            limits.check_message(raw, connection.msgtype)
             yield connection, received, reader.deserialize(raw, connection.msgtype)
     except Exception as error:  # rosbags and its storage libraries raise many kinds on damaged files
         raise Any2AnyError(f"Cannot read the bag {reader.paths[0]}", str(error), "Record it again") from error

@@ -250,13 +250,7 @@ def depth(path: Path) -> Array:
 
     Raises Any2AnyError for a file that is no such picture.
     """
-    import cv2
-
-    try:
-        data = _bytes_of(path)
-        values = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    except cv2.error:
-        values = None
+    values = samples.decode_pixels(_bytes_of(path), "IMREAD_UNCHANGED")
     if values is None or values.dtype not in (np.uint8, np.uint16):
         raise _unreadable(path)
     plane = values if values.ndim == 2 else values[..., 0]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import gcd
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,7 +24,7 @@ from any2any_ros.encoders.speech import MARGIN, LevelEndpointer, SpeechConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.protocols import Endpointer
 from any2any_ros.samples import Sound
-from any2any_ros.sounds import Continuity
+from any2any_ros.sounds import FINEST, Continuity
 
 SILERO_RATE, SILERO_BLOCK, SILERO_CONTEXT = 16000, 512, 64  # Hz, samples, samples
 SPEECH_PROBABILITY = 0.5  # above which Silero finds speech: its authors' threshold
@@ -155,8 +155,8 @@ class SileroDetector:
         if spec is None or spec.origin is None:
             raise _unavailable("silero", "silero_vad is missing", "pip install --no-deps silero-vad")
         self._session = open_session(Path(spec.origin).parent / "data" / "silero_vad.onnx")
-        self._resample, common = resample_poly, gcd(SILERO_RATE, rate)
-        self._up, self._down = SILERO_RATE // common, rate // common
+        ratio = Fraction(SILERO_RATE, rate).limit_denominator(FINEST)
+        self._resample, self._up, self._down = resample_poly, ratio.numerator, ratio.denominator
         self.block = round(SILERO_BLOCK * rate / SILERO_RATE)
         self._state = np.zeros((2, 1, 128), np.float32)
         self._context = np.zeros(SILERO_CONTEXT, np.float32)

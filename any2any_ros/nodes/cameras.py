@@ -12,7 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
-from any2any_ros import samples
+from any2any_ros import limits, samples
 from any2any_ros.config import GroundingNodeConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages
@@ -23,6 +23,7 @@ from any2any_ros.samples import NS
 
 WAITING = 30  # poses, pictures of each kind, and detections that wait for the rest of their view
 KINDS = ("camera", "depth")
+DETECTIONS = "vision_msgs/msg/Detection2DArray"
 LARGEST = 1e6  # pixels: a coordinate beyond lies in no picture
 NO_BOX = Any2AnyError("A detection cannot be used", "its box is not finite or lies in no picture", "Check the detector")
 NO_INTRINSICS = Any2AnyError(
@@ -57,8 +58,9 @@ class Cameras:
             subscribe(PoseStamped, c.pose_topic, self._pose, qos_profile_sensor_data),
         ]
         if c.detections_topic:
-            detections = messages.message_class("vision_msgs/msg/Detection2DArray")
-            self._subscriptions.append(subscribe(detections, c.detections_topic, self._detections, 10))
+            detections, read = messages.message_class(DETECTIONS), messages.reader(DETECTIONS)
+            receive = lambda raw: self._detections(raw, read)  # noqa: E731
+            self._subscriptions.append(subscribe(detections, c.detections_topic, receive, 10, raw=True))
 
     def close(self) -> None:
         for subscription in self._subscriptions:
@@ -101,8 +103,13 @@ class Cameras:
             self._poses.append((stamp, pose))
             self._combine(stamp)
 
-    def _detections(self, message: Any) -> None:
-        boxes = []
+    def _detections(self, raw: bytes, read: Callable[[bytes], Any]) -> None:
+        try:
+            message, boxes = read(raw), []
+            limits.check("detections", len(message.detections), limits.BOXES, "boxes", "Raise the detector's threshold")
+        except Any2AnyError as error:
+            self._refuse(error)
+            return
         for detection in message.detections:
             centre, w, h = detection.bbox.center.position, detection.bbox.size_x, detection.bbox.size_y
             corners = np.array([centre.x - w / 2, centre.y - h / 2, centre.x + w / 2, centre.y + h / 2])

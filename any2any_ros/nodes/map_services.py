@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 import any2any_ros.srv as srv
+from any2any_ros import limits
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.lifecycle import ManagedNode
-from any2any_ros.observation import ObservationSet
+from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.localizer import Localizer
 
@@ -39,8 +40,9 @@ class MapServices:
         if reference is None:
             return _fail(response, response.NO_MAP, "no map is loaded: call ~/load_map")
         try:
-            embeddings = [messages.embedding(message) for message in request.embeddings]
-            observation = self._localizer.observation(embeddings, request.text, self._node.now_ns())
+            limits.check("a request", request.k, limits.MATCHES, "as its k", "Ask for fewer matches")
+            limits.check("a request", len(request.text), limits.CHARACTERS, "characters", "Give a shorter text")
+            observation = self._localizer.observation(_embeddings(request), request.text, self._node.now_ns())
             ranking = self._localizer.rank(observation, request.k)
         except Any2AnyError as error:
             return _fail(response, response.BAD_INPUT, str(error))
@@ -54,8 +56,7 @@ class MapServices:
         if reference is None:
             return _fail(response, response.NO_MAP, "no map is loaded: call ~/load_map")
         try:
-            embeddings = [messages.embedding(message) for message in request.embeddings]
-            observation = self._localizer.observation(embeddings, "", self._node.now_ns())
+            observation = self._localizer.observation(_embeddings(request), "", self._node.now_ns())
             if not observation.embeddings:
                 return _fail(response, response.NOTHING_ALIVE, "no sensor is alive, and the request has no embedding")
             name = request.id or f"added/{len(reference):06d}"
@@ -84,6 +85,11 @@ class MapServices:
             return _fail(response, response.NOT_WRITTEN, str(error))
         response.places = len(reference)
         return response
+
+
+def _embeddings(request: srv.Rank.Request | srv.AddPlace.Request) -> list[Embedding]:
+    limits.check("a request", len(request.embeddings), limits.EMBEDDINGS, "embeddings", "Give one of each modality")
+    return [messages.embedding(message) for message in request.embeddings]
 
 
 def _pose(request: srv.AddPlace.Request) -> Any:

@@ -14,7 +14,7 @@ from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 
 import any2any_ros.msg as msg
-from any2any_ros import cdr, observation
+from any2any_ros import cdr, limits, observation
 from any2any_ros.arrays import Float64, Floats
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.ranking import Match, Ranking
@@ -83,7 +83,8 @@ def embedding_message(embedding: observation.Embedding, seconds: float) -> msg.E
 
 
 def embedding(message: msg.Embedding) -> observation.Embedding:
-    """Return the embedding of a message. Raises Any2AnyError when its vector is empty or not finite."""
+    """Return the embedding of a message. Raises Any2AnyError when its vector is empty, too long or not finite."""
+    limits.check("an embedding", len(message.vector), limits.VECTOR, "values", "Check who publishes it")
     return observation.Embedding(
         message.modality,
         np.array(message.vector, dtype=np.float32),
@@ -153,12 +154,18 @@ def ranking(message: msg.Ranking) -> Ranking:
 def reader(type_name: str) -> Callable[[bytes], Any]:
     """Return a function that reads serialised messages of a type, for most types without copying their data.
 
-    Raises Any2AnyError when the package of the type is not installed.
+    It raises Any2AnyError for a message that is too large. Raises Any2AnyError when the package of the type is not
+    installed.
     """
     cls = message_class(type_name)
     if type_name in cdr.typestore().fielddefs:
         return lambda raw: cdr.read(raw, type_name)
-    return lambda raw: deserialize_message(raw, cls)
+
+    def read(raw: bytes) -> Any:
+        limits.check_message(raw, type_name)
+        return deserialize_message(raw, cls)
+
+    return read
 
 
 def message_class(type_name: str) -> Any:

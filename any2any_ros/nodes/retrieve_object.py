@@ -27,7 +27,6 @@ CODES = {
 }  # fmt: skip
 NO_WORDS = "I heard somebody, but recognised no words; say it again, or type it"
 LONGEST_TIMEOUT = 3600.0  # s
-LONGEST = 2000  # characters; the rest of a longer command is ignored
 
 # Takes the words and the sound of a command; returns the ranking, its verdict, and the answer in words.
 Answer = Callable[[str, Sound | None], tuple[Ranking, Verdict, str]]
@@ -83,7 +82,7 @@ class RetrieveObject:
             if not self.active:
                 self._finish(goal, Result(error_code=Result.NOT_ACTIVE, error_msg="the node is not active"))
             elif goal.request.text:
-                self._reply(goal, goal.request.text[:LONGEST], None)
+                self._reply(goal, goal.request.text, None)
             else:
                 self._listening = goal
                 self._listen(True)

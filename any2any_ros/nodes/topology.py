@@ -17,7 +17,6 @@ from any2any_ros.retrieval.reference_map import EncoderRecord
 
 PROFILES = {"loopback": "fastdds_loopback.xml", "robot": "fastdds_robot.xml"}
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
-MOST_PIXELS = 1 << 26  # of an image; a file of 100 kB can promise more than a robot has memory for
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,12 @@ def object_grounding(model: str, *, objects: str = "", hearing: str = "", use_si
 
 
 def environment(dds_profile: str = "robot") -> dict[str, str]:
-    """Return the environment variables that every process needs: a transport that loses no image, one thread, a limit
-    for the pixels of an image, and the id of this process, which starts them: when it ends, however, they end too.
+    """Return the environment variables that every process needs: a transport that loses no image, one thread, and the
+    id of this process, which starts them: when it ends, however, they end too.
 
     dds_profile: "robot", "loopback" (nothing leaves this machine), a path, or "": Fast DDS keeps its own settings.
     """
     out = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", PARENT: str(os.getpid())}
-    out["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MOST_PIXELS)
     if dds_profile:
         path = str(share.find("config", PROFILES[dds_profile])) if dds_profile in PROFILES else dds_profile
         # Jazzy reads the first name, Kilted and later the second.

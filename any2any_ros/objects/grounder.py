@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros import limits
 from any2any_ros.arrays import Array
 from any2any_ros.config import RetrievalConfig
 from any2any_ros.errors import Any2AnyError
@@ -117,8 +118,9 @@ class Grounder:
     def command(self, text: str = "", speech: Sound | None = None, stamp_ns: int = 0) -> Observation:
         """Return a command, typed, spoken or both, as an observation.
 
-        Raises Any2AnyError when none of it can be encoded.
+        Raises Any2AnyError when it is too long, and when none of it can be encoded.
         """
+        limits.check("a command", len(text), limits.CHARACTERS, "characters", "Say what to look for in a sentence")
         modalities = self.model.command_modalities
         vectors, why = {}, f"the command has nothing that this model reads ({', '.join(modalities)})"
         for m, sample in {"text": text.strip() or None, "speech": speech}.items():

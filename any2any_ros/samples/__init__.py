@@ -8,8 +8,15 @@ type of message is one function and one line of `TYPES`.
 from collections.abc import Callable
 from typing import Any
 
+from any2any_ros import limits
 from any2any_ros.samples.audio import sound
-from any2any_ros.samples.compressed import compressed_image, compressed_thermal, decode_image, decode_thermal
+from any2any_ros.samples.compressed import (
+    compressed_image,
+    compressed_thermal,
+    decode_image,
+    decode_pixels,
+    decode_thermal,
+)
 from any2any_ros.samples.examples import example
 from any2any_ros.samples.images import (
     DEPTH_ENCODINGS,
@@ -38,6 +45,7 @@ __all__ = [
     "compressed_thermal",
     "decode",
     "decode_image",
+    "decode_pixels",
     "decode_thermal",
     "depth",
     "example",
@@ -53,7 +61,8 @@ __all__ = [
 
 
 def text(message: Any) -> str:
-    """Return the text of a std_msgs/String."""
+    """Return the text of a std_msgs/String. Raises Any2AnyError when it is too long."""
+    limits.check("a text", len(message.data), limits.CHARACTERS, "characters", "Publish a shorter one")
     return str(message.data)
 
 

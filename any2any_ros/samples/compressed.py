@@ -1,19 +1,29 @@
-"""JPEG and PNG, in messages (sensor_msgs/CompressedImage) and in files, as arrays."""
+"""JPEG and PNG, in messages (sensor_msgs/CompressedImage) and in files, as arrays.
+
+A picture's own header says how large it is. It is read before OpenCV takes memory for the pixels.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros import limits
 from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples.images import to_rgb
 
 T = TypeVar("T")
 Bytes = NDArray[np.uint8]
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"  # how a file begins
+SEGMENT = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])")  # of a JPEG: where one begins that has a length, or the end
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # segments that hold the size of the picture
+SCAN, END = 0xDA, 0xD9
+SMALLER = "Have the camera driver publish smaller pictures, or scale them down"
 
 
 def compressed_image(message: Any) -> NDArray[np.uint8]:
@@ -32,15 +42,55 @@ def compressed_thermal(message: Any) -> Array:
 
 
 def decode_image(data: Bytes) -> NDArray[np.uint8] | None:
-    """Return the image (H, W, 3) uint8, RGB, in the bytes of a JPEG or PNG file; None when they are damaged."""
-    pixels = _decode(data, "IMREAD_COLOR")
+    """Return the image (H, W, 3) uint8, RGB, in the bytes of a JPEG or PNG file; None when they are damaged.
+
+    Raises Any2AnyError when the image is larger than `limits` allow.
+    """
+    pixels = decode_pixels(data, "IMREAD_COLOR")
     return None if pixels is None else to_rgb(pixels, "COLOR_BGR2RGB")
 
 
 def decode_thermal(data: Bytes) -> Array | None:
-    """Return the counts (H, W) in the bytes of a JPEG or PNG file; None when they are damaged or have colours."""
-    counts = _decode(data, "IMREAD_UNCHANGED")
+    """Return the counts (H, W) in the bytes of a JPEG or PNG file; None when they are damaged or have colours.
+
+    Raises Any2AnyError when the image is larger than `limits` allow.
+    """
+    counts = decode_pixels(data, "IMREAD_UNCHANGED")
     return None if counts is None or counts.ndim != 2 else counts.astype(np.float32)
+
+
+def decode_pixels(data: Bytes, flag: str) -> NDArray[Any] | None:
+    """Return what OpenCV reads from the bytes of a JPEG or PNG file; None when they are damaged. flag: IMREAD_COLOR, …
+
+    Raises Any2AnyError when the image is larger than `limits` allow.
+    """
+    import cv2
+
+    width, height = _size(data.tobytes())
+    limits.check("a picture", width * height, limits.PIXELS, "pixels", SMALLER)
+    try:
+        return cv2.imdecode(data, getattr(cv2, flag)) if width else None
+    except cv2.error:
+        return None
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    """Return width and height of a JPEG or PNG file; (0, 0) where there are none."""
+    if data.startswith(PNG) and data[12:16] == b"IHDR":  # no other chunk may come first
+        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    return _size_of_jpeg(data) if data.startswith(JPEG) else (0, 0)
+
+
+def _size_of_jpeg(data: bytes) -> tuple[int, int]:
+    """Return width and height as libjpeg finds them, which skips what lies between two segments."""
+    size, passes, segment = (0, 0), 0, SEGMENT.search(data, len(JPEG))
+    while segment and segment[1][0] != END and passes <= limits.PASSES:
+        at, passes = segment.end(), passes + (segment[1][0] == SCAN)
+        if segment[1][0] in FRAMES and size == (0, 0):  # length, bits of a value, height, width
+            size = int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 3 : at + 5], "big")
+        segment = SEGMENT.search(data, at + max(2, int.from_bytes(data[at : at + 2], "big")))
+    limits.check("a picture", passes, limits.PASSES, "passes over its pixels", "Save it as an ordinary JPEG")
+    return size
 
 
 def _decode_message(message: Any, decode: Callable[[Bytes], T | None], what: str, why: str, remedy: str) -> T:
@@ -50,12 +100,3 @@ def _decode_message(message: Any, decode: Callable[[Bytes], T | None], what: str
     if pixels is None:
         raise Any2AnyError(f"Cannot use {what}", f"its {data.size} bytes ('{message.format}') {why}", remedy)
     return pixels
-
-
-def _decode(data: Bytes, flag: str) -> NDArray[Any] | None:
-    import cv2
-
-    try:
-        return cv2.imdecode(data, getattr(cv2, flag)) if data.size else None
-    except cv2.error:  # the header promises more pixels than OpenCV allows
-        return None

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros import limits
 from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
 
@@ -99,6 +100,7 @@ def _pixels(message: Any, dtype: np.dtype[Any], channels: int, what: str) -> NDA
     data = np.frombuffer(message.data, dtype=np.uint8)
     height, width, step = message.height, message.width, message.step
     used = width * channels * dtype.itemsize
+    limits.check(what, width * height, limits.PIXELS, "pixels", "Have the camera driver publish smaller ones")
     half_pair = channels == 2 and width % 2  # in YUV two pixels share their colour
     if height * width == 0 or step < used or data.size < height * step or half_pair:
         raise Any2AnyError(

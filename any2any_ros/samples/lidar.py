@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros import limits
 from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples.values import Scan
@@ -44,6 +45,8 @@ def _bytes_of_points(message: Any) -> NDArray[np.uint8]:
     """Return the bytes of all points, one after the other, without the padding of the rows."""
     data = np.frombuffer(message.data, dtype=np.uint8)
     height, width, row_step = message.height, message.width, message.row_step
+    limits.check("a point cloud", height * width, limits.POINTS, "points", "Have the driver publish thinner ones")
+    limits.check("a point cloud", message.point_step, limits.MESSAGE_BYTES, "bytes in each point", "Check the driver")
     if height * row_step > data.size or width * message.point_step > row_step:
         raise Any2AnyError(
             "Cannot use a point cloud",
@@ -85,7 +88,11 @@ def _columns(points: NDArray[Any]) -> Array:
 
 
 def scan(message: Any) -> Scan:
-    """Return a sensor_msgs/LaserScan. Ranges outside the sensor's own limits become inf."""
+    """Return a sensor_msgs/LaserScan. Ranges outside the sensor's own limits become inf.
+
+    Raises Any2AnyError when it has too many beams.
+    """
+    limits.check("a laser scan", len(message.ranges), limits.BEAMS, "beams", "Have the driver publish fewer")
     ranges = np.array(message.ranges, dtype=np.float32)
     valid = (ranges >= message.range_min) & (ranges <= message.range_max)
     ranges[~valid] = np.inf

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros import limits
 from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples.images import valid_depth
@@ -29,7 +30,7 @@ def validate(kind: str, value: Any, modality: str) -> Any:
     """Return a sample of `kind` as an encoder takes it; `value` may be any array of the right shape and type.
 
     Encoders of other packages may have kinds that are not in FORMS; their samples are returned as they are. Raises
-    Any2AnyError when the type, the shape or the dtype is wrong.
+    Any2AnyError when the type, the shape or the dtype is wrong, and when it is larger than `limits` allow.
     """
     if kind not in FORMS:
         return value
@@ -59,6 +60,11 @@ def _array(value: Any) -> NDArray[Any]:
     return array
 
 
+def _few(count: int, most: int, unit: str) -> None:
+    if count > most:
+        raise _Wrong(f"it has {count:,} {unit}, and at most {most:,} are read")
+
+
 def _described(value: Any) -> str:
     return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"of type {type(value).__name__}"
 
@@ -67,6 +73,7 @@ def _image(value: Any) -> NDArray[np.uint8]:
     array = _array(value)
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
         raise _Wrong(f"its shape is {array.shape}, its dtype {array.dtype}")
+    _few(array.shape[0] * array.shape[1], limits.PIXELS, "pixels")
     return np.ascontiguousarray(array)
 
 
@@ -74,6 +81,7 @@ def _plane(value: Any) -> Array:
     array = _array(value)
     if array.ndim != 2:
         raise _Wrong(f"its shape is {array.shape}")
+    _few(array.size, limits.PIXELS, "pixels")
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
@@ -87,6 +95,7 @@ def _cloud(value: Any) -> Array:
     array = _array(value)
     if array.ndim != 2 or array.shape[1] < 3:
         raise _Wrong(f"its shape is {array.shape}")
+    _few(len(array), limits.POINTS, "points")
     points = np.zeros((len(array), 4), dtype=np.float32)
     with np.errstate(over="ignore"):  # what float32 cannot hold is left out below
         points[:, : array.shape[1]] = array[:, :4]
@@ -99,6 +108,7 @@ def _scan(value: Any) -> Scan:
     ranges = _array(value.ranges)
     if ranges.ndim != 1:
         raise _Wrong(f"the shape of its ranges is {ranges.shape}, not (B,)")
+    _few(len(ranges), limits.BEAMS, "beams")
     return replace(value, ranges=np.ascontiguousarray(ranges, dtype=np.float32))
 
 
@@ -110,14 +120,16 @@ def _sound(value: Any) -> Sound:
         raise _Wrong(f"the shape of its samples is {samples.shape}, not (S,)")
     if samples.dtype.kind != "f":
         raise _Wrong(f"the dtype of its samples is {samples.dtype}, not a float")
-    if not value.rate > 0:
-        raise _Wrong(f"its rate is {value.rate!r} Hz")
+    if not limits.is_rate(value.rate):
+        raise _Wrong(f"its rate is {value.rate!r} Hz, not {limits.RATES}")
+    _few(len(samples), limits.SOUND_SAMPLES, "samples")
     return replace(value, samples=np.ascontiguousarray(samples, dtype=np.float32))
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise _Wrong(f"it is {_described(value)}")
+    _few(len(value), limits.CHARACTERS, "characters")
     return value
 
 

@@ -1,5 +1,7 @@
 """The grounding node over real topics and its real action: what it sees, what it answers, and what it refuses."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
@@ -12,6 +14,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from any2any_ros import msg
 from any2any_ros.config import GroundingNodeConfig
 from any2any_ros.nodes import messages
+from any2any_ros.nodes.cameras import Cameras
 from any2any_ros.nodes.grounding_node import GroundingNode
 from any2any_ros.samples import NS
 
@@ -183,20 +186,29 @@ def test_a_node_without_a_model_says_why(bench, parameters, why, capfd):
 # --- spoken -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [float("nan"), float("inf"), -1e300])
-def test_a_detection_without_a_box_is_refused_and_the_others_count(size):
-    from types import SimpleNamespace
-
-    from any2any_ros.nodes.cameras import Cameras
-
-    def detection(width):
-        centre = SimpleNamespace(position=SimpleNamespace(x=10.0, y=10.0))
-        return SimpleNamespace(bbox=SimpleNamespace(center=centre, size_x=width, size_y=4.0))
-
+def cameras_alone():
+    """Return the cameras of no node, and the list of their warnings."""
     told = []
     logger = SimpleNamespace(warning=lambda text, **options: told.append(text))
     node = SimpleNamespace(now_ns=lambda: 0, get_logger=lambda: logger)
-    cameras = Cameras(node, GroundingNodeConfig(), lambda view: None)
+    return Cameras(node, GroundingNodeConfig(), lambda view: None), told
+
+
+def detections(*widths):
+    centre = SimpleNamespace(position=SimpleNamespace(x=10.0, y=10.0))
     header = SimpleNamespace(stamp=SimpleNamespace(sec=1, nanosec=0))
-    cameras._detections(SimpleNamespace(header=header, detections=[detection(size), detection(6.0)]))
+    boxes = [SimpleNamespace(bbox=SimpleNamespace(center=centre, size_x=width, size_y=4.0)) for width in widths]
+    return SimpleNamespace(header=header, detections=boxes)
+
+
+@pytest.mark.parametrize("size", [float("nan"), float("inf"), -1e300])
+def test_a_detection_without_a_box_is_refused_and_the_others_count(size):
+    cameras, told = cameras_alone()
+    cameras._detections(b"", lambda raw: detections(size, 6.0))
     assert cameras._boxes[0][1] == ((7, 8, 13, 12),) and cameras.refused == 1 and "box" in told[0]
+
+
+def test_more_detections_than_any_detector_sends_are_refused():
+    cameras, told = cameras_alone()
+    cameras._detections(b"", lambda raw: detections(*[6.0] * 1001))
+    assert not cameras._boxes and cameras.refused == 1 and "it has 1,001 boxes, and at most 1,000" in told[0]

@@ -65,6 +65,26 @@ def test_rank_on_request(robot):
     assert ids(bench.call(srv.Rank, "/retrieval/rank").ranking)[0] == "place/04"
 
 
+def test_a_request_for_more_than_anyone_needs_is_refused(robot):
+    bench, vector = robot.bench, robot.reference.places.embeddings["lidar"][9]
+    given = messages.embedding_message(Embedding("lidar", vector, NS), 0.0)
+    for request, why in (
+        ({"embeddings": [given], "k": 2**32 - 1}, "4,294,967,295 as its k"),
+        ({"embeddings": [given] * 65}, "65 embeddings"),
+        ({"text": "x" * 65_537}, "65,537 characters"),
+        ({"embeddings": [messages.embedding_message(Embedding("lidar", np.ones(65_537), NS), 0.0)]}, "65,537 values"),
+    ):
+        reply = bench.call(srv.Rank, "/retrieval/rank", **request)
+        assert reply.error_code == reply.BAD_INPUT and why in reply.error_msg
+    pose = Pose(orientation=Quaternion(w=1.0))
+    reply = bench.call(srv.AddPlace, "/retrieval/add_place", pose=pose, embeddings=[given] * 65)
+    assert reply.error_code == reply.BAD_INPUT and "65 embeddings" in reply.error_msg
+    robot.see("lidar", 3, NS, vector=np.ones(65_537))
+    bench.until(lambda: robot.node.health.refused == 1)
+    robot.see("lidar", 3, NS)
+    assert robot.answer().matches[0].id == "place/03"
+
+
 def test_a_place_is_added_found_and_saved(robot, tmp_path):
     bench = robot.bench
     vector = np.full(8, 0.5, dtype=np.float32)

@@ -109,6 +109,11 @@ def test_however_long_a_command_is_it_is_one():
     np.testing.assert_array_equal(again.embeddings["text"], grounder.command(long + " and").embeddings["text"])
 
 
+def test_a_book_is_no_command():
+    with pytest.raises(Any2AnyError, match="it has 100,000 characters, and at most 65,536 are read"):
+        Grounder(WHOLE).command("word " * 20_000)
+
+
 def test_what_the_model_has_no_head_for_is_not_heard():
     deaf, blind = Grounder(WHOLE), Grounder(model("speech", "camera"))
     sound = spoken()

@@ -1,13 +1,14 @@
 """JPEG and PNG become arrays, or are refused with a reason."""
 
-import zlib
+import re
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from bombs import outcome, png
 
-from any2any_ros import samples
+from any2any_ros import limits, samples
 from any2any_ros.errors import Any2AnyError
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
@@ -45,16 +46,81 @@ def test_what_is_no_picture_is_refused(data, capfd):
         samples.compressed_image(compressed(data))
 
 
-def test_a_header_of_a_billion_pixels_is_refused(capfd):
-    whole = bytearray(cv2.imencode(".png", RGB)[1].tobytes())
-    whole[16:24] = (100_000).to_bytes(4, "big") * 2
-    whole[29:33] = zlib.crc32(whole[12:29]).to_bytes(4, "big")
-    with pytest.raises(Any2AnyError, match="Cannot use a compressed image"):
-        samples.compressed_image(compressed(bytes(whole)))
-
-
 @pytest.mark.parametrize("pixels", [RGB[..., ::-1], None], ids=["colour", "damaged"])
 def test_a_compressed_thermal_picture_has_one_whole_channel(pixels):
     data = b"\x89PNG" if pixels is None else cv2.imencode(".png", pixels)[1].tobytes()
     with pytest.raises(Any2AnyError, match="no JPEG or PNG of one channel"):
         samples.compressed_thermal(compressed(data))
+
+
+# --- how large a picture is -------------------------------------------------------------------------------------
+
+LARGE = "it has 81,000,000 pixels, and at most 33,554,432 are read"
+
+
+def jpeg_of(width, height, *options):
+    """Return a JPEG whose header says that it is this large."""
+    data = bytearray(cv2.imencode(".jpg", RGB, options)[1].tobytes())
+    frame = re.search(rb"\xff[\xc0\xc2]", data).start()
+    data[frame + 5 : frame + 9] = height.to_bytes(2, "big") + width.to_bytes(2, "big")
+    return bytes(data)
+
+
+def after_the_start(data, segment):
+    """Put a segment behind the first one, which says that the file is a JPEG and takes 18 bytes."""
+    return data[:20] + segment + data[20:]
+
+
+THUMBNAIL = jpeg_of(8, 6)
+BOMBS = {
+    "png": png(9000, 9000),
+    "baseline": jpeg_of(9000, 9000),
+    "progressive": jpeg_of(9000, 9000, cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+    "a thumbnail first": after_the_start(
+        jpeg_of(9000, 9000), b"\xff\xe1" + (len(THUMBNAIL) + 2).to_bytes(2, "big") + THUMBNAIL
+    ),
+    "fill bytes": after_the_start(jpeg_of(9000, 9000), b"\xff\xff\xff"),
+    "bytes of no segment": after_the_start(jpeg_of(9000, 9000), b"garbage\xff\x00"),
+    "a segment without length": after_the_start(jpeg_of(9000, 9000), b"\xff\x01"),
+    "a segment of length 0": after_the_start(jpeg_of(9000, 9000), b"\xff\xfe\x00\x00"),
+}
+
+
+@pytest.mark.parametrize("read", [samples.compressed_image, samples.compressed_thermal])
+@pytest.mark.parametrize("data", BOMBS.values(), ids=BOMBS)
+def test_a_small_file_of_a_huge_picture_takes_no_memory(data, read):
+    assert len(data) < 100_000
+    said, grown = outcome(lambda: read(compressed(data)))
+    assert LARGE in said and grown < 20
+
+
+@pytest.mark.parametrize("name", sorted(set(BOMBS) - {"png"}))
+def test_opencv_would_have_read_as_many_pixels(name, monkeypatch, capfd):
+    """Otherwise a picture could show one size here, and another to OpenCV."""
+    small = BOMBS[name].replace((9000).to_bytes(2, "big") * 2, bytes([0, 6, 0, 8]))
+    monkeypatch.setattr(limits, "PIXELS", 48)
+    assert samples.decode_image(np.frombuffer(small, np.uint8)).shape == (6, 8, 3)
+    monkeypatch.setattr(limits, "PIXELS", 47)
+    with pytest.raises(Any2AnyError, match="it has 48 pixels"):
+        samples.decode_image(np.frombuffer(small, np.uint8))
+
+
+def test_a_picture_of_the_largest_size_is_read():
+    shape = (limits.PIXELS // 8192, 8192)
+    assert samples.compressed_image(compressed(png(*shape[::-1]))).shape == (*shape, 3)
+
+
+def test_a_jpeg_that_is_drawn_a_thousand_times_takes_no_time():
+    whole = cv2.imencode(".jpg", RGB, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    passes = [m.start() for m in re.finditer(rb"\xff\xda", whole)]
+    assert len(passes) <= limits.PASSES / 2
+    slow = whole[:-2] + whole[passes[-1] : -2] * 1000 + whole[-2:]
+    with pytest.raises(Any2AnyError, match="at most 32 are read"):
+        samples.compressed_image(compressed(slow))
+    samples.compressed_image(compressed(whole))
+
+
+def test_only_jpeg_and_png_reach_opencv():
+    bitmap = cv2.imencode(".bmp", RGB)[1].tobytes()
+    with pytest.raises(Any2AnyError, match="neither JPEG nor PNG"):
+        samples.compressed_image(compressed(bitmap))
