@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from any2any_ros.geometry.refiner import RefinerConfig
     from any2any_ros.observation import Observation, ObservationSet
     from any2any_ros.place_map import PlaceMap, open_map
+    from any2any_ros.plugins import allow_module
     from any2any_ros.progress import progress_bar
     from any2any_ros.ranking import Match, Ranking
     from any2any_ros.retrieval.calibration import Calibration
@@ -55,6 +56,7 @@ __all__ = [
     "Scan",
     "Sound",
     "adopt",
+    "allow_module",
     "build_map",
     "calibrate",
     "evaluate",
@@ -74,6 +76,7 @@ if not TYPE_CHECKING:
         "observation": ("Observation", "ObservationSet"),
         "ranking": ("Match", "Ranking"),
         "place_map": ("PlaceMap", "open_map"),
+        "plugins": ("allow_module",),
         "progress": ("progress_bar",),
         "calibration.fitting": ("CalibrationConfig",),
         "retrieval.calibration": ("Calibration",),

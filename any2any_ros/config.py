@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from any2any_ros import limits, names
+from any2any_ros import limits
 from any2any_ros.errors import Any2AnyError
 
 T = TypeVar("T")
@@ -178,115 +178,4 @@ class PlaceConfig(Settings):
         unit="m",
         minimum=0,
         maximum=1e6,
-    )
-
-
-@dataclass(frozen=True)
-class EncoderNodeConfig(Settings):
-    """Settings of one encoder node. The settings of its encoder are the parameters `settings.<name>`."""
-
-    encoder: str = setting("camera", "name of the encoder: a file of encoders/, or the dotted name of another module")
-    modality: str = name_setting("", "modality of the embeddings; empty: the encoder's default", names.modality)
-    topic: str = name_setting("", "topic of the sensor; empty: the encoder's default", names.topic)
-    message_type: str = name_setting(
-        "", "ROS type of the topic; empty: the uncompressed type of this kind of sensor", names.message_type
-    )
-    reliability: str = setting(
-        "best_effort", "QoS reliability of the subscription to the sensor", choices=("best_effort", "reliable")
-    )
-    silent_after: float = setting(
-        2.0, "the diagnostics warn when no message came for this long", unit="s", minimum=0.01, maximum=3600
-    )
-    threads: int = setting(
-        1, "number of CPU threads for one encoding; more can be slower beside busy processes", minimum=1, maximum=64
-    )
-
-
-@dataclass(frozen=True)
-class RetrievalNodeConfig(Settings):
-    """Settings of the retrieval node, in addition to AliveConfig, RetrievalConfig and PlaceConfig.hit_radius."""
-
-    map: str = setting("", "folder of the map; empty: wait for ~/load_map")
-    odometry: str = name_setting(
-        "",
-        "topic of nav_msgs/Odometry for the Bayes filter; empty: the filter knows only the order of the places",
-        names.topic,
-    )
-    cloud_topic: str = name_setting(
-        "",
-        "topic of the LiDAR whose scans refine the rankings (docs/geometry.md); empty: no refinement",
-        names.topic,
-    )
-    cloud_mounting: str = setting(
-        "0 0 0 0 0 0", "pose of that LiDAR in the frame of the map's poses: x y z in m, roll pitch yaw in rad"
-    )
-    cloud_period: float = setting(
-        1.0,
-        "shortest time between two refinements; 0: refine again as soon as the last one is done",
-        unit="s",
-        minimum=0,
-        maximum=3600,
-    )
-    watch: float = setting(0.1, "period of the search for stale modalities", unit="s", minimum=0.01, maximum=10)
-
-
-@dataclass(frozen=True)
-class GroundingNodeConfig(Settings):
-    """Settings of the grounding node, in addition to MemoryConfig and ProposalConfig."""
-
-    model: str = setting("", "folder of the heads, written by any2any train")
-    objects: str = setting("", "folder where objects are saved between two runs; empty: they are not saved")
-    rgb_topic: str = name_setting("camera/image_raw", "topic of the colour images, sensor_msgs/Image", names.topic)
-    depth_topic: str = name_setting(
-        "depth/image_raw", "topic of the depth images registered to them, sensor_msgs/Image", names.topic
-    )
-    info_topic: str = name_setting(
-        "camera/camera_info", "topic of the intrinsics of both, sensor_msgs/CameraInfo", names.topic
-    )
-    pose_topic: str = name_setting(
-        "camera/pose",
-        "topic of the camera's pose in the map, optical frame, geometry_msgs/PoseStamped",
-        names.topic,
-    )
-    detections_topic: str = name_setting(
-        "",
-        "topic of vision_msgs/Detection2DArray with the regions of the objects; empty: objects are found in the depth "
-        "image",
-        names.topic,
-    )
-    speech_topic: str = name_setting(
-        "speech/audio", "topic of the sound of spoken commands, any2any_ros/AudioStamped", names.topic
-    )
-    hearing: str = setting(
-        "sphinx", "transcriber of spoken commands: a file of hearing/; none: only the speech head answers"
-    )
-    frame_id: str = setting("map", "frame of the poses whose own frame is empty")
-    slop: float = setting(
-        AliveConfig.slop,
-        "stamps of the colour image, depth image and pose of one view differ by at most this much",
-        unit="s",
-        minimum=0,
-        maximum=10,
-    )
-    source_timeout: float = setting(
-        AliveConfig.source_timeout,
-        "a camera is stale this long after its last image",
-        unit="s",
-        minimum=0.01,
-        maximum=3600,
-    )
-    listen: float = setting(10.0, "longest time to wait for a spoken command", unit="s", minimum=0.1, maximum=3600)
-    k: int = setting(RetrievalConfig.k, "number of objects in an answer", minimum=1, maximum=limits.MATCHES)
-
-
-@dataclass(frozen=True)
-class ReplayConfig(Settings):
-    """How a bag is replayed."""
-
-    rate: float = setting(1.0, "speed of the replay relative to the recording", minimum=0.01, maximum=100)
-    start: float = setting(0.0, "length of the beginning of the bag that is skipped", unit="s", minimum=0)
-    duration: float = setting(0.0, "length of the part that is replayed; 0: until the bag ends", unit="s", minimum=0)
-    loop: bool = setting(False, "start again when the bag ends, until Ctrl-C")
-    wait: float = setting(
-        10.0, "longest wait for a subscriber on every topic before the replay starts", unit="s", minimum=0, maximum=600
     )

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from any2any_ros import encoders as encoder_plugs
 from any2any_ros import storage
 from any2any_ros.arrays import Float64
 from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig
@@ -147,7 +146,7 @@ class PlaceMap:
                 "Correct the name, build a map with this sensor, or teach it to the map: any2any adopt",
             )
         if modality not in self._encoders:
-            self._encoders[modality] = encoder_plugs.build(record.plug, record.settings)
+            self._encoders[modality] = record.build()
         return self._encoders[modality]
 
     def _window(self, encoder: Encoder, sound: Sound, modality: str) -> Any:

@@ -2,7 +2,8 @@
 
 Every kind of plug has a folder, a protocol (protocols.py), and a `Registry` in the folder's `__init__.py`. For example,
 `encoders/thermal.py` has a class whose `plug` is "thermal": the encoder "thermal". A name with a dot, such as
-"my_robot.thermal", is a module on the Python path, outside this package.
+"my_robot.thermal", is a module on the Python path, outside this package. Importing a module runs its code, so such a
+name counts only if the user gives it. A file may repeat it, but names no module that the user has not allowed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,24 @@ from any2any_ros.errors import Any2AnyError
 
 T = TypeVar("T")
 METHODS = (FunctionType, property, classmethod, staticmethod)
+_allowed: set[str] = set()  # modules that the user has named or allowed, in this process
+
+
+def allow_module(name: str) -> None:
+    """Allow maps and other files to name the plug in a module outside this package, such as "my_robot.thermal".
+
+    The module is imported when a file that names it is used. Raises Any2AnyError when the name has no dot.
+    """
+    if not isinstance(name, str) or "." not in name or not all(part.isidentifier() for part in name.split(".")):
+        raise Any2AnyError(
+            f"Module {name!r} cannot be allowed", "it is not written package.module", "Write e.g. my_robot.thermal"
+        )
+    _allowed.add(name)
+
+
+def allowed_modules() -> tuple[str, ...]:
+    """Return the modules that the user has named or allowed, sorted."""
+    return tuple(sorted(_allowed))
 
 
 @dataclass(frozen=True)
@@ -35,7 +54,29 @@ class Registry(Generic[T]):
     defaults: tuple[tuple[str, Any], ...] = ()
 
     def find(self, name: str) -> type[T]:
-        """Return the class of the plug `name`. Raises Any2AnyError when there is none, or one of another kind."""
+        """Return the class of the plug `name`, which the user gives: a module of that name is allowed from now on.
+
+        Raises Any2AnyError when there is none, or one of another kind.
+        """
+        cls = _find(self, name)
+        if "." in name:
+            allow_module(name)
+        return cls
+
+    def find_recorded(self, name: str) -> type[T]:
+        """Return the class of the plug `name`, which a file gives.
+
+        Raises Any2AnyError as `find` does, and when it is a module that the user has not allowed.
+        """
+        if not isinstance(name, str):
+            raise Any2AnyError(f"There is no {self.kind} {name!r}", "a name is a text", "Make the file again")
+        if "." in name and name not in _allowed:
+            raise Any2AnyError(
+                f"The {self.kind} '{name}' is not used",
+                "a file names this module, and importing it would run its code",
+                f"If you trust it, allow it: --allow-module {name}, the node parameter allow_modules, or "
+                "any2any_ros.allow_module",
+            )
         return _find(self, name)
 
     def name_of(self, plug: T) -> str:

@@ -102,7 +102,7 @@ def _class(header: dict[str, Any], expected: Registry[T] | type[T]) -> Any:
     if isinstance(expected, Registry):
         if kind != expected.kind or not isinstance(plug, str) or "." in plug:  # a dot: a file must not name a module
             raise _unreadable(f"it holds {kind} '{plug}', a {expected.kind} of this package is expected")
-        return expected.find(plug)
+        return expected.find_recorded(plug)
     cls: Any = expected
     if (kind, plug) != (cls.kind, cls.plug):
         raise _unreadable(f"it holds {kind} '{plug}', {cls.kind} '{cls.plug}' is expected")

@@ -32,6 +32,7 @@ ARGUMENTS = {
     "loop": ("false", "true: start again at the end"),
     "kill": ("", "sensors to silence and when, such as camera@20s-40s lidar@30s-50s"),
     "rviz": ("false", "true: also start RViz"),
+    "allow_modules": ("", "modules of your own that may be encoders, such as my_robot.thermal,my_robot.radar"),
     "params_file": ("", "YAML file of ROS parameters that override the defaults"),
     "dds_profile": ("loopback", "Fast DDS transport: robot, loopback, or a file; empty: Fast DDS keeps its own"),
 }
@@ -43,6 +44,7 @@ def start(context):
         PythonLaunchDescriptionSource(str(Path(__file__).with_name("place_recognition.launch.py"))),
         launch_arguments={
             "map": values["map"],
+            "allow_modules": values["allow_modules"],
             "params_file": values["params_file"],
             "dds_profile": values["dds_profile"],
             "use_sim_time": "true",

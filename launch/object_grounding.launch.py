@@ -3,7 +3,7 @@
     ros2 launch any2any_ros object_grounding.launch.py model:=/path/to/model
     ros2 launch any2any_ros object_grounding.launch.py model:=MODEL objects:=/var/lib/objects hearing:=none
 
-The processes are listed in any2any_ros/nodes/topology.py; all other defaults are in any2any_ros/config.py.
+The processes are listed in any2any_ros/nodes/topology.py; all other defaults are in any2any_ros/node_config.py.
 """
 
 from launch import LaunchDescription
@@ -11,12 +11,14 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironment
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from any2any_ros import plugins
 from any2any_ros.nodes import topology
 
 ARGUMENTS = {
     "model": ("", "folder of the model, written by any2any train"),
     "objects": ("", "folder where objects are saved between two runs; empty: they are not saved"),
     "hearing": ("", "transcriber of spoken commands: a file of hearing/, or none; empty: the node's default"),
+    "allow_modules": ("", "modules of your own that may be encoders, such as my_robot.thermal,my_robot.radar"),
     "params_file": ("", "YAML file of ROS parameters that override the defaults"),
     "use_sim_time": ("false", "true: take the time from /clock"),
     "dds_profile": ("robot", "Fast DDS transport: robot, loopback, or a file; empty: Fast DDS keeps its own"),
@@ -27,6 +29,8 @@ ARGUMENTS = {
 
 def start(context):
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    for module in filter(None, values["allow_modules"].split(",")):
+        plugins.allow_module(module)
     processes = topology.object_grounding(
         values["model"],
         objects=values["objects"],

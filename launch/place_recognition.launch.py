@@ -3,7 +3,7 @@
     ros2 launch any2any_ros place_recognition.launch.py map:=/path/to/map
     ros2 launch any2any_ros place_recognition.launch.py map:=MAP modalities:=camera,lidar image_transport:=compressed
 
-The processes are listed in any2any_ros/nodes/topology.py; all other defaults are in any2any_ros/config.py.
+The processes are listed in any2any_ros/nodes/topology.py; all other defaults are in any2any_ros/node_config.py.
 """
 
 from launch import LaunchDescription
@@ -11,11 +11,13 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironment
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from any2any_ros import plugins
 from any2any_ros.nodes import topology
 
 ARGUMENTS = {
     "map": ("", "folder of the map"),
     "modalities": ("", "modalities to encode, such as camera,lidar; empty: all modalities of the map"),
+    "allow_modules": ("", "modules of your own that may be encoders, such as my_robot.thermal,my_robot.radar"),
     "params_file": ("", "YAML file of ROS parameters that override the defaults"),
     "use_sim_time": ("false", "true: take the time from /clock"),
     "image_transport": ("raw", "transport of the images: raw or compressed"),
@@ -27,6 +29,8 @@ ARGUMENTS = {
 
 def start(context):
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    for module in filter(None, values["allow_modules"].split(",")):
+        plugins.allow_module(module)
     processes = topology.place_recognition(
         values["map"],
         [m for m in values["modalities"].split(",") if m],

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import config
+from any2any_ros import config, node_config
 from any2any_ros.calibration.adoption import AdoptionConfig
 from any2any_ros.calibration.fitting import CalibrationConfig
 from any2any_ros.encoders import ENCODERS
@@ -33,19 +33,19 @@ Made by `make docs` from the settings dataclasses in the code; a test holds that
 def tables() -> str:
     """Return the whole page."""
     parts = [HEAD, "## Retrieval node\n"]
-    parts += [_table(c) for c in (config.RetrievalNodeConfig, config.AliveConfig, config.RetrievalConfig)]
+    parts += [_table(c) for c in (node_config.RetrievalNodeConfig, config.AliveConfig, config.RetrievalConfig)]
     parts += [
         "`source_timeouts.<modality>` overrides `source_timeout`; `hit_radius` is the map's notion of one place.\n"
     ]
-    parts += ["## Encoder nodes\n", _table(config.EncoderNodeConfig)]
+    parts += ["## Encoder nodes\n", _table(node_config.EncoderNodeConfig)]
     for name in ENCODERS.names():
         parts += [f"### `settings.*` of encoder `{name}`\n", _table(ENCODERS.find(name).Config)]
-    parts += ["## Grounding node\n", _table(config.GroundingNodeConfig)]
+    parts += ["## Grounding node\n", _table(node_config.GroundingNodeConfig)]
     parts += ["### `memory.*`\n", _table(MemoryConfig), "### `proposals.*`\n", _table(ProposalConfig)]
     parts += ["### Hearing\n", _table(EndpointConfig)]
     for name in TRANSCRIBERS.names():
         parts += [f"### Recogniser `{name}`\n", _table(TRANSCRIBERS.find(name).Config)]
-    parts += ["## All of them\n", "`autostart` (true): configure and activate at once. `use_sim_time` (false).\n"]
+    parts += ["## All of them\n", _table(node_config.ManagedNodeConfig), "`use_sim_time` (false).\n"]
     parts += ["## Commands\n"]
     for title, cls in (
         ("What counts as a place: `build-map`, `calibrate`, `evaluate`", config.PlaceConfig),
@@ -60,7 +60,7 @@ def tables() -> str:
         ("`train liploc`, the networks", NetworkSize),
         ("`train liploc`, how pictures and scans vary", VariationConfig),
         ("`train liploc`, what stops it", HeldOutConfig),
-        ("`replay`", config.ReplayConfig),
+        ("`replay`", node_config.ReplayConfig),
     ):
         parts += [f"### {title}\n", _table(cls)]
     return "\n".join(parts)
@@ -72,7 +72,7 @@ def _table(cls: type[Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return "" if value == "" else f"`{value}`"
+    return "" if value in ("", ()) else f"`{value}`"
 
 
 def _cell(text: str) -> str:

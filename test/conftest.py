@@ -25,6 +25,14 @@ ROOT = Path(__file__).parents[1]
 PLACES, SPACING, PERIOD = 24, 6.0, 0.5  # of the drive below: places on a ring, metres and seconds between them
 
 
+@pytest.fixture(autouse=True)
+def _no_module_allowed(monkeypatch):
+    """Modules that one test names are not allowed in the next."""
+    from any2any_ros import plugins
+
+    monkeypatch.setattr(plugins, "_allowed", set())
+
+
 @pytest.fixture(scope="session")
 def shared_data():
     """The small real data beside the checkout."""

@@ -94,6 +94,16 @@ def test_nothing_is_pickled(path):
                 assert any(k.arg == "allow_pickle" for k in node.keywords)
 
 
+def test_a_recorded_plug_is_built_by_its_record_alone():
+    """Which asks whether the user allows its module: `EncoderRecord.build`, and `find_recorded` where no record is."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+                named = node.args[0]
+                if node.func.attr in ("build", "find") and isinstance(named, ast.Attribute) and named.attr == "plug":
+                    raise AssertionError(f"{relative(path)}: {ast.unparse(node)}")
+
+
 def all_settings():
     """Return every settings dataclass outside of nodes/."""
     found = set()

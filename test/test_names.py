@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from any2any_ros import names
-from any2any_ros.config import EncoderNodeConfig, GroundingNodeConfig, RetrievalNodeConfig, fields
+from any2any_ros.config import fields
 from any2any_ros.data.sources import BagSource
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.node_config import EncoderNodeConfig, GroundingNodeConfig, RetrievalNodeConfig
 from any2any_ros.objects import grounding_model
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import adopted, calibration, reference_map

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from any2any_ros import encoders
+from any2any_ros import encoders, plugins
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
@@ -88,6 +88,37 @@ def test_the_default_encoder_of_a_modality_is_the_plug_of_that_name():
 
 def test_a_module_of_somebody_else_is_found_by_its_dotted_name(package):
     assert ENCODERS.find(package(PLUG)).plug == "thermal"
+
+
+def test_a_module_that_a_file_names_is_not_even_imported(package, tmp_path):
+    dotted = package(f"open({str(tmp_path / 'ran')!r}, 'w')\n{PLUG}")
+    with pytest.raises(Any2AnyError, match="importing it would run its code") as refusal:
+        ENCODERS.find_recorded(dotted)
+    assert f"--allow-module {dotted}" in refusal.value.remedy and "allow_modules" in refusal.value.remedy
+    with pytest.raises(Any2AnyError, match="is not used"):
+        encoders.rebuild(dotted, {})
+    assert not (tmp_path / "ran").exists() and dotted not in plugins.allowed_modules()
+    plugins.allow_module(dotted)
+    assert ENCODERS.find_recorded(dotted).plug == "thermal" and dotted in plugins.allowed_modules()
+
+
+def test_who_names_a_module_himself_allows_it(package):
+    dotted = package(PLUG)
+    ENCODERS.find(dotted)
+    assert ENCODERS.find_recorded(dotted).plug == "thermal"
+
+
+def test_a_file_may_name_what_is_ours_and_nothing_that_is_no_name():
+    assert ENCODERS.find_recorded("lidar") is ENCODERS.find("lidar")
+    for name in ("radar", None, 7, ["lidar"]):
+        with pytest.raises(Any2AnyError, match="There is no encoder"):
+            ENCODERS.find_recorded(name)
+
+
+@pytest.mark.parametrize("name", ["", "thermal", ".thermal", "my_robot.", "my robot.thermal", "a/b.c", None])
+def test_what_cannot_be_allowed(name):
+    with pytest.raises(Any2AnyError, match="cannot be allowed"):
+        plugins.allow_module(name)
 
 
 def test_classes_that_a_module_only_imports_are_none_of_its_plugs(package):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from any2any_ros import config, encoders, names
+from any2any_ros import config, encoders, names, plugins
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.protocols import Encoder
@@ -124,6 +124,22 @@ def existing(text: str) -> Path:
     if not path.exists():
         raise argparse.ArgumentTypeError(f"there is no {path}: check its spelling")
     return path
+
+
+def add_allow_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that all verbs share that open a map."""
+    parser.add_argument(
+        "--allow-module", action=_AllowModule, metavar="MODULE",
+        help="a module outside this package, such as my_robot.thermal, that the map may name as an encoder: its code "
+        "will run; repeat for several",
+    )  # fmt: skip
+
+
+class _AllowModule(argparse.Action):
+    """Allows a module."""
+
+    def __call__(self, parser: argparse.ArgumentParser, space: Any, value: Any, flag: str | None = None) -> None:
+        plugins.allow_module(value)
 
 
 def add_profile_argument(parser: argparse.ArgumentParser) -> None:

@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="NAME.SETTING=VALUE", dest="encoder_settings",
         help="change a setting of its encoder, e.g. thermal.across=0.8; repeat for several",
     )  # fmt: skip
+    _arguments.add_allow_argument(parser)
     _sources.add_place_arguments(parser)
     _arguments.add_settings(parser, AdoptionConfig)
     _arguments.add_settings(parser, CalibrationConfig)

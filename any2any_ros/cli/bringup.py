@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="end with exit code 1 when a process ends, instead of starting it again",
     )
     _arguments.add_profile_argument(parser)
+    _arguments.add_allow_argument(parser)
     parser.set_defaults(dds_profile="robot")
 
 

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _arguments.add_settings(parser, ConfidenceConfig)
     _arguments.add_settings(parser, RefinerConfig)
     _sources.add_mounting(parser)
+    _arguments.add_allow_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     _sources.add_mounting(parser)
     _arguments.add_encoder_arguments(parser)
+    _arguments.add_allow_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from any2any_ros.cli import _arguments
-from any2any_ros.config import ReplayConfig
+from any2any_ros.node_config import ReplayConfig
 from any2any_ros.nodes import session
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from any2any_ros.config import ReplayConfig
 from any2any_ros.data.drive import Drive
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.node_config import ReplayConfig
 from any2any_ros.ranking import Ranking
 from any2any_ros.samples import NS
 

@@ -13,8 +13,8 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
 from any2any_ros import limits, samples
-from any2any_ros.config import GroundingNodeConfig
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.node_config import GroundingNodeConfig
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.rate import Rate
 from any2any_ros.objects.camera_view import CameraView

@@ -18,9 +18,9 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 import any2any_ros.msg as msg
 from any2any_ros import samples
-from any2any_ros.config import EncoderNodeConfig
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError, error_text
+from any2any_ros.node_config import EncoderNodeConfig
 from any2any_ros.nodes import messages, parameters, runtime
 from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.nodes.lifecycle import ManagedNode, diagnostic

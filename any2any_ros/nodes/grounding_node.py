@@ -14,10 +14,10 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from any2any_ros.config import GroundingNodeConfig
 from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.hearing import TRANSCRIBERS, endpoint
 from any2any_ros.hearing.endpoint import EndpointConfig
+from any2any_ros.node_config import GroundingNodeConfig
 from any2any_ros.nodes import parameters, runtime
 from any2any_ros.nodes.cameras import KINDS, Cameras
 from any2any_ros.nodes.inbox import Inbox

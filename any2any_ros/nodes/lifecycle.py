@@ -12,7 +12,10 @@ from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from any2any_ros import plugins
 from any2any_ros.errors import Any2AnyError, error_text
+from any2any_ros.node_config import ManagedNodeConfig
+from any2any_ros.nodes import parameters
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 ANY_JUMP_BACK = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
@@ -26,7 +29,10 @@ class ManagedNode(LifecycleNode):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.declare_parameter("autostart", True)
+        config = parameters.declare(self, ManagedNodeConfig)
+        self._autostart = config.autostart
+        for module in config.allow_modules:
+            plugins.allow_module(module)
         self._failures, self._failure = 0, ""
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._heartbeat = self.create_timer(1.0, self._diagnose, clock=STEADY)
@@ -42,8 +48,7 @@ class ManagedNode(LifecycleNode):
 
     def autostart(self) -> None:
         """Configure and activate the node, unless autostart is false because a lifecycle manager does so."""
-        wanted = self.get_parameter("autostart").value
-        if wanted and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+        if self._autostart and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
 
     def now_ns(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -48,6 +48,11 @@ def _typed(name: str, value: Any, default: Any) -> Any:
     """Return the value in the type of its default: `source_timeout:=2` means 2.0."""
     if type(default) is float and type(value) is int:
         return float(value)
+    if type(default) is tuple and value is None:  # a list without elements has no type in ROS
+        return default
+    listed = type(default) is tuple and isinstance(value, Sequence) and not isinstance(value, str)
+    if listed and all(isinstance(one, str) for one in value):
+        return tuple(value)
     if type(value) is not type(default):
         raise Any2AnyError(
             f"Parameter '{name}' cannot be {value!r}",

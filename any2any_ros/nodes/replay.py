@@ -14,10 +14,10 @@ from rclpy.qos import QoSProfile
 from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
 
-from any2any_ros.config import ReplayConfig
 from any2any_ros.data import bags
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.node_config import ReplayConfig
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.runtime import Stop
 from any2any_ros.samples import NS

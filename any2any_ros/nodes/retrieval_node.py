@@ -13,8 +13,9 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 
 import any2any_ros.msg as msg
-from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig, RetrievalNodeConfig
+from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.node_config import RetrievalNodeConfig
 from any2any_ros.nodes import messages, parameters, runtime
 from any2any_ros.nodes.lifecycle import ANY_JUMP_BACK, STEADY, ManagedNode
 from any2any_ros.nodes.map_services import MapServices

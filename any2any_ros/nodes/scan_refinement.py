@@ -18,11 +18,11 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import PointCloud2
 
 from any2any_ros import cdr, samples
-from any2any_ros.config import RetrievalNodeConfig
 from any2any_ros.errors import error_text
 from any2any_ros.geometry import clouds
 from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.geometry.refiner import Registrations, obstacle
+from any2any_ros.node_config import RetrievalNodeConfig
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.nodes.lifecycle import ManagedNode, diagnostic

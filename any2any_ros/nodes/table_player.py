@@ -18,7 +18,7 @@ from std_msgs.msg import Header
 
 import any2any_ros.msg as msg
 from any2any_ros.arrays import Array
-from any2any_ros.config import GroundingNodeConfig
+from any2any_ros.node_config import GroundingNodeConfig
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.repeated import Repeated
 from any2any_ros.samples import NS

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import names, samples, share
+from any2any_ros import names, plugins, samples, share
 from any2any_ros.config import PARENT
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.objects import grounding_model
@@ -43,7 +43,7 @@ def place_recognition(
     """
     records = reference_map.load(Path(map_folder)).sensors if map_folder else {}
     wanted = [names.modality(m) for m in modalities] or sorted(records)
-    shared = {"use_sim_time": use_sim_time}
+    shared = _shared(use_sim_time)
     encoders = [_encoder(m, records.get(m), image_transport, shared) for m in wanted]
     return [*encoders, Process("retrieval_node", "retrieval", shared | {"map": map_folder})]
 
@@ -52,7 +52,7 @@ def _encoder(modality: str, record: EncoderRecord | None, image_transport: str, 
     plug = record.plug if record else modality
     parameters: dict[str, Any] = {"encoder": plug, "modality": modality, **shared}
     parameters |= {f"settings.{k}": v for k, v in (record.settings if record else {}).items()}
-    cls = ENCODERS.find(plug)
+    cls = ENCODERS.find_recorded(plug)
     if image_transport == "compressed" and COMPRESSED in samples.types_of(cls.accepts):
         parameters |= {"message_type": COMPRESSED, "topic": f"{cls.topic}/compressed"}
     # The name of a node must not start with a digit.
@@ -69,8 +69,14 @@ def object_grounding(model: str, *, objects: str = "", hearing: str = "", use_si
     """
     grounding_model.load(Path(model))
     arguments = {"model": model, "objects": objects, "hearing": hearing}
-    parameters = {"use_sim_time": use_sim_time, **{name: value for name, value in arguments.items() if value}}
+    parameters = {**_shared(use_sim_time), **{name: value for name, value in arguments.items() if value}}
     return [Process("grounding_node", "grounding", parameters)]
+
+
+def _shared(use_sim_time: bool) -> dict[str, Any]:
+    """Return the parameters of all nodes."""
+    modules = list(plugins.allowed_modules())
+    return {"use_sim_time": use_sim_time, **({"allow_modules": modules} if modules else {})}
 
 
 def environment(dds_profile: str = "robot") -> dict[str, str]:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from any2any_ros import encoders, names, storage
+from any2any_ros import names, storage
 from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.objects.heads import EMMA, LAYERS
@@ -104,7 +104,7 @@ class Model:
     def encoder(self, modality: str) -> ProjectedEncoder:
         """Build one encoder with its head. Raises Any2AnyError when the head was trained with another encoder."""
         record = self.records[modality]
-        built = encoders.build(record.plug, record.settings)
+        built = record.build()
         if built.fingerprint != record.fingerprint:
             why = f"the encoder is now {built.fingerprint}, the head was trained with {record.fingerprint}"
             raise Any2AnyError(f"The model cannot use '{modality}'", why, TRAIN)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from any2any_ros import encoders
 from any2any_ros.arrays import Float64
 from any2any_ros.config import AliveConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
@@ -182,5 +181,5 @@ class Localizer:
             raise Any2AnyError(
                 "Cannot rank by a text", f"map '{self._map().name}' holds no text", "Build a map with captions"
             )
-        self._text = self._text or encoders.build(record.plug, record.settings)
+        self._text = self._text or record.build()
         return Embedding("text", self._text.encode(text), now_ns, encoder=self._text.fingerprint)

@@ -54,6 +54,10 @@ class EncoderRecord:
         name = encoders.ENCODERS.name_of(encoder)
         return cls(name, encoder.fingerprint, encoder.dimension, settings, encoder.space)
 
+    def build(self) -> Encoder:
+        """Build the encoder. Raises Any2AnyError where this is not possible, or where its module is not allowed."""
+        return encoders.rebuild(self.plug, self.settings)
+
 
 @dataclass(frozen=True, eq=False)
 class ReferenceMap:
@@ -146,7 +150,7 @@ class ReferenceMap:
 def map_encoders(reference: ReferenceMap, modalities: Iterable[str]) -> dict[str, Encoder]:
     """Build the encoders of those of `modalities` that may query the map, adopted ones included."""
     known = {m: reference.sensors[m] for m in modalities if m in reference.sensors}
-    return {m: encoders.build(record.plug, record.settings) for m, record in known.items()}
+    return {m: record.build() for m, record in known.items()}
 
 
 def save(reference: ReferenceMap, folder: Path) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 
 from any2any_ros.arrays import Float64, Rows
 from any2any_ros.calibration.refinement import Overlaps, Register
-from any2any_ros.config import RetrievalNodeConfig
 from any2any_ros.data.sources import Recording
 from any2any_ros.geometry import clouds
 from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.geometry.refiner import Refiner
 from any2any_ros.geometry.registration import open3d_obstacle
+from any2any_ros.node_config import RetrievalNodeConfig
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress
 

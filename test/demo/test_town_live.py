@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from any2any_ros import encoders
-from any2any_ros.config import ReplayConfig
 from any2any_ros.data import bags, carmen, kitti
 from any2any_ros.data.drive import encode, keyframes
 from any2any_ros.demo import town_answers, town_live
 from any2any_ros.demo.town_live import LiveSetup
+from any2any_ros.node_config import ReplayConfig
 from any2any_ros.nodes.replay import Outage
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.retriever import Retriever

@@ -12,7 +12,7 @@ from sensor_msgs.msg import CameraInfo
 from visualization_msgs.msg import Marker, MarkerArray
 
 from any2any_ros import msg
-from any2any_ros.config import GroundingNodeConfig
+from any2any_ros.node_config import GroundingNodeConfig
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.cameras import Cameras
 from any2any_ros.nodes.grounding_node import GroundingNode

@@ -8,6 +8,7 @@ from rclpy.parameter import Parameter
 
 from any2any_ros.config import AliveConfig, Settings, setting
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.node_config import ManagedNodeConfig
 from any2any_ros.nodes import parameters, runtime
 
 
@@ -47,6 +48,18 @@ def test_what_is_given_counts(node_with):
 
 def test_a_whole_number_is_a_float_where_one_is_wanted(node_with):
     assert parameters.declare(node_with(speed=2), Robot).speed == 2.0
+
+
+@pytest.mark.parametrize("value", [["a.b"], ["a.b", "c.d"], []], ids=len)
+def test_a_list_of_names(node_with, value):
+    node = node_with(**({"allow_modules": value} if value else {}))
+    assert parameters.declare(node, ManagedNodeConfig).allow_modules == tuple(value)
+
+
+@pytest.mark.parametrize("value", ["a.b", [1, 2], 3], ids=str)
+def test_what_is_no_list_of_names_is_refused(node_with, value):
+    with pytest.raises(Any2AnyError, match="'allow_modules' cannot be"):
+        parameters.declare(node_with(allow_modules=value), ManagedNodeConfig)
 
 
 def test_they_are_described(node_with):

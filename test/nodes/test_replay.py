@@ -12,9 +12,9 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
-from any2any_ros.config import ReplayConfig
 from any2any_ros.data import bags, kitti
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.node_config import ReplayConfig
 from any2any_ros.nodes import messages, runtime
 from any2any_ros.nodes.replay import Outage, Replay
 

@@ -8,13 +8,14 @@ from rcl_interfaces.msg import Log
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from retrieval_robot import FAST, NS, Robot, ids, started
 
-from any2any_ros import srv
+from any2any_ros import plugins, srv
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.nodes import messages, runtime
 from any2any_ros.nodes.retrieval_node import RetrievalNode
-from any2any_ros.observation import Embedding
+from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import calibration, reference_map, retriever
 from any2any_ros.retrieval.large.searcher import LargeMapSearcher
+from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 
 
 @pytest.fixture
@@ -46,6 +47,22 @@ def test_a_bad_map_does_not_replace_the_one_in_use(robot, tmp_path):
     assert reply.error_code == reply.BAD_MAP and "its format is 99" in reply.error_msg
     robot.see("camera", 7, NS)
     assert robot.answer().matches[0].id == "place/07"
+
+
+def test_a_map_cannot_make_the_node_import_a_module_and_a_parameter_can(bench, tmp_path, monkeypatch):
+    (tmp_path / "a_robot").mkdir()
+    (tmp_path / "a_robot" / "words.py").write_text("raise SystemExit('the node imported it')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    places = ObservationSet({"text": np.ones((2, 4))}, np.tile(np.eye(4), (2, 1, 1)), ("a", "b"))
+    records = {"text": EncoderRecord("a_robot.words", "text-1", 4)}
+    reference_map.save(ReferenceMap(places, records, "hostile"), tmp_path / "map")
+    bench.node(RetrievalNode, **FAST)
+    assert bench.call(srv.LoadMap, "/retrieval/load_map", path=str(tmp_path / "map")).places == 2
+    reply = bench.call(srv.Rank, "/retrieval/rank", text="a red house")
+    assert reply.error_code == reply.BAD_INPUT and "allow_modules" in reply.error_msg
+    assert plugins.allowed_modules() == ()
+    bench.node(RetrievalNode, start=False, allow_modules=["a_robot.words"])
+    assert plugins.allowed_modules() == ("a_robot.words",)
 
 
 def test_rank_on_request(robot):

@@ -6,7 +6,7 @@ from geometry_msgs.msg import PoseStamped
 from sensor_msgs.msg import CameraInfo, Image
 
 from any2any_ros import msg, samples
-from any2any_ros.config import GroundingNodeConfig
+from any2any_ros.node_config import GroundingNodeConfig
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.table_player import CameraPlayer, Microphone
 from any2any_ros.samples import NS

@@ -62,10 +62,10 @@ def test_the_grounding_node_gets_what_is_given_and_no_more(untrained_model):
 
 
 def test_its_parameters_are_the_nodes_own(untrained_model):
-    from any2any_ros import config
+    from any2any_ros import config, node_config
 
     (process,) = topology.object_grounding(str(untrained_model), objects="kept", hearing="none")
-    known = {f.name for f in config.fields(config.GroundingNodeConfig)}
+    known = {f.name for f in config.fields(node_config.GroundingNodeConfig)}
     assert set(process.parameters) - {"use_sim_time"} <= known
 
 
