@@ -1,9 +1,10 @@
-"""How fitted state is stored on disk, and how a file or a folder is replaced as a whole.
+"""How fitted state is stored on disk.
 
-Fitted state is a frozen dataclass of arrays, numbers, strings, and dicts of arrays. `save` writes it as one .npz file
-(the arrays) and one .json file (the rest), never as pickle. The .json file names a kind and a plug, such as fusion and
-mixture. It never names a Python module, so that code can move, and so that a file cannot choose what is imported. The
-caller of `load` says what is expected: one class, or one kind of plug.
+Fitted state is a frozen dataclass of arrays, numbers, strings, and dicts of arrays. `save` writes it as one .npz file,
+never as pickle. The file holds the arrays, and all else as a text (`unzip -p fusion.npz header.json` shows it). This
+header names a kind and a plug, such as fusion and mixture. It never names a Python module, so that code can move, and
+so that a file cannot choose what is imported. The caller of `load` says what is expected: one class, or one kind of
+plug. Before format 3 the header was a file of its own, PATH.json beside PATH.npz.
 """
 
 from __future__ import annotations
@@ -11,11 +12,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Protocol, TypeVar
 
@@ -23,9 +22,14 @@ import numpy as np
 
 from any2any_ros import legacy
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.files import read_again, replacing, write_atomically, write_json
 from any2any_ros.plugins import Registry
 
-FORMAT = 2
+__all__ = ["FORMAT", "State", "fingerprint", "load", "replacing", "save", "write_atomically", "write_json"]
+
+FORMAT = 3
+OLDER = (2, legacy.FORMAT)
+HEADER = "header.json"
 T = TypeVar("T")
 
 
@@ -37,7 +41,7 @@ class State(Protocol):
 
 
 def save(state: State, path: Path) -> None:
-    """Write fitted state to path.npz and path.json.
+    """Write fitted state to path.npz.
 
     Raises Any2AnyError for a class outside this package, because `load` would not find it. Raises TypeError for values
     that JSON cannot hold.
@@ -60,9 +64,23 @@ def save(state: State, path: Path) -> None:
         else:
             plain[name] = value
     header = {"format": FORMAT, "kind": state.kind, "plug": state.plug, "values": plain}
-    text = json.dumps(header, indent=1).encode() + b"\n"  # may hold Infinity, which fitted state can have
-    write_atomically(path.with_suffix(".npz"), lambda stream: np.savez(stream, **arrays))
-    write_atomically(path.with_suffix(".json"), lambda stream: stream.write(text))
+    text = json.dumps(header, indent=1) + "\n"  # may hold Infinity, which fitted state can have
+    write_atomically(path.with_suffix(".npz"), lambda stream: _write(stream, text, arrays))
+    _remove_older_header(path.with_suffix(".json"))
+
+
+def _remove_older_header(path: Path) -> None:
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        if json.loads(path.read_bytes())["format"] in OLDER:
+            path.unlink()
+
+
+def _write(stream: BinaryIO, header: str, arrays: Mapping[str, Any]) -> None:
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(HEADER), header)  # ZipInfo: the same state gives the same bytes
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def load(path: Path, expected: Registry[T] | type[T]) -> T:
@@ -71,9 +89,7 @@ def load(path: Path, expected: Registry[T] | type[T]) -> T:
     Raises Any2AnyError when it is missing, damaged, of another format, or not what is expected.
     """
     try:
-        header = json.loads(path.with_suffix(".json").read_text())
-        with np.load(path.with_suffix(".npz"), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        header, arrays = read_again(path.with_suffix(".npz"), lambda: _read(path))
         cls: Any = _class(header, expected)
         values = header["values"]
         if header["format"] == legacy.FORMAT:
@@ -91,14 +107,22 @@ def load(path: Path, expected: Registry[T] | type[T]) -> T:
         raise _unreadable(f"{path}: {type(error).__name__}: {error}") from error
 
 
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the header and the arrays."""
+    with np.load(path.with_suffix(".npz"), allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    return json.loads(arrays.pop(HEADER) if HEADER in arrays else path.with_suffix(".json").read_bytes()), arrays
+
+
 def _class(header: dict[str, Any], expected: Registry[T] | type[T]) -> Any:
     """Return the class that the header names. Raises Any2AnyError when it is not what is expected."""
     if header["format"] == legacy.FORMAT:
         kind, plug = legacy.kind_and_plug(header["class"])
-    elif header["format"] == FORMAT:
+    elif header["format"] in (FORMAT, *OLDER):
         kind, plug = header["kind"], header["plug"]
     else:
-        raise _unreadable(f"its format is {header['format']}, this program reads {FORMAT} and {legacy.FORMAT}")
+        known = ", ".join(map(str, (FORMAT, *OLDER)))
+        raise _unreadable(f"its format is {header['format']}, this program reads {known}")
     if isinstance(expected, Registry):
         if kind != expected.kind or not isinstance(plug, str) or "." in plug:  # a dot: a file must not name a module
             raise _unreadable(f"it holds {kind} '{plug}', a {expected.kind} of this package is expected")
@@ -154,70 +178,3 @@ def _digest_parts(value: Any, class_name: Callable[[Any], str]) -> Iterator[str]
 
 def _fields(state: Any) -> Iterator[tuple[str, Any]]:
     return ((f.name, getattr(state, f.name)) for f in dataclasses.fields(state))
-
-
-# --- files and folders ------------------------------------------------------------------------------------------
-
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file so that a reader sees the old content or the new one and nothing between, even after a crash."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as stream:
-            write(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON, atomically. NaN and infinite numbers become null, because standard JSON has none."""
-    text = json.dumps(_finite(value), indent=1, allow_nan=False).encode() + b"\n"
-    write_atomically(path, lambda stream: stream.write(text))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(v) for key, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-@contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder to write into. It replaces `folder` at the end, or is removed after an exception.
-
-    A kill between the two renames leaves the old folder under the name of its backup, where `existing` finds it.
-    """
-    unfinished, old = folder.with_name(f".{folder.name}.{os.getpid()}"), _backup(folder)
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
-        yield unfinished
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            folder.rename(old)
-        unfinished.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def existing(folder: Path) -> Path | None:
-    """Return `folder` if `replacing` has written it, its backup after a kill, None when there is neither."""
-    return next((path for path in (folder, _backup(folder)) if path.exists()), None)
-
-
-def remove(folder: Path) -> None:
-    """Remove `folder`, and its backup that a kill has left."""
-    for path in (_backup(folder), folder):
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _backup(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")

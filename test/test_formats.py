@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import fitted_states
 import format_answers
 import numpy as np
 import pytest
@@ -80,10 +81,10 @@ def test_the_answers_are_of_all_kinds(folder):
 
 
 def headers(folder):
-    """Yield the content of every file of fitted state below a folder."""
-    for path in folder.rglob("*.json"):
-        if path.with_suffix(".npz").exists():
-            yield json.loads(path.read_text())
+    """Yield the header of every fitted state below a folder."""
+    for path in folder.rglob("*.npz"):
+        if path.with_suffix(".json").exists() or storage.HEADER in fitted_states.members(path):
+            yield fitted_states.header(path)
 
 
 def state_classes():
@@ -114,9 +115,9 @@ def formats(folders, name):
 
 def test_every_format_that_is_read_has_a_sample():
     old = [folder for folder in FOLDERS if folder != "today"]
-    assert formats(old, "calibration.json") == set(legacy.CALIBRATION_FORMATS)
+    assert formats(old, "calibration.json") == {*legacy.CALIBRATION_FORMATS, calibration.FORMAT}
     assert formats(["today"], "calibration.json") == {calibration.FORMAT}
-    assert {h["format"] for folder in old for h in headers(FORMATS / folder)} == {legacy.FORMAT}
+    assert {h["format"] for folder in old for h in headers(FORMATS / folder)} == set(storage.OLDER)
     assert {h["format"] for h in headers(FORMATS / "today")} == {storage.FORMAT}
     assert formats(["today"], "map.json") == {reference_map.FORMAT}
 
@@ -147,7 +148,9 @@ def outline(path):
     """Return what a file consists of, without its numbers: keys, types, names of arrays."""
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as stored:
-            return {name: (stored[name].dtype.kind, stored[name].ndim) for name in stored.files}
+            arrays = {name: stored[name] for name in stored.files if name != storage.HEADER}
+            kept = shape(json.loads(stored[storage.HEADER])) if storage.HEADER in stored.files else None
+            return {name: (array.dtype.kind, array.ndim) for name, array in arrays.items()}, kept
     if path.suffix == ".npy":
         stored = np.load(path, allow_pickle=False)
         return stored.dtype.str, stored.ndim

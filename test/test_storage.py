@@ -1,10 +1,11 @@
 """Fitted state comes back as it was saved, or is refused with a reason."""
 
+import json
 from dataclasses import dataclass, field, fields
 
 import numpy as np
 import pytest
-from fitted_states import STATES, fitted_states, rewrite, same
+from fitted_states import STATES, fitted_states, header, rewrite, same, split, write_header
 
 from any2any_ros import storage
 from any2any_ros.errors import Any2AnyError
@@ -20,7 +21,7 @@ def test_fitted_state_comes_back_bit_by_bit(tmp_path, state):
     assert type(again) is type(state)
     for f in fields(state):
         assert same(getattr(state, f.name), getattr(again, f.name)), f.name
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["state.json", "state.npz"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["state.npz"]
 
 
 def test_saving_again_replaces(tmp_path):
@@ -29,6 +30,24 @@ def test_saving_again_replaces(tmp_path):
         state = LikelihoodRatio(g.normal(size=(2, 2)), g.normal(size=(2, 2)))
         storage.save(state, tmp_path / "state")
     assert same(storage.load(tmp_path / "state", LikelihoodRatio).slope, state.slope)
+
+
+@pytest.mark.parametrize("state", STATES.values(), ids=STATES.keys())
+def test_state_of_the_format_before_comes_back_and_its_two_files_become_one(tmp_path, state):
+    path = tmp_path / "state"
+    storage.save(state, path)
+    split(path)
+    again = storage.load(path, type(state))
+    assert all(same(getattr(state, f.name), getattr(again, f.name)) for f in fields(state))
+    assert {p.name for p in tmp_path.iterdir()} == {"state.npz", "state.json"}
+    storage.save(state, path)
+    assert [p.name for p in tmp_path.iterdir()] == ["state.npz"]
+
+
+def test_a_file_that_is_no_header_stays(tmp_path):
+    (tmp_path / "state.json").write_text('{"format": 5}')
+    storage.save(STATES["csa"], tmp_path / "state")
+    assert {p.name for p in tmp_path.iterdir()} == {"state.npz", "state.json"}
 
 
 @pytest.fixture
@@ -42,16 +61,16 @@ def cut(path):
 
 
 DAMAGE = {
-    "no json": lambda p: p.with_suffix(".json").unlink(),
     "no npz": lambda p: p.with_suffix(".npz").unlink(),
-    "json cut short": lambda p: cut(p.with_suffix(".json")),
+    "no header": lambda p: write_header(p, None),
+    "header cut short": lambda p: write_header(p, json.dumps(header(p))[:-9]),
     "npz cut short": lambda p: cut(p.with_suffix(".npz")),
     "npz empty": lambda p: p.with_suffix(".npz").write_bytes(b""),
     "npz is a text": lambda p: p.with_suffix(".npz").write_text("hello"),
-    "json is a list": lambda p: p.with_suffix(".json").write_text("[]"),
-    "json is null": lambda p: p.with_suffix(".json").write_text("null"),
-    "json without values": lambda p: rewrite(p, values=None),
-    "json is no text": lambda p: p.with_suffix(".json").write_bytes(b"\xff\xfe\x00"),
+    "header is a list": lambda p: write_header(p, "[]"),
+    "header is null": lambda p: write_header(p, "null"),
+    "header without values": lambda p: rewrite(p, values=None),
+    "header is no text": lambda p: write_header(p, b"\xff\xfe\x00"),
 }
 
 
@@ -65,7 +84,7 @@ def test_damaged_state_is_refused(saved, damage):
 
 def test_a_flipped_byte_among_the_numbers_is_noticed(saved):
     data = bytearray(saved.with_suffix(".npz").read_bytes())
-    data[300] ^= 0xFF  # inside the first array
+    data[-2000] ^= 0xFF  # inside the last arrays
     saved.with_suffix(".npz").write_bytes(bytes(data))
     with pytest.raises(Any2AnyError, match="Cannot read the fitted state"):
         storage.load(saved, FUSIONS)
@@ -112,7 +131,7 @@ def test_what_is_no_state_has_no_fingerprint():
 
 def test_another_format_is_refused_with_both_numbers(saved):
     rewrite(saved, format=99)
-    with pytest.raises(Any2AnyError, match="its format is 99, this program reads 2 and 1"):
+    with pytest.raises(Any2AnyError, match="its format is 99, this program reads 3, 2, 1"):
         storage.load(saved, FUSIONS)
 
 

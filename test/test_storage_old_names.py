@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fitted_states import STATES, rewrite, same
+from fitted_states import STATES, header, rewrite, same, split
 
 from any2any_ros import legacy, storage
 from any2any_ros.alignments import CSA, Head
@@ -55,8 +55,8 @@ def test_an_old_file_names_a_class_of_the_table(saved, name):
 
 
 def test_state_that_an_old_file_names_by_its_class_comes_back(saved):
-    header = json.loads(saved.with_suffix(".json").read_text())
-    old = {"format": 1, "class": "methods.any2any:Any2Any", "values": header["values"]}
+    old = {"format": 1, "class": "methods.any2any:Any2Any", "values": header(saved)["values"]}
+    split(saved)
     saved.with_suffix(".json").write_text(json.dumps(old))
     again = storage.load(saved, FUSIONS)
     assert type(again) is Any2Any and all(same(getattr(STATES["any2any"], n), v) for n, v in vars(again).items())
@@ -70,7 +70,7 @@ def test_a_member_of_another_name_in_an_old_file_keeps_its_value(tmp_path, share
     for ending in ("json", "npz"):
         shutil.copy(NOVEMBER / "calibration" / f"confidence.{ending}", tmp_path)
     path = tmp_path / "confidence"
-    values = json.loads(path.with_suffix(".json").read_text())["values"]
+    values = header(path)["values"]
     assert values["lost"] == 0.01
     rewrite(path, values=values | {"lost": share})
     found = storage.load(path, Confidence)
@@ -80,7 +80,7 @@ def test_a_member_of_another_name_in_an_old_file_keeps_its_value(tmp_path, share
 
 def test_a_new_file_is_read_by_new_names_alone(tmp_path):
     storage.save(STATES["confidence"], tmp_path / "confidence")
-    values = json.loads((tmp_path / "confidence.json").read_text())["values"]
+    values = header(tmp_path / "confidence")["values"]
     values["lost"] = values.pop("unmapped")
     rewrite(tmp_path / "confidence", values=values)
     with pytest.raises(Any2AnyError, match="lost"):

@@ -11,7 +11,7 @@ every class are held out: some to stop the training and to calibrate, some to te
 chance beside it.
 
 emma and calmrl write the folder MODEL for the grounding node: heads, encoders, calibration, training.json (settings and
-figures), and the learning curve as a picture. cox, which is experimental, writes cox.npz, cox.json and training.json.
+figures), and the learning curve as a picture. cox, which is experimental, writes cox.npz and training.json.
 liploc reads KITTI folders, and writes best.pth (for the encoders liploc and liploc_camera), training.json and the
 learning curve (docs/liploc.md). Ctrl-C ends a training and keeps the best state so far. The same --seed gives the same
 split and the same result. The settings of each: any2any train METHOD --help

@@ -50,16 +50,7 @@ def write(drive: Drive, path: Path, storage: str = "mcap", progress: Progress[in
         unfinished.rmdir()  # rosbags makes the folder itself, and refuses one that exists
         with Writer(unfinished, version=9, storage_plugin=STORAGES[storage]) as writer:
             _write_frames(drive, writer, progress)
-        _rename_inside(unfinished, path.name)
     return path
-
-
-def _rename_inside(folder: Path, name: str) -> None:
-    """Give the data file, and the metadata that names it, the final name of the bag."""
-    metadata = folder / "metadata.yaml"
-    metadata.write_text(metadata.read_text().replace(folder.name, name))
-    for file in list(folder.glob(f"{folder.name}*")):
-        file.rename(folder / file.name.replace(folder.name, name))
 
 
 def _write_frames(drive: Drive, writer: Writer, progress: Progress[int]) -> None:

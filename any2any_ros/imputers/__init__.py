@@ -23,7 +23,7 @@ def sensors(modalities: Iterable[str]) -> tuple[str, ...]:
 
 
 def save(imputer: Imputer, path: Path) -> None:
-    """Write the fitted state of an imputer to path.npz and path.json; nothing for NO_IMPUTER, which has none."""
+    """Write the fitted state of an imputer to path.npz; nothing for NO_IMPUTER, which has none."""
     if imputer is not NO_IMPUTER:
         storage.save(imputer, path)
 

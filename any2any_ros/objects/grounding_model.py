@@ -1,8 +1,9 @@
 """A grounding model: encoders, the heads that project their vectors into one common space, and a calibration.
 
-MODEL/heads.npz, heads.json   EMMA's heads (objects/heads.py)
-MODEL/model.json              the encoder of each modality
-MODEL/calibration/            fusion and confidence (retrieval/calibration.py)
+MODEL/heads.npz        EMMA's heads (objects/heads.py)
+MODEL/model.json       the encoder of each modality
+MODEL/calibration/     fusion and confidence (retrieval/calibration.py)
+MODEL/training.json, curves.png   how it was trained (workflows/training.py)
 
 Commands have the modalities text and speech, objects have camera and depth. Every vector is projected as soon as it is
 encoded. From then on objects are references and commands are queries, and the code for places serves objects, too.
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from any2any_ros import names, storage
+from any2any_ros import files, names, storage
 from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.objects.heads import EMMA, LAYERS
@@ -30,7 +31,9 @@ from any2any_ros.retrieval import calibration
 from any2any_ros.retrieval.calibration import Calibration
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 
-FORMAT = 1
+FORMAT, HEADER = 1, "model.json"
+# What a folder may hold that a model replaces.
+PARTS = (HEADER, "heads.*", calibration.FOLDER, f".{calibration.FOLDER}.*", "training.json", "curves.png")
 OF_COMMANDS, OF_OBJECTS = ("speech", "text"), ("camera", "depth")
 SAME_OBJECT = 0.0  # m: two objects are distinct, however near they are
 TRAIN = "Train one: any2any train emma GOLD MODEL"
@@ -148,29 +151,34 @@ def dims(heads: EMMA, modality: str) -> int:
 
 
 def save(model: Model, folder: Path) -> None:
-    """Write a model to a folder. A calibration of another model in that folder is removed."""
-    storage.save(model.heads, folder / "heads")
-    header = {"format": FORMAT, "encoders": {m: asdict(r) for m, r in model.records.items()}}
-    storage.write_json(folder / "model.json", header)
-    if model.calibration is None:  # another model's must not stay
-        storage.remove(folder / calibration.FOLDER)
-    else:
-        calibration.save(model.calibration, folder)
+    """Write a model to a folder, in place of an older one. Raises Any2AnyError when the folder holds anything else."""
+    with files.replacing(folder, PARTS) as home:
+        storage.save(model.heads, home / "heads")
+        header = {"format": FORMAT, "encoders": {m: asdict(r) for m, r in model.records.items()}}
+        files.write_json(home / HEADER, header)
+        if model.calibration is not None:
+            calibration.save(model.calibration, home)
 
 
 def load(folder: Path) -> Model:
     """Read a model from a folder. Raises Any2AnyError when it is missing or damaged."""
     what = f"Cannot read the model {folder}"
     try:
-        header = json.loads((folder / "model.json").read_text())
-        if header["format"] != FORMAT:
-            raise ValueError(f"its format is {header['format']}, this program reads {FORMAT}")
-        records = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}
-        heads = storage.load(folder / "heads", EMMA)
-        return Model(heads, records, calibration.load(folder))
+        model = files.read_whole(folder, _read)
+        if model is None:
+            raise FileNotFoundError
+        return model
     except FileNotFoundError:
         raise Any2AnyError(what, "it has no model.json", TRAIN) from None
     except Any2AnyError as error:
         raise Any2AnyError(what, f"{error.what}: {error.why}", TRAIN) from error
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise Any2AnyError(what, f"{type(error).__name__}: {error}", TRAIN) from error
+
+
+def _read(home: Path) -> Model:
+    header = json.loads((home / HEADER).read_text())
+    if header["format"] != FORMAT:
+        raise ValueError(f"its format is {header['format']}, this program reads {FORMAT}")
+    records = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}
+    return Model(storage.load(home / "heads", EMMA), records, calibration.load(home))

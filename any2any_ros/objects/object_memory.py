@@ -4,7 +4,7 @@ A sighting is the same object as one before when it is in the same place. An obj
 sightings. An object is believed from its second sighting on, because a false one, such as a shadow, appears once. It is
 forgotten when several pictures have proven that it is gone.
 
-FOLDER/objects.npz, objects.json     all objects, with everything that is known of them
+FOLDER/objects.npz                   all objects, with everything that is known of them
 FOLDER/map.json, places-<hash>.npz   the believed objects as a map (retrieval/reference_map.py)
 """
 

@@ -1,7 +1,7 @@
 """Adopted sensors: they query a map that was made without them (calibration/adoption.py teaches them).
 
 MAP/adopted/<modality>/adopted.json   the sensor's encoder and a report of the adoption; written last
-                       head-<n>.*     one head for each of the map's modalities
+                       head-<n>.npz   one head for each of the map's modalities
                        calibration/   the calibration of the adopted sensor alone (calibration.py)
 """
 
@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import names, storage
+from any2any_ros import files, names, storage
 from any2any_ros.alignments import Head
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.retrieval import calibration as calibrations
@@ -65,22 +66,23 @@ def fingerprints(reference: ReferenceMap, modality: str, encoder: EncoderRecord)
 
 def save(adopted: Adopted, folder: Path) -> None:
     """Write to folder/adopted/<modality>. An older adoption stays in place until the new one is complete."""
-    with storage.replacing(folder / ADOPTED / adopted.modality) as home:
+    with files.replacing(folder / ADOPTED / adopted.modality) as home:
         for i, head in enumerate(adopted.heads.values()):
             storage.save(head, home / f"head-{i}")
         calibrations.save(adopted.calibration, home)
         header = {
             "format": FORMAT, "encoder": vars(adopted.encoder), "heads": list(adopted.heads), "report": adopted.report
         }  # fmt: skip
-        storage.write_json(home / HEADER, header)
+        files.write_json(home / HEADER, header)
 
 
 def load(folder: Path) -> dict[str, Adopted]:
     """Read all adopted sensors of the map in `folder`, by modality. Raises Any2AnyError when one is damaged."""
-    return {home.name: _load_one(home) for home in adopted_homes(folder)}
+    adopted = {p.name: files.read_whole(p, partial(_load_one, p.name)) for p in adopted_homes(folder)}
+    return {modality: one for modality, one in adopted.items() if one is not None}
 
 
-def _load_one(home: Path) -> Adopted:
+def _load_one(modality: str, home: Path) -> Adopted:
     try:
         header = json.loads((home / HEADER).read_text())
         if header["format"] != FORMAT:
@@ -89,6 +91,6 @@ def _load_one(home: Path) -> Adopted:
         calibration = calibrations.load(home)
         if calibration is None:
             raise ValueError("its calibration is missing")
-        return Adopted(home.name, EncoderRecord(**header["encoder"]), heads, calibration, header["report"])
+        return Adopted(modality, EncoderRecord(**header["encoder"]), heads, calibration, header["report"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Any2AnyError(f"Cannot read the adopted sensor {home}", str(error), REMEDY) from error

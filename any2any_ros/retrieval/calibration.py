@@ -1,11 +1,11 @@
 """The calibration of a map: fusion, confidence and more, fitted on another drive (calibration/fitting.py). Its files:
 
 MAP/calibration/calibration.json   format, the encoders it belongs to, the table of all fusions compared
-MAP/calibration/fusion.*           the chosen fusion
-MAP/calibration/confidence.*       turns scores into probabilities, place sets and accepted or not
-MAP/calibration/drift-<n>.*        how the vectors of each sensor usually differ from the map's
-MAP/calibration/imputer.*          the imputer, if there is one
-MAP/calibration/refiner-*.*        what an overlap of scans tells, if that was fitted
+MAP/calibration/fusion.npz         the chosen fusion
+MAP/calibration/confidence.npz     turns scores into probabilities, place sets and accepted or not
+MAP/calibration/drift-<n>.npz      how the vectors of each sensor usually differ from the map's
+MAP/calibration/imputer.npz        the imputer, if there is one
+MAP/calibration/refiner-*.npz      what an overlap of scans tells, if that was fitted
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import imputers, legacy, names, storage
+from any2any_ros import files, imputers, legacy, names, storage
 from any2any_ros.config import PlaceConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
@@ -91,7 +91,7 @@ def uncalibrated(
 
 def save(calibration: Calibration, folder: Path) -> None:
     """Write to folder/calibration. The old calibration stays in place until the new one is complete."""
-    with storage.replacing(folder / FOLDER) as home:
+    with files.replacing(folder / FOLDER) as home:
         storage.save(calibration.fusion, home / "fusion")
         if calibration.confidence is not None:
             storage.save(calibration.confidence, home / "confidence")
@@ -101,7 +101,7 @@ def save(calibration: Calibration, folder: Path) -> None:
         if calibration.refiner is not None:
             storage.save(calibration.refiner.evidence, home / "refiner-evidence")
             storage.save(calibration.refiner.confidence, home / "refiner-confidence")
-        storage.write_json(home / HEADER, _header(calibration))
+        files.write_json(home / HEADER, _header(calibration))
 
 
 def _header(calibration: Calibration) -> dict[str, Any]:
@@ -121,29 +121,30 @@ def _header(calibration: Calibration) -> dict[str, Any]:
 
 def load(folder: Path) -> Calibration | None:
     """Read folder/calibration; None when there is none. Raises Any2AnyError when it is damaged."""
-    home = storage.existing(folder / FOLDER)
-    if home is None:
-        return None
     try:
-        header = json.loads((home / HEADER).read_text())
-        if header["format"] in legacy.CALIBRATION_FORMATS:
-            header = legacy.calibration_header(header, home)
-        elif header["format"] != FORMAT:
-            known = (*legacy.CALIBRATION_FORMATS, FORMAT)
-            raise ValueError(f"its format is {header['format']}, this program reads {', '.join(map(str, known))}")
-        return Calibration(
-            storage.load(home / "fusion", FUSIONS),
-            storage.load(home / "confidence", Confidence) if header["confidence"] else None,
-            header["encoders"],
-            header["same_place"],
-            header["table"],
-            {m: storage.load(home / _file(header, "drift-", i), Difference) for i, m in enumerate(header["drift"])},
-            _load_refiner(home, header),
-            tuple((q, r) for q, r in header["pairs"]),
-            imputers.load(header["imputer"], home / "imputer"),
-        )
+        return files.read_whole(folder / FOLDER, _read)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Any2AnyError(f"Cannot read the calibration in {folder}", str(error), REMEDY) from error
+
+
+def _read(home: Path) -> Calibration:
+    header = json.loads((home / HEADER).read_text())
+    if header["format"] in legacy.CALIBRATION_FORMATS:
+        header = legacy.calibration_header(header, home)
+    elif header["format"] != FORMAT:
+        known = (*legacy.CALIBRATION_FORMATS, FORMAT)
+        raise ValueError(f"its format is {header['format']}, this program reads {', '.join(map(str, known))}")
+    return Calibration(
+        storage.load(home / "fusion", FUSIONS),
+        storage.load(home / "confidence", Confidence) if header["confidence"] else None,
+        header["encoders"],
+        header["same_place"],
+        header["table"],
+        {m: storage.load(home / _file(header, "drift-", i), Difference) for i, m in enumerate(header["drift"])},
+        _load_refiner(home, header),
+        tuple((q, r) for q, r in header["pairs"]),
+        imputers.load(header["imputer"], home / "imputer"),
+    )
 
 
 def _load_refiner(home: Path, header: dict[str, Any]) -> FittedRefiner | None:

@@ -10,9 +10,7 @@ MAP/adopted/            adopted sensors, which query the map but are not part of
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,18 +18,17 @@ from typing import Any
 
 import numpy as np
 
-from any2any_ros import encoders, names
+from any2any_ros import encoders, files, names
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.large import LARGE, npz
 from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, ShardCache, ShardFolder
 from any2any_ros.retrieval.similarity import Pair
-from any2any_ros.storage import write_atomically, write_json
 
 FORMAT = 1
 COLUMN = "embedding/"
-ADOPTED = "adopted"
+ADOPTED, HEADER = "adopted", "map.json"
 
 
 @dataclass(frozen=True)
@@ -163,11 +160,12 @@ def save(reference: ReferenceMap, folder: Path) -> None:
         "encoders": {m: vars(record) for m, record in reference.encoders.items()},
     }
     try:
-        places = _write_places(reference.places, folder)
-        write_json(folder / "map.json", header | {"places": places})
-        for old in folder.glob("places-*.npz"):
-            if old.name != places:
-                old.unlink()
+        with files.locked(folder):  # otherwise one process could remove what another is going to name
+            places = _write_places(reference.places, folder)
+            files.write_json(folder / HEADER, header | {"places": places})
+            for old in folder.glob("places-*.npz"):
+                if old.name != places:
+                    old.unlink()
     except OSError as error:
         raise Any2AnyError(
             f"Cannot write the map {folder}", str(error), "Choose a folder that can be written to"
@@ -177,22 +175,8 @@ def save(reference: ReferenceMap, folder: Path) -> None:
 def _write_places(places: ObservationSet, folder: Path) -> str:
     """Write the places to a file whose name holds a digest of its content; return the name."""
     columns: dict[str, Any] = {f"{COLUMN}{m}": v for m, v in places.embeddings.items()}
-    ids, unnamed = np.array(places.ids, dtype=np.str_), folder / f".places.npz.{os.getpid()}"
-    try:
-        write_atomically(unnamed, lambda s: np.savez(s, ids=ids, poses=places.poses, **columns))
-        name = f"places-{_digest(unnamed)[:16]}.npz"
-        unnamed.replace(folder / name)
-    finally:
-        unnamed.unlink(missing_ok=True)
-    return name
-
-
-def _digest(file: Path) -> str:
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        for chunk in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(chunk)
-    return digest.hexdigest()
+    ids = np.array(places.ids, dtype=np.str_)
+    return files.write_digested(folder / "places.npz", lambda s: np.savez(s, ids=ids, poses=places.poses, **columns))
 
 
 def _read_places(file: Path) -> ObservationSet:
@@ -211,7 +195,7 @@ def adopted_homes(folder: Path) -> list[Path]:
 
     Raises Any2AnyError when one has a name that no modality can have.
     """
-    homes = sorted(p for p in (folder / ADOPTED).glob("[!.]*") if p.is_dir())
+    homes = files.replaced(folder / ADOPTED)
     for home in homes:
         try:
             names.modality(home.name)
@@ -232,9 +216,13 @@ def _adopted_encoder(home: Path) -> EncoderRecord:
 
 def load(folder: Path) -> ReferenceMap:
     """Read a map. Raises Any2AnyError when it is missing, damaged or of another format."""
+    return files.read_again(folder / HEADER, lambda: _load(folder))
+
+
+def _load(folder: Path) -> ReferenceMap:
     what = f"Cannot read the map {folder}"
     try:
-        header = json.loads((folder / "map.json").read_text())
+        header = json.loads((folder / HEADER).read_text())
     except FileNotFoundError:
         raise Any2AnyError(what, "it has no map.json", "Make one: any2any build-map DRIVE MAP") from None
     except (OSError, ValueError) as error:
@@ -246,7 +234,8 @@ def load(folder: Path) -> ReferenceMap:
             f"its format is {version}, this program reads {FORMAT}",
             "Build the map again with this version",
         )
-    adopted = {home.name: _adopted_encoder(home) for home in adopted_homes(folder)}
+    records = {p.name: files.read_whole(p, _adopted_encoder) for p in adopted_homes(folder)}
+    adopted = {m: record for m, record in records.items() if record is not None}
     try:
         places = _read_places(folder / header["places"])
         encoders = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}

@@ -19,8 +19,8 @@ DESCRIPTIONS = 5  # of a view; more add little
 
 
 def load(path: Path) -> ObjectViews | None:
-    """Return the objects that `storage.save` wrote to path.npz and path.json; None when there is no such file."""
-    return storage.load(path, ObjectViews) if path.with_suffix(".json").is_file() else None
+    """Return the objects that `storage.save` wrote to path.npz; None when there is no such file."""
+    return storage.load(path, ObjectViews) if path.with_suffix(".npz").is_file() else None
 
 
 def encode(

@@ -34,7 +34,7 @@ class PairsConfig(Settings):
 def train_cox(
     objects: ObjectViews, folder: Path, pairs: PairsConfig = PairsConfig(), config: CoxConfig = CoxConfig()
 ) -> dict[str, Any]:
-    """Teach a new sensor by few pairs with known sensors, test it, and write cox.npz, cox.json and training.json.
+    """Teach a new sensor by few pairs with known sensors, test it, and write cox.npz and training.json.
 
     Returns the content of training.json. Raises Any2AnyError when the objects lack the new sensor or have no pair.
     """

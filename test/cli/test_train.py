@@ -77,7 +77,7 @@ def test_the_heads_that_are_kept_are_those_of_the_best_look(any2any, data, tmp_p
 def test_the_same_seed_gives_the_same_files(any2any, data, tmp_path):
     for name in ("one", "two"):
         assert any2any("train", "emma", data, tmp_path / name, *SETTINGS).code == 0
-    for file in ("training.json", "heads.json", "curves.png"):
+    for file in ("training.json", "heads.npz", "curves.png"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
@@ -216,7 +216,7 @@ def test_a_picture_beside_two_descriptions_is_one_sample(any2any, known, tmp_pat
 def test_the_same_seed_gives_the_same_cox(any2any, known, tmp_path):
     for name in ("one", "two"):
         assert any2any("train", "cox", known, tmp_path / name).code == 0
-    for file in ("training.json", "cox.json"):
+    for file in ("training.json", "cox.npz"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 

@@ -1,11 +1,13 @@
 """One fitted state of every kind, for the tests of storage.py."""
 
 import json
+import zipfile
 
 import numpy as np
 
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.learning import csa
+from any2any_ros.storage import HEADER
 from any2any_ros.trust import confidence_fitting
 from any2any_ros.trust.confidence import Candidates, Confidence, ConfidenceConfig, Event
 
@@ -40,6 +42,35 @@ def same(one, other):
     return one == other or (list(one) == list(other) if isinstance(one, tuple) else False)
 
 
+def members(path):
+    """Return the files in the .npz file of a fitted state, by name."""
+    with zipfile.ZipFile(path.with_suffix(".npz")) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def header(path):
+    """Return the header of a fitted state, of any format."""
+    inside = members(path)
+    return json.loads(inside[HEADER] if HEADER in inside else path.with_suffix(".json").read_text())
+
+
+def write_header(path, text):
+    """Replace the header of a fitted state by a text; None: by nothing."""
+    inside = members(path)
+    with zipfile.ZipFile(path.with_suffix(".npz"), "w") as archive:
+        for name, content in inside.items():
+            if name != HEADER:
+                archive.writestr(zipfile.ZipInfo(name), content)
+        if text is not None:
+            archive.writestr(zipfile.ZipInfo(HEADER), text)
+
+
 def rewrite(path, **changes):
-    header = json.loads(path.with_suffix(".json").read_text()) | changes
-    path.with_suffix(".json").write_text(json.dumps(header))
+    write_header(path, json.dumps(header(path) | changes))
+
+
+def split(path):
+    """Write a fitted state as format 2 has it: the header in a file of its own."""
+    old = header(path) | {"format": 2}
+    write_header(path, None)
+    path.with_suffix(".json").write_text(json.dumps(old))

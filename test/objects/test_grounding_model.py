@@ -175,7 +175,7 @@ def test_a_damaged_description_is_refused(tmp_path, content):
         grounding_model.load(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["heads.npz", "heads.json", "calibration/calibration.json", "calibration/fusion.npz"])
+@pytest.mark.parametrize("name", ["heads.npz", "calibration/calibration.json", "calibration/fusion.npz"])
 @pytest.mark.parametrize("damage", ["absent", "cut"])
 def test_damaged_parts_are_refused(calibrated, tmp_path, name, damage):
     grounding_model.save(calibrated, tmp_path)

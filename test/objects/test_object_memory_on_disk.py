@@ -1,7 +1,10 @@
 """A memory of objects is saved whole and comes back exactly; a damaged one is refused."""
 
+import json
+
 import numpy as np
 import pytest
+from fitted_states import header, write_header
 from sightings import ENCODERS, all_gone, memory, sighting, vector
 
 from any2any_ros import storage
@@ -62,7 +65,7 @@ def test_keeping_it_changes_nothing_and_the_newest_stays(tmp_path):
     known.see([sighting(9.0)], 4)
     known.save(tmp_path)
     assert len(ObjectMemory.load(tmp_path, ENCODERS).everything) == 7
-    assert {p.name.split("-")[0] for p in tmp_path.iterdir()} == {"map.json", "objects.json", "objects.npz", "places"}
+    assert {p.name.split("-")[0] for p in tmp_path.iterdir()} == {"map.json", "objects.npz", "places"}
 
 
 def test_nothing_is_kept_as_nothing(tmp_path):
@@ -86,7 +89,7 @@ def test_objects_of_other_heads_are_refused(tmp_path, others):
 
 
 def test_a_folder_without_objects_is_refused(tmp_path):
-    with pytest.raises(Any2AnyError, match=r"Cannot use the objects in .*absent.*objects\.json"):
+    with pytest.raises(Any2AnyError, match=r"Cannot use the objects in .*absent.*objects\.npz"):
         ObjectMemory.load(tmp_path / "absent", ENCODERS)
     reference_map.save(filled().as_map(), tmp_path / "map")
     with pytest.raises(Any2AnyError, match=r"Cannot use the objects in .*map"):
@@ -99,11 +102,10 @@ def test_another_state_in_its_place_is_refused(tmp_path, make_objects):
         ObjectMemory.load(tmp_path, ENCODERS)
 
 
-@pytest.mark.parametrize("name", ["objects.json", "objects.npz"])
 @pytest.mark.parametrize("damage", ["absent", "empty", "cut", "noise"])
-def test_a_damaged_file_is_refused(tmp_path, name, damage):
+def test_a_damaged_file_is_refused(tmp_path, damage):
     filled().save(tmp_path)
-    file = tmp_path / name
+    file = tmp_path / "objects.npz"
     content = file.read_bytes()
     if damage == "absent":
         file.unlink()
@@ -124,11 +126,13 @@ def test_a_damaged_file_is_refused(tmp_path, name, damage):
 )  # fmt: skip
 def test_parts_that_do_not_fit_together_are_refused(tmp_path, wrong):
     filled().save(tmp_path)
+    text = json.dumps(header(tmp_path / "objects"))
     with np.load(tmp_path / "objects.npz", allow_pickle=False) as stored:
-        arrays = dict(stored)
+        arrays = {name: stored[name] for name in stored.files if name != storage.HEADER}
     for key, value in wrong.items():
         arrays |= {f"{key}/{m}": v for m, v in value.items()} if isinstance(value, dict) else {key: value}
     np.savez(tmp_path / "objects.npz", **arrays)
+    write_header(tmp_path / "objects", text)
     with pytest.raises(Any2AnyError, match="its parts do not fit together"):
         ObjectMemory.load(tmp_path, ENCODERS)
 

@@ -7,7 +7,6 @@ import mmap
 import numpy as np
 import pytest
 
-from any2any_ros import storage
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import reference_map
@@ -78,28 +77,6 @@ def test_saving_again_replaces_and_leaves_no_old_file(saved):
 def test_an_unchanged_map_is_saved_over_itself(saved):
     save(load(saved), saved)
     same_places(load(saved).places, places())
-
-
-@pytest.mark.parametrize("killed_before", [1, 2])
-def test_a_kill_between_the_writes_leaves_the_old_map(saved, monkeypatch, killed_before):
-    real, count = reference_map.write_atomically, 0
-
-    def killed(path, write):
-        nonlocal count
-        count += 1
-        if count == killed_before:
-            raise KeyboardInterrupt
-        real(path, write)
-
-    for owner in (reference_map, storage):
-        monkeypatch.setattr(owner, "write_atomically", killed)
-    with pytest.raises(KeyboardInterrupt):
-        save(example(places=places(3, seed=1), name="new"), saved)
-    monkeypatch.undo()
-    assert load(saved).name == "town"
-    same_places(load(saved).places, places())
-    save(example(places=places(3, seed=1)), saved)  # and nothing of it is in the way
-    assert len(list(saved.iterdir())) == 2
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
