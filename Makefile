@@ -13,7 +13,7 @@ PIP  := $(call pip,$(VENV))
 PACKAGED := setup.py package.xml $(shell find any2any_ros launch config rviz msg srv action scripts \
                                        -type f -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: help demo demo-objects test bench lint torch colcon docs constraints clean
+.PHONY: help demo demo-objects test bench soak lint torch colcon docs constraints clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -31,11 +31,14 @@ test: $(VENV)/.package ## run the tests, e.g. make test ARGS="-k fusion"
 bench: $(VENV)/.package ## measure this machine, write docs/benchmarks.md; ARGS="--quick" or "--only encoders"
 	@$(BIN)/python -m benchmarks.bench $(ARGS)
 
+soak: $(VENV)/.package ## let faults happen to the real nodes and judge them, e.g. make soak ARGS="--minutes 60 --seed 7"
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
+
 lint: $(VENV)/.dependencies ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/mypy --explicit-package-bases benchmarks/bench.py benchmarks/speed/*.py
+	@$(BIN)/mypy --explicit-package-bases benchmarks/bench.py benchmarks/speed/*.py benchmarks/soak/*.py
 
 torch: $(VENV)/.torch ## add PyTorch and the pretrained encoders and speech to .venv (tests that need them skip otherwise)
 

@@ -37,7 +37,7 @@ def route(
     axes.set_xlabel("x [m]")
     axes.set_ylabel("y [m]")
     axes.legend(loc="upper left", frameon=False, fontsize=8)
-    return _svg(figure)
+    return svg(figure)
 
 
 def timeline(
@@ -73,7 +73,7 @@ def timeline(
     lower.legend(loc="lower left", frameon=False, fontsize=8, ncols=3)
     upper.sharex(lower)
     upper.tick_params(labelbottom=False)
-    return _svg(figure)
+    return svg(figure)
 
 
 def reliability(points: Sequence[Sequence[float]]) -> str:
@@ -85,7 +85,7 @@ def reliability(points: Sequence[Sequence[float]]) -> str:
     axes.scatter(probability, right, s=12 + 160 * count / max(count.sum(), 1), color=SENSORS[0])
     axes.set_xlabel("probability of the first match")
     axes.set_ylabel("share that is right")
-    return _svg(figure)
+    return svg(figure)
 
 
 def precision_by_share(points: Sequence[Sequence[float]], promised: float) -> str:
@@ -100,10 +100,11 @@ def precision_by_share(points: Sequence[Sequence[float]], promised: float) -> st
     axes.set_ylabel("precision")
     axes.set_ylim(min(0.5, float(precision.min(initial=1.0))) - 0.02, 1.02)
     axes.legend(loc="lower left", frameon=False, fontsize=8)
-    return _svg(figure)
+    return svg(figure)
 
 
-def _svg(figure: Figure) -> str:
+def svg(figure: Figure) -> str:
+    """Return a figure as SVG text."""
     import matplotlib
 
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "any2any", "font.family": "sans-serif"}):

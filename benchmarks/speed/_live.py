@@ -60,7 +60,7 @@ def drive(plan: Plan) -> Outcome:
 
     interruptible()
     outcome, orphans = Outcome(), set()
-    parts = [part(m, _frames.SENT) for m in plan.modalities]
+    parts = [part(m, (_frames.sample(m, frame) for frame in range(1, 1 + _frames.SENT))) for m in plan.modalities]
     with nodes(plan) as (system, began):
         player = Player(parts)
         with player:

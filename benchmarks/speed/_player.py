@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,6 @@ from any2any_ros.encoders import ENCODERS
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.peer import Peer
 from any2any_ros.samples import NS
-from benchmarks.speed import _frames
 
 DEPTH = 5  # as in the SensorDataQoS of rmw, which drivers use
 
@@ -32,12 +31,12 @@ class Part:
     raw: list[bytearray]
 
 
-def part(modality: str, frames: int) -> Part:
-    """Return the serialised messages of a sensor, as a driver sends them."""
+def part(modality: str, samples: Iterable[Any]) -> Part:
+    """Return samples of a sensor as serialised messages, as a driver sends them."""
     store, encoder = cdr.typestore(), ENCODERS.find(modality)
     name, make = bag_messages.MAKERS[encoder.accepts]
     header = bag_messages.header(store, 0, modality)
-    made = (make(store, _frames.sample(modality, frame), header) for frame in range(1, 1 + frames))
+    made = (make(store, sample, header) for sample in samples)
     stamped = any(field == "header" for field, _ in store.fielddefs[name][1])
     return Part(name, encoder.topic, stamped, [bytearray(store.serialize_cdr(message, name)) for message in made])
 
