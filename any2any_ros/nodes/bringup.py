@@ -16,7 +16,17 @@ import yaml
 
 from any2any_ros.nodes.topology import Process
 
+RUN = "import sys; sys.path.remove(''); from runpy import run_module; run_module({!r}, run_name='__main__')"
 PATIENCE = 5.0  # s from SIGINT until a process that has not ended is killed
+
+
+def program(module: str, safe_path: bool = sys.version_info >= (3, 11)) -> list[str]:
+    """Return the command that runs a module. The working directory is not on its path: a file there, such as json.py,
+    would be imported in the place of Python's.
+
+    safe_path: whether Python has the option for that.
+    """
+    return [sys.executable, *(["-P", "-m", module] if safe_path else ["-c", RUN.format(module)])]
 
 
 class Bringup:
@@ -71,7 +81,7 @@ class Bringup:
         # Parameters are passed in a file: on the command line, ROS would guess the type of each value.
         parameters = Path(self._scratch.name) / f"{process.name}.yaml"
         parameters.write_text(yaml.safe_dump({process.name: {"ros__parameters": dict(process.parameters)}}))
-        command = [sys.executable, "-m", f"any2any_ros.nodes.{process.executable}", "--ros-args"]
+        command = [*program(f"any2any_ros.nodes.{process.executable}"), "--ros-args"]
         command += ["-r", f"__node:={process.name}", "--params-file", str(parameters)]
         return command + (["--params-file", str(self._params_file)] if self._params_file else [])
 

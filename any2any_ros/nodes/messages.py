@@ -14,9 +14,10 @@ from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 
 import any2any_ros.msg as msg
-from any2any_ros import cdr, limits, observation
+from any2any_ros import cdr, limits, names, observation
 from any2any_ros.arrays import Float64, Floats
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.nodes import interfaces
 from any2any_ros.ranking import Match, Ranking
 from any2any_ros.samples import NS
 
@@ -169,12 +170,14 @@ def reader(type_name: str) -> Callable[[bytes], Any]:
 
 
 def message_class(type_name: str) -> Any:
-    """Return the class of a type such as "sensor_msgs/msg/Image".
+    """Return the class of a type such as "sensor_msgs/msg/Image". Only a ROS package of messages is imported for it.
 
-    Raises Any2AnyError when the package of the type is not installed.
+    Raises Any2AnyError when the name is not valid, and when the package of the type is not installed.
     """
-    package, kind, name = type_name.split("/")
+    package, kind, name = names.message_type(type_name).split("/")
     try:
+        if not interfaces.is_installed(package):
+            raise ImportError(f"no ROS package '{package}' with messages is installed")
         return getattr(importlib.import_module(f"{package}.{kind}"), name)
     except (ImportError, AttributeError) as error:
         raise Any2AnyError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import site
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,10 +87,25 @@ def environment(dds_profile: str = "robot") -> dict[str, str]:
     dds_profile: "robot", "loopback" (nothing leaves this machine), a path, or "": Fast DDS keeps its own settings.
     """
     out = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", PARENT: str(os.getpid())}
+    out |= {"PYTHONPATH": _python_path(), "LD_LIBRARY_PATH": os.pathsep.join(_folders("LD_LIBRARY_PATH"))}
     if dds_profile:
+        out["SKIP_DEFAULT_XML_FILE"] = "1"  # or Fast DDS also reads DEFAULT_FASTRTPS_PROFILES.xml there
         path = str(share.find("config", PROFILES[dds_profile])) if dds_profile in PROFILES else dds_profile
         # Jazzy reads the first name, Kilted and later the second.
         out |= {"FASTRTPS_DEFAULT_PROFILES_FILE": path, "FASTDDS_DEFAULT_PROFILES_FILE": path}
     if dds_profile == "loopback":
         out["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     return out
+
+
+def _python_path() -> str:
+    """Return the PYTHONPATH with which a process finds the same package as this one, in a checkout too."""
+    folders, home = _folders("PYTHONPATH"), str(Path(__file__).absolute().parents[2])
+    installed = home in (*site.getsitepackages(), site.getusersitepackages(), *folders)
+    return os.pathsep.join(folders if installed else [home, *folders])
+
+
+def _folders(variable: str) -> list[str]:
+    """Return the folders that a variable lists. An empty one is left out: it is the working directory, which may hold
+    anything."""
+    return list(filter(None, os.environ.get(variable, "").split(os.pathsep)))

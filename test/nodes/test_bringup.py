@@ -2,12 +2,13 @@
 
 import os
 import signal
+import subprocess
 import time
 
 import pytest
 
 from any2any_ros.nodes import topology
-from any2any_ros.nodes.bringup import Bringup
+from any2any_ros.nodes.bringup import Bringup, program
 
 
 def wait(condition, seconds=15.0):
@@ -44,6 +45,42 @@ def test_sigterm_ends_them_too(system):
     for name in ("retrieval", "text_encoder"):
         system.kill(name, signal.SIGTERM)
     wait(lambda: system.ended() == {"retrieval": 0, "text_encoder": 0}, 5)
+
+
+@pytest.fixture
+def hostile_folder(tmp_path, monkeypatch):
+    """A working directory with files that Python and Fast DDS would read; all leave a file or a line when they do."""
+    (tmp_path / "cwd" / "any2any_ros" / "msg").mkdir(parents=True)
+    modules = ("json.py", "numpy.py", "yaml.py", "rclpy.py", "any2any_ros/__init__.py", "any2any_ros/msg/__init__.py")
+    for module in modules:
+        (tmp_path / "cwd" / module).write_text(f"open({str(tmp_path / 'imported')!r}, 'w')\n")
+    (tmp_path / "cwd" / "DEFAULT_FASTRTPS_PROFILES.xml").write_text("<no xml")
+    monkeypatch.chdir(tmp_path / "cwd")
+    monkeypatch.setenv("PYTHONPATH", f":{os.environ.get('PYTHONPATH', '')}")  # as `$PYTHONPATH:/my/folder` often gives
+    return tmp_path
+
+
+def test_files_in_the_working_directory_are_not_run(hostile_folder, monkeypatch):
+    (hostile_folder / "own" / "my_robot").mkdir(parents=True)
+    plug = "from any2any_ros.encoders.text import TextEncoder\n\n\nclass Words(TextEncoder):\n    plug = 'text'\n"
+    (hostile_folder / "own" / "my_robot" / "words.py").write_text(plug)
+    monkeypatch.setenv("PYTHONPATH", f":{hostile_folder / 'own'}{os.environ['PYTHONPATH']}")
+    process = topology.Process("encoder_node", "text_encoder", {"encoder": "my_robot.words"})
+    with Bringup([process], topology.environment("loopback"), log_folder=hostile_folder) as system:
+        wait(lambda: "caption ->" in said(hostile_folder, "text_encoder"))
+        assert system.stop() == {"text_encoder": 0}
+    assert not (hostile_folder / "imported").exists()
+    assert "XML" not in said(hostile_folder, "text_encoder")
+
+
+@pytest.mark.parametrize("safe_path", [False, True], ids=["Python 3.10", "Python 3.11"])
+def test_how_a_module_is_run(hostile_folder, safe_path):
+    (hostile_folder / "own").mkdir()
+    (hostile_folder / "own" / "said.py").write_text("import json, sys\nprint(__name__, json.dumps(sys.argv[1:]))\n")
+    command = [*program("said", safe_path), "--ros-args", "-r", "x"]
+    environment = {**os.environ, "PYTHONPATH": str(hostile_folder / "own")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == '__main__ ["--ros-args", "-r", "x"]\n' and not (hostile_folder / "imported").exists()
 
 
 def test_one_is_killed_and_started_again(system):

@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 
 from any2any_ros import msg, samples
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.nodes import messages
+from any2any_ros.nodes import interfaces, messages
 from any2any_ros.observation import Embedding
 from any2any_ros.ranking import Match, Ranking
 
@@ -86,6 +86,28 @@ def test_message_class():
     assert messages.message_class("any2any_ros/msg/Embedding") is msg.Embedding
     with pytest.raises(Any2AnyError, match="Install the ROS package radar_msgs"):
         messages.message_class("radar_msgs/msg/Scan")
+
+
+@pytest.mark.parametrize("type_name", ["{}/msg/Evil", "{}.msg/msg/Evil", "{}", "../{}/msg/Evil", "{}/msg/Evil/x"])
+def test_a_type_imports_no_module_but_a_ros_package_of_messages(type_name, tmp_path, monkeypatch):
+    """A bag says which types it holds."""
+    package = f"evil_{tmp_path.name[-20:].lower()}"
+    (tmp_path / package / "msg").mkdir(parents=True)
+    for folder in (tmp_path / package, tmp_path / package / "msg"):
+        (folder / "__init__.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w')\nclass Evil: ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(Any2AnyError, match=r"no ROS package|cannot be the name of a message type"):
+        messages.message_class(type_name.format(package))
+    assert not (tmp_path / "imported").exists()
+
+
+def test_a_package_that_ros_knows_is_found_in_any_prefix(tmp_path, monkeypatch):
+    assert interfaces.is_installed("sensor_msgs") and interfaces.is_installed("any2any_ros")
+    assert not interfaces.is_installed("radar_msgs") and not interfaces.is_installed("rclpy")
+    (tmp_path / interfaces.INDEX).mkdir(parents=True)
+    (tmp_path / interfaces.INDEX / "radar_msgs").touch()
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"/nowhere:{tmp_path}")
+    assert interfaces.is_installed("radar_msgs")
 
 
 def test_a_message_is_read_as_rclpy_reads_it():

@@ -1,14 +1,17 @@
 """Which processes are started, with which parameters and in which environment."""
 
 import dataclasses
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from any2any_ros import encoders
+from any2any_ros import encoders, share
 from any2any_ros.encoders.lidar import LidarConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import topology
+from any2any_ros.nodes.bringup import program
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
@@ -81,6 +84,18 @@ def test_loopback_stays_on_this_machine():
     assert "<address>127.0.0.1</address>" in Path(profile).read_text()
     assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
     assert environment["FASTDDS_DEFAULT_PROFILES_FILE"] == profile
+
+
+def test_nodes_find_the_package_that_started_them_and_nothing_in_the_working_directory(tmp_path, monkeypatch):
+    (tmp_path / "cwd" / "any2any_ros").mkdir(parents=True)
+    (tmp_path / "say.py").write_text("import any2any_ros.share\nprint(any2any_ros.share.__file__)\n")
+    monkeypatch.chdir(tmp_path / "cwd")
+    for variable in ("PYTHONPATH", "LD_LIBRARY_PATH"):
+        monkeypatch.setenv(variable, f":{tmp_path}:")
+    environment = {**os.environ, **topology.environment("")}
+    assert environment["PYTHONPATH"].split(":")[-1] == environment["LD_LIBRARY_PATH"] == str(tmp_path)
+    done = subprocess.run(program("say"), env=environment, capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout.strip() == share.__file__
 
 
 def test_a_robot_has_a_network():
