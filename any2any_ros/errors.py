@@ -1,5 +1,7 @@
 """The one error that is written for a user to read."""
 
+MOST = 2000  # characters of each part of an error; the rest of a longer one is left out
+
 
 class Any2AnyError(ValueError):
     """Something outside the program is wrong. The error says what, why, and what to do about it.
@@ -8,10 +10,19 @@ class Any2AnyError(ValueError):
     """
 
     def __init__(self, what: str, why: str, remedy: str) -> None:
-        super().__init__(f"{what}: {why}. {remedy}")
-        self.what, self.why, self.remedy = what, why, remedy
+        self.what, self.why, self.remedy = (_one_line(part) for part in (what, why, remedy))
+        super().__init__(f"{self.what}: {self.why}. {self.remedy}")
 
 
 def error_text(error: Exception) -> str:
     """Return what to log of an error: the text of an Any2AnyError, else also the type of the error."""
     return str(error) if isinstance(error, Any2AnyError) else repr(error)
+
+
+def _one_line(text: str) -> str:
+    """Return a text that may quote a file or a message: on one line, and without what a terminal would obey."""
+    shown = text if len(text) <= MOST else f"{text[:MOST]}..."
+    if not shown.isprintable():
+        shown = " ".join(line.strip() for line in shown.splitlines())
+        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
+    return shown
