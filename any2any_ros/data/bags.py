@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
-from scipy.spatial.transform import Rotation, Slerp
 
-from any2any_ros import limits, samples
+from any2any_ros import samples
 from any2any_ros.arrays import Array, Float64, Int64
 from any2any_ros.cdr import typestore
 from any2any_ros.config import AliveConfig
 from any2any_ros.data import bag_messages
-from any2any_ros.data.drive import Drive
+from any2any_ros.data.bag_poses import POSE_TYPES, poses_at
+from any2any_ros.data.bag_reading import decoded, open_reader
+from any2any_ros.data.drive import LATEST, Drive
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, Observation, ObservationSet
+from any2any_ros.poses import rigid
 from any2any_ros.progress import Progress, silent
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.assembler import Assembler
@@ -28,7 +29,6 @@ from any2any_ros.storage import replacing
 
 TRUTH = "ground_truth/pose"  # topic of the true poses, in bags that are written here
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
-POSE_TYPES = (bag_messages.POSE, "geometry_msgs/msg/PoseWithCovarianceStamped", "nav_msgs/msg/Odometry")
 
 
 # --- drive -> bag ---------------------------------------------------------------------------------------------
@@ -46,6 +46,9 @@ def write(drive: Drive, path: Path, storage: str = "mcap", progress: Progress[in
         raise Any2AnyError(f"Cannot write the bag {path}", "it exists", "Remove it, or choose another name")
     if len(drive) == 0:
         raise Any2AnyError(f"Cannot write the bag {path}", "the drive has no frames", "Choose another drive")
+    if not ((drive.stamps_ns >= 0) & (drive.stamps_ns < LATEST * samples.NS)).all():
+        raise Any2AnyError(f"Cannot write the bag {path}", "the drive has times that no ROS message can have",
+                           "Correct its times: seconds since 1970, or since its start")  # fmt: skip
     with replacing(path) as unfinished:
         unfinished.rmdir()  # rosbags makes the folder itself, and refuses one that exists
         with Writer(unfinished, version=9, storage_plugin=STORAGES[storage]) as writer:
@@ -59,9 +62,10 @@ def _write_frames(drive: Drive, writer: Writer, progress: Progress[int]) -> None
     makers = {m: bag_messages.MAKERS[e.accepts] for m, e in encoders.items()}
     connections = {m: writer.add_connection(f"/{encoders[m].topic}", makers[m][0], typestore=store) for m in makers}
     truth = writer.add_connection(f"/{TRUTH}", POSE_TYPES[0], typestore=store)
+    located = rigid(drive.poses)
     for i in progress(range(len(drive)), f"writing {drive.name} as a bag"):
         stamp = int(drive.stamps_ns[i])
-        if np.isfinite(drive.poses[i]).all():
+        if located[i]:
             pose = bag_messages.pose_message(store, drive.poses[i], stamp)
             writer.write(truth, stamp, store.serialize_cdr(pose, POSE_TYPES[0]))
         for m, (type_name, make) in makers.items():
@@ -72,34 +76,6 @@ def _write_frames(drive: Drive, writer: Writer, progress: Progress[int]) -> None
 
 
 # --- bag -> observations --------------------------------------------------------------------------------------
-
-
-@contextmanager
-def open_reader(path: Path) -> Iterator[AnyReader]:
-    """Open the bag at `path` for reading. Raises Any2AnyError when it is no bag, damaged, or empty."""
-    try:
-        reader = AnyReader([path], default_typestore=typestore())
-        reader.open()
-    except Exception as error:  # rosbags and its storage libraries raise many kinds on damaged files
-        raise Any2AnyError(
-            f"Cannot read the bag {path}", str(error), "Give the folder with metadata.yaml; record it again"
-        ) from error
-    try:
-        if reader.message_count == 0:
-            raise Any2AnyError(f"The bag {path} is empty", "no message was recorded", "Record it again")
-        yield reader
-    finally:
-        reader.close()
-
-
-def _messages(reader: AnyReader, connections: list[Any]) -> Iterator[tuple[Any, int, Any]]:
-    """Yield (connection, time received in ns, message). Raises Any2AnyError where the bag is damaged."""
-    try:
-        for connection, received, raw in reader.messages(connections):
-            limits.check_message(raw, connection.msgtype)
-            yield connection, received, reader.deserialize(raw, connection.msgtype)
-    except Exception as error:  # rosbags and its storage libraries raise many kinds on damaged files
-        raise Any2AnyError(f"Cannot read the bag {reader.paths[0]}", str(error), "Record it again") from error
 
 
 def default_topics(reader: AnyReader) -> dict[str, str]:
@@ -132,9 +108,9 @@ def observe(
     with open_reader(path) as reader:
         wanted = {m: t.lstrip("/") for m, t in (topics or default_topics(reader)).items() if m in encoders}
         connections = _connections(reader, wanted, encoders, path)
-        messages = progress(_messages(reader, connections), f"encoding {path.name}")
+        messages = progress(decoded(reader, connections), f"encoding {path.name}")
         moments = list(_moments(messages, wanted, encoders, alive))
-        poses = _poses_at(reader, pose_topic, [m.stamp_ns for m in moments])
+        poses = poses_at(reader, pose_topic, [m.stamp_ns for m in moments])
     return _stack(path.name, moments, poses, encoders)
 
 
@@ -189,10 +165,12 @@ def clouds(path: Path, topic: str, stamps_ns: Int64, within: float = AliveConfig
         if not connections or len(stamps_ns) == 0:
             return
         # The topic is read twice: the clouds of a whole drive do not fit into memory.
-        cloud_stamps = np.array([samples.stamp_ns(m) or received for _, received, m in _messages(reader, connections)])
+        cloud_stamps = np.array([samples.stamp_ns(m) or received for _, received, m in decoded(reader, connections)])
+        if len(cloud_stamps) == 0:
+            return
         nearest = np.array([np.abs(cloud_stamps - stamp).argmin() for stamp in stamps_ns])
         near = np.abs(cloud_stamps[nearest] - stamps_ns) <= within * samples.NS
-        for i, (connection, _, message) in enumerate(_messages(reader, connections)):
+        for i, (connection, _, message) in enumerate(decoded(reader, connections)):
             for index in np.flatnonzero(near & (nearest == i)):
                 try:
                     yield int(index), samples.decode(connection.msgtype, message, "cloud")
@@ -239,39 +217,3 @@ def _stack(name: str, moments: list[Observation], poses: Float64, encoders: Mapp
             columns[m][i] = vector
     ids = tuple(f"{name}/{i:06d}" for i in range(len(moments)))
     return ObservationSet(columns, poses, ids, np.array([m.stamp_ns for m in moments], dtype=np.int64))
-
-
-def _poses_at(reader: AnyReader, topic: str, stamps: Iterable[int]) -> Float64:
-    """Return the poses (N, 4, 4) at the stamps, interpolated between messages; NaN before the first, after the last."""
-    times = np.array(list(stamps), dtype=np.int64)
-    poses = np.full((len(times), 4, 4), np.nan)
-    connections = [c for c in reader.connections if c.topic.lstrip("/") == topic.lstrip("/")]
-    known = dict(sorted(_poses_in(reader, connections)))
-    if len(known) < 2:
-        return poses
-    known_times = np.array(list(known), dtype=np.int64)
-    rows = np.array(list(known.values()))
-    inside = (times >= known_times[0]) & (times <= known_times[-1])
-    # Counted from the first pose: float64 cannot tell nanoseconds since 1970 apart.
-    at, known_at = times[inside] - known_times[0], known_times - known_times[0]
-    poses[inside] = np.eye(4)
-    poses[inside, :3, :3] = Slerp(known_at, Rotation.from_quat(rows[:, 3:]))(at).as_matrix()
-    for axis in range(3):
-        poses[inside, axis, 3] = np.interp(at, known_at, rows[:, axis])
-    return poses
-
-
-def _poses_in(reader: AnyReader, connections: list[Any]) -> Iterable[tuple[int, tuple[float, ...]]]:
-    """Yield (stamp, (x, y, z, qx, qy, qz, qw)) of every pose message."""
-    for connection in connections:
-        if connection.msgtype not in POSE_TYPES:
-            raise Any2AnyError(
-                f"Topic {connection.topic} holds no poses", f"its type is {connection.msgtype}",
-                f"Choose a topic of type {', '.join(POSE_TYPES)}",
-            )  # fmt: skip
-    for _, received, message in _messages(reader, connections) if connections else ():
-        pose = message.pose.pose if hasattr(message.pose, "pose") else message.pose
-        p, q = pose.position, pose.orientation
-        row = (p.x, p.y, p.z, q.x, q.y, q.z, q.w)
-        if np.isfinite(row).all() and any(row[3:]):  # some drivers publish zeros until they know where they are
-            yield samples.stamp_ns(message) or received, row

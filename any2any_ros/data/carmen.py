@@ -25,13 +25,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from any2any_ros.arrays import Array, Float64, Int64, Rows
+from any2any_ros.data.drive import LATEST
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.poses import FARTHEST
 from any2any_ros.samples import NS, Scan
 
 # Ranges from here on are codes for "no return": 51.05 in fhw, 81.83 in intel, 81.91 in freiburg-079, …
 NO_RETURN = 50.0  # m
 AROUND_RANGES = 11  # words of a line beside its ranges: FLASER, n, two poses, time, host, time
-LATEST = 9e9  # s; later times do not fit into int64 nanoseconds
 
 Row = Float64  # n ranges, x, y, theta, odom_x, odom_y, odom_theta, time
 
@@ -121,7 +122,7 @@ def _row(path: Path, number: int, line: str) -> Row:
         raise _damaged(path, number, str(error)) from error
     if beams < 2 or len(words) != beams + AROUND_RANGES:
         raise _damaged(path, number, f"{beams} beams need {beams + AROUND_RANGES} words, it has {len(words)}")
-    if not (np.isfinite(row[beams:]).all() and abs(row[-1]) < LATEST):
+    if not ((np.abs(row[beams:-1]) < FARTHEST).all() and 0 <= row[-1] < LATEST):
         raise _damaged(path, number, "its pose or its time is no usable number")
     return row
 

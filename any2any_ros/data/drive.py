@@ -14,6 +14,8 @@ from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress, silent
 from any2any_ros.protocols import Encoder
 
+LATEST = 2**31 - 2  # s; a later time does not fit into the stamp of a ROS message, not even when a second is added
+
 
 class Drive(Protocol):
     """N frames.

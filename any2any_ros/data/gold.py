@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import gzip
 import re
-import wave
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,10 +27,12 @@ from numpy.typing import NDArray
 
 from any2any_ros import samples
 from any2any_ros.arrays import Array
+from any2any_ros.data import wav
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import Sound
 
-ITEM = re.compile(r"(?P<instance>(?P<label>.+)_\d+)_\d+")  # a class name may have underscores, too: allen_wrench
+# A class name may have underscores, too: allen_wrench. It holds no slash and no tab.
+ITEM = re.compile(r"(?P<instance>(?P<label>[^/\\\t\n\x00]{1,200})_[0-9]{1,9})_[0-9]{1,9}")
 PICTURES = {"camera": ("RGB_cropped", "RGB"), "depth": ("depth_cropped", "depth")}
 MODALITIES = ("camera", "depth", "speech", "text")
 CENTIMETRE = 0.01  # m, the unit of a depth picture of 8 bits, which reaches 2.55 m; with 16 bits it is the millimetre
@@ -123,7 +125,7 @@ def read(folder: Path) -> Gold:
 def _view(folder: Path, item: str, pictures: Mapping[str, Mapping[str, Path]],
           tables: Mapping[str, Mapping[str, Sequence[Description]]]) -> View:  # fmt: skip
     label, instance = _parts(item)
-    spoken = tuple((d, _existing(folder / "speech" / f"{d.wav}.wav")) for d in tables["speech"].get(item, ()))
+    spoken = tuple((d, _sound_file(folder / "speech", d.wav)) for d in tables["speech"].get(item, ()))
     return View(
         item, label, instance, pictures["camera"].get(item), pictures["depth"].get(item),
         tuple(tables["text"].get(item, ())), spoken,
@@ -143,8 +145,13 @@ def _in_order(item: str) -> tuple[str | int, ...]:
     return label, int(instance), int(frame)
 
 
-def _existing(path: Path) -> Path | None:
-    return path if path.is_file() else None
+def _sound_file(folder: Path, name: str) -> Path | None:
+    """Return the sound of that name; None when the folder has none."""
+    path = folder / f"{name}.wav"
+    try:
+        return path if "/" not in name and path.is_file() else None
+    except (OSError, ValueError):  # a name that is too long, or that no file can have
+        return None
 
 
 def _pictures(images: Path, names: Iterable[str], skipped: Counter[str]) -> dict[str, Path]:
@@ -215,7 +222,7 @@ def _text_of(path: Path) -> str:
     try:
         data = Path(path).read_bytes()
         return (gzip.decompress(data) if Path(path).suffix == ".gz" else data).decode("utf-8-sig", errors="replace")
-    except (OSError, EOFError, ValueError) as error:  # gzip: cut short, or no archive at all
+    except (OSError, EOFError, zlib.error) as error:  # gzip: cut short, damaged, or no archive at all
         raise Any2AnyError(f"Cannot read {path}", str(error) or "it is cut short", "Get the file again") from error
 
 
@@ -260,16 +267,7 @@ def depth(path: Path) -> Array:
 
 def sound(path: Path) -> Sound:
     """Return the sound of a WAV file of 16 bits, its channels averaged. Raises Any2AnyError for any other file."""
-    try:
-        with wave.open(str(path), "rb") as file:
-            if file.getsampwidth() != 2:
-                raise wave.Error(f"its samples have {8 * file.getsampwidth()} bits, not 16")
-            rate, channels = file.getframerate(), file.getnchannels()
-            pcm = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
-    except (wave.Error, EOFError, OSError) as error:
-        raise Any2AnyError(f"Cannot read the sound {path}", str(error) or "it is cut short", "Get it again") from error
-    whole = pcm[: len(pcm) // channels * channels].reshape(-1, channels)
-    return Sound((whole.mean(axis=1) / 32768.0).astype(np.float32), rate)
+    return wav.read(path)
 
 
 def _bytes_of(path: Path) -> NDArray[np.uint8]:

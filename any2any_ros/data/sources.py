@@ -12,6 +12,7 @@ from any2any_ros import names
 from any2any_ros.arrays import Array
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import bags, carmen, kitti
+from any2any_ros.data.bag_reading import open_reader
 from any2any_ros.data.drive import Drive, encode, keyframes
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry.clouds import LIDAR
@@ -127,7 +128,7 @@ def open_recording(
 
 
 def _default_topics(path: Path) -> dict[str, str]:
-    with bags.open_reader(path) as reader:
+    with open_reader(path) as reader:
         topics = bags.default_topics(reader)
         if not topics:
             raise Any2AnyError(

@@ -55,6 +55,7 @@ __all__ = [
     "stamp_ns",
     "text",
     "thermal",
+    "time_in_ns",
     "types_of",
     "valid_depth",
 ]
@@ -93,4 +94,9 @@ def decode(type_name: str, message: Any, kind: str) -> Any:
 def stamp_ns(message: Any) -> int | None:
     """Return the stamp of the header in ns; None for a message without a header, or with a stamp of zero."""
     header = getattr(message, "header", None)
-    return (header.stamp.sec * NS + header.stamp.nanosec or None) if header is not None else None
+    return (time_in_ns(header.stamp.sec, header.stamp.nanosec) or None) if header is not None else None
+
+
+def time_in_ns(sec: int, nanosec: int) -> int:
+    """Return the time of a stamp in ns. Nanoseconds of a second or more, which no stamp should have, count as less."""
+    return int(sec) * NS + min(int(nanosec), NS - 1)

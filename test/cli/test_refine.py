@@ -8,7 +8,7 @@ import pytest
 
 from any2any_ros.cli.main import main
 from any2any_ros.data import kitti
-from any2any_ros.data.kitti import ROS_FROM_CAMERA
+from any2any_ros.data.kitti_poses import ROS_FROM_CAMERA
 from any2any_ros.data.sources import open_recording
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry import registration

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from any2any_ros import encoders, samples
 from any2any_ros.data import bags, carmen, kitti
+from any2any_ros.data.bag_reading import open_reader
 from any2any_ros.errors import Any2AnyError
 
 
@@ -73,7 +75,7 @@ def test_a_thermal_camera_comes_back_with_all_of_its_bits(laps, tmp_path):
     (found,) = [m for topic, _, _, m in messages(bag) if topic == "/thermal/image_raw"]
     assert found.encoding == "mono16"
     np.testing.assert_array_equal(samples.thermal(found), counts)
-    with bags.open_reader(bag) as reader:
+    with open_reader(bag) as reader:
         assert bags.default_topics(reader)["thermal"] == "/thermal/image_raw"
 
 
@@ -89,6 +91,23 @@ def test_unknown_poses_are_not_written(drive, tmp_path):
     lost.poses[2] = np.nan
     stamps = [t for topic, _, t, _ in messages(bags.write(lost, tmp_path / "bag")) if topic == f"/{bags.TRUTH}"]
     assert stamps == lost.stamps_ns[[0, 1, 3]].tolist()
+
+
+def test_a_pose_without_a_rotation_is_unknown(drive, tmp_path):
+    poses = drive.poses.copy()
+    poses[1, :3, :3] = 0
+    path = bags.write(replace(drive, poses=poses), tmp_path / "bag")
+    with open_reader(path) as reader:
+        assert reader.topics["/ground_truth/pose"].msgcount == len(drive) - 1
+
+
+@pytest.mark.parametrize("stamp", [-1, 2**31 * 10**9])
+def test_a_time_that_no_message_can_have_is_refused(drive, tmp_path, stamp):
+    stamps = drive.stamps_ns.copy()
+    stamps[0 if stamp < 0 else -1] = stamp
+    with pytest.raises(Any2AnyError, match="times that no ROS message can have"):
+        bags.write(replace(drive, stamps_ns=stamps), tmp_path / "bag")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, Any2AnyError("a", "b", "c")])

@@ -9,6 +9,7 @@ from bag_files import MODALITIES, STORE, text, written
 from any2any_ros import encoders, samples
 from any2any_ros.config import AliveConfig
 from any2any_ros.data import bag_messages, bags, carmen
+from any2any_ros.data.bag_reading import open_reader
 from any2any_ros.data.drive import encode
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS
@@ -47,7 +48,7 @@ def test_only_the_sensors_that_are_asked_for_are_encoded(bag, built):
 
 
 def test_default_topics_are_those_of_the_encoders_there_are(bag):
-    with bags.open_reader(bag) as reader:
+    with open_reader(bag) as reader:
         assert bags.default_topics(reader) == {m: f"/{encoders.build(m).topic}" for m in MODALITIES}
 
 

@@ -8,6 +8,7 @@ from bag_files import STORE, text, written
 from scipy.spatial.transform import Rotation, Slerp
 
 from any2any_ros.data import bag_messages, bags
+from any2any_ros.data.bag_poses import POSE_TYPES
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS
 
@@ -42,7 +43,7 @@ def pose_messages(kind, stamps, positions, turns):
     return out
 
 
-@pytest.mark.parametrize("kind", bags.POSE_TYPES)
+@pytest.mark.parametrize("kind", POSE_TYPES)
 def test_poses_are_interpolated_between_messages(tmp_path, built, kind):
     at = np.array([10, 11, 13, 14]) * NS
     positions, turns = random_poses(4)
@@ -64,7 +65,7 @@ def test_poses_are_interpolated_between_messages(tmp_path, built, kind):
 
 def test_poses_that_are_none_are_left_out(tmp_path, built):
     """Many a driver publishes zeros, or NaN, until it knows where it is."""
-    kind, positions, turns = bags.POSE_TYPES[0], np.zeros((4, 3)), Rotation.identity(4)
+    kind, positions, turns = POSE_TYPES[0], np.zeros((4, 3)), Rotation.identity(4)
     content = pose_messages(kind, [NS, 2 * NS, 3 * NS, 4 * NS], positions, turns)
     content[0][1].pose.orientation.w = 0.0
     content[1][1].pose.position.x = np.nan

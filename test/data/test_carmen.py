@@ -105,6 +105,10 @@ DAMAGE = {
     "one beam": line(ranges=[1.0]),
     "a pose that is not finite": line(pose=("nan", 0, 0)),
     "a time past all clocks": line(stamp="1e300"),
+    "a time past the clocks of ROS": line(stamp="3e9"),
+    "a time before 1970": line(stamp="-5"),
+    "a pose beyond the stars": line(pose=("1e300", 0, 0)),
+    "a count of too many digits": line().replace("FLASER 4", f"FLASER {'4' * 5000}"),
     "another laser": line(ranges=[1.0] * 6),
     "binary": line().replace("3.0", "\x00\xff"),
 }

@@ -96,6 +96,20 @@ def test_a_sound_without_a_transcription_is_kept(tmp_path):
     assert [(d.wav, d.text) for d in lines] == [("mug_1_1_1", "")] and lines.skipped == 1
 
 
+@pytest.mark.parametrize("item", [f"mug_{'1' * 5000}_1", "mug_\u0661_1", "a/mug_1_1", f"{'m' * 5000}_1_1"])
+def test_an_item_that_names_no_view_is_skipped(tmp_path, item):
+    (tmp_path / "text.tsv").write_text(f"item_id\ttext\nmug_1_1\ta mug\n{item}\ta mug\n", "utf-8")
+    assert [v.item for v in gold.read(tmp_path).views] == ["mug_1_1"]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\x00b", "../stranger"])
+def test_a_sound_whose_name_is_none_of_the_folder_is_missing(tmp_path, wav, name):
+    wav(tmp_path / "stranger.wav", [1, 2])
+    (tmp_path / "speech").mkdir()
+    (tmp_path / "speech.tsv").write_text(f"item_id\twav\ttranscription\nmug_1_1\t{name}\ta mug\n")
+    assert gold.read(tmp_path).views[0].utterances[0][1] is None
+
+
 @given(st.text(alphabet=st.characters(blacklist_categories=("Cs",)), max_size=300))
 def test_any_text_is_a_table_or_refused(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("any") / "text.tsv"
@@ -124,7 +138,10 @@ def test_what_is_no_table_is_refused(tmp_path, content, what):
         gold.read(tmp_path)
 
 
-@pytest.mark.parametrize("content", [gzip.compress(b"item_id\ttext\nmug_1_1\ta mug\n" * 90)[:-20], b"no archive"])
+ARCHIVE = gzip.compress(b"item_id\ttext\nmug_1_1\ta mug\n" * 90)
+
+
+@pytest.mark.parametrize("content", [ARCHIVE[:-20], ARCHIVE[:15] + b"\xff" * 20 + ARCHIVE[35:], b"no archive"])
 def test_a_cut_archive_is_refused(tmp_path, content):
     (tmp_path / "text.tsv.gz").write_bytes(content)
     with pytest.raises(Any2AnyError, match=r"Cannot read .*text\.tsv\.gz"):

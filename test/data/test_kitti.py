@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from kitti_files import PERIOD, PLACES, SPACING, oxts_row, write_raw
 
-from any2any_ros.data import kitti
+from any2any_ros.data import kitti, kitti_poses
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS
 
@@ -50,7 +50,8 @@ def test_poses_are_the_lidars_in_ros_axes(laps):
     drive = kitti.read(laps, "00")
     radius = PLACES * SPACING / (2 * np.pi)
     # The LiDAR is 0.27 m behind and 0.08 m above the camera, which drives the ring itself.
-    camera = drive.poses @ np.linalg.inv(kitti._camera_from_lidar(laps / "sequences" / "00")) @ kitti.ROS_FROM_CAMERA.T
+    lidar_from_camera = np.linalg.inv(kitti_poses._camera_from_lidar(laps / "sequences" / "00"))
+    camera = drive.poses @ lidar_from_camera @ kitti_poses.ROS_FROM_CAMERA.T
     np.testing.assert_allclose(np.linalg.norm(camera[:, :2, 3], axis=1), radius, atol=1e-9)
     np.testing.assert_allclose(drive.poses[:, 2, 3], 0.08, atol=1e-9)
     forward, up = drive.poses[:, :3, 0], drive.poses[:, :3, 2]

@@ -1,0 +1,81 @@
+"""Bags that are no bags, or none that a program can use: one error, with what to do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from bag_files import STORE, text, written
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from any2any_ros.data import bag_messages, bags
+from any2any_ros.data.bag_reading import open_reader
+from any2any_ros.data.sources import open_recording
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.samples import NS
+
+CLOUD = "sensor_msgs/msg/PointCloud2"
+
+
+@pytest.fixture
+def captions(tmp_path):
+    return written(tmp_path / "bag", ("/caption", "std_msgs/msg/String", [(NS, text("a mill")), (2 * NS, text("b"))]))
+
+
+def defined_otherwise(path, kind, definition):
+    """Write a bag whose own definition of a type is not that of ROS."""
+    store = get_typestore(Stores.EMPTY)
+    store.register(get_types_from_msg(definition, kind))
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection("/lidar/points", kind, typestore=store)
+        writer.write(connection, NS, store.serialize_cdr(store.types[kind](data="a" * 90), kind))
+    return path
+
+
+def test_a_type_with_other_fields_than_ours_is_refused(tmp_path, built):
+    path = defined_otherwise(tmp_path / "bag", CLOUD, "string data\n")
+    with pytest.raises(Any2AnyError, match=r"Topic /lidar/points cannot be read.*other fields"):
+        bags.observe(path, {"lidar": built["lidar"]})
+    with pytest.raises(Any2AnyError, match="other fields"):
+        list(bags.clouds(path, "/lidar/points", np.array([NS])))
+
+
+def test_poses_with_other_fields_than_ours_are_refused(tmp_path, built):
+    path = defined_otherwise(tmp_path / "bag", "nav_msgs/msg/Odometry", "string data\n")
+    with open_reader(path) as reader, pytest.raises(Any2AnyError, match="other fields"):
+        bags.poses_at(reader, "/lidar/points", [NS])
+
+
+@pytest.mark.parametrize("text", ["", "]: [", "a: 1", "rosbag2_bagfile_information: 3", "\x00\xff", "{" * 5000])
+def test_metadata_that_is_none_is_told_on_one_line(captions, text):
+    (captions / "metadata.yaml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(Any2AnyError, match="Cannot read the bag") as error:
+        open_recording(captions)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_time_that_no_program_can_hold_is_refused(tmp_path, built):
+    path = written(tmp_path / "bag", ("/caption", "std_msgs/msg/String", [(NS, text("a")), (2**63, text("a mill"))]))
+    with pytest.raises(Any2AnyError, match="9223372036854775808 ns"):
+        bags.observe(path, {"text": built["text"]})
+
+
+def test_a_cloud_topic_without_messages_has_no_clouds(tmp_path):
+    caption = ("/caption", "std_msgs/msg/String", [(1, text("a"))])
+    path = written(tmp_path / "bag", ("/lidar/points", CLOUD, []), caption)
+    assert not list(bags.clouds(path, "/lidar/points", np.array([NS])))
+
+
+@pytest.mark.parametrize("quaternion", [(0, 0, 0, 1e-200), (1e200, 0, 0, 0), (0, 0, np.nan, 1), (0, 0, 0, 0)], ids=str)
+@pytest.mark.parametrize("position", [(0, 0, 0), (1e300, 0, 0)], ids=str)
+def test_a_pose_that_is_none_is_left_out(tmp_path, quaternion, position):
+    make, kind = STORE.types, "geometry_msgs/msg/PoseStamped"
+    content = []
+    for second, q, p in ((1, (0, 0, 0, 1), (0, 0, 0)), (2, quaternion, position), (3, (0, 0, 0, 1), (4, 0, 0))):
+        pose = make["geometry_msgs/msg/Pose"](
+            position=make["geometry_msgs/msg/Point"](*map(float, p)),
+            orientation=make["geometry_msgs/msg/Quaternion"](*map(float, q)),
+        )
+        content.append((second * NS, make[kind](header=bag_messages.header(STORE, second * NS, ""), pose=pose)))
+    with open_reader(written(tmp_path / "bag", ("/odom", kind, content))) as reader:
+        np.testing.assert_allclose(bags.poses_at(reader, "/odom", [2 * NS])[0, :3, 3], (2, 0, 0))
