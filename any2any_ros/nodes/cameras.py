@@ -96,12 +96,11 @@ class Cameras:
     def _pose(self, message: PoseStamped) -> None:
         try:
             pose = messages.pose_array(message.pose)
-        except ValueError:  # the quaternion is all zeros
+        except Any2AnyError:  # it is not known yet
             return
-        if np.isfinite(pose).all():
-            stamp = messages.time_ns(message.header.stamp)
-            self._poses.append((stamp, pose))
-            self._combine(stamp)
+        stamp = messages.time_ns(message.header.stamp)
+        self._poses.append((stamp, pose))
+        self._combine(stamp)
 
     def _detections(self, raw: bytes, read: Callable[[bytes], Any]) -> None:
         try:

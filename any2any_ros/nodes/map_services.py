@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import any2any_ros.srv as srv
 from any2any_ros import limits
 from any2any_ros.errors import Any2AnyError
@@ -61,7 +59,7 @@ class MapServices:
                 return _fail(response, response.NOTHING_ALIVE, "no sensor is alive, and the request has no embedding")
             name = request.id or f"added/{len(reference):06d}"
             columns = {m: v[None] for m, v in observation.embeddings.items()}
-            self._localizer.add_place(ObservationSet(columns, _pose(request)[None], (name,)))
+            self._localizer.add_place(ObservationSet(columns, messages.pose_array(request.pose)[None], (name,)))
         except Any2AnyError as error:
             return _fail(response, response.BAD_INPUT, str(error))
         response.id = name
@@ -90,16 +88,6 @@ class MapServices:
 def _embeddings(request: srv.Rank.Request | srv.AddPlace.Request) -> list[Embedding]:
     limits.check("a request", len(request.embeddings), limits.EMBEDDINGS, "embeddings", "Give one of each modality")
     return [messages.embedding(message) for message in request.embeddings]
-
-
-def _pose(request: srv.AddPlace.Request) -> Any:
-    try:
-        pose = messages.pose_array(request.pose)
-    except ValueError as error:
-        raise Any2AnyError("Cannot add a place", f"its pose is not valid: {error}", "Give a unit quaternion") from error
-    if not np.isfinite(pose).all():
-        raise Any2AnyError("Cannot add a place", "its pose is not finite", "Give a finite pose")
-    return pose
 
 
 def _fail(response: Any, code: int, why: str) -> Any:

@@ -18,8 +18,9 @@ from any2any_ros import cdr, limits, names, observation
 from any2any_ros.arrays import Float64, Floats
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import interfaces
+from any2any_ros.poses import FARTHEST, is_rotation
 from any2any_ros.ranking import Match, Ranking
-from any2any_ros.samples import NS
+from any2any_ros.samples import NS, time_in_ns
 
 STAMP_AT = 4  # a serialised (CDR) message starts with 4 bytes that are not part of the message
 
@@ -30,14 +31,14 @@ def time_message(stamp_ns: int) -> Time:
 
 
 def time_ns(stamp: Time) -> int:
-    """Return a stamp message in nanoseconds."""
-    return int(stamp.sec * NS + stamp.nanosec)
+    """Return a stamp message in nanoseconds. `time_message` can turn each of them into a message again."""
+    return time_in_ns(stamp.sec, stamp.nanosec)
 
 
 def raw_stamp_ns(raw: bytes) -> int:
     """Return the stamp, in ns, of a serialised message whose first field is a header."""
     sec = int.from_bytes(raw[STAMP_AT : STAMP_AT + 4], "little", signed=True)
-    return sec * NS + int.from_bytes(raw[STAMP_AT + 4 : STAMP_AT + 8], "little")
+    return time_in_ns(sec, int.from_bytes(raw[STAMP_AT + 4 : STAMP_AT + 8], "little"))
 
 
 def floats(values: Floats) -> array.array[float]:
@@ -62,13 +63,20 @@ def pose_message(pose: Float64) -> Pose:
 
 
 def pose_array(pose: Pose) -> Float64:
-    """Return a pose message as a matrix (4, 4). Raises ValueError when its quaternion is all zeros."""
+    """Return a pose message as a matrix (4, 4).
+
+    Raises Any2AnyError when its quaternion is no rotation, and when its position is not finite or beyond all places.
+    """
     from scipy.spatial.transform import Rotation
 
     p, q = pose.position, pose.orientation
+    position, quaternion = (p.x, p.y, p.z), (q.x, q.y, q.z, q.w)
+    if not (is_rotation(quaternion) and np.abs(position).max() < FARTHEST):
+        why = f"its position is {position}, its quaternion {quaternion}"
+        raise Any2AnyError("A pose cannot be used", why, "Give a position in metres and a quaternion of length 1")
     out = np.eye(4)
-    out[:3, :3] = Rotation.from_quat([q.x, q.y, q.z, q.w]).as_matrix()
-    out[:3, 3] = p.x, p.y, p.z
+    out[:3, :3] = Rotation.from_quat(quaternion).as_matrix()
+    out[:3, 3] = position
     return out
 
 
@@ -125,20 +133,9 @@ def _match_message(match: Match) -> msg.Match:
 
 
 def ranking(message: msg.Ranking) -> Ranking:
-    """Return the ranking of a message."""
+    """Return the ranking of a message. Raises Any2AnyError when its parts do not fit together."""
     shape = (len(message.modalities), len(message.reference_modalities))
-    matches = tuple(
-        Match(
-            m.id,
-            m.probability,
-            m.score,
-            pose_array(m.pose) if np.isfinite(m.pose.position.x) else np.full((4, 4), np.nan),
-            np.array(m.pair_probability, dtype=np.float32).reshape(shape),
-            overlap=m.overlap,
-            refined=m.refined,
-        )
-        for m in message.matches
-    )
+    matches = tuple(_match(match, shape) for match in message.matches)
     return Ranking(
         matches,
         tuple(message.modalities),
@@ -149,6 +146,24 @@ def ranking(message: msg.Ranking) -> Ranking:
         message.ambiguous,
         tuple(message.reference_modalities),
         tuple(time_ns(stamp) for stamp in message.stamps),
+    )
+
+
+def _match(message: msg.Match, shape: tuple[int, int]) -> Match:
+    if len(message.pair_probability) != shape[0] * shape[1]:
+        raise Any2AnyError(
+            "A ranking cannot be used",
+            f"match '{message.id}' has {len(message.pair_probability)} pair probabilities for {shape} modalities",
+            "Check who publishes it",
+        )
+    return Match(
+        message.id,
+        message.probability,
+        message.score,
+        np.full((4, 4), np.nan) if np.isnan(message.pose.position.x) else pose_array(message.pose),
+        np.array(message.pair_probability, dtype=np.float32).reshape(shape),
+        overlap=message.overlap,
+        refined=message.refined,
     )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 
-import numpy as np
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.subscription import Subscription
 
 from any2any_ros.arrays import Float64
+from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages
 from any2any_ros.samples import NS
 
@@ -46,10 +46,8 @@ class OdometryBuffer:
     def _receive(self, message: Odometry) -> None:
         try:
             pose = messages.pose_array(message.pose.pose)
-        except ValueError:  # the quaternion is all zeros
+        except Any2AnyError:  # the driver does not know yet where it is, or has diverged
             return
-        if not np.isfinite(pose).all():
-            return  # the driver has diverged
         stamp = messages.time_ns(message.header.stamp)
         if self._poses and stamp < self._poses[-1][0]:  # the clock jumped back
             self._poses.clear()

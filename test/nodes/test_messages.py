@@ -42,6 +42,32 @@ def test_pose(seed):
     np.testing.assert_allclose(messages.pose_array(messages.pose_message(pose)), pose, atol=1e-9)
 
 
+@pytest.mark.parametrize("stamp", [(2**31 - 1, 2**32 - 1), (-(2**31), 2**32 - 1), (5, 10**9)])
+def test_a_stamp_of_too_many_nanoseconds_can_be_sent_again(stamp):
+    time = Time(sec=stamp[0], nanosec=stamp[1])
+    at = messages.time_ns(time)
+    assert at == stamp[0] * 10**9 + 999_999_999 and messages.time_ns(messages.time_message(at)) == at
+    message = Image(header=Header(stamp=time))
+    assert samples.stamp_ns(message) == at and messages.raw_stamp_ns(serialize_message(message)) == at
+
+
+@pytest.mark.parametrize("quaternion", [(0, 0, 0, 0), (0, 0, 0, 1e308), (np.nan, 0, 0, 1), (0, 0, 0, 1e-300)], ids=str)
+def test_a_quaternion_that_is_no_rotation_is_refused(quaternion):
+    message = messages.pose_message(np.eye(4))
+    for axis, value in zip("xyzw", quaternion, strict=True):
+        setattr(message.orientation, axis, float(value))
+    with pytest.raises(Any2AnyError, match=r"A pose cannot be used: .*quaternion"):
+        messages.pose_array(message)
+
+
+@pytest.mark.parametrize("x", [np.nan, np.inf, 1e300])
+def test_a_position_beyond_all_places_is_refused(x):
+    message = messages.pose_message(np.eye(4))
+    message.position.x = x
+    with pytest.raises(Any2AnyError, match="A pose cannot be used"):
+        messages.pose_array(message)
+
+
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=50))
 def test_embedding(values):
     noun = Embedding("camera", np.array(values, dtype=np.float32), 123_456_789_012, "lens", "camera-1")
@@ -67,6 +93,18 @@ def test_ranking():
     assert [m.id for m in again.matches] == ["a", "b"] and again.matches[0].probability == 0.75
     assert np.isnan(again.matches[1].probability) and np.isnan(again.matches[1].pose).all()
     np.testing.assert_array_equal(again.matches[0].pair_probability, pair.astype(np.float32))
+
+
+def test_a_ranking_that_does_not_fit_together_is_refused():
+    noun = Ranking((Match("a", 0.75, 3.5, np.eye(4), np.ones((1, 2))),), ("lidar",), reference_modalities=("x", "y"))
+    message = messages.ranking_message(noun, "map")
+    message.modalities = ["lidar", "camera"]
+    with pytest.raises(Any2AnyError, match=r"match 'a' has 2 pair probabilities for \(2, 2\)"):
+        messages.ranking(message)
+    message.modalities = ["lidar"]
+    message.matches[0].pose.orientation.w = 0.0
+    with pytest.raises(Any2AnyError, match="A pose cannot be used"):
+        messages.ranking(message)
 
 
 def test_a_match_says_whether_its_pose_is_refined():
