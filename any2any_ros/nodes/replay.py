@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rclpy._rclpy_pybind11 import RCLError
+from rclpy.exceptions import NameValidationException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
 
 from any2any_ros.data import bags
+from any2any_ros.data.bag_reading import open_reader, serialised
+from any2any_ros.data.drive import LATEST
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.node_config import ReplayConfig
@@ -24,7 +28,8 @@ from any2any_ros.samples import NS
 
 SETTLE = 0.5  # s for the other nodes to discover each other
 CLOCK_STEP = 0.01  # s of bag time, at most, between two /clock messages
-KILL = re.compile(r"(?P<name>[\w/]+)@(?P<start>[\d.]+)s?-(?P<end>[\d.]+)s?")
+SECONDS = r"[0-9]{1,9}(\.[0-9]{0,9})?"
+KILL = re.compile(rf"(?P<name>[\w/]+)@(?P<start>{SECONDS})s?-(?P<end>{SECONDS})s?")
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class Replay:
         Raises Any2AnyError when an outage names no topic of the bag.
         """
         count = 0
-        with bags.open_reader(self.bag) as reader:
+        with open_reader(self.bag) as reader:
             self._advertise(reader)
             self._await_subscribers(stop)
             while not stop:
@@ -95,7 +100,12 @@ class Replay:
                 )  # fmt: skip
         for topic, type_name in topics.items():
             message = messages.message_class(type_name)
-            self._publishers[topic] = self.node.create_publisher(message, topic, QoSProfile(depth=10))
+            try:
+                self._publishers[topic] = self.node.create_publisher(message, topic, QoSProfile(depth=10))
+            except (NameValidationException, RCLError) as error:  # RCLError: another node gives it another type
+                raise Any2AnyError(
+                    f"Cannot publish the topic '{topic}' of the bag", str(error), "Record the bag without it"
+                ) from error
 
     def _await_subscribers(self, stop: Stop) -> None:
         """Wait for discovery, so that the first messages are not lost; tell which topics have no subscriber."""
@@ -109,12 +119,11 @@ class Replay:
         time.sleep(SETTLE)
 
     def _once(self, reader: AnyReader, stop: Stop) -> int:
-        first = reader.start_time + int(self.config.start * NS)
-        last = first + int(self.config.duration * NS) if self.config.duration else reader.end_time
+        first, last = self._span(reader)
         self._clock.publish(Clock(clock=messages.time_message(first)))
         time.sleep(0.1)  # until every node has received the clock
         count, clock, began = 0, first, time.monotonic()
-        for connection, stamp, raw in reader.messages(start=first, stop=last + 1):
+        for connection, stamp, raw in serialised(reader, [], first, last + 1):
             while clock < stamp and not stop:
                 clock = min(stamp, clock + int(CLOCK_STEP * NS))
                 self._sleep_until(began + (clock - first) / NS / self.config.rate)
@@ -126,6 +135,22 @@ class Replay:
                 self.published(connection.topic, stamp)
                 count += 1
         return count
+
+    def _span(self, reader: AnyReader) -> tuple[int, int]:
+        """Return the first and the last time of the bag that is replayed, ns."""
+        first, length = reader.start_time, reader.end_time - reader.start_time
+        if not 0 <= first <= first + length < LATEST * NS:
+            raise Any2AnyError(
+                f"Cannot replay {self.bag}", "its times are none that /clock can have", "Record the bag again"
+            )
+        if self.config.start * NS > length:
+            raise Any2AnyError(
+                f"Cannot start {self.bag} at {self.config.start:g} s", f"it ends after {length / NS:g} s",
+                "Choose an earlier start",
+            )  # fmt: skip
+        start = int(self.config.start * NS)
+        duration = min(self.config.duration * NS, length - start) if self.config.duration else length - start
+        return first + start, first + start + int(duration)
 
     @staticmethod
     def _sleep_until(due: float) -> None:

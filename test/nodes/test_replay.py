@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 import rclpy
+from bag_files import text, written
 from rclpy.executors import SingleThreadedExecutor
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
@@ -122,6 +123,40 @@ def test_who_does_not_listen_is_named(listener, bag):
     assert len(told) == 1 and "/lidar/points" in told[0] and "/camera/image_raw" not in told[0]
 
 
+@pytest.mark.parametrize("start", [11.6, 1e300])
+def test_a_start_after_the_end_is_refused(listener, bag, start):
+    with pytest.raises(Any2AnyError, match=r"it ends after 11\.5 s"):
+        replay(listener, bag, start=start)
+
+
+def test_a_duration_beyond_the_end_ends_with_the_bag(listener, bag):
+    replay(listener, bag, rate=50.0, start=11.0, duration=1e300)
+    assert [s / 1e9 - 1 for s, _ in listener.heard["image"]] == [11.0, 11.5]
+
+
+@pytest.mark.parametrize("topic", ["/front camera", "caption/", "/1st", "/\u00e9t\u00e9", "/" + "x" * 300, "/clock"])
+def test_a_topic_that_ros_cannot_have_is_refused(listener, tmp_path, topic):
+    path = written(tmp_path / "bag", (topic, "std_msgs/msg/String", [(10**9, text("a mill"))]))
+    with pytest.raises(Any2AnyError, match="Cannot publish the topic"):
+        replay(listener, path)
+
+
+def test_times_that_no_clock_can_have_are_refused(listener, tmp_path):
+    path = written(tmp_path / "bag", ("/caption", "std_msgs/msg/String", [(2**31 * 10**9, text("a mill"))]))
+    with pytest.raises(Any2AnyError, match="none that /clock can have"):
+        replay(listener, path)
+
+
+def test_damage_in_the_middle_is_told(listener, bag, tmp_path):
+    cut = shutil.copytree(bag, tmp_path / "cut")
+    file = next(cut.glob("*.mcap"))
+    data = bytearray(file.read_bytes())
+    data[4000 : len(data) // 2] = b"\xff" * (len(data) // 2 - 4000)
+    file.write_bytes(data)
+    with pytest.raises(Any2AnyError, match="Cannot read the bag"):
+        replay(listener, cut, rate=100.0)
+
+
 def test_an_unknown_victim_is_refused(listener, bag):
     with pytest.raises(Any2AnyError, match=r"Cannot kill 'radar'.*camera/image_raw"):
         replay(listener, bag, "radar@1s-2s")
@@ -136,7 +171,10 @@ def test_a_damaged_bag_is_refused(listener, bag, tmp_path):
         replay(listener, cut)
 
 
-@pytest.mark.parametrize("text", ["camera", "camera@5s", "camera@5s-2s", "camera@5-5", "@1-2", "camera@a-b"])
+@pytest.mark.parametrize("text", [
+    "camera", "camera@5s", "camera@5s-2s", "camera@5-5", "@1-2", "camera@a-b", "camera@1.2.3s-4s", "camera@1-2.3.4",
+    "camera@.-5", "camera@\u0661-\u0662", f"camera@1-{'9' * 5000}",
+])  # fmt: skip
 def test_an_outage_that_is_none_is_refused(text):
     with pytest.raises(Any2AnyError, match="camera@20s-40s"):
         Outage.parse(text)
