@@ -7,6 +7,7 @@ from it. Settings of one part of the package live beside that part; settings tha
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from any2any_ros import limits
 from any2any_ros.errors import Any2AnyError
 
 T = TypeVar("T")
+BAD_PARAMETERS = 2  # exit code of a node whose parameters are wrong; started again, it would end again
 PARENT = "ANY2ANY_PARENT"  # environment variable with the id of the process that starts the nodes
 
 
@@ -73,7 +75,7 @@ class Settings:
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
-            if not _allowed(f, value):
+            if not allowed(f, value):
                 raise Any2AnyError(
                     f"Setting '{f.name}' cannot be {value!r}",
                     describe(f),
@@ -86,15 +88,15 @@ class Settings:
                     raise Any2AnyError(f"Setting '{f.name}': {error.what}", error.why, error.remedy) from error
 
 
-def _allowed(f: dataclasses.Field[Any], value: Any) -> bool:
-    kind = int | float if isinstance(f.default, float) else type(f.default)
+def allowed(f: dataclasses.Field[Any], value: Any) -> bool:
+    """Return whether a setting can have this value."""
+    kind: Any = int | float if isinstance(f.default, float) else type(f.default)
+    if not isinstance(value, kind) or isinstance(value, bool) != isinstance(f.default, bool):  # a bool is an int, too
+        return False
+    if isinstance(f.default, float) and not abs(value) <= sys.float_info.max:
+        return False  # infinite, NaN, a whole number that is no float
     choices, low, high = (f.metadata[name] for name in ("choices", "minimum", "maximum"))
-    return (
-        isinstance(value, kind)
-        and (not choices or value in choices)
-        and (low is None or value >= low)  # False for NaN
-        and (high is None or value <= high)
-    )
+    return (not choices or value in choices) and (low is None or value >= low) and (high is None or value <= high)
 
 
 def build(cls: type[T], values: Mapping[str, Any]) -> T:

@@ -7,12 +7,11 @@ The processes are listed in any2any_ros/nodes/topology.py; all other defaults ar
 """
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
 
 from any2any_ros import plugins
-from any2any_ros.nodes import topology
+from any2any_ros.nodes import launching, topology
 
 ARGUMENTS = {
     "map": ("", "folder of the map"),
@@ -37,22 +36,7 @@ def start(context):
         use_sim_time=values["use_sim_time"].lower() == "true",
         image_transport=values["image_transport"],
     )
-    autostart = {"autostart": values["autostart"].lower() == "true"}
-    overrides = [values["params_file"]] if values["params_file"] else []
-    environment = topology.environment(values["dds_profile"])
-    return [SetEnvironmentVariable(name, value) for name, value in environment.items()] + [
-        Node(
-            package="any2any_ros",
-            executable=process.executable,
-            name=process.name,
-            namespace=values["namespace"],
-            parameters=[dict(process.parameters), autostart, *overrides],
-            output="screen",
-            respawn=True,
-            respawn_delay=1.0,
-        )
-        for process in processes
-    ]
+    return launching.actions(processes, values)
 
 
 def generate_launch_description():

@@ -5,7 +5,8 @@
     any2any bringup MAP --modality camera --modality lidar --use-sim-time
 
 This starts the same processes as `ros2 launch any2any_ros place_recognition.launch.py map:=MAP`, for systems without
-the ros2 command. A process that ends is started again.
+the ros2 command. A process that ends is started again, unless it ended with 2: its parameters are wrong. The others go
+on without it; when none is left, bringup ends with 2, too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 
 from any2any_ros.cli import _arguments
+from any2any_ros.config import BAD_PARAMETERS
 from any2any_ros.nodes import session
 
 RESPAWN = 1.0  # s
@@ -64,12 +66,16 @@ def run(arguments: argparse.Namespace) -> int:
     environment = topology.environment(arguments.dds_profile)
     with Bringup(processes, environment, arguments.params, arguments.logs) as system:
         print(f"{len(processes)} processes: {', '.join(p.name for p in processes)}; Ctrl-C ends them", flush=True)
-        while not stop:
+        while not stop and system.running:
             time.sleep(0.1)
             for name, code in system.ended().items():
-                print(f"{name} ended with {code}", flush=True)
+                again = code != BAD_PARAMETERS
+                print(f"{name} ended with {code}" + ("" if again else ": its parameters are wrong"), flush=True)
                 if arguments.no_respawn:
                     return 1
-                time.sleep(RESPAWN)
-                system.start(name)
-    return 0
+                if again:
+                    time.sleep(RESPAWN)
+                    system.start(name)
+                else:
+                    system.forget(name)
+        return 0 if system.running else BAD_PARAMETERS

@@ -95,6 +95,10 @@ class Bringup:
         """Return the exit codes of the processes that have ended by themselves, by name."""
         return {n: p.returncode for n, p in self.running.items() if p.poll() is not None}
 
+    def forget(self, name: str) -> None:
+        """Do not list a process that has ended any longer."""
+        self.running.pop(name).wait()
+
     def stop(self) -> dict[str, int]:
         """End all processes, first by SIGINT, after `PATIENCE` by SIGKILL; return their exit codes by name."""
         for process in self.running.values():

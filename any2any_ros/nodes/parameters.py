@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 
 from any2any_ros import config
@@ -24,11 +25,8 @@ def declare(node: Node, cls: type[T], prefix: str = "", **defaults: Any) -> T:
     """
     values = {}
     for f in config.fields(cls):
-        default = defaults.get(f.name, f.default)
         name = f"{prefix}.{f.name}" if prefix else f.name
-        if not node.has_parameter(name):
-            node.declare_parameter(name, default, _descriptor(f, default))
-        values[f.name] = _typed(name, node.get_parameter(name).value, default)
+        values[f.name] = _value(node, name, f, defaults.get(f.name, f.default))
     return config.build(cls, values)
 
 
@@ -36,12 +34,25 @@ def source_timeouts(node: Node, default: float, modalities: Iterable[str]) -> di
     """Return the source_timeout of each modality, in seconds.
 
     The parameter `source_timeouts.<modality>` is declared when a map first names the modality. default: its default.
+    Raises Any2AnyError when a value has another type or is out of range.
     """
-    names = {m: f"source_timeouts.{m}" for m in modalities}
-    for name in names.values():
+    setting = next(f for f in config.fields(config.AliveConfig) if f.name == "source_timeout")
+    return {m: float(_value(node, f"source_timeouts.{m}", setting, default)) for m in modalities}
+
+
+def _value(node: Node, name: str, f: dataclasses.Field[Any], default: Any) -> Any:
+    """Return the value of a parameter that a setting describes, and declare it before if it is new."""
+    try:
         if not node.has_parameter(name):
-            node.declare_parameter(name, default)
-    return {m: float(node.get_parameter(name).value or 0.0) for m, name in names.items()}
+            node.declare_parameter(name, default, _descriptor(f, default))
+    except ParameterException as error:
+        remedy = f"Give another value: {config.describe(f)}"
+        raise Any2AnyError(f"Parameter '{name}' cannot be used", str(error), remedy) from error
+    value = _typed(name, node.get_parameter(name).value, default)
+    if not config.allowed(f, value):
+        remedy = f"Give a value in that range (the default is {default!r})"
+        raise Any2AnyError(f"Parameter '{name}' cannot be {value!r}", config.describe(f), remedy)
+    return value
 
 
 def _typed(name: str, value: Any, default: Any) -> Any:

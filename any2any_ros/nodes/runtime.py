@@ -12,13 +12,13 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 import rclpy
-from rclpy._rclpy_pybind11 import RCLError
+from rclpy._rclpy_pybind11 import RCLError, UnknownROSArgsError
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from any2any_ros.config import PARENT
+from any2any_ros.config import BAD_PARAMETERS, PARENT
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes.lifecycle import ManagedNode
 
@@ -58,10 +58,18 @@ class Stop:
 
 
 def start(arguments: list[str] | None = None) -> None:
-    """Initialise rclpy without its own signal handlers: with them, a process that hangs survives SIGTERM."""
+    """Initialise rclpy without its own signal handlers: with them, a process that hangs survives SIGTERM.
+
+    Raises Any2AnyError when a parameter file, an argument or an environment variable of ROS is wrong.
+    """
     # The wheels from PyPI make the virtual environment a ROS prefix, but do not set this variable.
     os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    except (RCLError, UnknownROSArgsError) as error:
+        why = str(error).split(", at /")[0].removeprefix("failed to initialize rcl: ")  # without lines of ROS's sources
+        remedy = "Correct the parameter file, the arguments after --ros-args, or the variables of ROS"
+        raise Any2AnyError("ROS cannot start", why, remedy) from error
 
 
 def spin(node: ManagedNode, stop: Stop) -> None:
@@ -105,15 +113,15 @@ def library_logs(node: Node) -> Iterator[None]:
 
 
 def main(make_node: Callable[[], ManagedNode], arguments: list[str] | None = None) -> int:
-    """Run a node until a signal comes; return the exit code of the process: 0, or 2 for bad parameters."""
+    """Run a node until a signal comes; return the exit code of the process: 0, or BAD_PARAMETERS."""
     stop = Stop()
-    start(arguments)
     try:
+        start(arguments)
         node = make_node()
     except (Any2AnyError, ParameterException) as error:
         print(error, file=sys.stderr)
         rclpy.try_shutdown()
-        return 2
+        return BAD_PARAMETERS
     try:
         with library_logs(node):
             node.autostart()

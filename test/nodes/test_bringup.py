@@ -3,11 +3,14 @@
 import os
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from any2any_ros.nodes import topology
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.nodes import runtime, topology
 from any2any_ros.nodes.bringup import Bringup, program
 
 
@@ -110,3 +113,50 @@ def test_overrides_reach_the_nodes(small_map, tmp_path):
     with Bringup([process], topology.environment("loopback"), overrides, tmp_path) as system:
         wait(lambda: system.ended() == {"retrieval": 2})
     assert "source_timeout" in said(tmp_path, "retrieval")
+
+
+WRONG = {
+    "no YAML": "retrieval: [",
+    "a tab": "retrieval:\n\tros__parameters:\n    k: 5\n",
+    "an alias": "a: &a [1]\nb: *a\n",
+    "no parameters": "retrieval:\n  k: 5\n",
+    "two types": "retrieval:\n  ros__parameters:\n    k: [1, a]\n",
+    "bytes": "\x00\xff",
+}
+
+
+@pytest.mark.parametrize("text", WRONG.values(), ids=WRONG)
+def test_a_parameter_file_that_is_none_is_told_on_one_line(tmp_path, text):
+    (tmp_path / "p.yaml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(Any2AnyError, match=r"ROS cannot start: .*Correct the parameter file") as error:
+        runtime.start(["--ros-args", "--params-file", str(tmp_path / "p.yaml")])
+    assert len(str(error.value).splitlines()) == 1 and "/project/" not in str(error.value)
+
+
+@pytest.mark.parametrize("arguments", [["-r", "__node:=a/b"], ["-p", "k"], ["--bogus"], ["--log-level", "loud"]])
+def test_an_argument_that_is_none_of_ros_is_told_on_one_line(arguments):
+    with pytest.raises(Any2AnyError, match=r"ROS cannot start: .*arguments after --ros-args"):
+        runtime.start(["--ros-args", *arguments])
+
+
+def test_a_process_with_wrong_parameters_is_not_started_again(small_map, tmp_path):
+    """One node's value is wrong: the others go on. The file is no YAML: all end, and so does bringup, with 2."""
+    for name, text, ending in (("one", ONE, None), ("all", "retrieval: [", 2)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+        command = [sys.executable, "-m", "any2any_ros.cli.main", "bringup", str(small_map[0]), "--modality", "camera"]
+        command += ["--params", str(tmp_path / f"{name}.yaml"), "--logs", str(tmp_path / name)]
+        with open(tmp_path / f"{name}.out", "w") as out:
+            process = subprocess.Popen([*command, "--dds-profile", "loopback"], stdout=out)
+        try:
+            wait(lambda out=out: "its parameters are wrong" in Path(out.name).read_text(), 30)
+            if ending is None:
+                wait(lambda: "map 'small'" in said(tmp_path / "one", "retrieval"), 30)
+                process.send_signal(signal.SIGINT)
+            assert process.wait(30) == (ending or 0)
+        finally:
+            process.kill()
+        assert Path(out.name).read_text().count("camera_encoder ended with 2") == 1
+        assert said(tmp_path / name, "camera_encoder").count("cannot") == 1
+
+
+ONE = "camera_encoder:\n  ros__parameters:\n    silent_after: -1.0\n"

@@ -39,6 +39,30 @@ def test_object_grounding(untrained_model):
     launch("object_grounding", [f"model:={untrained_model}"])
 
 
+RUN = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from any2any_ros import share
+source = PythonLaunchDescriptionSource(str(share.find("launch", "place_recognition.launch.py")))
+arguments = dict(word.split(":=") for word in sys.argv[1:])
+service = LaunchService(argv=[])
+service.include_launch_description(
+    LaunchDescription([IncludeLaunchDescription(source, launch_arguments=arguments.items())])
+)
+sys.exit(service.run())
+"""
+
+
+def test_a_process_with_wrong_parameters_is_not_started_again(ring, tmp_path):
+    """All of them end, and so does the launch."""
+    (tmp_path / "p.yaml").write_text("retrieval: [")
+    words = [f"map:={ring / 'map'}", "modalities:=text", "dds_profile:=loopback", f"params_file:={tmp_path / 'p.yaml'}"]
+    done = subprocess.run([sys.executable, "-c", RUN, *words], capture_output=True, text=True, timeout=60)
+    assert done.stdout.count("ROS cannot start") + done.stderr.count("ROS cannot start") == 2
+
+
 def launch(name, arguments):
     command = [sys.executable, "-m", "launch_testing.launch_test", str(HERE / f"{name}.py"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

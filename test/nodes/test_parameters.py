@@ -1,5 +1,6 @@
 """ROS parameters are the settings dataclasses: their defaults, descriptions, ranges; and a helpful refusal."""
 
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -75,8 +76,23 @@ def test_they_are_described(node_with):
 @pytest.mark.parametrize(
     ("given", "why"),
     [({"name": "hal"}, "marvin | eva"), ({"wheels": "four"}, "of type int"), ({"wheels": 2.5}, "of type int"),
-     ({"speed": -1}, "at least 0"), ({"loud": 1}, "of type bool")],
+     ({"speed": -1}, "at least 0"), ({"speed": -1.0}, "at least 0"), ({"speed": math.inf}, "at least 0"),
+     ({"loud": 1}, "of type bool")],
 )  # fmt: skip
 def test_a_wrong_value_is_refused_with_the_remedy(node_with, given, why):
     with pytest.raises(Any2AnyError, match=why.replace("|", r"\|")):
         parameters.declare(node_with(**given), Robot)
+
+
+def test_a_source_timeout_of_its_own_counts(node_with):
+    node = node_with(**{"source_timeouts.camera": 7, "source_timeouts.lidar": 0.5})
+    timeouts = parameters.source_timeouts(node, 2.0, ["camera", "lidar", "text"])
+    assert timeouts == {"camera": 7.0, "lidar": 0.5, "text": 2.0}
+
+
+@pytest.mark.parametrize("value", [-1.0, -1, 0.0, math.nan, math.inf, 1e300, "soon", True, [1.0]], ids=str)
+def test_a_source_timeout_that_is_none_is_refused(node_with, value):
+    node = node_with(**{"source_timeouts.camera": value})
+    for _ in range(2):  # the second map that names the camera
+        with pytest.raises(Any2AnyError, match=r"Parameter 'source_timeouts\.camera' cannot be"):
+            parameters.source_timeouts(node, 2.0, ["camera"])
