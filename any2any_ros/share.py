@@ -1,4 +1,4 @@
-"""Where files that are no code lie (launch, config, msg, rviz), in a checkout and after installation."""
+"""Where files that are no code lie (launch, config, msg, rviz), in a checkout and after installation; and the cache."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ def find(*parts: str) -> Path:
         f"looked in {', '.join(map(str, roots))}",
         "Install the package again, or source its workspace",
     )
+
+
+def cache(*parts: str) -> Path:
+    """Return a path in this user's cache, for what is made from a network and can be made again."""
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))  # counts only if it is absolute, says its specification
+    return (home if home.is_absolute() else Path.home() / ".cache").joinpath("any2any_ros", *parts)
 
 
 def version() -> str:

@@ -1,5 +1,7 @@
 """Files beside the code are found in a checkout and where an installed package keeps them."""
 
+from pathlib import Path
+
 import pytest
 
 from any2any_ros import share
@@ -23,3 +25,11 @@ def test_says_where_it_looked(monkeypatch):
     monkeypatch.setenv("AMENT_PREFIX_PATH", "/opt/ros/jazzy")
     with pytest.raises(Any2AnyError, match=r"Cannot find config/none\.yaml.*/opt/ros/jazzy/share/any2any_ros"):
         share.find("config", "none.yaml")
+
+
+def test_the_cache_is_the_user_s_and_never_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert share.cache("a", "b") == tmp_path / "any2any_ros" / "a" / "b"
+    for value in ("", "relative"):
+        monkeypatch.setenv("XDG_CACHE_HOME", value)
+        assert share.cache() == Path.home() / ".cache" / "any2any_ros"

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import shutil
 import warnings
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from any2any_ros import storage
+from any2any_ros import share, storage
 from any2any_ros.arrays import Array
 from any2any_ros.config import Settings, setting
 from any2any_ros.encoders._base import BaseEncoder, fingerprint, unit_vector
@@ -75,8 +74,7 @@ class SentenceEncoder(BaseEncoder[SentenceConfig]):
 
 def cached_model() -> Path:
     """Return the folder with model.onnx and tokenizer.json; export them first when they do not exist."""
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    folder = home / "any2any_ros" / f"all-minilm-l6-v2-{WEIGHTS[:8]}"
+    folder = share.cache(f"all-minilm-l6-v2-{WEIGHTS[:8]}")
     if not (folder / "model.onnx").exists():
         source = _wheel_model(folder)
         with storage.replacing(folder) as unfinished:
@@ -166,7 +164,9 @@ def _pooled(source: Path) -> Any:
     class Pooled(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.transformer = AutoModel.from_pretrained(source, attn_implementation="eager", local_files_only=True)
+            self.transformer = AutoModel.from_pretrained(
+                source, attn_implementation="eager", local_files_only=True, trust_remote_code=False
+            )
 
         def forward(self, tokens: Any, mask: Any) -> Any:
             hidden = self.transformer(input_ids=tokens, attention_mask=mask).last_hidden_state

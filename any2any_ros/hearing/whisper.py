@@ -96,9 +96,10 @@ def _load(model: str) -> tuple[Any, Any]:
     except ImportError as error:
         raise Any2AnyError("Whisper is missing", str(error), "pip install 'any2any_ros[pretrained]'") from error
     try:
-        network = WhisperForConditionalGeneration.from_pretrained(model, local_files_only=True).eval()
+        how = {"local_files_only": True, "trust_remote_code": False}
+        network = WhisperForConditionalGeneration.from_pretrained(model, **how).eval()
         network.generation_config.max_length = None  # max_new_tokens replaces it
-        return network, WhisperProcessor.from_pretrained(model, local_files_only=True)
+        return network, WhisperProcessor.from_pretrained(model, **how)
     except Exception as error:  # classes of transformers, the hub, safetensors and json
         raise Any2AnyError(
             "Whisper's weights are not here",

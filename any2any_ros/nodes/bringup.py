@@ -29,6 +29,11 @@ def program(module: str, safe_path: bool = sys.version_info >= (3, 11)) -> list[
     return [sys.executable, *(["-P", "-m", module] if safe_path else ["-c", RUN.format(module)])]
 
 
+def _no_link(path: str, flags: int) -> int:
+    """Open a file, but not through a symbolic link that somebody has put there."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
 class Bringup:
     """Starts processes, as a context manager that ends them all."""
 
@@ -68,7 +73,7 @@ class Bringup:
         log = None
         if self._log_folder is not None:
             self._log_folder.mkdir(parents=True, exist_ok=True)
-            log = open(self._log_folder / f"{name}.log", "ab")  # noqa: SIM115 - the process keeps it open
+            log = open(self._log_folder / f"{name}.log", "ab", opener=_no_link)  # noqa: SIM115 - the process keeps it open
         # In a new session, so that Ctrl-C in the terminal reaches this process only, which then ends all in order.
         self.running[name] = subprocess.Popen(
             self._command(self._processes[name]), env=self._environment, stdout=log, stderr=log,

@@ -76,6 +76,14 @@ def test_files_in_the_working_directory_are_not_run(hostile_folder, monkeypatch)
     assert "XML" not in said(hostile_folder, "text_encoder")
 
 
+def test_a_log_that_is_a_link_is_not_written(tmp_path):
+    (tmp_path / "text_encoder.log").symlink_to(tmp_path / "target")
+    process = topology.Process("encoder_node", "text_encoder", {"encoder": "text"})
+    with pytest.raises(OSError, match="symbolic links"):
+        Bringup([process], topology.environment("loopback"), log_folder=tmp_path).__enter__()
+    assert not (tmp_path / "target").exists()
+
+
 @pytest.mark.parametrize("safe_path", [False, True], ids=["Python 3.10", "Python 3.11"])
 def test_how_a_module_is_run(hostile_folder, safe_path):
     (hostile_folder / "own").mkdir()

@@ -36,7 +36,7 @@ def load(name: str, folder: Path, **settings: Any) -> Any:
         )
     try:
         with _quiet(transformers.logging):
-            return cls.from_pretrained(folder, local_files_only=True, **settings)
+            return cls.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **settings)
     except Exception as error:  # classes of transformers, safetensors, torch and json
         raise Any2AnyError(
             f"Cannot load the network in {folder}", str(error), "Fetch it again, with all of its files"

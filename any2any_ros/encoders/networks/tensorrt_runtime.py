@@ -1,7 +1,8 @@
-"""An exported network as a native TensorRT engine, built once for this GPU and saved beside its graph.
+"""An exported network as a native TensorRT engine, built once for this GPU and saved in the user's cache.
 
 TensorRT comes with JetPack, or from NVIDIA's index. An engine works for one GPU, one TensorRT version, one precision
-and one graph. All four are in its file name, so that a new engine is built when one of them changes.
+and one graph. All four are in its file name, so that a new engine is built when one of them changes. An engine is
+machine code in all but name, so one that lies beside a graph, whoever put it there, is not used.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from any2any_ros import storage
+from any2any_ros import share, storage
 from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
 
@@ -105,10 +106,10 @@ def profile_shape(shape: tuple[int, ...], which: int) -> tuple[int, ...]:
 
 
 def engine_path(graph: Path, gpu: str, version: str, precision: str) -> Path:
-    """Return where the engine of a graph is saved: beside the graph, named after all that the engine depends on."""
-    content = hashlib.sha256(graph.read_bytes()).hexdigest()[:8]
+    """Return where the engine of a graph is saved, under a name made of all that the engine depends on."""
+    content = hashlib.sha256(graph.read_bytes()).hexdigest()[:32]
     where = "-".join("".join(c if c.isalnum() or c == "." else "_" for c in part) for part in (gpu, version, precision))
-    return graph.with_name(f"{graph.stem}-{content}-{where}.engine")
+    return share.cache("engines", f"{graph.stem}-{content}-{where}.engine")
 
 
 def _import_tensorrt_and_torch() -> tuple[Any, Any]:
