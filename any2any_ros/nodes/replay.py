@@ -16,6 +16,7 @@ from rclpy.qos import QoSProfile
 from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
 
+from any2any_ros import names
 from any2any_ros.data import bags
 from any2any_ros.data.bag_reading import open_reader, serialised
 from any2any_ros.data.drive import LATEST
@@ -63,7 +64,8 @@ class Outage:
 class Replay:
     """Publishes a bag through a node.
 
-    published: called after every message with its topic and its stamp in the bag, ns. tell: takes lines for the user.
+    A topic that cannot be published is left out. published: called after every message with its topic and its stamp in
+    the bag, ns. tell: takes lines for the user.
     """
 
     node: Node
@@ -73,11 +75,12 @@ class Replay:
     published: Callable[[str, int], None] = lambda topic, stamp: None
     tell: Callable[[str], None] = print
     _publishers: dict[str, Any] = field(default_factory=dict)
+    _connections: list[Any] = field(default_factory=list)
 
     def run(self, stop: Stop) -> int:
         """Replay until the end, or until `stop` is set if the bag loops; return the number of published messages.
 
-        Raises Any2AnyError when an outage names no topic of the bag.
+        Raises Any2AnyError when an outage names no topic of the bag, and when no topic can be published.
         """
         count = 0
         with open_reader(self.bag) as reader:
@@ -91,21 +94,34 @@ class Replay:
 
     def _advertise(self, reader: AnyReader) -> None:
         self._clock = self.node.create_publisher(Clock, "/clock", 10)
-        topics = {c.topic: c.msgtype for c in reader.connections}
+        topics = {c.topic for c in reader.connections}
         for outage in self.outages:
             if outage.topic not in {t.lstrip("/") for t in topics}:
                 raise Any2AnyError(
                     f"Cannot kill '{outage.name}'", f"the bag's topics are {', '.join(sorted(topics))}",
                     "Name a modality or a topic of the bag",
                 )  # fmt: skip
-        for topic, type_name in topics.items():
-            message = messages.message_class(type_name)
+        for topic, type_name in sorted({(c.topic, c.msgtype) for c in reader.connections}):
             try:
-                self._publishers[topic] = self.node.create_publisher(message, topic, QoSProfile(depth=10))
-            except (NameValidationException, RCLError) as error:  # RCLError: another node gives it another type
-                raise Any2AnyError(
-                    f"Cannot publish the topic '{topic}' of the bag", str(error), "Record the bag without it"
-                ) from error
+                if topic in self._publishers:
+                    raise Any2AnyError("It has two types", "the other one is published", "Record one of them")
+                self._publishers[topic] = self._publisher(topic, type_name)
+                self._connections += [c for c in reader.connections if (c.topic, c.msgtype) == (topic, type_name)]
+            except Any2AnyError as error:
+                what, why = f"Topic '{topic}' as {type_name} is left out", f"{error.what}: {error.why}"
+                self.tell(str(Any2AnyError(what, why, error.remedy)))
+        if not self._publishers:
+            raise Any2AnyError(f"Cannot publish the topics of {self.bag}", "each was left out", "Choose another bag")
+
+    def _publisher(self, topic: str, type_name: str) -> Any:
+        """Return a publisher of a topic of the bag. Raises Any2AnyError when it cannot be published."""
+        if topic.lstrip("/") == "clock":
+            raise Any2AnyError("It would be published twice", "a replay publishes the time", "Nothing need be done")
+        message, name = messages.message_class(type_name), names.topic(topic)
+        try:
+            return self.node.create_publisher(message, name, QoSProfile(depth=10))
+        except (NameValidationException, RCLError) as error:  # RCLError: another node gives it another type
+            raise Any2AnyError("ROS does not publish it", str(error), "Record the bag without it") from error
 
     def _await_subscribers(self, stop: Stop) -> None:
         """Wait for discovery, so that the first messages are not lost; tell which topics have no subscriber."""
@@ -123,7 +139,7 @@ class Replay:
         self._clock.publish(Clock(clock=messages.time_message(first)))
         time.sleep(0.1)  # until every node has received the clock
         count, clock, began = 0, first, time.monotonic()
-        for connection, stamp, raw in serialised(reader, [], first, last + 1):
+        for connection, stamp, raw in serialised(reader, self._connections, first, last + 1):
             while clock < stamp and not stop:
                 clock = min(stamp, clock + int(CLOCK_STEP * NS))
                 self._sleep_until(began + (clock - first) / NS / self.config.rate)

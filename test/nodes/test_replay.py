@@ -9,6 +9,8 @@ import pytest
 import rclpy
 from bag_files import text, written
 from rclpy.executors import SingleThreadedExecutor
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
@@ -139,6 +141,31 @@ def test_a_topic_that_ros_cannot_have_is_refused(listener, tmp_path, topic):
     path = written(tmp_path / "bag", (topic, "std_msgs/msg/String", [(10**9, text("a mill"))]))
     with pytest.raises(Any2AnyError, match="Cannot publish the topic"):
         replay(listener, path)
+
+
+def test_what_cannot_be_published_is_left_out_with_a_line_and_never_imported(listener, tmp_path, monkeypatch):
+    for folder in ("evil_robot", "evil_robot/msg"):
+        (tmp_path / folder).mkdir()
+        code = f"open({str(tmp_path / 'imported')!r}, 'w')\nclass Evil: ...\n"
+        (tmp_path / folder / "__init__.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    store = get_typestore(Stores.ROS2_JAZZY)
+    store.register(get_types_from_msg("string data", "evil_robot/msg/Evil"))
+    evil = store.types["evil_robot/msg/Evil"](data="")
+    path = tmp_path / "bag"
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        for topic, kind, message in [
+            ("/caption", "std_msgs/msg/String", text("a mill")), ("/evil", "evil_robot/msg/Evil", evil),
+            ("/front camera", "std_msgs/msg/String", text("a mill")), ("/caption", "evil_robot/msg/Evil", evil),
+        ]:  # fmt: skip
+            connection = writer.add_connection(topic, kind, typestore=store)
+            writer.write(connection, 10**9, store.serialize_cdr(message, kind))
+    count, told = replay(listener, path)
+    assert count == 1 and [said for said, _ in listener.heard["caption"]] == ["a mill"]
+    assert len(told) == 3 and "'/caption' as evil_robot/msg/Evil is left out: " in told[0], told
+    assert "'/evil' as evil_robot/msg/Evil is left out: There is no message type" in told[1]
+    assert "'/front camera' as std_msgs/msg/String is left out: '/front camera' cannot be the name of" in told[2]
+    assert not (tmp_path / "imported").exists()
 
 
 def test_times_that_no_clock_can_have_are_refused(listener, tmp_path):
