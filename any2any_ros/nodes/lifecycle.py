@@ -16,6 +16,7 @@ from any2any_ros import plugins
 from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.node_config import ManagedNodeConfig
 from any2any_ros.nodes import parameters
+from any2any_ros.nodes.process_health import ProcessHealth
 
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 ANY_JUMP_BACK = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
@@ -33,7 +34,7 @@ class ManagedNode(LifecycleNode):
         self._autostart = config.autostart
         for module in config.allow_modules:
             plugins.allow_module(module)
-        self._failures, self._failure = 0, ""
+        self._process = ProcessHealth()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._heartbeat = self.create_timer(1.0, self._diagnose, clock=STEADY)
 
@@ -75,11 +76,10 @@ class ManagedNode(LifecycleNode):
 
     def callback_failed(self, error: Exception) -> None:
         """Count and log an exception that a callback, a timer or a service raised; the node goes on."""
-        self._failures += 1
-        self._failure = error_text(error)
+        self._process.failed(error_text(error))
         where = traceback.extract_tb(error.__traceback__)[-1:]
         place = "".join(f" ({Path(frame.filename).name}:{frame.lineno})" for frame in where)
-        self.get_logger().error(f"a callback failed: {self._failure}{place}", throttle_duration_sec=5.0)
+        self.get_logger().error(f"a callback failed: {error_text(error)}{place}", throttle_duration_sec=5.0)
 
     def _attempt(self, step: Callable[[], None]) -> TransitionCallbackReturn | None:
         """Run the work of one transition. Log an error; rclpy would swallow it."""
@@ -94,11 +94,9 @@ class ManagedNode(LifecycleNode):
         return None
 
     def _diagnose(self) -> None:
-        lines = self.status()
-        if self._failures:
-            name, text = f"{self.get_name()}: callbacks", f"a callback failed: {self._failure}"
-            lines = [*lines, diagnostic(DiagnosticStatus.ERROR, name, text, failures=self._failures)]
-        message = DiagnosticArray(status=lines)
+        level, text, values = self._process.state()
+        process = diagnostic(level, f"{self.get_name()}: process", text, **values)
+        message = DiagnosticArray(status=[*self.status(), process])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
