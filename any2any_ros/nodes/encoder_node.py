@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -21,10 +22,10 @@ from any2any_ros import samples
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.node_config import EncoderNodeConfig
-from any2any_ros.nodes import messages, parameters, runtime
+from any2any_ros.nodes import endpoints, messages, parameters, runtime
+from any2any_ros.nodes.encoder_health import EncoderHealth
 from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.nodes.lifecycle import ManagedNode, diagnostic
-from any2any_ros.nodes.rate import Rate
 from any2any_ros.observation import Embedding
 from any2any_ros.protocols import Encoder
 
@@ -36,8 +37,7 @@ class EncoderNode(ManagedNode):
         super().__init__("encoder")
         self.config = parameters.declare(self, EncoderNodeConfig)
         self._subscription: Any = None
-        self._refused, self._error, self._mismatch, self._seconds = 0, "", "", 0.0
-        self._received, self._encoded = Rate(), Rate()
+        self._health = EncoderHealth()
 
     def configure(self) -> None:
         cls: Any = ENCODERS.find(self.config.encoder)
@@ -79,7 +79,7 @@ class EncoderNode(ManagedNode):
 
     def _receive(self, raw: bytes) -> None:
         now = self.now_ns()
-        self._received.tick(now)
+        self._health.received.tick(now)
         self._inbox.put((raw, now))
 
     def _encode(self, waiting: list[tuple[bytes, int]]) -> None:
@@ -98,46 +98,32 @@ class EncoderNode(ManagedNode):
                 return
             began = time.perf_counter()
             vector = self._encoder.encode(sample)
-            self._seconds = time.perf_counter() - began
+            seconds = time.perf_counter() - began
             embedding = Embedding(self._modality, vector, stamp, frame, self._encoder.fingerprint)
-            self._publisher.publish(messages.embedding_message(embedding, self._seconds))
-            self._encoded.tick(self.now_ns())
+            self._publisher.publish(messages.embedding_message(embedding, seconds))
+            self._health.encode(seconds, self.now_ns())
         except Exception as error:  # one bad message must not end the thread
-            self._refused += 1
-            self._error = error_text(error)
-            self.get_logger().warning(self._error, throttle_duration_sec=5.0)
+            self._health.refuse(error_text(error), self.now_ns())
+            self.get_logger().warning(self._health.error, throttle_duration_sec=5.0)
 
     def _on_mismatch(self, info: Any) -> None:
-        self._mismatch = f"QoS policy {info.last_policy_kind!s} of {info.total_count} publisher(s) is incompatible"
-        self.get_logger().warning(f"{self._topic}: {self._mismatch}", throttle_duration_sec=5.0)
+        self.get_logger().warning(endpoints.own_mismatch(self, self._topic), throttle_duration_sec=5.0)
 
     def status(self) -> list[DiagnosticStatus]:
         if self._subscription is None:
             return []
-        now = self.now_ns()
-        age = self._received.age(now)
-        level, text = DiagnosticStatus.OK, "encoding"
-        if age > self.config.silent_after:
-            level, text = DiagnosticStatus.WARN, self._why_silent()
-        elif self._refused and self._encoded.age(now) > self.config.silent_after:
-            level, text = DiagnosticStatus.ERROR, self._error
+        now, topic, health = self.now_ns(), self._subscription.topic_name, self._health
+        health.mismatch = endpoints.own_mismatch(self, topic)
+        why_silent = partial(endpoints.why_silent, self, topic, self._type)
+        level, text = health.state(now, self.config.silent_after, why_silent)
         return [
             diagnostic(
-                level, f"{self.get_name()}: {self._modality}", text, self._subscription.topic_name,
-                age=age, rate=self._received.hertz(now), encoded=self._encoded.count, refused=self._refused,
-                dropped=self._inbox.dropped, encode_seconds=self._seconds, qos_mismatch=self._mismatch,
-                last_error=self._error, encoder=self._encoder.fingerprint,
+                level, f"{self.get_name()}: {self._modality}", text, topic, age=health.received.age(now),
+                rate=health.received.hertz(now), encoded=health.encoded.count, refused=health.refused.count,
+                dropped=self._inbox.dropped, encode_seconds=health.seconds, qos_mismatch=health.mismatch,
+                last_error=health.error, encoder=self._encoder.fingerprint,
             )
         ]  # fmt: skip
-
-    def _why_silent(self) -> str:
-        publishers = self.get_publishers_info_by_topic(self._subscription.topic_name)
-        types = sorted({p.topic_type for p in publishers})
-        if not publishers:
-            return "nobody publishes this topic"
-        if types != [self._type]:
-            return f"the topic carries {', '.join(types)}, this node reads {self._type}"
-        return self._mismatch or "there is a publisher, but no message arrives"
 
 
 def main() -> int:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from any2any_ros import samples
 from any2any_ros.encoders import ENCODERS
-from any2any_ros.nodes import messages
+from any2any_ros.nodes import endpoints, messages
 from any2any_ros.samples import NS
 
 OURS = ("any2any_ros/msg/Embedding", "any2any_ros/msg/Ranking")
@@ -77,7 +76,7 @@ def inspect(node: Node, seconds: float) -> list[LiveStatus]:
             executor.spin_once(timeout_sec=0.1)
         for topic in topics.values():
             topic.publishers = node.count_publishers(topic.name)
-            topic.problems += sorted(set(_mismatches(node, topic.name)))
+            topic.problems += sorted(set(endpoints.mismatches(node, topic.name)))
     finally:
         executor.shutdown()
     return sorted(topics.values(), key=lambda topic: topic.name)
@@ -107,16 +106,3 @@ def _readers(name: str, type_name: str) -> str:
     fitting = [e for e in ENCODERS.all() if type_name in samples.types_of(e.accepts) and e.modality == e.plug]
     default = [e.plug for e in fitting if name.endswith(e.topic)]
     return ", ".join(default) or f"({', '.join(e.plug for e in fitting)})"
-
-
-def _mismatches(node: Node, name: str) -> Iterator[str]:
-    """Yield a sentence for every publisher and subscriber of a topic whose QoS settings are incompatible."""
-    for publisher in node.get_publishers_info_by_topic(name):
-        for subscriber in node.get_subscriptions_info_by_topic(name):
-            fits, why = qos_check_compatible(publisher.qos_profile, subscriber.qos_profile)
-            if fits == QoSCompatibility.ERROR:
-                yield f"{subscriber.node_name} cannot receive from {publisher.node_name}: {_short(why)}"
-
-
-def _short(why: Any) -> str:
-    return str(why).replace("ERROR: ", "").rstrip(";").strip()

@@ -110,21 +110,38 @@ def test_a_bad_message_is_told_and_the_next_one_encoded(bench, plug, message_cla
     heard = bench.listen(msg.Embedding, "embeddings")
     publisher = bench.publisher(message_class, topic)
     publisher.publish(bad)
-    bench.until(lambda: node._refused == 1)
+    bench.until(lambda: node._health.refused.count == 1)
     status = node.status()[0]
     assert status.level == DiagnosticStatus.ERROR and why in status.message
     assert not heard
     publisher.publish(good)
     bench.until(lambda: heard)
+    status = node.status()[0]
+    assert status.level == DiagnosticStatus.WARN and status.message.startswith("some messages are refused: ")
+    assert why in status.message and capfd.readouterr().err.count(why) == 1
+
+
+def test_a_sensor_whose_messages_are_good_again_is_well_again(bench):
+    node = bench.node(EncoderNode, encoder="text", silent_after=0.5)
+    publisher = bench.publisher(String, "caption")
+
+    def said():
+        publisher.publish(String(data="a tower"))
+        bench.spin(0.02)
+        return node.status()[0].message
+
+    publisher.publish(String(data="?!"))
+    bench.until(lambda: node._health.refused.count)
+    bench.until(lambda: "some messages are refused" in said())
+    bench.until(lambda: said() == "encoding")
     assert node.status()[0].level == DiagnosticStatus.OK
-    assert capfd.readouterr().err.count(why) == 1
 
 
 def test_garbage_on_the_wire_does_not_end_the_node(bench):
     node = bench.node(EncoderNode, encoder="camera")
     node._receive(b"\x00\x01\x00\x00 this is no image")
     node._receive(b"")
-    bench.until(lambda: node._refused >= 1)
+    bench.until(lambda: node._health.refused.count >= 1)
     heard = bench.listen(msg.Embedding, "embeddings")
     bench.publisher(Image, "camera/image_raw").publish(image())
     bench.until(lambda: heard)
@@ -177,8 +194,27 @@ def test_silence_is_explained(bench):
 def test_a_qos_mismatch_is_told(bench, capfd):
     node = bench.node(EncoderNode, encoder="text", reliability="reliable", silent_after=0.05)
     qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-    bench.peer.create_publisher(String, "caption", qos)
-    bench.until(lambda: "RELIABILITY" in node.status()[0].message.upper())
+    wrong = bench.peer.create_publisher(String, "caption", qos)
+    bench.until(lambda: "peer: Best effort publisher and reliable subscription" in node.status()[0].message)
+    good = bench.publisher(String, "caption")
+    good.publish(String(data="a tower"))
+    bench.until(lambda: node._health.encoded.count)
+    assert node.status()[0].message.startswith("QoS mismatch: encoder cannot receive from peer")
+    assert node.status()[0].level == DiagnosticStatus.WARN
+    bench.peer.destroy_publisher(wrong)
+    bench.until(lambda: "QoS" not in node.status()[0].message)
+
+
+def test_sound_that_never_gets_long_enough_is_not_said_to_be_encoded(bench):
+    """Each chunk leaves a gap behind the one before, so that the window of sound begins anew every time."""
+    node = bench.node(EncoderNode, encoder="audio", silent_after=0.2)
+    publisher = bench.publisher(msg.AudioStamped, "microphone/audio")
+    for second in range(1, 4):
+        message = msg.AudioStamped(sample_rate=8000, channels=1, encoding="S16LE", data=[0, 10] * 800)
+        message.header.stamp.sec = second
+        publisher.publish(message)
+        bench.spin(0.05)
+    bench.until(lambda: node.status()[0].message == "messages arrive, but none was encoded for 0.2 s")
 
 
 def test_diagnostics_come_once_a_second(bench):
