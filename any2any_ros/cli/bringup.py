@@ -5,8 +5,9 @@
     any2any bringup MAP --modality camera --modality lidar --use-sim-time
 
 This starts the same processes as `ros2 launch any2any_ros place_recognition.launch.py map:=MAP`, for systems without
-the ros2 command. A process that ends is started again, unless it ended with 2: its parameters are wrong. The others go
-on without it; when none is left, bringup ends with 2, too.
+the ros2 command. A process that ends is started again: at once, or after a second if it had just been started. One that
+ends with 2 is not, because its parameters are wrong. The others go on without it; when none is left, bringup ends with
+2, too.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from any2any_ros.cli import _arguments
 from any2any_ros.config import BAD_PARAMETERS
 from any2any_ros.nodes import session
 
-RESPAWN = 1.0  # s
+LOOK = 0.1  # s between two looks at the processes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     session.require_ros()
     from any2any_ros.nodes import topology
     from any2any_ros.nodes.bringup import Bringup
+    from any2any_ros.nodes.restarts import Restarts
     from any2any_ros.nodes.runtime import Stop
 
     processes = topology.place_recognition(
@@ -66,16 +68,20 @@ def run(arguments: argparse.Namespace) -> int:
     environment = topology.environment(arguments.dds_profile)
     with Bringup(processes, environment, arguments.params, arguments.logs) as system:
         print(f"{len(processes)} processes: {', '.join(p.name for p in processes)}; Ctrl-C ends them", flush=True)
+        restarts = Restarts([process.name for process in processes], time.monotonic())
         while not stop and system.running:
-            time.sleep(0.1)
+            time.sleep(LOOK)
+            now = time.monotonic()
             for name, code in system.ended().items():
-                again = code != BAD_PARAMETERS
-                print(f"{name} ended with {code}" + ("" if again else ": its parameters are wrong"), flush=True)
+                wrong = code == BAD_PARAMETERS
+                if restarts.ended(name, now):
+                    print(f"{name} ended with {code}" + (": its parameters are wrong" if wrong else ""), flush=True)
                 if arguments.no_respawn:
                     return 1
-                if again:
-                    time.sleep(RESPAWN)
-                    system.start(name)
-                else:
+                if wrong:
+                    restarts.forget(name)
                     system.forget(name)
+            for name in restarts.due(now):
+                system.start(name)
+                restarts.started(name, now)
         return 0 if system.running else BAD_PARAMETERS
