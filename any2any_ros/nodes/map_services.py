@@ -73,15 +73,14 @@ class MapServices:
         return response
 
     def _save_map(self, request: srv.SaveMap.Request, response: srv.SaveMap.Response) -> srv.SaveMap.Response:
-        reference = self._localizer.reference
-        folder = Path(request.path) if request.path else self._localizer.folder
-        if reference is None or folder is None:
+        opened = self._localizer.map
+        if opened is None:
             return _fail(response, response.NO_MAP, "no map is loaded: call ~/load_map")
         try:
-            reference_map.save(reference, folder)
+            reference_map.save(opened.reference, Path(request.path) if request.path else opened.folder)
         except Any2AnyError as error:
             return _fail(response, response.NOT_WRITTEN, str(error))
-        response.places = len(reference)
+        response.places = len(opened.reference)
         return response
 
 

@@ -87,9 +87,9 @@ class ScanRefinement:
 
     def find_obstacle(self) -> None:
         """Find out why the map cannot be used to refine, and log a warning. Called at the start and for a new map."""
-        folder, retriever = self._localizer.folder, self._localizer.retriever
-        if self._subscription is not None and folder is not None and retriever is not None:
-            self._obstacle = obstacle(folder, retriever.refiner)
+        opened = self._localizer.map
+        if self._subscription is not None and opened is not None:
+            self._obstacle = obstacle(opened.folder, opened.retriever.refiner)
             if self._obstacle:
                 self._node.get_logger().warning(f"rankings are not refined by scans: {self._obstacle}")
 

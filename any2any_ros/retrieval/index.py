@@ -23,9 +23,9 @@ class ExactIndex:
         rows = fitting_rows(vectors, self.dimension)
         end = self._count + len(rows)
         if end > len(self._vectors):
-            # The first rows get exactly the space they need. Later the space doubles, so that adding places one by one
-            # rarely copies.
-            grown = np.empty((max(end, 2 * len(self._vectors)), self.dimension), dtype=np.float32)
+            # Room for as many again, so that adding places one by one rarely copies. It costs nothing at first: the
+            # system provides memory as rows are written.
+            grown = np.empty((2 * end, self.dimension), dtype=np.float32)
             grown[: self._count] = self._vectors[: self._count]
             self._vectors = grown
         self._vectors[self._count : end] = rows

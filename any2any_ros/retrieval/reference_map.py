@@ -23,7 +23,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.large import LARGE, npz
-from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, ShardCache, ShardFolder
+from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, Prepare, ShardCache, ShardFolder, do_nothing
 from any2any_ros.retrieval.similarity import Pair
 
 FORMAT = 1
@@ -214,12 +214,13 @@ def _adopted_encoder(home: Path) -> EncoderRecord:
         raise Any2AnyError(f"Cannot read the adopted sensor {home}", str(error), remedy) from error
 
 
-def load(folder: Path) -> ReferenceMap:
-    """Read a map. Raises Any2AnyError when it is missing, damaged or of another format."""
-    return files.read_again(folder / HEADER, lambda: _load(folder))
+def load(folder: Path, prepare: Prepare = do_nothing) -> ReferenceMap:
+    """Read a map. prepare: as in `Retriever.open`. Raises Any2AnyError when it is missing, damaged or of another
+    format."""
+    return files.read_again(folder / HEADER, lambda: _load(folder, prepare))
 
 
-def _load(folder: Path) -> ReferenceMap:
+def _load(folder: Path, prepare: Prepare) -> ReferenceMap:
     what = f"Cannot read the map {folder}"
     try:
         header = json.loads((folder / HEADER).read_text())
@@ -240,7 +241,7 @@ def _load(folder: Path) -> ReferenceMap:
         places = _read_places(folder / header["places"])
         encoders = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}
         reference = ReferenceMap(places, encoders, header["name"], header["frame_id"], adopted)
-        object.__setattr__(reference, "shard_cache", ShardFolder(folder, header["places"]))
+        object.__setattr__(reference, "shard_cache", ShardFolder(folder, header["places"], prepare))
         return reference
     except Any2AnyError as error:
         raise Any2AnyError(what, f"{error.what}: {error.why}", "Build the map again") from error

@@ -25,7 +25,7 @@ from any2any_ros.retrieval.large import LARGE, npz
 from any2any_ros.retrieval.large.bounds import can_be_bounded
 from any2any_ros.retrieval.large.gpu import available_device
 from any2any_ros.retrieval.large.searcher import LargeMapSearcher
-from any2any_ros.retrieval.large.shard_cache import IN_MEMORY
+from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, Prepare, do_nothing
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.searcher import Searcher, WholeMapSearcher
 from any2any_ros.retrieval.shortlist import NOTHING, Shortlist, differences
@@ -73,13 +73,15 @@ class Retriever:
         same_place: float = PlaceConfig.hit_radius,
         device: str = RetrievalConfig.device,
         threads: int = RetrievalConfig.threads,
+        prepare: Prepare = do_nothing,
     ) -> Retriever:
         """Return the retriever of the map in `folder`, with the map's calibration if it has one.
 
-        same_place: metres within which two references are one place, for a map without calibration. Raises Any2AnyError
-        when the map is missing, or when the map or its calibration is damaged.
+        same_place: metres within which two references are one place, for a map without calibration. prepare: is called
+        before the shards of a large map are made. Raises Any2AnyError when the map is missing, or when the map or its
+        calibration is damaged.
         """
-        reference = reference_map.load(folder)
+        reference = reference_map.load(folder, prepare)
         calibration = calibrations.load(folder) or uncalibrated(reference, same_place)
         return cls(reference, calibration, Refiner(Clouds(folder)), device, threads)
 

@@ -45,6 +45,14 @@ def test_its_answers_do_not_change_when_more_is_added():
     assert index.similarity(vectors[:1]).shape == (1, 10_005)
 
 
+def test_a_first_row_that_is_added_later_moves_no_others():
+    """A robot that adds a place goes on answering: a gigabyte is not copied then."""
+    index, _ = filled(500)
+    before = index._vectors
+    index.add(np.ones((1, 7), dtype=np.float32))
+    assert index._vectors is before and len(index) == 501
+
+
 def test_keeps_its_own_copy():
     vectors = np.ones((2, 3), dtype=np.float32)
     index = ExactIndex(3)

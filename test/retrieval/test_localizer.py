@@ -288,10 +288,10 @@ def test_requests_leave_the_belief_alone_and_a_jump_forgets_it(road):
     for i in range(6):
         stamp = (i + 1) * 1000 * MS
         localizer.add(Embedding("beacon", beacons[10 + i], stamp, encoder="beacon:1"), stamp)
-    before = localizer._belief.belief
+    before = localizer.map.belief.belief
     localizer.rank(Observation({"beacon": beacons[3]}))
-    np.testing.assert_array_equal(localizer._belief.belief, before)
+    np.testing.assert_array_equal(localizer.map.belief.belief, before)
     localizer.forget()
-    assert localizer._belief.belief.max() < 0.5 and localizer.assembler.streams == {}
+    assert localizer.map.belief.belief.max() < 0.5 and localizer.assembler.streams == {}
     localizer.add_place(ObservationSet({"beacon": beacons[:1]}, np.eye(4)[None], ("new",)))
-    assert len(localizer._belief) == 31
+    assert len(localizer.map.belief) == 31

@@ -33,7 +33,12 @@ from any2any_ros.retrieval.large.shards import Shards
 ALIGNED = 1  # part of the key; raise it when the same fitted alignment makes other vectors than before
 FOLDER, LOCK = "shards", ".lock"
 Columns = Mapping[str, Alignment]  # the alignment of each column's vectors, by name of the column
+Prepare = Callable[[], None]  # called before shards are made in this process; another one may make them meanwhile
 LOG = logging.getLogger(__name__)
+
+
+def do_nothing() -> None:
+    """The `Prepare` that leaves all the work to this process."""
 
 
 class InMemory:
@@ -57,10 +62,11 @@ class ShardFolder:
 
     folder: Path
     source: str
+    prepare: Prepare = do_nothing
 
     def of(self, folder: str) -> ShardFolder:
         """Return the cache in a folder inside the map's."""
-        return ShardFolder(self.folder / folder, self.source)
+        return ShardFolder(self.folder / folder, self.source, self.prepare)
 
     def shards(self, columns: Columns, make: Callable[[], Shards]) -> Shards:
         """Return the shards of these columns: from disk, or made now, and written if possible."""
@@ -73,6 +79,7 @@ class ShardFolder:
                 return shards.load(home)
         except Any2AnyError as error:
             warnings.warn(f"{error.what}: {error.why}. The shards are made again", stacklevel=2)
+        self.prepare()
         try:
             with _locked(home.parent):
                 return _prepared(home, make)

@@ -139,6 +139,25 @@ def test_alignments_are_known_again_by_their_content(one, fusion, monkeypatch):
     same_answers(other, in_memory(other))
 
 
+def test_another_process_is_asked_before_shards_are_made_here_and_never_again(one, monkeypatch):
+    asked = []
+
+    def elsewhere():
+        asked.append(opened(one))  # as another process would
+
+    made, count = LargeMapSearcher._new_shards, []
+    monkeypatch.setattr(LargeMapSearcher, "_new_shards", lambda *a: count.append(1) or made(*a))
+    first = Retriever.open(one, 5.0, "cpu", 1, elsewhere)
+    assert len(asked) == 1 and count == [1]  # what the other one has made is opened
+    same_answers(first, asked[0])
+    Retriever.open(one, 5.0, "cpu", 1, elsewhere)
+    assert len(asked) == 1
+
+
+def test_what_no_other_process_makes_is_made_here(one):
+    same_answers(Retriever.open(one, 5.0, "cpu", 1, lambda: None), opened(one))
+
+
 def test_a_localizer_searches_by_as_many_threads_as_it_was_told(one, monkeypatch):
     pools = []
 
