@@ -13,6 +13,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from any2any_ros import limits, share
+from any2any_ros.errors import Any2AnyError
 
 
 @cache
@@ -28,7 +29,13 @@ def typestore() -> Typestore:
 def read(raw: bytes, type_name: str) -> Any:
     """Return a serialised message of a type in the typestore. Its large fields are views of `raw`.
 
-    Raises Any2AnyError when it is too large, and an error of rosbags when `raw` is no such message.
+    Raises Any2AnyError when it is too large, and when `raw` is no such message.
     """
     limits.check_message(raw, type_name)
-    return typestore().deserialize_cdr(memoryview(raw), type_name)  # a memoryview, because it would copy bytes
+    try:
+        return typestore().deserialize_cdr(memoryview(raw), type_name)  # a memoryview, because it would copy bytes
+    except Exception as error:  # rosbags raises what struct, NumPy and decoders raise, too
+        what = f"Cannot read a message of type {type_name}"
+        raise Any2AnyError(
+            what, str(error) or type(error).__name__, "Check who publishes it, or record it again"
+        ) from error

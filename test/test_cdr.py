@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from rosbags.serde import SerdeError
 
 from any2any_ros import cdr, samples
 from any2any_ros.data import bag_messages
@@ -37,5 +36,19 @@ def test_pixels_are_a_view_of_the_bytes():
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_message_cut_short_is_refused(kind):
     name, raw = serialised(kind)
-    with pytest.raises((SerdeError, Any2AnyError)):
+    with pytest.raises(Any2AnyError):
         samples.decode(name, cdr.read(raw[: len(raw) // 2], name), kind)
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x00", bytes(4), b"\xff" * 100, b"\x00\x01\x00\x00" + b"\xff" * 100])
+@pytest.mark.parametrize("kind", KINDS)
+def test_bytes_that_are_no_message_are_refused(kind, raw):
+    name = bag_messages.MAKERS[kind][0]
+    with pytest.raises(Any2AnyError, match=f"Cannot read a message of type {name}"):
+        cdr.read(raw, name)
+
+
+def test_a_text_that_is_no_text_is_refused():
+    name, raw = serialised("text")
+    with pytest.raises(Any2AnyError, match="Cannot read a message"):
+        cdr.read(raw[:8] + b"\xff\xfe" + raw[10:], name)

@@ -19,6 +19,7 @@ from any2any_ros.errors import Any2AnyError
 
 TRIALS = 60  # of RANSAC
 FARTHEST = 50.0  # m; a larger depth is an error of the sensor
+NARROWEST = 3  # px of a reduced crop: a surface has a slope in both directions
 LONGER_SIDE = 128  # px that a crop is reduced to: more costs time and adds nothing
 SIZES = np.geomspace(0.008, 0.5, 14)  # m, centres of the bins of a length
 SLOPES, LAYERS = 8, 4  # bins of the angle between surface and support, and of the height
@@ -84,7 +85,7 @@ class DepthEncoder(BaseEncoder[DepthConfig]):
     def encode(self, sample: Array) -> Array:
         """Return (dimension,) for a crop (H, W) of depth in metres, NaN: hole.
 
-        Raises Any2AnyError when too few pixels were measured.
+        Raises Any2AnyError when too few pixels were measured, and when the crop is a strip.
         """
         depth = np.asarray(sample, dtype=np.float32)
         measured = (depth > 0) & (depth < FARTHEST)
@@ -109,6 +110,11 @@ class DepthEncoder(BaseEncoder[DepthConfig]):
 
         step = max(1, round(max(depth.shape) / LONGER_SIDE))
         depth, measured = depth[::step, ::step], measured[::step, ::step]
+        if min(depth.shape) < NARROWEST:
+            height, width = measured.shape
+            raise Any2AnyError(
+                "Cannot use a depth image", f"it is {width}x{height} pixels after reduction", "Give a wider crop"
+            )
         filled = np.asarray(cv2.medianBlur(_filled(depth, measured), 3), dtype=np.float32)
         v, u = np.mgrid[: depth.shape[0], : depth.shape[1]].astype(np.float64)
         u, v = ((w - w.mean()) * step / self.config.focal for w in (u, v))

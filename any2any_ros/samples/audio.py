@@ -33,4 +33,6 @@ def sound(message: Any) -> Sound:
     limits.check("a chunk of sound", data.size // frame, limits.SOUND_SAMPLES, "samples", "Publish shorter chunks")
     samples = data[: data.size - data.size % frame].view(dtype).reshape(-1, channels)
     mono = samples.mean(axis=1, dtype=np.float64) / full_scale
+    if not np.isfinite(mono).all():
+        raise Any2AnyError("Cannot use a chunk of sound", "it has samples that are not finite", "Check the driver")
     return Sound(mono.astype(np.float32), int(rate))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -90,10 +91,23 @@ def _columns(points: NDArray[Any]) -> Array:
 def scan(message: Any) -> Scan:
     """Return a sensor_msgs/LaserScan. Ranges outside the sensor's own limits become inf.
 
-    Raises Any2AnyError when it has too many beams.
+    Raises Any2AnyError when it has too many beams, and when its angles are not finite.
     """
     limits.check("a laser scan", len(message.ranges), limits.BEAMS, "beams", "Have the driver publish fewer")
+    why = wrong_geometry(message.angle_min, message.angle_increment, message.range_max)
+    if why:
+        raise Any2AnyError("Cannot use a laser scan", why, "The driver describes its scans wrongly: check it")
     ranges = np.array(message.ranges, dtype=np.float32)
     valid = (ranges >= message.range_min) & (ranges <= message.range_max)
     ranges[~valid] = np.inf
     return Scan(ranges, float(message.angle_min), float(message.angle_increment), float(message.range_max))
+
+
+def wrong_geometry(angle_min: Any, angle_increment: Any, range_max: Any) -> str:
+    """Return what is wrong with the angles of a scan, radians, and with its largest range, m; "" for nothing."""
+    numbers = (angle_min, angle_increment, range_max)
+    if not all(isinstance(number, int | float | np.number) for number in numbers):
+        return "its angles and its largest range are not all numbers"
+    # The largest range may be infinite: a driver may know none.
+    good = math.isfinite(angle_min) and math.isfinite(angle_increment) and range_max > 0
+    return "" if good else f"its first angle, its step and its largest range are {', '.join(f'{n:g}' for n in numbers)}"

@@ -13,6 +13,7 @@ from any2any_ros import limits
 from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples.images import valid_depth
+from any2any_ros.samples.lidar import wrong_geometry
 from any2any_ros.samples.values import Scan, Sound
 
 FORMS = {
@@ -52,7 +53,10 @@ class _Wrong(Exception):
 
 def _array(value: Any) -> NDArray[Any]:
     """Return an array of numbers."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError):  # lists of different lengths, or something that only looks like an array
+        raise _Wrong(f"it is {_described(value)} that is no array") from None
     if array.dtype.kind not in "iuf":
         raise _Wrong(f"it is {_described(value)}")
     if array.size == 0:
@@ -109,6 +113,8 @@ def _scan(value: Any) -> Scan:
     if ranges.ndim != 1:
         raise _Wrong(f"the shape of its ranges is {ranges.shape}, not (B,)")
     _few(len(ranges), limits.BEAMS, "beams")
+    if why := wrong_geometry(value.angle_min, value.angle_increment, value.range_max):
+        raise _Wrong(why)
     return replace(value, ranges=np.ascontiguousarray(ranges, dtype=np.float32))
 
 
@@ -123,6 +129,8 @@ def _sound(value: Any) -> Sound:
     if not limits.is_rate(value.rate):
         raise _Wrong(f"its rate is {value.rate!r} Hz, not {limits.RATES}")
     _few(len(samples), limits.SOUND_SAMPLES, "samples")
+    if not np.isfinite(samples).all():
+        raise _Wrong("not all of its samples are finite")
     return replace(value, samples=np.ascontiguousarray(samples, dtype=np.float32))
 
 

@@ -135,6 +135,12 @@ def test_too_little_measured_is_refused():
         ENCODER.encode(depth)
 
 
+@pytest.mark.parametrize("shape", [(96, 1), (1, 96), (2, 60), (8, 1000), (1000, 9)])
+def test_a_strip_is_refused(shape):
+    with pytest.raises(Any2AnyError, match=r"Cannot use a depth image: it is .* pixels after reduction"):
+        ENCODER.encode(np.full(shape, 1.0, np.float32))
+
+
 def test_a_bare_table_and_a_bare_wall_are_described_all_the_same():
     wall = np.full((60, 60), 1.0, np.float32)
     assert np.isfinite(ENCODER.encode(wall)).all()

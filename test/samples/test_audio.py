@@ -42,3 +42,9 @@ def test_no_sound_is_an_empty_piece():
 def test_sound_that_cannot_be_read_is_refused(change):
     with pytest.raises(Any2AnyError, match="S16LE or F32LE"):
         samples.sound(sound_message(b"\0\0", **change))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_not_finite_are_refused(value):
+    with pytest.raises(Any2AnyError, match="samples that are not finite"):
+        samples.sound(sound_message(np.array([0.5, value], "<f4").tobytes(), "F32LE"))

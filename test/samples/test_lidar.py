@@ -151,6 +151,23 @@ def test_readings_outside_the_sensors_range_become_infinite():
     assert (scan.angle_min, scan.angle_increment, scan.range_max) == (-1.0, 0.5, 10.0)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"angle_min": np.nan}, {"angle_min": np.inf}, {"angle_increment": -np.inf}, {"range_max": np.nan},
+     {"range_max": -np.inf}, {"range_max": 0.0}],
+    ids=str,
+)  # fmt: skip
+def test_a_scan_of_angles_or_limits_that_are_none_is_refused(change):
+    message = scan_message([1.0, 2.0])
+    vars(message).update(change)
+    with pytest.raises(Any2AnyError, match=r"Cannot use a laser scan: its first angle, its step and its largest"):
+        samples.scan(message)
+
+
+def test_a_scan_may_know_no_largest_range():
+    assert samples.scan(scan_message([1.0, np.inf], high=np.inf)).ranges.tolist() == [1.0, np.inf]
+
+
 @pytest.mark.parametrize("kind", [list, tuple, lambda r: array.array("f", r)])
 def test_the_message_keeps_its_own_readings(kind):
     ranges = kind([0.01, 2.0])
