@@ -17,6 +17,7 @@ SMALL_MESSAGE_BYTES = 1 << 23  # of any other message; 40 s of stereo sound have
 PIXELS = 1 << 25  # of a picture; 8K has 33.2 million
 PASSES = 32  # over a JPEG, each of which takes as long as the whole picture; a progressive one has about 10
 POINTS = 1 << 22  # of a cloud; a LiDAR of 128 beams sends 0.26 million in a turn
+SCAN_POINTS = 1 << 17  # of a scan that is registered, after thinning; half-metre cubes leave some 20,000
 BEAMS = 1 << 16  # of a laser scan; a fine one has 8,000
 LOWEST_RATE = 1000  # Hz, of sound; a telephone has 8,000. Resampling a lower one would make too much of it
 HIGHEST_RATE = 384_000  # Hz, of sound; a studio's is 192,000
@@ -30,6 +31,17 @@ BOXES = 1000  # of a detector, in one picture; it finds some tens
 
 EMBEDDINGS = 64  # of ~/rank and ~/add_place; a map has some modalities
 MATCHES = 1000  # of ~/rank, and of the setting k
+
+# --- of one file ------------------------------------------------------------------------------------------------
+
+TEXT_BYTES = 1 << 23  # of JSON or a table; as Python's objects it takes up to 40 times as much
+LINES_BYTES = 1 << 26  # of text with a line for each frame, such as times.txt: 400,000 poses
+LOG_BYTES = 1 << 30  # of a laser log, unpacked; those of whole days have some 200 MB
+LINE_BYTES = 1 << 20  # of a line of a laser log; a scan of 8,000 beams takes 60 kB
+LOG_VALUES = 1 << 27  # of a laser log's scans together: 10 hours of 360 beams, 10 times a second
+UNPACKED_BYTES = 1 << 26  # of the compressed arrays of a .npz file; a scan has 0.1 MB. Ours are hardly ever compressed
+YAML_BYTES = 1 << 20  # of a bag's metadata.yaml; a bag in 1000 files has 300 kB
+SOUND_SECONDS = 60  # of a recording that are read at once; no encoder hears longer ones
 
 LARGE = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/PointCloud2")
 RATES = f"{LOWEST_RATE} to {HIGHEST_RATE}"

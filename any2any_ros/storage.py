@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
-from any2any_ros import legacy
+from any2any_ros import legacy, reading
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.files import read_again, replacing, write_atomically, write_json
 from any2any_ros.plugins import Registry
@@ -71,7 +71,7 @@ def save(state: State, path: Path) -> None:
 
 def _remove_older_header(path: Path) -> None:
     with suppress(OSError, ValueError, LookupError, TypeError):
-        if json.loads(path.read_bytes())["format"] in OLDER:
+        if reading.json_value(path)["format"] in OLDER:
             path.unlink()
 
 
@@ -109,9 +109,10 @@ def load(path: Path, expected: Registry[T] | type[T]) -> T:
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the header and the arrays."""
-    with np.load(path.with_suffix(".npz"), allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    return json.loads(arrays.pop(HEADER) if HEADER in arrays else path.with_suffix(".json").read_bytes()), arrays
+    arrays = reading.arrays(path.with_suffix(".npz"))
+    if HEADER in arrays:
+        return reading.parsed(arrays.pop(HEADER)), arrays
+    return reading.json_value(path.with_suffix(".json")), arrays
 
 
 def _class(header: dict[str, Any], expected: Registry[T] | type[T]) -> Any:

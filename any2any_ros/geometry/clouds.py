@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from any2any_ros import limits, reading
 from any2any_ros.arrays import Float64, Floats
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry.registration import PreparedScan, RegistrationConfig, thinned
@@ -49,9 +50,11 @@ class Clouds:
     def add(self, id: str, points: Floats) -> None:
         """Write the scan (N, >= 3) of place `id`, over an older one: x forward, y left, z up; metres; robot's frame.
 
-        Raises Any2AnyError when the points have another shape, and when the file cannot be written.
+        Raises Any2AnyError when the points have another shape or are too many, and when the file cannot be written.
         """
-        centimetres = np.round(thinned(points, self.config.voxel, self.config.reach) / CENTIMETRE).astype(np.int16)
+        thin = thinned(points, self.config.voxel, self.config.reach)
+        limits.check("a scan", len(thin), limits.SCAN_POINTS, "points after thinning", "Raise voxel, or lower reach")
+        centimetres = np.round(thin / CENTIMETRE).astype(np.int16)
         stream = io.BytesIO()
         np.savez_compressed(stream, id=np.array(id), points=centimetres)
         try:
@@ -71,8 +74,8 @@ class Clouds:
         if not file.exists():
             return None
         try:
-            with np.load(file, allow_pickle=False) as stored:
-                name, points = str(stored["id"]), stored["points"]
+            stored = reading.arrays(file)
+            name, points = str(stored["id"]), stored["points"]
             if name != id or points.dtype != np.int16 or points.ndim != 2 or points.shape[1] != 3:
                 raise ValueError(f"it holds {points.dtype} {points.shape} of place '{name}'")
         except Exception as error:  # any damage reads the same to a user

@@ -18,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from any2any_ros import limits
 from any2any_ros.arrays import Flags, Float64, Floats
 from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 
 CELL = 1.0  # m, of the grid seen from above
 HEADINGS = 120  # that are tried: a step of 3 degrees moves a wall at 20 m by one cell
+TOGETHER = 1 << 20  # turned points in memory at a time
 APART = 10  # headings between two first guesses, at least; ICP goes from nearer ones to the same pose
 FOOTPRINT = 2.0  # m, side of the squares; the lowest point of a square is its ground
 SETTLED = 0.1  # voxels: more steps of a settled ICP move a point at half the reach by less
@@ -96,9 +98,10 @@ class PreparedScan:
     def of(cls, points: Floats, config: RegistrationConfig = RegistrationConfig()) -> PreparedScan:
         """Prepare points (N, >= 3): x forward, y left, z up; metres; sensor's frame. NaN and far ones are left out.
 
-        Raises Any2AnyError when they have another shape.
+        Raises Any2AnyError when they have another shape, and when there are too many.
         """
         thin = thinned(points, config.voxel, config.reach)
+        limits.check("a scan", len(thin), limits.SCAN_POINTS, "points after thinning", "Raise voxel, or lower reach")
         return cls(thin, above_ground(thin, config.ground), config)
 
     @property
@@ -126,8 +129,9 @@ class PreparedScan:
         """The spectrum of the grid at every heading (HEADINGS, n, n // 2 + 1)."""
         x, y = self.points[self.standing, :2].T
         turn = np.arange(HEADINGS)[:, None] * (2 * np.pi / HEADINGS)
-        cos, sin = np.cos(turn), np.sin(turn)
-        return self._spectra(cos * x - sin * y, sin * x + cos * y)
+        step = max(1, TOGETHER // max(1, len(x)))
+        parts = [(np.cos(part), np.sin(part)) for part in np.split(turn, range(step, HEADINGS, step))]
+        return np.concatenate([self._spectra(cos * x - sin * y, sin * x + cos * y) for cos, sin in parts])
 
     @cached_property
     def spectrum(self) -> NDArray[np.complex64]:

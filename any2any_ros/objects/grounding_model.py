@@ -12,7 +12,6 @@ encoded. From then on objects are references and commands are queries, and the c
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from any2any_ros import files, names, storage
+from any2any_ros import files, names, reading, storage
 from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.objects.heads import EMMA, LAYERS
@@ -177,7 +176,7 @@ def load(folder: Path) -> Model:
 
 
 def _read(home: Path) -> Model:
-    header = json.loads((home / HEADER).read_text())
+    header = reading.json_value(home / HEADER)
     if header["format"] != FORMAT:
         raise ValueError(f"its format is {header['format']}, this program reads {FORMAT}")
     records = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}

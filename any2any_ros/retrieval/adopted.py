@@ -7,14 +7,13 @@ MAP/adopted/<modality>/adopted.json   the sensor's encoder and a report of the a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import files, names, storage
+from any2any_ros import files, names, reading, storage
 from any2any_ros.alignments import Head
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.retrieval import calibration as calibrations
@@ -84,7 +83,7 @@ def load(folder: Path) -> dict[str, Adopted]:
 
 def _load_one(modality: str, home: Path) -> Adopted:
     try:
-        header = json.loads((home / HEADER).read_text())
+        header = reading.json_value(home / HEADER)
         if header["format"] != FORMAT:
             raise ValueError(f"its format is {header['format']}, this program reads {FORMAT}")
         heads = {m: storage.load(home / f"head-{i}", Head) for i, m in enumerate(header["heads"])}

@@ -10,13 +10,12 @@ MAP/calibration/refiner-*.npz      what an overlap of scans tells, if that was f
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import files, imputers, legacy, names, storage
+from any2any_ros import files, imputers, legacy, names, reading, storage
 from any2any_ros.config import PlaceConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
@@ -128,7 +127,7 @@ def load(folder: Path) -> Calibration | None:
 
 
 def _read(home: Path) -> Calibration:
-    header = json.loads((home / HEADER).read_text())
+    header = reading.json_value(home / HEADER)
     if header["format"] in legacy.CALIBRATION_FORMATS:
         header = legacy.calibration_header(header, home)
     elif header["format"] != FORMAT:

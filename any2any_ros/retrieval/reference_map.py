@@ -10,7 +10,6 @@ MAP/adopted/            adopted sensors, which query the map but are not part of
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from any2any_ros import encoders, files, names
+from any2any_ros import encoders, files, names, reading
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.protocols import Encoder
@@ -181,8 +180,9 @@ def _write_places(places: ObservationSet, folder: Path) -> str:
 
 def _read_places(file: Path) -> ObservationSet:
     """Read the places. Those of a large map stay on disk, memory-mapped; they were validated when they were saved."""
+    reading.check_arrays(file)
     with np.load(file, allow_pickle=False) as stored:
-        ids = tuple(stored["ids"].tolist())
+        ids = tuple(reading.with_content(stored["ids"], "ids").tolist())
         names = [name for name in stored.files if name != "ids"]
         arrays = npz.mapped(file, names) if len(ids) >= LARGE else {name: stored[name] for name in names}
     columns = {n.removeprefix(COLUMN): values for n, values in arrays.items() if n.startswith(COLUMN)}
@@ -208,7 +208,7 @@ def adopted_homes(folder: Path) -> list[Path]:
 def _adopted_encoder(home: Path) -> EncoderRecord:
     """Return the encoder of the adopted sensor in the folder `home`."""
     try:
-        return EncoderRecord(**json.loads((home / "adopted.json").read_text())["encoder"])
+        return EncoderRecord(**reading.json_value(home / "adopted.json")["encoder"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         remedy = f"Remove {home}, and adopt the sensor again (any2any adopt MAP DRIVE)"
         raise Any2AnyError(f"Cannot read the adopted sensor {home}", str(error), remedy) from error
@@ -223,7 +223,7 @@ def load(folder: Path, prepare: Prepare = do_nothing) -> ReferenceMap:
 def _load(folder: Path, prepare: Prepare) -> ReferenceMap:
     what = f"Cannot read the map {folder}"
     try:
-        header = json.loads((folder / HEADER).read_text())
+        header = reading.json_value(folder / HEADER)
     except FileNotFoundError:
         raise Any2AnyError(what, "it has no map.json", "Make one: any2any build-map DRIVE MAP") from None
     except (OSError, ValueError) as error:

@@ -6,6 +6,7 @@ import os
 import resource
 import struct
 import traceback
+import zipfile
 import zlib
 from collections.abc import Callable
 
@@ -66,3 +67,17 @@ def png(width: int, height: int) -> bytes:
     data = b"".join([*(packer.compress(bytes(1 + width)) for _ in range(height)), packer.flush()])
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def npz(path, compression=zipfile.ZIP_STORED, **members):
+    """Write an .npz file of members that are given as bytes."""
+    with zipfile.ZipFile(path, "w", compression, compresslevel=1) as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content)
+    return path
+
+
+def npy(shape, dtype, content=b""):
+    """Return a .npy file whose header promises this array."""
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + content

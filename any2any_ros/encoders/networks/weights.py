@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from any2any_ros import reading
 from any2any_ros.errors import Any2AnyError
 
 CONFIG = "config.json"
@@ -95,7 +95,7 @@ def _absent(model: str, folder: Path) -> Any2AnyError:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = reading.json_value(path)
     except (OSError, ValueError) as error:
         raise Any2AnyError(f"Cannot read {path}", str(error), "Fetch the model again") from error
     if not isinstance(content, dict):

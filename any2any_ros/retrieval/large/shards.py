@@ -13,7 +13,6 @@ FOLDER/present-<shard>-<checksum>.npy    (rows, C) bool: which columns a place h
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from any2any_ros import reading
 from any2any_ros.arrays import Array, Flags, Halves, Rows
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.storage import write_atomically, write_json
@@ -219,10 +219,12 @@ def load(folder: Path, verify: bool = False) -> Shards:
     """
     what = f"Cannot open the shards {folder}"
     try:
-        header = json.loads((folder / INDEX).read_text())
+        header = reading.json_value(folder / INDEX)
         if header["format"] != FORMAT:
             raise ValueError(f"their format is {header['format']}, this program reads {FORMAT}")
         opened = Shards(header["columns"], header["shard_rows"])
+        if not opened.columns or not 1 <= header["shard_rows"] <= SHARD_ROWS:  # rows could then be any number
+            raise ValueError(f"they have {len(opened.columns)} columns, and {header['shard_rows']} rows in a shard")
         for shard in header["shards"]:
             size, widths = shard["rows"], enumerate(opened.dimensions)
             columns = (_read(folder / shard[str(c)], (size, s), np.float16, verify) for c, s in widths)
