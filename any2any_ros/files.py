@@ -99,15 +99,19 @@ def replacing(folder: Path, parts: Iterable[str] = ANYTHING) -> Iterator[Path]:
     """
     folder = Path(os.path.abspath(folder))
     refuse_other_files(folder, parts)
+    with unfinished(folder) as new:
+        yield new
+        refuse_other_files(folder, parts)
+        put(new, folder)
+
+
+@contextmanager
+def unfinished(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder of the same name inside a temporary folder, which is removed at the end."""
     with temporary_folder(folder) as home:
         new = home / folder.name
         new.mkdir()
         yield new
-        refuse_other_files(folder, parts)
-        if not is_unfinished(folder):
-            flush_all(new)
-        _put(new, folder)
-        flush(folder.parent)
 
 
 def refuse_other_files(folder: Path, parts: Iterable[str]) -> None:
@@ -146,8 +150,10 @@ def remove(folder: Path) -> None:
     shutil.rmtree(_before_swaps(folder), ignore_errors=True)
 
 
-def _put(new: Path, folder: Path) -> None:
-    """Put the folder `new` in the place of `folder`. What was there is then in the folder that holds `new`."""
+def put(new: Path, folder: Path) -> None:
+    """Put a folder that `unfinished` has yielded, and that is complete now, in the place of `folder`, in one step."""
+    if not is_unfinished(folder):
+        flush_all(new)
     _finish(folder, new.with_name("older"))
     try:
         _swap(new, folder)
@@ -158,11 +164,12 @@ def _put(new: Path, folder: Path) -> None:
             raise
         new.rename(_complete(folder))
         _finish(folder, new)
+    flush(folder.parent)
     shutil.rmtree(_before_swaps(folder), ignore_errors=True)
 
 
 def _finish(folder: Path, aside: Path) -> None:
-    """Finish what `_put` has begun where folders cannot be swapped. aside: where the old folder may be moved."""
+    """Finish what `put` has begun where folders cannot be swapped. aside: where the old folder may be moved."""
     complete = _complete(folder)
     if complete.exists():
         try:

@@ -5,27 +5,27 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from any2any_ros import storage
+from any2any_ros import files
 from any2any_ros.arrays import Float64
 from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.geometry import clouds
 from any2any_ros.observation import Embedding, Observation, ObservationSet, Ranking
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.localizer import Localizer
+from any2any_ros.retrieval.map_folder import CONTENT, HEADER
 from any2any_ros.retrieval.reference_map import ADOPTED, ReferenceMap
 from any2any_ros.samples import NS, Sound
 from any2any_ros.samples.validation import validate
 
 Samples = Mapping[str, Any] | Observation
-BESIDE = (calibration.FOLDER, ADOPTED, clouds.FOLDER)  # what belongs to a map beside its places
 
 
 class PlaceMap:
@@ -120,13 +120,21 @@ class PlaceMap:
         """Write the map; return its folder.
 
         path: None for the folder it was opened from, where calibration, adopted sensors and scans stay as they are.
-        Otherwise a folder to which all of them are copied, in place of what belongs to an older map there. Raises
-        Any2AnyError when it cannot be written.
+        Otherwise a folder to which all of them are copied, in place of an older map. Raises Any2AnyError when it cannot
+        be written, and when other files beside an older map would be lost.
         """
         target = self.path if path is None else Path(path)
-        if target.resolve() != self.path.resolve():
-            _copy_beside(self.path, target)
-        reference_map.save(self.reference, target)
+        try:
+            if target.resolve() == self.path.resolve():
+                reference_map.save(self.reference, target)
+            elif (target / HEADER).exists():
+                with files.replacing(target.resolve(), CONTENT) as new:
+                    _write(self.reference, self.path, new)
+            else:
+                _write(self.reference, self.path, target)
+        except OSError as error:
+            what, remedy = f"Cannot write the map {target}", "Choose a folder that can be written to"
+            raise Any2AnyError(what, str(error), remedy) from error
         return target
 
     def _encode(self, modality: str, sample: Any) -> Embedding:
@@ -197,16 +205,26 @@ def _free_id(known: set[str]) -> str:
     return f"added/{number:06d}"
 
 
-def _copy_beside(source: Path, target: Path) -> None:
-    """Copy what belongs to a map beside its places, and remove what belongs to an older map at the target."""
-    try:
-        for name in BESIDE:
-            if (source / name).is_dir():
-                with storage.replacing(target / name) as unfinished:
-                    shutil.copytree(source / name, unfinished, dirs_exist_ok=True)
-            else:
-                shutil.rmtree(target / name, ignore_errors=True)
-    except OSError as error:
-        raise Any2AnyError(
-            f"Cannot write the map {target}", str(error), "Choose a folder that can be written to"
-        ) from error
+def _write(reference: ReferenceMap, source: Path, target: Path) -> None:
+    """Write the map, and copy what belongs to it from the folder `source`, in place of what belongs to an older map."""
+    for name in (calibration.FOLDER, ADOPTED):
+        files.remove(target / name)
+    _copy(source / calibration.FOLDER, target / calibration.FOLDER)
+    for home in reference_map.adopted_homes(source):
+        _copy(home, target / ADOPTED / home.name)
+    with files.unfinished(target / "parts") as new:
+        parts = {kind: new / name for kind, name in reference.parts.items() if (source / name).exists()}
+        for path in parts.values():
+            here = source / path.name
+            shutil.copytree(here, path) if here.is_dir() else shutil.copy(here, path)
+        reference_map.save(replace(reference, parts={}), target, parts)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder that `files.replacing` has written, if there is one."""
+
+    def copy(home: Path) -> None:
+        with files.replacing(target) as new:
+            shutil.copytree(home, new, dirs_exist_ok=True)
+
+    files.read_whole(source, copy)

@@ -159,10 +159,9 @@ def main(arguments: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory() as map_folder:
             mapped = kitti.read(folder, "00")
             stored = ((mapped.ids()[i], p) for i, p in scans(mapped, laps.mapped, range(len(laps.mapped)), "storing"))
-            clouds.prepare(Path(map_folder), stored)
-            clouds.publish(Path(map_folder))
+            clouds.write(Path(map_folder), stored)
             refiner = CachedRefiner(Clouds(Path(map_folder)))
-            size += [file.stat().st_size / 1000 for file in refiner.clouds.folder.iterdir()]
+            size += [file.stat().st_size / 1000 for file in Path(map_folder).iterdir()]
             within.append(reliability.by_refinement(halves(laps, drive, refiner, arguments.every), MISS))
             print(f"{folder.name}\n{table(within[-1], INSIDE)}", flush=True)
             if arguments.unmapped:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "test" / "helpers")]
 
 import format_answers  # noqa: E402 - from test/helpers
+from streets import save_with_scans  # noqa: E402
 
 from any2any_ros import storage  # noqa: E402
 from any2any_ros.calibration import objects as object_calibration  # noqa: E402
@@ -24,7 +25,6 @@ from any2any_ros.calibration.adoption import AdoptionConfig  # noqa: E402
 from any2any_ros.calibration.fitting import CalibrationConfig  # noqa: E402
 from any2any_ros.calibration.refinement import ScanRegistration  # noqa: E402
 from any2any_ros.fusion import FUSIONS  # noqa: E402
-from any2any_ros.geometry.clouds import Clouds  # noqa: E402
 from any2any_ros.geometry.refiner import RefinerConfig  # noqa: E402
 from any2any_ros.learning import cox, csa  # noqa: E402
 from any2any_ros.objects import grounding_model  # noqa: E402
@@ -140,8 +140,7 @@ def refined(path):
     """A map with scans, whose calibration has fitted what their overlap is worth."""
     reference, drive = save_map(path, {"camera": 6, "lidar": 6}, 48)
     draw, scans = np.random.default_rng(1), [f"map/{i:03d}" for i in range(4)]
-    for id in scans:
-        Clouds(path).add(id, draw.uniform(-20, 20, size=(60, 3)))
+    reference = save_with_scans(reference, path, ((id, draw.uniform(-20, 20, size=(60, 3))) for id in scans))
     overlaps = np.clip(np.random.default_rng(2).normal(0.3, 0.1, size=(48, 48)) + 0.3 * np.eye(48), 0, 1)
 
     def register(wanted):

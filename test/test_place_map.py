@@ -1,5 +1,6 @@
 """A map in the hands of a Python user: samples in, rankings out; every mistake is one clear error."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -253,8 +254,13 @@ def test_saving_elsewhere_copies_what_belongs_to_the_map(november, tmp_path):
     for name in ("adopted/thermal", "clouds"):
         (november.path / name).mkdir(parents=True)
         (november.path / name / "file").write_bytes(name.encode())
+    (november.path / "shards").mkdir()  # made anew where they are needed
     assert november.save(str(tmp_path / "copy")) == tmp_path / "copy"
-    assert contents(tmp_path / "copy") == contents(november.path)
+    before, after = contents(november.path), contents(tmp_path / "copy")
+    header = json.loads(after.pop("map.json"))
+    assert json.loads(before.pop("map.json")) | {"parts": header["parts"]} == header
+    assert before.pop("clouds/file") == after.pop(header["parts"]["clouds"] + "/file")
+    assert after == before
 
 
 def test_saving_over_another_map_leaves_nothing_of_it(place_map, november):

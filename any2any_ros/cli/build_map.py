@@ -18,6 +18,7 @@ import numpy as np
 from any2any_ros.cli import _arguments, _sources
 from any2any_ros.geometry.clouds import Clouds
 from any2any_ros.progress import progress_bar
+from any2any_ros.retrieval.map_folder import SCANS
 from any2any_ros.workflows.build_map import MapOptions, write_map
 
 
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     reference = write_map(source, arguments.map, encoders, options, progress_bar)
     places = reference.places
     seen = ", ".join(f"{m} ({places.present(m).sum()})" for m in places.modalities)
-    stored = f"; {len(Clouds(arguments.map))} scans" if arguments.clouds else ""
+    stored = f"; {len(Clouds(reference.part(SCANS, arguments.map)))} scans" if arguments.clouds else ""
     print(f"{arguments.map}: {len(reference)} places; {seen}{stored}")
     unlocated = np.isnan(places.poses).any(axis=(1, 2)).sum()
     if unlocated:

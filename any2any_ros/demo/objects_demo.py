@@ -62,7 +62,6 @@ def _learn(things: Path, model: Path) -> None:
     _announce("1/5 simulated objects to learn from")
     tabletop.write(things, TRAINING_OBJECTS, overwrite=True)
     _announce("2/5 heads are trained and calibrated on them")
-    shutil.rmtree(model, ignore_errors=True)
     objects_training.make(things, model)
 
 

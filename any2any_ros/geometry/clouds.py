@@ -1,6 +1,8 @@
 """The LiDAR scans of a map's places, which refine rankings. They are optional.
 
-MAP/clouds/<hash of the id>.npz   the scan of one place, thinned, as int16 centimetres; read when it is needed
+MAP/clouds-<hash>/<hash of the id>.npz   the scan of one place, thinned, as int16 centimetres; read when it is needed
+
+Older maps have the folder MAP/clouds (retrieval/map_folder.py).
 
 The scans are in the frame of the map's poses, which is the robot's. A LiDAR's scan must be moved into this frame
 (`moved`) before it is added, or registered onto another scan.
@@ -10,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -20,12 +21,10 @@ import numpy as np
 from any2any_ros import limits, reading
 from any2any_ros.arrays import Float64, Floats
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.files import write_atomically
 from any2any_ros.geometry.registration import PreparedScan, RegistrationConfig, thinned
-from any2any_ros.storage import write_atomically
 
 LIDAR = "lidar"  # the modality whose samples are scans
-FOLDER = "clouds"
-UNFINISHED = f".{FOLDER}.unfinished"
 CENTIMETRE = 0.01
 IN_MEMORY = 64  # scans, half a megabyte each
 
@@ -33,19 +32,19 @@ IN_MEMORY = 64  # scans, half a megabyte each
 class Clouds:
     """The scans of a map's places, one small file each. A place may have none."""
 
-    def __init__(self, folder: Path, config: RegistrationConfig = RegistrationConfig(), name: str = FOLDER) -> None:
-        """folder: of the map. name: of the folder of scans in it."""
-        self.folder, self.config = folder / name, config
+    def __init__(self, folder: Path | None, config: RegistrationConfig = RegistrationConfig()) -> None:
+        """folder: of the scans; None: there are none."""
+        self.folder, self.config = folder, config
         self._scan = lru_cache(IN_MEMORY)(self._read)
 
     def __bool__(self) -> bool:
-        return self.folder.is_dir()
+        return self.folder is not None and self.folder.is_dir()
 
     def __len__(self) -> int:
-        return len(list(self.folder.glob("*.npz")))
+        return len(list(self.folder.glob("*.npz"))) if self.folder is not None else 0
 
     def __contains__(self, id: str) -> bool:
-        return self._file(id).exists()
+        return self.folder is not None and self._file(id).exists()
 
     def add(self, id: str, points: Floats) -> None:
         """Write the scan (N, >= 3) of place `id`, over an older one: x forward, y left, z up; metres; robot's frame.
@@ -70,9 +69,9 @@ class Clouds:
         return self._scan(id)
 
     def _read(self, id: str) -> PreparedScan | None:
-        file = self._file(id)
-        if not file.exists():
+        if id not in self:
             return None
+        file = self._file(id)
         try:
             stored = reading.arrays(file)
             name, points = str(stored["id"]), stored["points"]
@@ -87,31 +86,17 @@ class Clouds:
         return PreparedScan.of(points * CENTIMETRE, self.config)
 
     def _file(self, id: str) -> Path:
+        assert self.folder is not None
         # An id may hold characters that a file name cannot.
         return self.folder / f"{hashlib.sha256(id.encode()).hexdigest()[:32]}.npz"
 
 
-def prepare(folder: Path, scans: Iterable[tuple[str, Floats]]) -> int:
-    """Write the scans (id, points) of a map that will be saved soon, under another name; return how many.
-
-    `publish` makes them the map's.
-    """
-    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
-    clouds, count = Clouds(folder, name=UNFINISHED), 0
+def write(folder: Path, scans: Iterable[tuple[str, Floats]]) -> int:
+    """Write the scans (id, points) of a map's places to a folder; return how many."""
+    clouds, count = Clouds(folder), 0
     for count, (id, points) in enumerate(scans, 1):  # noqa: B007 - the count is what is returned
         clouds.add(id, points)
     return count
-
-
-def discard(folder: Path) -> None:
-    """Delete the scans of the map in `folder`. Call it before another map replaces it: its ids may be the same."""
-    shutil.rmtree(folder / FOLDER, ignore_errors=True)
-
-
-def publish(folder: Path) -> None:
-    """Make the scans that `prepare` wrote the scans of the map in `folder`. Without any, do nothing."""
-    if (folder / UNFINISHED).is_dir():
-        (folder / UNFINISHED).rename(folder / FOLDER)
 
 
 def mounting(text: str) -> Float64:

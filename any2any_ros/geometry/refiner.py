@@ -129,7 +129,7 @@ class Refiner:
         return out
 
 
-NO_REFINER = Refiner(Clouds(Path()), candidates=0)
+NO_REFINER = Refiner(Clouds(None), candidates=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,9 +155,9 @@ class FittedRefiner:
         )
 
 
-def obstacle(folder: Path, refiner: Refiner) -> str:
-    """Return why rankings of the map in `folder` are not refined, and what to do; "" when they can be."""
-    if not Clouds(folder):
+def obstacle(scans: Path | None, refiner: Refiner) -> str:
+    """Return why rankings of a map are not refined, and what to do; "" when they can be. scans: folder of the map's."""
+    if not Clouds(scans):
         return "the map has no scans. Build it with: any2any build-map DRIVE MAP --clouds"
     if not refiner.candidates:
         return "its calibration has learnt no refinement. Calibrate again: any2any calibrate MAP DRIVE"

@@ -29,6 +29,7 @@ from any2any_ros.nodes.lifecycle import ManagedNode, diagnostic
 from any2any_ros.nodes.outputs import RefinedOutputs
 from any2any_ros.observation import Observation
 from any2any_ros.retrieval.localizer import Localizer
+from any2any_ros.retrieval.map_folder import SCANS
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.samples import NS
 
@@ -89,7 +90,8 @@ class ScanRefinement:
         """Find out why the map cannot be used to refine, and log a warning. Called at the start and for a new map."""
         opened = self._localizer.map
         if self._subscription is not None and opened is not None:
-            self._obstacle = obstacle(opened.folder, opened.retriever.refiner)
+            scans = opened.retriever.reference.part(SCANS, opened.folder)
+            self._obstacle = obstacle(scans, opened.retriever.refiner)
             if self._obstacle:
                 self._node.get_logger().warning(f"rankings are not refined by scans: {self._obstacle}")
 

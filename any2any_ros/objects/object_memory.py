@@ -4,8 +4,8 @@ A sighting is the same object as one before when it is in the same place. An obj
 sightings. An object is believed from its second sighting on, because a false one, such as a shadow, appears once. It is
 forgotten when several pictures have proven that it is gone.
 
-FOLDER/objects.npz                   all objects, with everything that is known of them
 FOLDER/map.json, places-<hash>.npz   the believed objects as a map (retrieval/reference_map.py)
+FOLDER/objects-<hash>.npz            all objects, with everything that is known of them
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from any2any_ros import storage
+from any2any_ros import files, storage
 from any2any_ros.arrays import Array, Float64, Int64, Names
 from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.objects.remembered_object import RememberedObject, Sighting, centre_inside, corners, distances
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval import map_folder, reference_map
+from any2any_ros.retrieval.map_folder import HEADER, OBJECTS
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 
 SeenGone = Callable[[Sequence[RememberedObject]], Iterable[bool]]  # whether a picture proves that each object is gone
@@ -189,11 +190,12 @@ class ObjectMemory:
     def save(self, folder: Path) -> None:
         """Write all objects to a folder. Raises Any2AnyError when the folder cannot be written to."""
         try:
-            storage.save(self._state(), folder / "objects")
+            with files.unfinished(folder / OBJECTS) as home:
+                storage.save(self._state(), home / OBJECTS)
+                reference_map.save(self.as_map(folder.name), folder, {OBJECTS: home / f"{OBJECTS}.npz"})
         except OSError as error:
             remedy = "Choose a folder that can be written to"
             raise Any2AnyError(f"Cannot save the objects in {folder}", str(error), remedy) from error
-        reference_map.save(self.as_map(folder.name), folder)
 
     def _state(self) -> MemoryState:
         objects = self._objects
@@ -219,7 +221,7 @@ class ObjectMemory:
         what = f"Cannot use the objects in {folder}"
         remedy = "Remove the folder, and let the robot see the objects again"
         try:
-            state = storage.load(folder / "objects", MemoryState)
+            state = files.read_again(folder / HEADER, lambda: _read_state(folder))
         except Any2AnyError as error:
             raise Any2AnyError(what, error.why, remedy) from error
         if state.made_by.tolist() != _made_by(encoders).tolist():
@@ -233,6 +235,16 @@ class ObjectMemory:
             known = RememberedObject(name, state.low[i], state.high[i], seen_ns, sightings, missed, sums, counts)
             memory._objects.append(known)
         return memory
+
+
+def _read_state(folder: Path) -> MemoryState:
+    """Return the objects that the map in `folder` belongs to. Raises Any2AnyError."""
+    try:
+        return storage.load(folder / map_folder.read_parts(folder)[OBJECTS], MemoryState)
+    except Any2AnyError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise Any2AnyError("Cannot read the objects", f"{folder / HEADER}: {error}", "See the objects again") from error
 
 
 def _made_by(encoders: Mapping[str, EncoderRecord]) -> Names:

@@ -23,6 +23,9 @@ from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.geometry.refiner import NO_REFINER, FittedRefiner, OverlapEvidence, Refiner
 from any2any_ros.imputers.none import NO_IMPUTER
 from any2any_ros.protocols import Alignment, Fusion, Imputer
+from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval.large.shard_cache import Prepare, do_nothing
+from any2any_ros.retrieval.map_folder import HEADER as HEADER_OF_MAP
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.similarity import Pair, one_space, same_modality
 from any2any_ros.trust.confidence import Confidence
@@ -144,6 +147,24 @@ def _read(home: Path) -> Calibration:
         tuple((q, r) for q, r in header["pairs"]),
         imputers.load(header["imputer"], home / "imputer"),
     )
+
+
+def load_with_map(
+    folder: Path, same_place: float = PlaceConfig.hit_radius, prepare: Prepare = do_nothing
+) -> tuple[ReferenceMap, Calibration]:
+    """Return the map in `folder` and its calibration; without one, `uncalibrated`.
+
+    same_place, prepare: as of `Retriever.open`. Raises Any2AnyError when the map is missing, when one of them is
+    damaged, and when they do not fit together.
+    """
+
+    def read() -> tuple[ReferenceMap, Calibration]:
+        reference = reference_map.load(folder, prepare)
+        calibration = load(folder) or uncalibrated(reference, same_place)
+        calibration.validate(reference)
+        return reference, calibration
+
+    return files.read_again(folder / HEADER_OF_MAP, read)  # another map may be saved between the two
 
 
 def _load_refiner(home: Path, header: dict[str, Any]) -> FittedRefiner | None:

@@ -1,7 +1,7 @@
 """The map: reference places and the encoders of their vectors, on disk as plain files.
 
-MAP/map.json            format, name, frame, name of the places' file, encoders. It is written last: until then a
-                        reader sees the old map
+MAP/map.json            format, name, frame, names of the places' file and of other parts, encoders. It is written
+                        last: until then a reader sees the old map (map_folder.py)
 MAP/places-<hash>.npz   ids, poses, one array (N, D) for each modality
 MAP/shards/             of a large map only: its vectors as a search reads them (retrieval/large/shard_cache.py)
 MAP/calibration/        what `any2any calibrate` fitted for this map (retrieval/calibration.py)
@@ -21,13 +21,15 @@ from any2any_ros import encoders, files, names, reading
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.protocols import Encoder
+from any2any_ros.retrieval import map_folder
 from any2any_ros.retrieval.large import LARGE, npz
 from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, Prepare, ShardCache, ShardFolder, do_nothing
+from any2any_ros.retrieval.map_folder import HEADER
 from any2any_ros.retrieval.similarity import Pair
 
 FORMAT = 1
 COLUMN = "embedding/"
-ADOPTED, HEADER = "adopted", "map.json"
+ADOPTED = "adopted"
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ class ReferenceMap:
     """Reference places, the encoder of each modality, and the frame of the poses.
 
     encoders: by modality; also includes query-only modalities whose encoder shares an embedding space with one of the
-    map's. adopted: the encoders of adopted sensors. shard_cache: where the shards of exactly these places are stored,
-    if the map was read from a folder and has not changed since.
+    map's. adopted: the encoders of adopted sensors. parts: names of what else in the map's folder belongs to these
+    places, by kind (map_folder.py). shard_cache: where the shards of exactly these places are stored, if the map was
+    read from a folder and has not changed since.
     """
 
     places: ObservationSet
@@ -69,7 +72,12 @@ class ReferenceMap:
     name: str = "map"
     frame_id: str = "map"
     adopted: Mapping[str, EncoderRecord] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
     shard_cache: ShardCache = field(default=IN_MEMORY, init=False)  # not passed on by replace()
+
+    def part(self, kind: str, folder: Path) -> Path | None:
+        """Return where a part of the map in `folder` lies, e.g. map_folder.SCANS; None when the map has none."""
+        return folder / self.parts[kind] if kind in self.parts else None
 
     @property
     def sensors(self) -> dict[str, EncoderRecord]:
@@ -149,8 +157,12 @@ def map_encoders(reference: ReferenceMap, modalities: Iterable[str]) -> dict[str
     return {m: record.build() for m, record in known.items()}
 
 
-def save(reference: ReferenceMap, folder: Path) -> None:
-    """Write the map to `folder`. Until the last rename a reader sees the old map. Raises Any2AnyError."""
+def save(reference: ReferenceMap, folder: Path, parts: Mapping[str, Path] | None = None) -> ReferenceMap:
+    """Write the map to `folder`, and return it with its new parts. Until the last rename a reader sees the old map.
+
+    parts: complete new parts by kind, on the disk of `folder`; they are moved. The parts that the map has already stay.
+    Raises Any2AnyError when the map cannot be written.
+    """
     header = {
         "format": FORMAT,
         "name": reference.name,
@@ -161,10 +173,11 @@ def save(reference: ReferenceMap, folder: Path) -> None:
     try:
         with files.locked(folder):  # otherwise one process could remove what another is going to name
             places = _write_places(reference.places, folder)
-            files.write_json(folder / HEADER, header | {"places": places})
-            for old in folder.glob("places-*.npz"):
-                if old.name != places:
-                    old.unlink()
+            old = {kind: name for kind, name in reference.parts.items() if (folder / name).exists()}
+            named = old | map_folder.put(parts or {}, folder, places.removeprefix("places-").removesuffix(".npz"))
+            files.write_json(folder / HEADER, header | {"places": places, "parts": named})
+            map_folder.clean(folder, places, named)
+        return replace(reference, parts=named)
     except OSError as error:
         raise Any2AnyError(
             f"Cannot write the map {folder}", str(error), "Choose a folder that can be written to"
@@ -240,7 +253,8 @@ def _load(folder: Path, prepare: Prepare) -> ReferenceMap:
     try:
         places = _read_places(folder / header["places"])
         encoders = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}
-        reference = ReferenceMap(places, encoders, header["name"], header["frame_id"], adopted)
+        parts = map_folder.parts_of(header)
+        reference = ReferenceMap(places, encoders, header["name"], header["frame_id"], adopted, parts)
         object.__setattr__(reference, "shard_cache", ShardFolder(folder, header["places"], prepare))
         return reference
     except Any2AnyError as error:

@@ -19,13 +19,13 @@ from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.protocols import Alignment, Fusion
 from any2any_ros.ranking import Match, Ranking
 from any2any_ros.retrieval import calibration as calibrations
-from any2any_ros.retrieval import reference_map
-from any2any_ros.retrieval.calibration import Calibration, uncalibrated
+from any2any_ros.retrieval.calibration import Calibration
 from any2any_ros.retrieval.large import LARGE, npz
 from any2any_ros.retrieval.large.bounds import can_be_bounded
 from any2any_ros.retrieval.large.gpu import available_device
 from any2any_ros.retrieval.large.searcher import LargeMapSearcher
 from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, Prepare, do_nothing
+from any2any_ros.retrieval.map_folder import SCANS
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.searcher import Searcher, WholeMapSearcher
 from any2any_ros.retrieval.shortlist import NOTHING, Shortlist, differences
@@ -81,9 +81,8 @@ class Retriever:
         before the shards of a large map are made. Raises Any2AnyError when the map is missing, or when the map or its
         calibration is damaged.
         """
-        reference = reference_map.load(folder, prepare)
-        calibration = calibrations.load(folder) or uncalibrated(reference, same_place)
-        return cls(reference, calibration, Refiner(Clouds(folder)), device, threads)
+        reference, calibration = calibrations.load_with_map(folder, same_place, prepare)
+        return cls(reference, calibration, Refiner(Clouds(reference.part(SCANS, folder))), device, threads)
 
     def _searcher(self, threads: int) -> Searcher:
         if len(self.places) < LARGE or not can_be_bounded(self.fusion):

@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -79,9 +80,17 @@ def _one_thread_each() -> Iterator[None]:
 
 
 def _settle_worker() -> None:
-    """Let the parent handle Ctrl-C, and leave the other cores to the other workers."""
+    """Let the parent handle Ctrl-C, leave the other cores to the other workers, and end when the parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def write_picture(path: Path, pixels: Any) -> None:

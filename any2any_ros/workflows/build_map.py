@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from any2any_ros import files
 from any2any_ros.encoders import build as build_encoder
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry import clouds
@@ -19,6 +20,7 @@ from any2any_ros.place_map import PlaceMap, open_map
 from any2any_ros.progress import Progress, silent
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval.map_folder import SCANS
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.workflows.inputs import EncoderChoice, Source, chosen_encoders, opened
 from any2any_ros.workflows.scans import MOUNTING, robot_scans
@@ -64,12 +66,11 @@ def write_map(
     places = recording.observe(built, place.keyframe, progress)
     reference = as_map(places, built, options.name or folder.resolve().name)
     reference = replace(reference, encoders={**reference.encoders, **_query_only(reference, query_only)})
-    scans = robot_scans(recording, reference.places, mounting, progress) if options.scans else ()
-    clouds.prepare(folder, scans)
-    clouds.discard(folder)  # the scans of an older map in this folder
-    reference_map.save(reference, folder)
-    clouds.publish(folder)
-    return reference
+    if not options.scans:
+        return reference_map.save(reference, folder)
+    with files.unfinished(folder / SCANS) as home:
+        clouds.write(home, robot_scans(recording, reference.places, mounting, progress))
+        return reference_map.save(reference, folder, {SCANS: home})
 
 
 def build_map(

@@ -25,6 +25,7 @@ from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress, silent
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.calibration import Calibration
+from any2any_ros.retrieval.map_folder import SCANS
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust.confidence import ConfidenceConfig
@@ -67,7 +68,7 @@ def calibrate(
     assert options.place is not None
     encoders = map_encoders(reference, recording.modalities)
     queries = recording.observe(encoders, options.place.keyframe, progress)
-    scans = _scan_registration(Clouds(folder), recording, reference, queries, options, progress)
+    scans = _scan_registration(Clouds(reference.part(SCANS, folder)), recording, reference, queries, options, progress)
     fitted = fit(reference, queries, options, scans)
     calibration.save(fitted, folder)
     return fitted
@@ -75,7 +76,8 @@ def calibrate(
 
 def obstacle(map: str | os.PathLike[str], recording: Recording, options: CalibrationOptions) -> str:
     """Return why a calibration does not learn how to refine a ranking, although the map has scans; otherwise ""."""
-    return scans.obstacle(recording) if Clouds(Path(map)) and options.refiner.candidates else ""
+    stored = Clouds(reference_map.load(Path(map)).part(SCANS, Path(map)))
+    return scans.obstacle(recording) if stored and options.refiner.candidates else ""
 
 
 def _scan_registration(

@@ -20,6 +20,7 @@ from any2any_ros.geometry import clouds, refiner
 from any2any_ros.imputers.none import NO_IMPUTER
 from any2any_ros.progress import Progress, silent
 from any2any_ros.retrieval import adopted
+from any2any_ros.retrieval.map_folder import SCANS
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
 from any2any_ros.retrieval.retriever import Retriever, bare_retriever
 from any2any_ros.trust.confidence import ConfidenceConfig
@@ -185,7 +186,8 @@ class _MapEvaluation:
 
     def _refuse_refinement(self, retriever: Retriever) -> None:
         """Raise Any2AnyError when nothing can be refined."""
-        why = refiner.obstacle(self.folder, retriever.refiner) or scans.obstacle(self.recording)
+        stored = retriever.reference.part(SCANS, self.folder)
+        why = refiner.obstacle(stored, retriever.refiner) or scans.obstacle(self.recording)
         if why:
             raise Any2AnyError(
                 f"Cannot refine rankings of the map {self.folder}", why, "Or evaluate without refinement"

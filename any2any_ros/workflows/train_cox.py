@@ -38,6 +38,8 @@ def train_cox(
 
     Returns the content of training.json. Raises Any2AnyError when the objects lack the new sensor or have no pair.
     """
+    training.refuse_unwritable(folder)
+
     # Data: views of training objects, and of other objects for the test. Nothing is stopped or chosen on a third part.
     of_test = described_objects.split(objects, config.seed) == 2
     train, test = objects.take(~of_test), objects.take(of_test)
@@ -49,7 +51,6 @@ def train_cox(
     rows = judged(model, task, train.classes, test.classes[queries])
 
     # On disk: the model, and how it was made and judged.
-    storage.save(model, folder / "cox")
     record = {
         "config": dataclasses.asdict(pairs) | dataclasses.asdict(config),
         "encoders": objects.encoders,
@@ -57,7 +58,9 @@ def train_cox(
         "agreement": model.agreement,
         "test": rows,
     }
-    training.write_record(folder, record)
+    with training.results(folder) as home:
+        storage.save(model, home / "cox")
+        training.write_record(home, record)
     return record
 
 

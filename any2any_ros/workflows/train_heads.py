@@ -47,6 +47,7 @@ def train_heads(
     PyTorch is absent.
     """
     config = config or default_config(method)
+    training.refuse_unwritable(folder)
 
     # Data: N views, a vector (D,) of each modality that was recorded; no object is in two parts.
     part = described_objects.split(objects, config.seed)
@@ -75,7 +76,6 @@ def train_heads(
         reliability = object_calibration.evaluate(model, test, config.seed)
 
     # On disk: the model, and how it was made and judged.
-    grounding_model.save(model, folder)
     record = {
         "config": dataclasses.asdict(config),
         "encoders": objects.encoders,
@@ -86,8 +86,10 @@ def train_heads(
         "label": label,
         "trust": reliability,
     } | ({"imputation": imputation_rows} if imputer else {})
-    training.write_record(folder, record)
-    training.write_curve(folder, curve, emma_evaluation.chance(candidates)["mrr"], "MRR on objects held out")
+    with training.results(folder) as home:
+        grounding_model.save(model, home)
+        training.write_record(home, record)
+        training.write_curve(home, curve, emma_evaluation.chance(candidates)["mrr"], "MRR on objects held out")
     return record
 
 

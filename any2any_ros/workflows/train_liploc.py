@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +76,7 @@ def train_liploc(
     """
     config, place = options.training, options.place
     method.torch_and_device(config)
-    _refuse_unwritable(folder)
+    training.refuse_unwritable(folder)
 
     # Data: N moments with picture and scan, resized as the encoders do; some places only serve to stop the training.
     states, view = _initial(options.start, options.size, config.seed)
@@ -92,7 +91,6 @@ def train_liploc(
     best, curve = training.run_training(checkpoints, progress)
 
     # On disk: the checkpoint, and how it was made and judged.
-    liploc_network.write(liploc_network.join_towers(best, view), folder / BEST)
     size = {} if options.start else vars(options.size)
     record = {
         "config": dataclasses.asdict(config) | dataclasses.asdict(options.variation) | size,
@@ -102,8 +100,10 @@ def train_liploc(
         "curve": training.curve_rows(curve),
         "validation": max(score for _, _, score in curve), "chance": chance,
     }  # fmt: skip
-    training.write_record(folder, record)
-    training.write_curve(folder, curve, chance, "MRR on places held out")
+    with training.results(folder) as home:
+        liploc_network.write(liploc_network.join_towers(best, view), home / BEST)
+        training.write_record(home, record)
+        training.write_curve(home, curve, chance, "MRR on places held out")
     return record
 
 
@@ -114,17 +114,6 @@ def _initial(start: Path | None, size: NetworkSize, seed: int) -> tuple[dict[str
     every = liploc_network.read(start)
     halves = {half: liploc_network.select_tower(every, half, start) for half in liploc_network.TOWERS}
     return halves, liploc_network.read_view(every, "lidar", start)
-
-
-def _refuse_unwritable(folder: Path) -> None:
-    """Raise Any2AnyError when nothing can be written to the folder: better now than after hours of training."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        trial = folder / f".trial.{os.getpid()}"
-        trial.touch()
-        trial.unlink()
-    except OSError as error:
-        raise Any2AnyError(f"Cannot write to {folder}", str(error), "Choose another folder") from error
 
 
 # --- pairs ----------------------------------------------------------------------------------------------------

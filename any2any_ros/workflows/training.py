@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from any2any_ros import extras, storage
+from any2any_ros import extras, files
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.objects import grounding_model
 from any2any_ros.plots import GREEN, GREY, SENSORS, canvas
 from any2any_ros.progress import TRAINING, Progress
 
 FORMAT = 1
+PARTS = (*grounding_model.PARTS, "best.pth", "cox.*")  # what trainings write
 Curve = list[tuple[int, float, float]]  # steps, loss, score on the data held out
 
 
@@ -34,9 +39,32 @@ def run_training(checkpoints: Iterable[Any], progress: Progress[Any]) -> tuple[A
     return best, curve
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """Raise Any2AnyError when the results could not be written to the folder: better now than after hours."""
+    files.refuse_other_files(folder, PARTS)
+    why = "a disk is mounted there" if os.path.ismount(folder) else ""
+    try:
+        with files.unfinished(folder.resolve()):
+            pass
+    except OSError as error:
+        why = str(error)
+    if why:
+        raise Any2AnyError(f"Cannot write to {folder}", why, "Choose another folder")
+
+
+@contextmanager
+def results(folder: Path) -> Iterator[Path]:
+    """Yield a folder to write into. At the end it replaces `folder` and what an older training left there, in one step.
+
+    Raises Any2AnyError when `folder` holds anything else, and OSError when it cannot be written.
+    """
+    with files.replacing(folder.resolve(), PARTS) as home:
+        yield home
+
+
 def write_record(folder: Path, record: dict[str, Any]) -> None:
     """Write how a model was made and judged to training.json."""
-    storage.write_json(folder / "training.json", {"format": FORMAT, **record})
+    files.write_json(folder / "training.json", {"format": FORMAT, **record})
 
 
 def curve_rows(curve: Curve) -> list[dict[str, Any]]:
@@ -49,7 +77,7 @@ def write_curve(folder: Path, curve: Curve, chance: float, score_name: str) -> N
     if "matplotlib" in extras.missing("report"):
         return
     picture = _learning_curve(curve, chance, score_name)
-    storage.write_atomically(folder / "curves.png", lambda stream: stream.write(picture))
+    files.write_atomically(folder / "curves.png", lambda stream: stream.write(picture))
 
 
 def _learning_curve(curve: Curve, chance: float, score_name: str) -> bytes:

@@ -9,6 +9,7 @@ from any2any_ros.geometry.clouds import Clouds
 from any2any_ros.geometry.registration import thinned
 from any2any_ros.observation import Observation
 from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval.map_folder import SCANS
 from any2any_ros.retrieval.retriever import Retriever
 
 
@@ -53,25 +54,29 @@ def test_a_map_is_named_after_its_folder_wherever_one_stands(any2any, laps, tmp_
     assert reference_map.load(tmp_path).name == tmp_path.name
 
 
+def scans_of(folder):
+    return Clouds(reference_map.load(folder).part(SCANS, folder))
+
+
 def test_scans_are_kept_where_they_are_asked_for(any2any, laps, tmp_path):
     folder = tmp_path / "map"
     done = any2any("build-map", laps, folder, "--sequence", "01", "--modality", "lidar", "--clouds")
     assert done.code == 0 and done.out.endswith("lidar (23); 23 scans\n")
-    reference, kept, drive = reference_map.load(folder), Clouds(folder), kitti.read(laps, "01")
+    reference, kept, drive = reference_map.load(folder), scans_of(folder), kitti.read(laps, "01")
     assert all(name in kept for name in reference.places.ids) and len(list(kept.folder.iterdir())) == 23
     scan = kept.scan("01/000007")
     expected = thinned(drive.sample("lidar", 7), kept.config.voxel, kept.config.reach)
     assert np.median(cKDTree(expected).query(scan.points)[0]) < 0.01
     # Another map in its place has ids of the same names, and no scans.
     any2any("build-map", laps, folder, "--sequence", "01", "--modality", "lidar")
-    assert not Clouds(folder) and {p.name for p in folder.iterdir() if p.is_dir()} == set()
+    assert not scans_of(folder) and {p.name for p in folder.iterdir() if p.is_dir()} == set()
 
 
 def test_scans_are_kept_in_the_robots_frame(any2any, laps, tmp_path):
     flags = ("--sequence", "00", "--modality", "lidar", "--clouds", "--mounting")
     for name, mounting in (("ahead", "1 0 0.5 0 0 0"), ("plain", "0 0 0 0 0 0")):
         assert any2any("build-map", laps, tmp_path / name, *flags, mounting).code == 0
-    moved, plain = (Clouds(tmp_path / name).scan("00/000003").points.mean(axis=0) for name in ("ahead", "plain"))
+    moved, plain = (scans_of(tmp_path / name).scan("00/000003").points.mean(axis=0) for name in ("ahead", "plain"))
     np.testing.assert_allclose(moved - plain, [1, 0, 0.5], atol=0.3)  # another few are beyond the reach
 
 
@@ -80,7 +85,7 @@ def test_a_bag_keeps_the_same_scans(any2any, laps, tmp_path):
     for name, source in (("one", (laps, "--sequence", "00")), ("two", (bag,))):
         drive, *sequence = source
         assert any2any("build-map", drive, tmp_path / name, *sequence, "--modality", "lidar", "--clouds").code == 0
-    one, two = Clouds(tmp_path / "one"), Clouds(tmp_path / "two")
+    one, two = scans_of(tmp_path / "one"), scans_of(tmp_path / "two")
     np.testing.assert_array_equal(one.scan("00/000009").points, two.scan("bag/000009").points)
 
 

@@ -77,35 +77,16 @@ def test_a_damaged_scan_is_told(clouds, how):
 
 
 def test_a_map_without_scans_is_no_error(tmp_path):
-    assert not Clouds(tmp_path) and Clouds(tmp_path).scan("anywhere") is None
-    Clouds(tmp_path).add("here", street(0))
-    assert Clouds(tmp_path)
+    for none in (Clouds(tmp_path / "absent"), Clouds(None)):
+        assert not none and none.scan("anywhere") is None and "anywhere" not in none and len(none) == 0
+    Clouds(tmp_path / "absent").add("here", street(0))
+    assert Clouds(tmp_path / "absent")
 
 
-def test_scans_are_seen_when_they_are_whole(tmp_path):
-    def killed():
-        yield "a", street(0)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        module.prepare(tmp_path, killed())
-    assert not Clouds(tmp_path)
-    assert module.prepare(tmp_path, [("b", street(1)), ("c", street(2))]) == 2
-    assert not Clouds(tmp_path)
-    module.publish(tmp_path)
-    assert "b" in Clouds(tmp_path) and "a" not in Clouds(tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == [module.FOLDER]
-
-
-def test_another_maps_scans_do_not_stay(tmp_path):
-    """The next drive's ids may be the same: 00/000000 is a place in many a town."""
-    for scans in ([("00/0", street(1)), ("00/1", street(2))], [("00/0", street(3))], []):
-        assert module.prepare(tmp_path, scans) == len(scans)
-        module.discard(tmp_path)
-        module.publish(tmp_path)
-        found = Clouds(tmp_path)
-        assert ["00/0" in found, "00/1" in found] == [len(scans) > 0, len(scans) > 1]
-    assert list(tmp_path.iterdir()) == []
+def test_scans_are_written_together(tmp_path):
+    assert module.write(tmp_path / "scans", [("b", street(1)), ("c", street(2))]) == 2
+    found = Clouds(tmp_path / "scans")
+    assert "b" in found and "a" not in found and len(found) == 2
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):

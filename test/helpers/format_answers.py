@@ -23,6 +23,7 @@ from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval import adopted as adopted_sensors
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval import retriever as retriever_module
+from any2any_ros.retrieval.map_folder import SCANS
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.similarity import SameSpace
 from any2any_ros.trust.drift import Difference
@@ -76,12 +77,12 @@ def ranked(retriever, question):
 def refined(path, questions):
     """A map with scans, whose calibration has fitted what their overlap is worth."""
     retriever = Retriever.open(path)
-    fitted = retriever.calibration.refiner
+    fitted, scans = retriever.calibration.refiner, Clouds(retriever.reference.part(SCANS, path))
     return {
         "rankings": [ranked(retriever, q) for q in questions["rankings"]],
         "evidence": vars(fitted.evidence),
         "recall": [fitted.summary["recall@1"], fitted.summary["refined_recall@1"]],
-        "scans": {id: Clouds(path).scan(id).points for id in questions["scans"]},
+        "scans": {id: scans.scan(id).points for id in questions["scans"]},
     }
 
 

@@ -1,6 +1,18 @@
-"""Clouds of a street."""
+"""Clouds of a street, and a map with clouds."""
 
 import numpy as np
+
+from any2any_ros import files
+from any2any_ros.geometry import clouds
+from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval.map_folder import SCANS
+
+
+def save_with_scans(reference, folder, scans):
+    """Save a map with the scans (id, points) of its places; return it as it is saved."""
+    with files.unfinished(folder / SCANS) as home:
+        clouds.write(home, scans)
+        return reference_map.save(reference, folder, {SCANS: home})
 
 
 def street(seed, n=6000):

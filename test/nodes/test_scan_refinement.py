@@ -14,16 +14,18 @@ from rclpy.qos import qos_profile_sensor_data
 from rclpy.serialization import serialize_message
 from retrieval_robot import Sure
 from sensor_msgs.msg import PointCloud2, PointField
+from streets import save_with_scans
 
 from any2any_ros import msg, srv
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.geometry import clouds, refiner, registration
+from any2any_ros.geometry import refiner, registration
 from any2any_ros.geometry.clouds import Clouds
 from any2any_ros.geometry.registration import Registration
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.retrieval_node import RetrievalNode
 from any2any_ros.observation import Embedding
 from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval.map_folder import SCANS
 
 NS = 1_000_000_000
 FAST = {"source_timeout": 30.0, "wait": 0.05, "watch": 0.05}
@@ -85,9 +87,8 @@ def no_thread_is_left():
 def scanned_map(small_map):
     """The small map, with a scan of each of its places."""
     folder, reference = small_map
-    clouds.prepare(folder, ((name, street(i)) for i, name in enumerate(reference.places.ids)))
-    clouds.publish(folder)
-    return folder, reference
+    scans = ((name, street(i)) for i, name in enumerate(reference.places.ids))
+    return folder, save_with_scans(reference, folder, scans)
 
 
 @pytest.fixture
@@ -236,7 +237,7 @@ def test_a_mounting_that_is_none_is_told(bench, scanned_map, capfd):
 
 def test_a_bad_cloud_and_a_damaged_scan_are_reported_and_the_next_is_refined(bench, scanned_map, laying, capfd):
     folder, reference = scanned_map
-    Clouds(folder)._file("place/02").write_bytes(b"hello")
+    Clouds(reference.part(SCANS, folder))._file("place/02").write_bytes(b"hello")
     robot = Robot(bench, folder, reference)
     bad = cloud(street(3), NS)
     bad.fields = []

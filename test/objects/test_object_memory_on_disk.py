@@ -22,6 +22,11 @@ def filled(**settings):
     return known
 
 
+def objects_file(folder):
+    (file,) = folder.glob("objects-*.npz")
+    return file
+
+
 def test_what_is_kept_comes_back_exactly(tmp_path):
     known = filled()
     known.save(tmp_path / "objects")
@@ -65,7 +70,7 @@ def test_keeping_it_changes_nothing_and_the_newest_stays(tmp_path):
     known.see([sighting(9.0)], 4)
     known.save(tmp_path)
     assert len(ObjectMemory.load(tmp_path, ENCODERS).everything) == 7
-    assert {p.name.split("-")[0] for p in tmp_path.iterdir()} == {"map.json", "objects.npz", "places"}
+    assert {p.name.split("-")[0] for p in tmp_path.iterdir()} == {"map.json", "objects", "places"}
 
 
 def test_nothing_is_kept_as_nothing(tmp_path):
@@ -89,7 +94,7 @@ def test_objects_of_other_heads_are_refused(tmp_path, others):
 
 
 def test_a_folder_without_objects_is_refused(tmp_path):
-    with pytest.raises(Any2AnyError, match=r"Cannot use the objects in .*absent.*objects\.npz"):
+    with pytest.raises(Any2AnyError, match=r"Cannot use the objects in .*absent.*map\.json"):
         ObjectMemory.load(tmp_path / "absent", ENCODERS)
     reference_map.save(filled().as_map(), tmp_path / "map")
     with pytest.raises(Any2AnyError, match=r"Cannot use the objects in .*map"):
@@ -97,7 +102,8 @@ def test_a_folder_without_objects_is_refused(tmp_path):
 
 
 def test_another_state_in_its_place_is_refused(tmp_path, make_objects):
-    storage.save(make_objects(), tmp_path / "objects")
+    filled().save(tmp_path)
+    storage.save(make_objects(), objects_file(tmp_path))
     with pytest.raises(Any2AnyError, match="it holds objects 'views'"):
         ObjectMemory.load(tmp_path, ENCODERS)
 
@@ -105,7 +111,7 @@ def test_another_state_in_its_place_is_refused(tmp_path, make_objects):
 @pytest.mark.parametrize("damage", ["absent", "empty", "cut", "noise"])
 def test_a_damaged_file_is_refused(tmp_path, damage):
     filled().save(tmp_path)
-    file = tmp_path / "objects.npz"
+    file = objects_file(tmp_path)
     content = file.read_bytes()
     if damage == "absent":
         file.unlink()
@@ -126,13 +132,14 @@ def test_a_damaged_file_is_refused(tmp_path, damage):
 )  # fmt: skip
 def test_parts_that_do_not_fit_together_are_refused(tmp_path, wrong):
     filled().save(tmp_path)
-    text = json.dumps(header(tmp_path / "objects"))
-    with np.load(tmp_path / "objects.npz", allow_pickle=False) as stored:
+    file = objects_file(tmp_path)
+    text = json.dumps(header(file))
+    with np.load(file, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files if name != storage.HEADER}
     for key, value in wrong.items():
         arrays |= {f"{key}/{m}": v for m, v in value.items()} if isinstance(value, dict) else {key: value}
-    np.savez(tmp_path / "objects.npz", **arrays)
-    write_header(tmp_path / "objects", text)
+    np.savez(file, **arrays)
+    write_header(file, text)
     with pytest.raises(Any2AnyError, match="its parts do not fit together"):
         ObjectMemory.load(tmp_path, ENCODERS)
 

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from any2any_ros import reading
 from any2any_ros.arrays import Array, Flags, Halves, Rows
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.storage import write_atomically, write_json
+from any2any_ros.files import write_atomically, write_json
 
 FORMAT = 1
 INDEX = "shards.json"

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("small_maps_are_large")
 
 OPENING = """
 import logging, os, signal, sys
-from any2any_ros import storage
+from any2any_ros import files
 from any2any_ros.retrieval import reference_map, retriever
 from any2any_ros.retrieval.large import shards
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
@@ -22,7 +22,7 @@ logging.getLogger("any2any_ros").setLevel(logging.INFO)
 retriever.LARGE = reference_map.LARGE = 100
 from pathlib import Path
 folder, killed = Path(sys.argv[1]), int(sys.argv[2])
-real, count = storage.write_atomically, 0
+real, count = files.write_atomically, 0
 
 def write(path, content):
     global count
@@ -34,7 +34,7 @@ def write(path, content):
         real(path, half)
     real(path, content)
 
-shards.write_atomically = storage.write_atomically = write
+shards.write_atomically = files.write_atomically = write
 if killed == 0:  # start together
     print("ready", flush=True)
     sys.stdin.readline()
