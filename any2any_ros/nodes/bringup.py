@@ -87,7 +87,7 @@ class Bringup:
         parameters = Path(self._scratch.name) / f"{process.name}.yaml"
         parameters.write_text(yaml.safe_dump({process.name: {"ros__parameters": dict(process.parameters)}}))
         command = [*program(f"any2any_ros.nodes.{process.executable}"), "--ros-args"]
-        command += ["-r", f"__node:={process.name}", "--params-file", str(parameters)]
+        command += ["--enclave", process.enclave, "-r", f"__node:={process.name}", "--params-file", str(parameters)]
         return command + (["--params-file", str(self._params_file)] if self._params_file else [])
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:

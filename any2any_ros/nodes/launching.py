@@ -29,6 +29,7 @@ def actions(processes: Iterable[Process], values: Mapping[str, str]) -> list[Any
             name=process.name,
             namespace=values["namespace"],
             parameters=[dict(process.parameters), autostart, *overrides],
+            ros_arguments=["--enclave", process.enclave],
             output="screen",
             respawn=True,
             respawn_delay=1.0,

@@ -113,7 +113,7 @@ def library_logs(node: Node) -> Iterator[None]:
 
 
 def main(make_node: Callable[[], ManagedNode], arguments: list[str] | None = None) -> int:
-    """Run a node until a signal comes; return the exit code of the process: 0, or BAD_PARAMETERS."""
+    """Run a node until a signal comes; return the exit code: 0, 1 when ROS makes no node, or BAD_PARAMETERS."""
     stop = Stop()
     try:
         start(arguments)
@@ -122,6 +122,15 @@ def main(make_node: Callable[[], ManagedNode], arguments: list[str] | None = Non
         print(error, file=sys.stderr)
         rclpy.try_shutdown()
         return BAD_PARAMETERS
+    except RCLError as error:  # no shared memory is left, or SROS 2 is wanted and cannot be had
+        print(
+            Any2AnyError(
+                "ROS cannot make the node", str(error), "Correct the variables of ROS, or free what is used up"
+            ),
+            file=sys.stderr,
+        )
+        rclpy.try_shutdown()
+        return 1
     try:
         with library_logs(node):
             node.autostart()

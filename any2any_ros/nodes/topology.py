@@ -28,6 +28,11 @@ class Process:
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def enclave(self) -> str:
+        """Return the name under which SROS 2 has the rights of the process (config/sros2/policy.xml)."""
+        return f"/any2any_ros/{self.name}"
+
 
 def place_recognition(
     map_folder: str,
