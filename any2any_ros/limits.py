@@ -19,7 +19,7 @@ PASSES = 32  # over a JPEG, each of which takes as long as the whole picture; a 
 POINTS = 1 << 22  # of a cloud; a LiDAR of 128 beams sends 0.26 million in a turn
 SCAN_POINTS = 1 << 17  # of a scan that is registered, after thinning; half-metre cubes leave some 20,000
 BEAMS = 1 << 16  # of a laser scan; a fine one has 8,000
-LOWEST_RATE = 1000  # Hz, of sound; a telephone has 8,000. Resampling a lower one would make too much of it
+LOWEST_RATE = 100  # Hz, of sound; a telephone has 8,000. Resampling a lower one would make too much of it
 HIGHEST_RATE = 384_000  # Hz, of sound; a studio's is 192,000
 CHANNELS = 64  # of sound; an array of microphones has 4 to 16
 SOUND_SAMPLES = 1 << 24  # of one channel: 5 minutes at 48,000 Hz
@@ -35,7 +35,7 @@ MATCHES = 1000  # of ~/rank, and of the setting k
 # --- of one file ------------------------------------------------------------------------------------------------
 
 TEXT_BYTES = 1 << 23  # of JSON or a table; as Python's objects it takes up to 40 times as much
-LINES_BYTES = 1 << 26  # of text with a line for each frame, such as times.txt: 400,000 poses
+LINES_BYTES = 1 << 25  # of text with a line for each frame, such as times.txt: 200,000 poses
 LOG_BYTES = 1 << 30  # of a laser log, unpacked; those of whole days have some 200 MB
 LINE_BYTES = 1 << 20  # of a line of a laser log; a scan of 8,000 beams takes 60 kB
 LOG_VALUES = 1 << 27  # of a laser log's scans together: 10 hours of 360 beams, 10 times a second

@@ -69,20 +69,37 @@ def values(path: Path, dtype: str, most: int) -> NDArray[Any]:
         return np.fromfile(stream, dtype=dtype, count=_size(stream) // np.dtype(dtype).itemsize)
 
 
-def lines(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a log, plain or gzipped, with their line breaks; the last line may have none.
+def unpacked(path: Path, most: int) -> bytes:
+    """Return the bytes of a file, plain or gzipped, that has at most `most` of them when it is unpacked.
 
     Raises also EOFError and zlib.error, where a gzipped file is damaged.
     """
+    with _unpacking(path) as stream:
+        data = stream.read(most + 1)
+        _few(path, len(data), most, "bytes or more")
+        return data
+
+
+def lines(path: Path, most: int) -> Iterator[bytes]:
+    """Yield the lines of a text, plain or gzipped, with their line breaks; the last line may have none.
+
+    most: bytes that it may have when it is unpacked. Raises also EOFError and zlib.error, as `unpacked` does.
+    """
+    with _unpacking(path) as stream:
+        total = 0
+        while line := stream.readline(limits.LINE_BYTES + 1):
+            total += len(line)
+            _few(path, total, most, "bytes or more")
+            _few(path, len(line), limits.LINE_BYTES, "bytes in a line")
+            yield line
+
+
+@contextmanager
+def _unpacking(path: Path) -> Iterator[BinaryIO]:
     with opened(path) as file:
         packed = file.read(len(GZIP)) == GZIP
         file.seek(0)
-        stream, total = gzip.GzipFile(fileobj=file) if packed else file, 0
-        while line := stream.readline(limits.LINE_BYTES + 1):
-            total += len(line)
-            _few(path, total, limits.LOG_BYTES, "bytes")
-            _few(path, len(line), limits.LINE_BYTES, "bytes in a line")
-            yield line
+        yield gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[misc]
 
 
 def arrays(path: Path) -> dict[str, Any]:

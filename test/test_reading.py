@@ -93,17 +93,16 @@ def test_json_of_the_largest_size_stays_below_the_cap_of_a_node(tmp_path):
 def test_lines_of_a_log_plain_or_packed(tmp_path):
     for name, pack in (("log", bytes), ("log.gz", gzip.compress)):
         (tmp_path / name).write_bytes(pack(b"one\r\n\ntwo \xff\nthree"))
-        assert list(reading.lines(tmp_path / name)) == [b"one\r\n", b"\n", b"two \xff\n", b"three"]
+        assert list(reading.lines(tmp_path / name, 99)) == [b"one\r\n", b"\n", b"two \xff\n", b"three"]
     (tmp_path / "empty").touch()
-    assert list(reading.lines(tmp_path / "empty")) == []
+    assert list(reading.lines(tmp_path / "empty", 0)) == []
 
 
 @pytest.mark.parametrize("line", [b"", b"x" * 9999 + b"\n"], ids=["no line break", "many lines"])
-def test_a_packed_log_that_would_burst_is_refused(tmp_path, line, monkeypatch):
-    monkeypatch.setattr(limits, "LOG_BYTES", 20 << 20)
+def test_a_packed_log_that_would_burst_is_refused(tmp_path, line):
     (tmp_path / "log.gz").write_bytes(gzip.compress((line or b"x") * ((30 << 20) // (len(line) or 1)), 1))
-    why = refused(lambda: sum(map(len, reading.lines(tmp_path / "log.gz"))))
-    assert ("bytes in a line" if not line else "bytes, and at most 20,971,520") in why
+    why = refused(lambda: sum(map(len, reading.lines(tmp_path / "log.gz", 20 << 20))))
+    assert ("bytes in a line" if not line else "bytes or more, and at most 20,971,520") in why
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------

@@ -15,15 +15,16 @@ The format leaves some things open. This reader decides them so:
 
 from __future__ import annotations
 
-import gzip
 import zlib
-from contextlib import suppress
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from any2any_ros import limits, reading
 from any2any_ros.arrays import Array, Float64, Int64, Rows
 from any2any_ros.data.drive import LATEST
 from any2any_ros.errors import Any2AnyError
@@ -33,6 +34,8 @@ from any2any_ros.samples import NS, Scan
 # Ranges from here on are codes for "no return": 51.05 in fhw, 81.83 in intel, 81.91 in freiburg-079, …
 NO_RETURN = 50.0  # m
 AROUND_RANGES = 11  # words of a line beside its ranges: FLASER, n, two poses, time, host, time
+AFTER = 7  # of these, the numbers that are kept: two poses, time
+OVERHEAD = 8  # values of four bytes that a kept number takes in the end, as a pose (4, 4)
 
 Row = Float64  # n ranges, x, y, theta, odom_x, odom_y, odom_theta, time
 
@@ -79,38 +82,48 @@ class CarmenDrive:
 def read(path: Path) -> CarmenDrive:
     """Read a log. Raises Any2AnyError when it cannot be read or has no scan, and names the number of a damaged line."""
     path = Path(path)
-    *lines, cut = _text(path).split("\n")
-    rows = {i: _row(path, i, line) for i, line in enumerate(lines, start=1) if line.startswith("FLASER")}
-    if cut.startswith("FLASER"):
-        with suppress(Any2AnyError):
-            rows[len(lines) + 1] = _row(path, len(lines) + 1, cut)
-    if not rows:
+    ranges, rest, beams = array("f"), array("d"), 0  # of all scans, one after the other
+    for number, row in _rows(path):
+        if beams and len(row) - AFTER != beams:
+            raise _damaged(path, number, f"it has {len(row) - AFTER} beams, the log's first scan {beams}")
+        beams = len(row) - AFTER
+        limits.check("the log", len(ranges) + OVERHEAD * len(rest), limits.LOG_VALUES, "values", "Give a part of it")
+        usable = (row[:beams] > 0) & (row[:beams] < NO_RETURN)
+        ranges.frombytes(np.where(usable, row[:beams], np.inf).astype(np.float32).tobytes())
+        rest.frombytes(row[beams:].tobytes())
+    if not beams:
         raise Any2AnyError(
             f"{path} is no CARMEN laser log",
             "no line of it is a whole FLASER message",
             "Give a .log or .log.gz with FLASER lines",
         )
-    table = _table(path, rows)
-    ranges, poses, seconds = table[:, :-7], table[:, -7:-4], table[:, -1]
+    x_y_theta, seconds = np.split(np.frombuffer(rest).reshape(-1, AFTER)[:, [0, 1, 2, -1]], [3], axis=1)
     return CarmenDrive(
         path.name.removesuffix(".gz").removesuffix(".log"),
-        _increasing(np.round(seconds * NS).astype(np.int64)),
-        _matrices(poses),
-        np.where((ranges > 0) & (ranges < NO_RETURN), ranges, np.inf).astype(np.float32),
-        np.arange(len(table)),
+        _increasing(np.round(seconds[:, 0] * NS).astype(np.int64)),
+        _matrices(x_y_theta),
+        np.frombuffer(ranges, np.float32).reshape(-1, beams),
+        np.arange(len(seconds)),
     )
 
 
-def _text(path: Path) -> str:
+def _rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """Yield the number of each line that is a scan, and its numbers."""
     try:
-        data = path.read_bytes()
-        if data.startswith(b"\x1f\x8b"):
-            data = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
+        for number, line in enumerate(reading.lines(path, limits.LOG_BYTES), start=1):
+            if line.startswith(b"FLASER"):
+                # Every byte is a letter in latin-1, so that a damaged line is reported with its number.
+                try:
+                    yield number, _row(path, number, line.decode("latin-1"))
+                except Any2AnyError:
+                    if line.endswith(b"\n"):
+                        raise
+    except Any2AnyError:
+        raise
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise Any2AnyError(
             f"Cannot read the laser log {path}", str(error), "Check the path, or download the file again"
         ) from error
-    return data.decode("latin-1")  # every byte is a letter in it, so that a damaged line is reported with its number
 
 
 def _row(path: Path, number: int, line: str) -> Row:
@@ -125,14 +138,6 @@ def _row(path: Path, number: int, line: str) -> Row:
     if not ((np.abs(row[beams:-1]) < FARTHEST).all() and 0 <= row[-1] < LATEST):
         raise _damaged(path, number, "its pose or its time is no usable number")
     return row
-
-
-def _table(path: Path, rows: dict[int, Row]) -> Float64:
-    size = len(next(iter(rows.values())))
-    for number, row in rows.items():
-        if len(row) != size:
-            raise _damaged(path, number, f"it has {len(row) - 7} beams, the log's first scan {size - 7}")
-    return np.stack(list(rows.values()))
 
 
 def _damaged(path: Path, number: int, why: str) -> Any2AnyError:

@@ -13,7 +13,6 @@ Kebe et al., "A Spoken Language Dataset of Descriptions for Speech-Based Grounde
 
 from __future__ import annotations
 
-import gzip
 import re
 import zlib
 from collections import Counter, defaultdict
@@ -25,9 +24,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros import samples
+from any2any_ros import limits, reading, samples
 from any2any_ros.arrays import Array
-from any2any_ros.data import wav
+from any2any_ros.data import pictures, wav
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import Sound
 
@@ -186,8 +185,8 @@ def descriptions(path: Path) -> Descriptions:
     Raises Any2AnyError for a file that is no such table, and when all its lines are damaged.
     """
     # Not read by csv: there, a quotation mark that is never closed takes all lines that follow into one value.
-    lines = [line.rstrip("\r").split("\t") for line in _text_of(path).split("\n") if line.strip()]
-    header = [name.strip() for name in lines[0]] if lines else []
+    lines = [line.rstrip("\r") for line in _text_of(path).split("\n") if line.strip()]
+    header = [name.strip() for name in lines[0].split("\t")] if lines else []
     words = next((name for name in ("text", "transcription") if name in header), None)
     if words is None or "item_id" not in header:
         raise Any2AnyError(
@@ -202,8 +201,8 @@ def descriptions(path: Path) -> Descriptions:
     return Descriptions(whole, skipped)
 
 
-def _whole_lines(header: list[str], words: str, lines: list[list[str]]) -> Iterator[Description]:
-    for line in lines:
+def _whole_lines(header: list[str], words: str, lines: Iterable[str]) -> Iterator[Description]:
+    for line in (line.split("\t") for line in lines):
         row = dict(zip(header, map(_unquoted, line), strict=False))
         is_whole = len(line) == len(header) and ITEM.fullmatch(row["item_id"]) is not None
         wav = row.get("wav", "").removesuffix(".wav")
@@ -220,9 +219,9 @@ def _unquoted(value: str) -> str:
 
 def _text_of(path: Path) -> str:
     try:
-        data = Path(path).read_bytes()
-        return (gzip.decompress(data) if Path(path).suffix == ".gz" else data).decode("utf-8-sig", errors="replace")
-    except (OSError, EOFError, zlib.error) as error:  # gzip: cut short, damaged, or no archive at all
+        data = reading.unpacked(Path(path), limits.TEXT_BYTES)
+        return data.decode("utf-8-sig", errors="replace")
+    except (OSError, EOFError, ValueError, zlib.error) as error:  # gzip: cut short, damaged, or no archive at all
         raise Any2AnyError(f"Cannot read {path}", str(error) or "it is cut short", "Get the file again") from error
 
 
@@ -246,10 +245,7 @@ def sample(view: View, modality: str, j: int = 0) -> Any | None:
 
 def picture(path: Path) -> NDArray[np.uint8]:
     """Return a picture (H, W, 3) uint8, RGB. Raises Any2AnyError for a file that is no picture."""
-    pixels = samples.decode_image(_bytes_of(path))
-    if pixels is None:
-        raise _unreadable(path)
-    return pixels
+    return pictures.read(path, samples.decode_image)
 
 
 def depth(path: Path) -> Array:
@@ -257,9 +253,13 @@ def depth(path: Path) -> Array:
 
     Raises Any2AnyError for a file that is no such picture.
     """
-    values = samples.decode_pixels(_bytes_of(path), "IMREAD_UNCHANGED")
+    return pictures.read(path, _depth, "PNG of 8 or 16 bits")
+
+
+def _depth(data: NDArray[np.uint8]) -> Array | None:
+    values = samples.decode_pixels(data, "IMREAD_UNCHANGED")
     if values is None or values.dtype not in (np.uint8, np.uint16):
-        raise _unreadable(path)
+        return None
     plane = values if values.ndim == 2 else values[..., 0]
     unit = 0.001 if plane.dtype == np.uint16 else CENTIMETRE
     return samples.valid_depth(plane.astype(np.float32) * np.float32(unit))
@@ -268,14 +268,3 @@ def depth(path: Path) -> Array:
 def sound(path: Path) -> Sound:
     """Return the sound of a WAV file of 16 bits, its channels averaged. Raises Any2AnyError for any other file."""
     return wav.read(path)
-
-
-def _bytes_of(path: Path) -> NDArray[np.uint8]:
-    try:
-        return np.fromfile(path, dtype=np.uint8)
-    except OSError as error:
-        raise _unreadable(path) from error
-
-
-def _unreadable(path: Path) -> Any2AnyError:
-    return Any2AnyError(f"Cannot read the picture {path}", "it is no whole PNG or JPEG", "Get it again")

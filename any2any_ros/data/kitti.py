@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from any2any_ros import samples
+from any2any_ros import limits, reading, samples
 from any2any_ros.arrays import Array, Float64, Int64
-from any2any_ros.data import wav
+from any2any_ros.data import pictures, wav
 from any2any_ros.data.drive import LATEST
 from any2any_ros.data.kitti_poses import COPY, enough, numbers, poses_of
 from any2any_ros.errors import Any2AnyError
@@ -96,7 +96,7 @@ def points(file: Path) -> Array:
 
     Raises Any2AnyError for a file that is cut short.
     """
-    data = _bytes_of(file)
+    data = _bytes_of(file, 16 * limits.POINTS)
     if data.size == 0 or data.size % 16:
         raise Any2AnyError(
             f"Cannot read the scan {file}",
@@ -108,26 +108,18 @@ def points(file: Path) -> Array:
 
 def picture(file: Path) -> NDArray[np.uint8]:
     """Return a picture (H, W, 3) uint8, RGB. Raises Any2AnyError for a file that is no picture."""
-    pixels = samples.decode_image(_bytes_of(file))
-    if pixels is None:
-        raise Any2AnyError(f"Cannot read the picture {file}", "it is no whole PNG or JPEG", "Copy or download it again")
-    return pixels
+    return pictures.read(file, samples.decode_image)
 
 
 def thermal(file: Path) -> Array:
     """Return a thermal picture (H, W) in the counts of the camera. Raises Any2AnyError for any other file."""
-    counts = samples.decode_thermal(_bytes_of(file))
-    if counts is None:
-        raise Any2AnyError(
-            f"Cannot read the thermal picture {file}", "it is no whole PNG of one channel", "Copy or record it again"
-        )
-    return counts
+    return pictures.read(file, samples.decode_thermal, "PNG of one channel")
 
 
-def _bytes_of(file: Path) -> NDArray[np.uint8]:
+def _bytes_of(file: Path, most: int) -> NDArray[np.uint8]:
     try:
-        return np.fromfile(file, dtype=np.uint8)
-    except OSError as error:  # no permission, or a folder
+        return reading.values(file, "u1", most)
+    except (OSError, ValueError) as error:  # no permission, or a folder; too large
         raise Any2AnyError(f"Cannot read {file}", str(error), COPY) from error
 
 
@@ -202,7 +194,7 @@ def _stamps(folder: Path, frames: list[str]) -> Int64:
 def _seconds(dates: Path) -> Float64:
     """Return the seconds (N,) since the first date of a file that has one date in each line."""
     try:
-        lines = dates.read_text(encoding="utf-8").splitlines()
+        lines = reading.content(dates, limits.LINES_BYTES).decode("utf-8").splitlines()
         days = [datetime.fromisoformat(line[:26]) for line in lines if line]
         return np.array([(day - days[0]).total_seconds() for day in days])
     except (OSError, ValueError, TypeError) as error:  # TypeError: some of the dates have a time zone
@@ -214,6 +206,8 @@ def _captions(folder: Path, frames: list[str]) -> dict[str, str]:
     if not file.exists():
         return {}
     # Not splitlines(): a caption may hold other characters that end a line in Unicode.
-    lines = _bytes_of(file).tobytes().decode("utf-8", errors="replace").removesuffix("\n").split("\n")
+    lines = (
+        _bytes_of(file, limits.LINES_BYTES).tobytes().decode("utf-8", errors="replace").removesuffix("\n").split("\n")
+    )
     enough(file, "captions", len(lines), max(int(f) for f in frames) + 1)
     return {f: lines[int(f)].strip() for f in frames if lines[int(f)].strip()}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
 
+from any2any_ros import limits, reading
 from any2any_ros.arrays import Float64
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.poses import rigid
@@ -50,7 +52,10 @@ def _matrices(rows: Float64, file: Path) -> Float64:
 def _camera_from_lidar(folder: Path) -> Float64:
     """Return the calibration Tr (4, 4); without one, only the change of axes."""
     calib = folder / "calib.txt"
-    rows = calib.read_text(encoding="utf-8", errors="replace").splitlines() if calib.is_file() else []
+    try:
+        rows = reading.text(calib).splitlines() if calib.is_file() else []
+    except (OSError, ValueError) as error:
+        raise Any2AnyError(f"Cannot read {calib}", str(error), COPY) from error
     values = next((line.split()[1:] for line in rows if line.split(":")[0] in ("Tr", "Tr_velo_cam")), None)
     if values is None:
         return np.asarray(ROS_FROM_CAMERA.T)
@@ -89,12 +94,16 @@ def _inertial(files: list[Path]) -> Float64:
 
 
 def numbers(file: Path, columns: int) -> Float64:
-    """Return the numbers (N, `columns` or more) of a text file. Raises Any2AnyError when it holds anything else."""
+    """Return the numbers (N, `columns` or more) of a text file.
+
+    Raises Any2AnyError when it holds anything else, and when it is too large.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of an empty file, which `enough` refuses
-            rows = np.loadtxt(file, dtype=np.float64, ndmin=2, encoding="utf-8")
-    except (OSError, ValueError) as error:
+            lines = reading.lines(file, limits.LINES_BYTES)
+            rows = np.loadtxt(lines, dtype=np.float64, ndmin=2, encoding="utf-8")
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         raise Any2AnyError(f"Cannot read {file}", str(error), COPY) from error
     if rows.shape[1] < columns:
         raise Any2AnyError(f"Cannot read {file}", f"{rows.shape[1]} numbers a line, not {columns}", COPY)

@@ -78,9 +78,9 @@ def test_a_sample_from_python_that_holds_too_much_is_refused_before_memory_is_ta
     assert "The 'front' sample cannot be used" in said and why in said and grown < 20
 
 
-@pytest.mark.parametrize("rate", [0, -8000, 999, 384_001, 1e300, float("nan")])
+@pytest.mark.parametrize("rate", [0, -8000, 99, 384_001, 1e300, float("nan")])
 def test_a_sound_from_python_has_a_sample_rate_that_can_be_resampled(rate):
-    with pytest.raises(Any2AnyError, match="not 1000 to 384000"):
+    with pytest.raises(Any2AnyError, match="not 100 to 384000"):
         validate("sound", Sound(np.zeros(9), rate), "front")
 
 
