@@ -128,6 +128,21 @@ def refuse_other_files(folder: Path, parts: Iterable[str]) -> None:
         raise Any2AnyError(what, f"'{other[0]}' in it would be lost", remedy)
 
 
+def inside(home: Path, *parts: str) -> Path:
+    """Return home / parts, a path that is going to be written.
+
+    Raises Any2AnyError when a part is a symbolic link: a folder that came from somebody else could lead writing and
+    deleting anywhere. `home` itself may be a link.
+    """
+    path = home
+    for part in parts:
+        path = path / part
+        if path.is_symlink():
+            why = "it is a symbolic link, which may lead out of the folder"
+            raise Any2AnyError(f"Cannot write to {path}", why, "Put a real folder there")
+    return path
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Make the folder, and wait while another process holds this lock on it."""

@@ -236,3 +236,16 @@ def test_a_reader_that_never_finds_rest_gives_up(tmp_path):
     for attempt in (files.read_whole, lambda folder, read: files.read_again(folder, read)):
         with pytest.raises(Any2AnyError, match="it is replaced over and over"):
             attempt(tmp_path / "folder", restless)
+
+
+# --- folders of somebody else -----------------------------------------------------------------------------------
+
+
+def test_a_path_inside_a_folder_leads_through_no_link(tmp_path):
+    (tmp_path / "real" / "a").mkdir(parents=True)
+    (tmp_path / "map").symlink_to("real")  # the user's own choice
+    assert files.inside(tmp_path / "map", "a", "b") == tmp_path / "map" / "a" / "b"
+    (tmp_path / "real" / "a" / "b").symlink_to("/nowhere")
+    for parts in (("a", "b"), ("a", "b", "c")):
+        with pytest.raises(Any2AnyError, match="a/b: it is a symbolic link"):
+            files.inside(tmp_path / "map", *parts)

@@ -65,7 +65,7 @@ def fingerprints(reference: ReferenceMap, modality: str, encoder: EncoderRecord)
 
 def save(adopted: Adopted, folder: Path) -> None:
     """Write to folder/adopted/<modality>. An older adoption stays in place until the new one is complete."""
-    with files.replacing(folder / ADOPTED / adopted.modality) as home:
+    with files.replacing(files.inside(folder, ADOPTED) / adopted.modality) as home:
         for i, head in enumerate(adopted.heads.values()):
             storage.save(head, home / f"head-{i}")
         calibrations.save(adopted.calibration, home)

@@ -45,6 +45,18 @@ def test_it_is_kept_without_loss_and_known_to_the_map(own_folder, adopted, world
     assert sorted(p.name for p in (own_folder / "adopted").iterdir()) == ["thermal"]
 
 
+def test_it_is_not_written_through_a_link(world, adopted, tmp_path):
+    import shutil
+
+    shutil.copytree(world[0], tmp_path / "map")
+    (tmp_path / "home" / "thermal").mkdir(parents=True)
+    (tmp_path / "home" / "thermal" / "thesis.txt").touch()
+    (tmp_path / "map" / "adopted").symlink_to(tmp_path / "home")
+    with pytest.raises(Any2AnyError, match="it is a symbolic link"):
+        adopted_sensors.save(adopted, tmp_path / "map")
+    assert [path.name for path in (tmp_path / "home").rglob("*")] == ["thermal", "thesis.txt"]
+
+
 def test_the_old_calibration_answers_as_before(own_folder, world):
     observation = world[1].take([7]).observation(0)
     before, after = (Retriever.open(f, 5.0).rank(observation) for f in (world[0], own_folder))

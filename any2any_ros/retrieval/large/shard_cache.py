@@ -20,11 +20,11 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import legacy, storage
+from any2any_ros import files, legacy, storage
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.protocols import Alignment
 from any2any_ros.retrieval.large import shards
@@ -58,15 +58,19 @@ IN_MEMORY = InMemory()
 
 @dataclass(frozen=True)
 class ShardFolder:
-    """The cache of the map in `folder`. source: the map's file of places; its name holds a digest of its content."""
+    """The cache of the map in `folder`. source: the map's file of places; its name holds a digest of its content.
+
+    part: the folder inside the map's whose shards these are; "": they are the map's own.
+    """
 
     folder: Path
     source: str
     prepare: Prepare = do_nothing
+    part: str = ""
 
     def of(self, folder: str) -> ShardFolder:
         """Return the cache in a folder inside the map's."""
-        return ShardFolder(self.folder / folder, self.source, self.prepare)
+        return replace(self, part=folder)
 
     def shards(self, columns: Columns, make: Callable[[], Shards]) -> Shards:
         """Return the shards of these columns: from disk, or made now, and written if possible."""
@@ -81,6 +85,11 @@ class ShardFolder:
             warnings.warn(f"{error.what}: {error.why}. The shards are made again", stacklevel=2)
         self.prepare()
         try:
+            files.inside(self.folder, *home.relative_to(self.folder).parts)
+        except Any2AnyError as error:
+            _warn_not_cached(error)
+            return make()
+        try:
             with _locked(home.parent):
                 return _prepared(home, make)
         except OSError as error:
@@ -89,7 +98,7 @@ class ShardFolder:
 
     def _home(self, columns: Columns) -> Path:
         """Return the folder of these shards. One that an older version wrote keeps the name it has."""
-        home = self.folder / FOLDER
+        home = self.folder / self.part / FOLDER
         with suppress(TypeError):
             old = home / self._key(columns, legacy.class_name)
             if (old / shards.INDEX).exists():

@@ -33,6 +33,32 @@ def test_a_lock_that_is_a_link_leaves_the_file_behind_it_alone(one, tmp_path):
 # --- what is stale ----------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def precious(tmp_path):
+    (tmp_path / "home" / "documents").mkdir(parents=True)
+    (tmp_path / "home" / "documents" / "thesis.txt").touch()
+    yield tmp_path / "home"
+    assert [path.name for path in (tmp_path / "home").rglob("*")] == ["documents", "thesis.txt"]
+
+
+def test_shards_that_are_a_link_leave_the_folder_behind_it_alone(one, precious):
+    """New shards replace all other folders beside them."""
+    (one / shard_cache.FOLDER).symlink_to(precious)
+    with pytest.warns(UserWarning, match="it is a symbolic link"):
+        found = opened(one)
+    same_answers(found, in_memory(found))
+
+
+@pytest.mark.parametrize("link", ["adopted", "adopted/thermal", "adopted/thermal/shards", "adopted/thermal/shards/KEY"])
+def test_nor_is_there_any_other_way_out_of_the_folder(one, precious, link):
+    cache, columns, made = ShardFolder(one, "places.npz").of("adopted/thermal"), {"a": SameSpace()}, object()
+    place = one / link.replace("KEY", cache._home(columns).name)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(precious)
+    with pytest.warns(UserWarning, match="it is a symbolic link"):
+        assert cache.shards(columns, lambda: made) is made
+
+
 def test_another_map_in_the_same_folder_has_shards_of_its_own_and_the_old_ones_go(one):
     opened(one)
     before = shard_folders(one)
