@@ -6,6 +6,7 @@ The large fields of a message, such as pixels or points, become views of its byt
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -31,11 +32,19 @@ def read(raw: bytes, type_name: str) -> Any:
 
     Raises Any2AnyError when it is too large, and when `raw` is no such message.
     """
+    # A memoryview, because rosbags would copy bytes.
+    return deserialised(raw, type_name, lambda: typestore().deserialize_cdr(memoryview(raw), type_name))
+
+
+def deserialised(raw: bytes, type_name: str, deserialise: Callable[[], Any]) -> Any:
+    """Return what `deserialise` makes of a serialised message.
+
+    Raises Any2AnyError when the message is too large, and when `deserialise` raises anything.
+    """
     limits.check_message(raw, type_name)
     try:
-        return typestore().deserialize_cdr(memoryview(raw), type_name)  # a memoryview, because it would copy bytes
+        return deserialise()
     except Exception as error:  # rosbags raises what struct, NumPy and decoders raise, too
         what = f"Cannot read a message of type {type_name}"
-        raise Any2AnyError(
-            what, str(error) or type(error).__name__, "Check who publishes it, or record it again"
-        ) from error
+        why = str(error) or type(error).__name__
+        raise Any2AnyError(what, why, "Check who publishes it, or record it again") from error

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import CameraInfo, Image
+from rclpy.qos import qos_profile_sensor_data as SENSOR_DATA
 
 from any2any_ros import limits, samples
 from any2any_ros.errors import Any2AnyError
@@ -23,6 +23,7 @@ from any2any_ros.samples import NS
 
 WAITING = 30  # poses, pictures of each kind, and detections that wait for the rest of their view
 KINDS = ("camera", "depth")
+IMAGE = "sensor_msgs/msg/Image"
 DETECTIONS = "vision_msgs/msg/Detection2DArray"
 LARGEST = 1e6  # pixels: a coordinate beyond lies in no picture
 NO_BOX = Any2AnyError("A detection cannot be used", "its box is not finite or lies in no picture", "Check the detector")
@@ -39,7 +40,7 @@ class Cameras:
         self._node, self._config, self._on_view = node, config, on_view
         self._subscriptions: list[Any] = []
         self.rates = {kind: Rate() for kind in KINDS}
-        self.refused, self.error = 0, ""
+        self.refused, self.error = Rate(), ""
         self.reset()
 
     def reset(self) -> None:
@@ -50,17 +51,27 @@ class Cameras:
         self._intrinsics: Any = None
 
     def open(self) -> None:
-        c, subscribe = self._config, self._node.create_subscription
+        c = self._config
         self._subscriptions = [
-            subscribe(Image, c.rgb_topic, lambda m: self._picture("camera", "image", m), qos_profile_sensor_data),
-            subscribe(Image, c.depth_topic, lambda m: self._picture("depth", "depth", m), qos_profile_sensor_data),
-            subscribe(CameraInfo, c.info_topic, self._info, qos_profile_sensor_data),
-            subscribe(PoseStamped, c.pose_topic, self._pose, qos_profile_sensor_data),
+            self._subscribe(IMAGE, c.rgb_topic, partial(self._picture, "camera", "image")),
+            self._subscribe(IMAGE, c.depth_topic, partial(self._picture, "depth", "depth")),
+            self._subscribe("sensor_msgs/msg/CameraInfo", c.info_topic, self._info),
+            self._subscribe("geometry_msgs/msg/PoseStamped", c.pose_topic, self._pose),
         ]
         if c.detections_topic:
-            detections, read = messages.message_class(DETECTIONS), messages.reader(DETECTIONS)
-            receive = lambda raw: self._detections(raw, read)  # noqa: E731
-            self._subscriptions.append(subscribe(detections, c.detections_topic, receive, 10, raw=True))
+            self._subscriptions.append(self._subscribe(DETECTIONS, c.detections_topic, self._detections, 10))
+
+    def _subscribe(self, type_name: str, topic: str, take: Callable[[Any], None], qos: Any = SENSOR_DATA) -> Any:
+        """Subscribe to serialised messages: rclpy would drop those that it cannot read without a word."""
+        read = messages.reader(type_name)
+
+        def receive(raw: bytes) -> None:
+            try:
+                take(read(raw))
+            except Any2AnyError as error:
+                self._refuse(error)
+
+        return self._node.create_subscription(messages.message_class(type_name), topic, receive, qos, raw=True)
 
     def close(self) -> None:
         for subscription in self._subscriptions:
@@ -74,26 +85,34 @@ class Cameras:
         now = self._node.now_ns()
         return tuple(kind for kind in KINDS if self.rates[kind].age(now) <= self._config.source_timeout)
 
-    def _picture(self, kind: str, decoded_as: str, message: Image) -> None:
+    def state(self) -> tuple[bytes, str]:
+        """Return level and text for the diagnostics: which cameras are alive, and what was refused a moment ago."""
+        alive, now = self.alive, self._node.now_ns()
+        level, text = DiagnosticStatus.OK, f"sees by {' and '.join(alive)}"
+        if not alive:
+            level, text = DiagnosticStatus.ERROR, "no camera is alive"
+        elif len(alive) < len(KINDS):
+            level, text = DiagnosticStatus.WARN, f"{text} alone"
+        if self.refused.age(now) <= self._config.source_timeout:
+            level, text = max(level, DiagnosticStatus.WARN), f"{text}; some messages are refused: {self.error}"
+        return level, text
+
+    def _picture(self, kind: str, decoded_as: str, message: Any) -> None:
         now = self._node.now_ns()
-        try:
-            picture = samples.decode("sensor_msgs/msg/Image", message, decoded_as)
-        except Any2AnyError as error:
-            self._refuse(error)
-            return
+        picture = samples.decode(IMAGE, message, decoded_as)
         self.rates[kind].tick(now)
         stamp = samples.stamp_ns(message) or now
         self._pictures[kind].append((stamp, picture))
         self._combine(stamp)
 
-    def _info(self, message: CameraInfo) -> None:
+    def _info(self, message: Any) -> None:
         matrix = np.array(message.k, dtype=np.float64).reshape(3, 3)
         if np.isfinite(matrix).all() and matrix[0, 0] > 0 and matrix[1, 1] > 0:
             self._intrinsics = matrix
         else:
-            self._refuse(NO_INTRINSICS)
+            raise NO_INTRINSICS
 
-    def _pose(self, message: PoseStamped) -> None:
+    def _pose(self, message: Any) -> None:
         try:
             pose = messages.pose_array(message.pose)
         except Any2AnyError:  # it is not known yet
@@ -102,13 +121,9 @@ class Cameras:
         self._poses.append((stamp, pose))
         self._combine(stamp)
 
-    def _detections(self, raw: bytes, read: Callable[[bytes], Any]) -> None:
-        try:
-            message, boxes = read(raw), []
-            limits.check("detections", len(message.detections), limits.BOXES, "boxes", "Raise the detector's threshold")
-        except Any2AnyError as error:
-            self._refuse(error)
-            return
+    def _detections(self, message: Any) -> None:
+        boxes = []
+        limits.check("detections", len(message.detections), limits.BOXES, "boxes", "Raise the detector's threshold")
         for detection in message.detections:
             centre, w, h = detection.bbox.center.position, detection.bbox.size_x, detection.bbox.size_y
             corners = np.array([centre.x - w / 2, centre.y - h / 2, centre.x + w / 2, centre.y + h / 2])
@@ -129,11 +144,7 @@ class Cameras:
             return
         if any(p is None for p in pictures.values()):
             return
-        try:
-            view = CameraView(stamp, self._intrinsics, pose, pictures.get("camera"), pictures.get("depth"), boxes)
-        except Any2AnyError as error:
-            self._refuse(error)
-            return
+        view = CameraView(stamp, self._intrinsics, pose, pictures.get("camera"), pictures.get("depth"), boxes)
         self._drop_until(stamp)
         self._on_view(view)
 
@@ -153,5 +164,6 @@ class Cameras:
             pictures.extend(later)
 
     def _refuse(self, error: Any2AnyError) -> None:
-        self.refused, self.error = self.refused + 1, str(error)
+        self.refused.tick(self._node.now_ns())
+        self.error = str(error)
         self._node.get_logger().warning(self.error, throttle_duration_sec=5.0)

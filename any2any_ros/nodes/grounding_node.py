@@ -19,7 +19,7 @@ from any2any_ros.hearing import TRANSCRIBERS, endpoint
 from any2any_ros.hearing.endpoint import EndpointConfig
 from any2any_ros.node_config import GroundingNodeConfig
 from any2any_ros.nodes import parameters, runtime
-from any2any_ros.nodes.cameras import KINDS, Cameras
+from any2any_ros.nodes.cameras import Cameras
 from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.nodes.lifecycle import ManagedNode, diagnostic
 from any2any_ros.nodes.listener import Listener
@@ -123,18 +123,14 @@ class GroundingNode(ManagedNode):
     def status(self) -> list[DiagnosticStatus]:
         if not self._active:
             return []
-        alive, cameras = self._cameras.alive, self._cameras
-        level, text = DiagnosticStatus.OK, f"sees by {' and '.join(alive)}"
-        if not alive:
-            level, text = DiagnosticStatus.ERROR, "no camera is alive"
-        elif len(alive) < len(KINDS):
-            level, text = DiagnosticStatus.WARN, f"{text} alone"
-        now = self.now_ns()
+        cameras, now = self._cameras, self.now_ns()
+        level, text = cameras.state()
+        refused = cameras.refused.count + self.grounder.refused
         values: dict[str, Any] = {f"{k}_rate": rate.hertz(now) for k, rate in cameras.rates.items()}
         return [
             diagnostic(
                 level, f"{self.get_name()}: objects", text, objects=len(self.grounder.memory), looks=self._views,
-                look_seconds=self._seconds, refused=cameras.refused + self.grounder.refused, last_error=cameras.error,
+                look_seconds=self._seconds, refused=refused, last_error=cameras.error,
                 sounds_refused=self._listener.refused, last_sound_error=self._listener.error, **values,
             )
         ]  # fmt: skip

@@ -170,18 +170,13 @@ def _match(message: msg.Match, shape: tuple[int, int]) -> Match:
 def reader(type_name: str) -> Callable[[bytes], Any]:
     """Return a function that reads serialised messages of a type, for most types without copying their data.
 
-    It raises Any2AnyError for a message that is too large. Raises Any2AnyError when the package of the type is not
-    installed.
+    It raises Any2AnyError for a message that is too large, and for bytes that are no such message. Raises Any2AnyError
+    when the package of the type is not installed.
     """
     cls = message_class(type_name)
     if type_name in cdr.typestore().fielddefs:
         return lambda raw: cdr.read(raw, type_name)
-
-    def read(raw: bytes) -> Any:
-        limits.check_message(raw, type_name)
-        return deserialize_message(raw, cls)
-
-    return read
+    return lambda raw: cdr.deserialised(raw, type_name, lambda: deserialize_message(raw, cls))
 
 
 def message_class(type_name: str) -> Any:

@@ -12,6 +12,7 @@ from sensor_msgs.msg import CameraInfo
 from visualization_msgs.msg import Marker, MarkerArray
 
 from any2any_ros import msg
+from any2any_ros.errors import Any2AnyError
 from any2any_ros.node_config import GroundingNodeConfig
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.cameras import Cameras
@@ -146,10 +147,22 @@ def test_bad_pictures_are_counted_and_the_next_one_is_seen(robot, frames):
     robot.to["rgb"].publish(wrong)
     other = image(np.ones((4, 4), dtype="<u2"), "16UC1", frames[0].stamp_ns)
     robot.to["depth"].publish(other)
-    robot.bench.until(lambda: robot.node._cameras.refused)
+    robot.bench.until(lambda: robot.node._cameras.refused.count)
     assert "plaid" in robot.node._cameras.error
     robot.to["info"].publish(CameraInfo())
     robot.bench.until(lambda: "intrinsics" in robot.node._cameras.error)
+    robot.see(frames[1])
+    assert robot.node.grounder.memory.everything
+    (line,) = robot.node.status()
+    assert line.level == DiagnosticStatus.WARN
+    assert line.message.startswith("sees by camera and depth; some messages are refused: ")
+
+
+def test_garbage_on_the_wire_is_counted_and_the_next_one_is_seen(robot, frames):
+    for to in robot.to.values():
+        to.publish(b"\x00\x01\x00\x00 this is nothing")
+    robot.bench.until(lambda: robot.node._cameras.refused.count == len(robot.to))
+    assert "Cannot read a message of type " in robot.node._cameras.error
     robot.see(frames[1])
     assert robot.node.grounder.memory.everything
 
@@ -204,11 +217,12 @@ def detections(*widths):
 @pytest.mark.parametrize("size", [float("nan"), float("inf"), -1e300])
 def test_a_detection_without_a_box_is_refused_and_the_others_count(size):
     cameras, told = cameras_alone()
-    cameras._detections(b"", lambda raw: detections(size, 6.0))
-    assert cameras._boxes[0][1] == ((7, 8, 13, 12),) and cameras.refused == 1 and "box" in told[0]
+    cameras._detections(detections(size, 6.0))
+    assert cameras._boxes[0][1] == ((7, 8, 13, 12),) and cameras.refused.count == 1 and "box" in told[0]
 
 
 def test_more_detections_than_any_detector_sends_are_refused():
-    cameras, told = cameras_alone()
-    cameras._detections(b"", lambda raw: detections(*[6.0] * 1001))
-    assert not cameras._boxes and cameras.refused == 1 and "it has 1,001 boxes, and at most 1,000" in told[0]
+    cameras, _ = cameras_alone()
+    with pytest.raises(Any2AnyError, match="it has 1,001 boxes, and at most 1,000"):
+        cameras._detections(detections(*[6.0] * 1001))
+    assert not cameras._boxes
