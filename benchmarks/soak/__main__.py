@@ -72,7 +72,7 @@ def play(chapters: Sequence[Chapter], out: Path) -> list[Any]:
     from benchmarks.soak.campaign import FIRST, Campaign
     from benchmarks.soak.robot import recorded
 
-    setting = world.make(out / "world")
+    setting = world.make(out)
     for folder in (out / "logs", setting.scratch):
         shutil.rmtree(folder, ignore_errors=True)
     setting.scratch.mkdir()

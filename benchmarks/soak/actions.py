@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -137,7 +136,7 @@ def _rogue(robot: Robot, fault: Fault, encoder: str, reliability: ReliabilityPol
         embedding = Embedding("camera", vector, robot.clock.now_ns(), "", encoder)
         publisher.publish(messages.embedding_message(embedding, 0.0))
 
-    robot.agenda.every(CYCLE, send, until=time.monotonic() + fault.end - fault.start)
+    robot.agenda.every(CYCLE, send, until=fault.end)
     return lambda: robot.rogue.destroy_publisher(publisher)
 
 
@@ -160,7 +159,7 @@ def _map_swaps(robot: Robot, fault: Fault) -> End:
         maps.reverse()
         robot.call("load_map", maps[1], "done")
 
-    robot.agenda.every(1.0, swap, until=time.monotonic() + fault.end - fault.start - 1.0)
+    robot.agenda.every(1.0, swap, until=fault.end - 1.0)
     return lambda: robot.call("load_map", str(robot.world.map), "done")
 
 
@@ -171,7 +170,7 @@ def _broken_maps(robot: Robot, fault: Fault) -> End:
         folder = maps.pop() if maps else robot.world.broken[0]
         robot.call("load_map", str(folder), "any" if folder.name in MAY_OPEN else "refused")
 
-    robot.agenda.every((fault.end - fault.start) / len(maps), offer, until=time.monotonic() + fault.end - fault.start)
+    robot.agenda.every((fault.end - fault.start) / len(maps), offer, until=fault.end)
     return lambda: robot.call("load_map", str(robot.world.map), "done")
 
 
@@ -181,7 +180,7 @@ def _disk_full(robot: Robot, fault: Fault) -> End:
     if not saved.exists():
         shutil.copytree(robot.world.map, saved)
     _limit(process, FEW_BYTES)
-    until = time.monotonic() + fault.end - fault.start - 1.0
+    until = fault.end - 1.0
     robot.agenda.every(2.0, lambda: robot.call("save_map", str(saved), "refused"), until)
 
     def end() -> None:
@@ -201,6 +200,19 @@ def _limit(process: int, size: int) -> None:
         resource.prlimit(process, resource.RLIMIT_FSIZE, (min(size, hard) if hard != -1 else size, hard))
     except (ProcessLookupError, ValueError):
         return
+
+
+def _grounding_killed(robot: Robot, fault: Fault) -> End:
+    robot.stack.signal("grounding", signal.SIGKILL)
+    return lambda: None
+
+
+def _table_silent(robot: Robot, fault: Fault) -> End:
+    return _with(robot.table, silent=True)
+
+
+def _table_garbage(robot: Robot, fault: Fault) -> End:
+    return _with(robot.table, garbage=0.5)
 
 
 def _clock_back(robot: Robot, fault: Fault) -> End:
@@ -228,12 +240,12 @@ def _clock_nonsense(robot: Robot, fault: Fault) -> End:
         robot.clock.tell(int(robot.rng.choice([0, -5 * NS, -(2**31) * NS])))
         robot.clock.jumped()
 
-    robot.agenda.every(NONSENSE, tell, until=time.monotonic() + fault.end - fault.start)
+    robot.agenda.every(NONSENSE, tell, until=fault.end)
     return lambda: None
 
 
 def _bag_loops(robot: Robot, fault: Fault) -> End:
-    robot.agenda.every(LOOP, lambda: robot.clock.jump(-LOOP), until=time.monotonic() + fault.end - fault.start)
+    robot.agenda.every(LOOP, lambda: robot.clock.jump(-LOOP), until=fault.end)
     return lambda: None
 
 
@@ -245,5 +257,6 @@ ACTIONS: dict[str, Action] = {
     "false_fingerprint": _false_fingerprint, "no_fingerprint": _no_fingerprint, "cpu_starved": _cpu_starved,
     "map_swaps": _map_swaps, "broken_maps": _broken_maps, "disk_full": _disk_full, "clock_back": _clock_back,
     "clock_ahead": _clock_ahead, "clock_stopped": _clock_stopped, "clock_nonsense": _clock_nonsense,
-    "bag_loops": _bag_loops,
+    "bag_loops": _bag_loops, "grounding_killed": _grounding_killed, "table_silent": _table_silent,
+    "table_garbage": _table_garbage,
 }  # fmt: skip

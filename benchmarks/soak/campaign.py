@@ -16,12 +16,14 @@ from benchmarks.soak.robot import Call, Robot
 from benchmarks.soak.said import Said
 from benchmarks.soak.schedule import Chapter, Fault
 from benchmarks.soak.stack import Ended, Stack
+from benchmarks.soak.table import ASK, LOOK, Command
 from benchmarks.soak.world import World
 from benchmarks.speed._player import Part
 
 FIRST = 1  # frame of the drive: that before has no sound
 READY = 60.0  # s, longest wait for rankings of all sensors
 CLOCK = 0.02  # s between two messages on /clock
+POLL = 0.1  # s between two looks at whether processes have ended
 MEMORY = 2.0  # s between two looks at the memory of all processes
 LAST = 3.0  # s after the last moment, for the last answers
 
@@ -45,6 +47,7 @@ class Played:
     memory: dict[str, list[tuple[float, int, int, int]]] = field(default_factory=dict)
     processes: list[Ended] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     jumps: list[float] = field(default_factory=list)
     left: str = ""
@@ -66,9 +69,10 @@ class Campaign:
         tell: is called every second. Raises Any2AnyError when the nodes do not come up.
         """
         simulated = self._chapter.clock == SIMULATED
-        played, stack = self.played, Stack(self._world.map, self._logs, simulated)
+        played, stack = self.played, Stack(self._world, self._logs, simulated)
         with stack, Robot(self._world, self._parts, stack, simulated) as robot:
             played.ledger, played.said, played.calls = robot.listener.ledger, robot.listener.said, robot.calls
+            played.commands = robot.table.commands
             played.findings, played.jumps, played.processes = robot.findings, robot.clock.jumps, stack.ended
             try:
                 self._await_all_sensors(robot)
@@ -87,7 +91,7 @@ class Campaign:
     def _await_all_sensors(self, robot: Robot) -> None:
         """Send moments until rankings use every sensor."""
         deadline = time.monotonic() + READY
-        while not robot.listener.ledger.all_used():
+        while not (robot.listener.ledger.all_used() and robot.table.ready()):
             if time.monotonic() > deadline or robot.stack.process.poll() is not None:
                 why = f"no ranking of all sensors within {READY:g} s"
                 raise Any2AnyError("The nodes do not come up", why, f"Read {self._logs}/*")
@@ -102,6 +106,9 @@ class Campaign:
         played.faults = tuple(moved)
         agenda.every(CYCLE, lambda: self._tick(robot))
         agenda.every(CLOCK, robot.clock.publish)
+        agenda.every(LOOK, lambda: robot.table.look(robot.clock.now_ns()))
+        agenda.every(ASK, lambda: robot.table.ask(truth.excuse_at_the_table(played.faults, time.monotonic())))
+        agenda.every(POLL, robot.stack.poll)
         agenda.every(MEMORY, lambda: self._watch(robot))
         agenda.every(1.0, lambda: tell(played, list(self._active)))
         for fault in played.faults:
@@ -129,6 +136,5 @@ class Campaign:
 
     def _watch(self, robot: Robot) -> None:
         now = time.monotonic()
-        robot.stack.poll()
         for name, (process, pss, rss) in robot.stack.memory().items():
             self.played.memory.setdefault(name, []).append((now, process, pss, rss))

@@ -66,7 +66,7 @@ def judge(chapters: Sequence[Played]) -> list[Criterion]:
     """Return the criteria of a run."""
     return [
         _crashes(chapters), _skipped(chapters), _back(chapters), _starved(chapters), _lacking(chapters),
-        _named(chapters), _flat(chapters), _calls(chapters),
+        _named(chapters), _flat(chapters), _calls(chapters), _commands(chapters),
     ]  # fmt: skip
 
 
@@ -218,3 +218,17 @@ def _calls(chapters: Iterable[Played]) -> Criterion:
             lines.append(f"{_clock(played, call.at)}: {name}: {call.wanted} wanted, {came}")
     measured = f"{len(judged) - len(lines)} of {len(judged)}"
     return Criterion("services that answer as they must", f"all, within {CALL_LIMIT:g} s", measured, tuple(lines))
+
+
+def _commands(chapters: Iterable[Played]) -> Criterion:
+    judged = [(p, c) for p in chapters for c in p.commands if p.began <= c.at < p.ended - LAST]
+    due = [(p, c) for p, c in judged if not c.excuse]
+    lines = [f"{_clock(p, c.at)}: no answer ({active(p, c.at)})" for p, c in due if c.skipped]
+    starved = [c for _, c in judged if c.excuse == truth.STARVED]
+    late = sum(c.skipped for c in starved)
+    if late > STARVED * len(starved):
+        lines.append(f"{late} of {len(starved)} while all cores are starved")
+    measured = (
+        f"{sum(not c.skipped for _, c in due)} of {len(due)}; while starved {len(starved) - late} of {len(starved)}"
+    )
+    return Criterion("commands that the grounding node answers", f"all, within {ALLOWANCE:g} s", measured, tuple(lines))

@@ -51,7 +51,8 @@ class Kind:
 
 SENSOR, ALL = "sensor", "all"
 ENCODER, RETRIEVAL, ANSWERS = "{sensor}_encoder: {sensor}", "retrieval: {sensor}", "retrieval: answers"
-STALE, CLOCK = Cause(RETRIEVAL, "stale"), Cause(".*", "clock")
+OBJECTS = "grounding: objects"
+STALE, CLOCK, BUSY = Cause(RETRIEVAL, "stale"), Cause(".*", "clock"), Cause(".*: process", "waits for a processor")
 
 
 def _sensor(name: str, says: str, *causes: Cause, **more: Any) -> Kind:
@@ -70,9 +71,8 @@ _KINDS = (
     _sensor("sensor_silent", "its driver is up and sends nothing", STALE, Cause(ENCODER, "no message arrives")),
     _sensor("driver_gone", "its driver ends", STALE, Cause(ENCODER, "nobody publishes")),
     _sensor("all_silent", "no sensor sends anything", Cause(ANSWERS, "no sensor is alive"), hits=ALL),
-    _sensor("encoder_killed", "its encoder's process gets SIGKILL", STALE, Cause(ENCODER, silence=True), kills=True,
-            alone="cpu"),
-    _sensor("encoder_frozen", "its encoder's process is stopped, and goes on later", STALE, alone="cpu"),
+    _sensor("encoder_killed", "its encoder's process gets SIGKILL", STALE, Cause(ENCODER, silence=True), kills=True),
+    _sensor("encoder_frozen", "its encoder's process is stopped, and goes on later", STALE),
     _sensor("late", "its messages arrive half a second late", Cause(RETRIEVAL, "late")),
     _sensor("duplicated", "every message is sent twice", Cause(RETRIEVAL, "twice"), disturbs=False),
     _sensor("reordered", "its messages overtake each other within three", Cause(RETRIEVAL, "order")),
@@ -82,7 +82,7 @@ _KINDS = (
     _sensor("ten_times", "its messages come at 100 Hz", Cause(f"{RETRIEVAL}|{ENCODER}", "dropped"), disturbs=False),
     Kind("retrieval_killed", "the retrieval node's process gets SIGKILL", (Cause("retrieval: .*", silence=True),),
          kills=True, alone="retrieval"),
-    Kind("cpu_starved", "twice as many processes as cores compute for nothing", (Cause(".*", "CPU"),), alone="cpu"),
+    Kind("cpu_starved", "twice as many processes as cores compute for nothing", (BUSY,), alone="cpu"),
     _harmless("wrong_qos_embeddings", "another node offers embeddings in another QoS", "rogue", Cause(ANSWERS, "QoS")),
     _harmless("false_fingerprint", "another node sends embeddings of another encoder", "rogue",
               Cause("retrieval: .*", "refused")),
@@ -91,6 +91,10 @@ _KINDS = (
     _harmless("map_swaps", "the map is replaced by another good one, every second", "retrieval"),
     _harmless("broken_maps", "damaged maps are offered", "retrieval", Cause(ANSWERS, "map")),
     _harmless("disk_full", "the map is saved, and no file may grow", "retrieval", Cause(ANSWERS, "write")),
+    Kind("grounding_killed", "the grounding node's process gets SIGKILL", (Cause("grounding: .*", silence=True),),
+         kills=True, alone="table", disturbs=False),
+    _harmless("table_silent", "the colour camera at the table sends nothing", "table", Cause(OBJECTS, "depth alone")),
+    _harmless("table_garbage", "half of the pictures of the table are garbage", "table", Cause(OBJECTS, "refused")),
     _clock("clock_back", "/clock jumps back by half a minute", 4.0),
     _clock("clock_ahead", "/clock jumps ahead by half a minute", 4.0),
     _clock("clock_stopped", "/clock stops, and the sensors go on"),

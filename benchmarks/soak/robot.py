@@ -19,6 +19,7 @@ from benchmarks.soak.drivers import Driver
 from benchmarks.soak.kinds import SENSORS, TEXT
 from benchmarks.soak.listener import Listener
 from benchmarks.soak.stack import Stack
+from benchmarks.soak.table import Table
 from benchmarks.soak.world import World
 from benchmarks.speed._player import Part, part
 
@@ -91,6 +92,7 @@ class Robot:
         self.rogue = rclpy.create_node("rogue")
         self.clock = RobotClock(node, simulated)
         self.drivers = {m: Driver(node, p, self.agenda.later, reliable=m == "audio") for m, p in parts.items()}
+        self.table = Table(node, world.table)
         self.calls: list[Call] = []
         self.findings: list[str] = []
         self.rng = np.random.default_rng(0)
@@ -123,6 +125,7 @@ class Robot:
 
     def __exit__(self, *error: Any) -> None:
         self.listener.__exit__(*error)
+        self.table.close()
         self.rogue.destroy_node()
 
 

@@ -22,6 +22,7 @@ CALM = 2.0  # s, shortest calm between two batches; also what cannot be judged y
 STAGGER = 1.2  # s, longest time from the first to the last beginning in a batch
 LONGEST = 2.0  # times its shortest length
 SIZES = ((1, 0.4), (2, 0.4), (3, 0.2))  # faults of a batch, and how often
+MOST = 4  # faults of a batch in a short run
 TRIES = 20  # to find batches that fit into a short run
 ORDINARY = 4  # kinds of the first chapter in each round of the second one
 
@@ -88,7 +89,7 @@ def _round(kinds: list[Kind], start: float, length: float, rng: np.random.Genera
     for _ in range(TRIES):
         if _shortest(batches) <= length:
             break
-        batches = _batches(_shuffled(kinds, rng), [len(SENSORS)] * len(kinds))  # a short run
+        batches = _batches(_shuffled(kinds, rng), [MOST] * len(kinds))  # a short run
     else:
         raise _too_short(length / 60)
     stretch = min(LONGEST, max(1.0, 0.6 * length / _shortest(batches)))
@@ -120,14 +121,14 @@ def _batches(kinds: list[Kind], sizes: list[int]) -> list[list[Kind]]:
 
 def _together(kind: Kind, batch: list[Kind]) -> bool:
     """Whether a kind may overlap with those of a batch: at least one sensor is hit by none of them."""
-    hit = [other for other in [kind, *batch] if other.hits]
-    if any(other.hits == ALL for other in hit) and len(hit) > 1:
+    those = [kind, *batch]
+    hits, alone = [k.hits for k in those if k.hits], [k.alone for k in those if k.alone]
+    if len(alone) > len(set(alone)) or len(hits) >= len(SENSORS) or hits.count("audio") > 1:
         return False
-    if len(hit) >= len(SENSORS) or sum(other.hits == "audio" for other in hit) > 1:
+    if ALL in hits and len(hits) > 1:
         return False
-    return not (kind.alone and any(kind.alone == other.alone for other in batch)) and not (
-        {"cpu", "retrieval"} <= {other.alone for other in [kind, *batch]} and any(o.kills for o in [kind, *batch])
-    )
+    # A killed process must be back soon, so that nothing else may take the processor.
+    return sum(k.kills or k.alone == "cpu" for k in those) <= 1
 
 
 def _seconds(batch: list[Kind]) -> float:

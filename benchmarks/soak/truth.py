@@ -45,6 +45,13 @@ def excuse(faults: Iterable[Fault], at: float, jumps: Iterable[float] = ()) -> s
     return CHANGED if any(t <= at < t + ALLOWANCE for t in [*changes, *jumps]) else ""
 
 
+def excuse_at_the_table(faults: Iterable[Fault], at: float) -> str:
+    """Return why a command to the grounding node may get no answer: STARVED, KILLED, or "" when it may not."""
+    current = [f for f in faults if f.kind == "grounding_killed" and f.start - ALLOWANCE <= at < f.start + BACK]
+    busy = excuse((f for f in faults if f.kind == "cpu_starved"), at)
+    return busy if busy == STARVED else KILLED if current else ""
+
+
 def calm(faults: Iterable[Fault], at: float) -> bool:
     """Return whether no fault is active, and none has ended within RESTING."""
     return not any(f.start <= at < f.end + RESTING for f in faults)

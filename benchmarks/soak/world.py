@@ -11,17 +11,27 @@ from pathlib import Path
 
 import numpy as np
 
+from any2any_ros import encoders
 from any2any_ros.data import kitti, splits
 from any2any_ros.data.sources import ON_ROADS, DriveSource
+from any2any_ros.objects import grounding_model
+from any2any_ros.objects.grounding_model import Model
+from any2any_ros.objects.heads import EMMA
 from any2any_ros.retrieval import reference_map
-from any2any_ros.sim import town
+from any2any_ros.retrieval.reference_map import EncoderRecord
+from any2any_ros.sim import tabletop, town
 from any2any_ros.storage import replacing
 from any2any_ros.workflows.build_map import MapOptions, write_map
 from any2any_ros.workflows.calibrate import CalibrationOptions, calibrate
 
+FORMAT = 2  # changes whenever the world does
 TOWN = town.TownConfig(
     places=60, squares=2, speed=34.0, rate=10.0, points=6000, width=208, height=64, caption_empty=0.0
 )
+TABLE = tabletop.SceneConfig(objects=4, frames=4, sweep=20)
+CAMERA = tabletop.CameraConfig(width=320, height=240, focal=262.5)
+SENSES = {"camera": "crop", "depth": "depth", "text": "text"}  # of the grounding model: the encoder of each
+WIDTH = 16  # of its heads
 MAPS = {"map": MapOptions("soak", keyframe=0.0), "other": MapOptions("other", keyframe=6.0)}
 
 MAY_OPEN = ("zero_poses",)  # broken maps that may be opened: their answers have no pose
@@ -29,7 +39,11 @@ MAY_OPEN = ("zero_poses",)  # broken maps that may be opened: their answers have
 
 @dataclass(frozen=True)
 class World:
-    """The folders of a run: `map` and `other` are good maps of one town; `broken` are damaged ones."""
+    """The folders of a run.
+
+    map, other: good maps of one town. broken: damaged ones. model: of the grounding node; it has learnt nothing.
+    table: file of the pictures of a table.
+    """
 
     folder: Path
 
@@ -44,6 +58,14 @@ class World:
     @property
     def broken(self) -> tuple[Path, ...]:
         return tuple(self.folder / "broken" / name for name in DAMAGE)
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model"
+
+    @property
+    def table(self) -> Path:
+        return self.folder / "table.npz"
 
     @property
     def scratch(self) -> Path:
@@ -63,7 +85,8 @@ class World:
 
 
 def make(folder: Path, tell: Callable[[str], None] = print) -> World:
-    """Return the world in `folder`; make it when it is not there."""
+    """Return the world in `folder`, where it stays for the next run; make it when it is not there."""
+    folder = folder / f"world-{FORMAT}"
     world = World(folder)
     if not folder.exists():
         tell(f"{folder}: simulating a town and mapping it, once (some 15 s)")
@@ -79,10 +102,36 @@ def _make(world: World) -> None:
     for name, options in MAPS.items():
         write_map(first, world.folder / name, options=options)
         calibrate(world.folder / name, second, CalibrationOptions(place))
+    _save_table(world.table)
+    _save_model(world.model)
     for name, damage in DAMAGE.items():
         copy = world.folder / "broken" / name
         shutil.copytree(world.map, copy)
         damage(copy)
+
+
+def _save_table(path: Path) -> None:
+    seen = list(tabletop.scene(3, config=TABLE, camera=CAMERA))
+    depth = [np.nan_to_num(1000 * frame.depth).round().astype("<u2") for frame in seen]
+    np.savez_compressed(
+        path, rgb=np.array([f.rgb for f in seen]), depth=np.array(depth), pose=np.array([f.pose for f in seen]),
+        intrinsics=seen[0].intrinsics,
+    )  # fmt: skip
+
+
+def _save_model(folder: Path) -> None:
+    rng, built = np.random.default_rng(0), {m: encoders.build(plug) for m, plug in SENSES.items()}
+    means = {m: np.zeros(e.dimension, np.float32) for m, e in built.items()}
+    spreads = {m: np.ones(e.dimension, np.float32) for m, e in built.items()}
+    weights, biases = {}, {}
+    for modality, encoder in built.items():
+        widths = (encoder.dimension, WIDTH, WIDTH, WIDTH)
+        for layer in range(3):
+            drawn = rng.normal(size=widths[layer : layer + 2]) / np.sqrt(widths[layer])
+            weights[f"{modality}/{layer}"] = drawn.astype(np.float32)
+            biases[f"{modality}/{layer}"] = rng.normal(size=widths[layer + 1]).astype(np.float32)
+    records = {m: EncoderRecord.of(e) for m, e in built.items()}
+    grounding_model.save(Model(EMMA(means, spreads, weights, biases), records), folder)
 
 
 def _places(folder: Path) -> Path:

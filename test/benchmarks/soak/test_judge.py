@@ -13,7 +13,8 @@ from benchmarks.soak.robot import Call
 from benchmarks.soak.said import Line, Said
 from benchmarks.soak.schedule import Chapter, Fault
 from benchmarks.soak.stack import Ended
-from benchmarks.soak.truth import STARVED
+from benchmarks.soak.table import Command
+from benchmarks.soak.truth import KILLED, STARVED
 
 BEGAN, SECONDS, MB = 1000.0, 40.0, 10**6
 SILENT = Fault("sensor_silent", 10.0, 16.0, "camera")
@@ -49,7 +50,7 @@ def failed(*chapters):
 
 def test_a_good_run_holds_every_criterion():
     criteria = judge.judge([played()])
-    assert len(criteria) == 8 and all(criterion.held for criterion in criteria)
+    assert len(criteria) == 9 and all(criterion.held for criterion in criteria)
     assert "0 of 400" in criteria[1].measured
 
 
@@ -134,6 +135,16 @@ def test_a_service_must_answer_as_it_must():
     assert failed(chapter)["services"].endswith("done wanted, no answer")
 
 
+def test_a_command_must_be_answered_unless_the_node_was_killed():
+    chapter = played()
+    chapter.commands = [Command(BEGAN + 1, "", 0.1), Command(BEGAN + 3, KILLED), Command(BEGAN + SECONDS, "")]
+    assert not failed(chapter)
+    chapter.commands = [Command(BEGAN + 1, "", 2.5)]
+    assert failed(chapter) == {"commands": "system clock, 1.0 s: no answer (no fault)"}
+    chapter.commands = [Command(BEGAN + 1, STARVED, 0.1)] * 9 + [Command(BEGAN + 3, STARVED)] * 2
+    assert failed(chapter) == {"commands": "2 of 11 while all cores are starved"}
+
+
 @pytest.fixture
 def options(tmp_path):
     return program.arguments(["--minutes", "2", "--out", str(tmp_path)])
@@ -152,7 +163,7 @@ def test_a_run_that_failed_says_why_in_a_line_on_the_page_and_in_the_file(option
     text, found = (options.out / "report.html").read_text(), json.loads((options.out / "results.json").read_text())
     assert "<svg" in text and "sensor silent" in text and "src=" not in text and "<link" not in text
     assert found["held"] is False and found["kinds"][0]["kind"] == "sensor_silent" and found["kinds"][0]["after"] == 3.0
-    assert found["faults"][0]["line"] == "retrieval: camera" and len(found["criteria"]) == 8
+    assert found["faults"][0]["line"] == "retrieval: camera" and len(found["criteria"]) == 9
     assert {row["when"] for row in found["rankings"]} == {"calm", "faults"}
 
 

@@ -38,6 +38,12 @@ def test_what_excuses_a_missing_ranking_and_for_how_long():
     assert truth.sane([], 5.0, jumps=[4.0]) == frozenset() and truth.sane([], 7.0, jumps=[4.0]) == ALL
 
 
+def test_a_command_may_be_lost_around_the_death_of_the_grounding_node():
+    faults = [Fault("grounding_killed", 30, 36), Fault("cpu_starved", 50, 56), Fault("retrieval_killed", 70, 76)]
+    times = {27.0: "", 28.5: truth.KILLED, 32.9: truth.KILLED, 33.1: "", 52.0: truth.STARVED, 70.5: ""}
+    assert {t: truth.excuse_at_the_table(faults, t) for t in times} == times
+
+
 def test_calm_is_away_from_every_fault():
     faults = [Fault("sensor_silent", 10, 16, "camera")]
     assert [truth.calm(faults, t) for t in (9, 12, 16 + RESTING / 2, 16 + RESTING)] == [True, False, False, True]
