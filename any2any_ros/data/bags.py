@@ -109,7 +109,7 @@ def observe(
         wanted = {m: t.lstrip("/") for m, t in (topics or default_topics(reader)).items() if m in encoders}
         connections = _connections(reader, wanted, encoders, path)
         messages = progress(decoded(reader, connections), f"encoding {path.name}")
-        moments = list(_moments(messages, wanted, encoders, alive))
+        moments = sorted(_moments(messages, wanted, encoders, alive), key=lambda moment: moment.stamp_ns)
         poses = poses_at(reader, pose_topic, [m.stamp_ns for m in moments])
     return _stack(path.name, moments, poses, encoders)
 

@@ -84,7 +84,10 @@ class Localizer:
         """Take one embedding; return the rankings of the moments that it completes."""
         opened = self._map()
         opened.reference.validate(embedding)
+        restarts = self.assembler.restarts
         complete = self.assembler.add(embedding, now_ns)
+        if self.assembler.restarts != restarts:
+            self._forget_way()
         if not complete:  # the moment waits for others: compare this vector meanwhile
             opened.retriever.prefetch(embedding.modality, embedding.vector)
         return [self._rank_moment(moment) for moment in complete]
@@ -107,6 +110,9 @@ class Localizer:
     def forget(self) -> None:
         """Forget all embeddings and where the robot was, because the clock has jumped."""
         self.assembler.reset()
+        self._forget_way()
+
+    def _forget_way(self) -> None:
         self._pose = None
         if self.map is not None and self.map.belief is not None:
             self.map.belief.reset()

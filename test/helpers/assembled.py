@@ -1,5 +1,7 @@
 """A robot whose sensors send messages, for the tests of retrieval/assembler.py."""
 
+import numpy as np
+
 from any2any_ros.config import AliveConfig
 from any2any_ros.observation import Embedding
 from any2any_ros.retrieval.assembler import Assembler
@@ -14,9 +16,12 @@ class Robot:
     def __init__(self, config=CONFIG, **options):
         self.assembler = Assembler(config, **options)
 
-    def hear(self, modality, stamp, received=None):
-        """Return the moments that this message completes, each as (stamp, {modality: stamp of what was used})."""
-        embedding = Embedding(modality, [stamp], stamp * MS)
+    def hear(self, modality, stamp, received=None, sample=0):
+        """Return the moments that this message completes, each as (stamp, {modality: stamp of what was used}).
+
+        sample: two messages with one stamp are the same message if their samples are the same, too.
+        """
+        embedding = Embedding(modality, [stamp, sample], stamp * MS)
         ready = self.assembler.add(embedding, (stamp if received is None else received) * MS)
         return [told(moment) for moment in ready]
 
@@ -32,6 +37,6 @@ class Robot:
 
 
 def told(moment):
-    used = {m: int(v[0]) for m, v in moment.embeddings.items()}
-    assert moment.stamps_ns == {m: stamp * MS for m, stamp in used.items()}
+    used = {m: stamp // MS for m, stamp in moment.stamps_ns.items()}
+    assert {m: v[0] for m, v in moment.embeddings.items()} == {m: np.float32(stamp) for m, stamp in used.items()}
     return moment.stamp_ns // MS, used

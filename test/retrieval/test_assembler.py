@@ -153,11 +153,11 @@ def test_age_is_counted_from_reception_not_from_the_stamp():
     assert robot.alive(3900) == ("a",) and robot.alive(3901) == ()
 
 
-def test_a_message_no_newer_than_its_predecessor_is_ignored():
+def test_a_message_older_than_its_predecessor_never_replaces_it():
     robot = Robot()
     robot.hear("a", 1000)
-    assert robot.run(("a", 900, 1010), ("a", 1000, 1020)) == []
-    assert robot.assembler.now(1020 * MS).embeddings["a"] == [1000]
+    assert robot.run(("a", 900, 1010), ("a", 1000, 1020)) == [(900, {"a": 900})]
+    assert robot.assembler.now(1020 * MS).embeddings["a"][0] == 1000
 
 
 def test_a_jump_back_beyond_the_timeout_is_a_new_start():
