@@ -156,8 +156,9 @@ def _map_swaps(robot: Robot, fault: Fault) -> End:
     maps = [str(robot.world.other), str(robot.world.map)]
 
     def swap() -> None:
-        maps.reverse()
-        robot.call("load_map", maps[1], "done")
+        if all(call.code is not None for call in robot.calls):  # only one map is loaded at a time
+            maps.reverse()
+            robot.call("load_map", maps[1], "done")
 
     robot.agenda.every(1.0, swap, until=fault.end - 1.0)
     return lambda: robot.call("load_map", str(robot.world.map), "done")

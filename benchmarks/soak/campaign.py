@@ -91,7 +91,7 @@ class Campaign:
     def _await_all_sensors(self, robot: Robot) -> None:
         """Send moments until rankings use every sensor."""
         deadline = time.monotonic() + READY
-        while not (robot.listener.ledger.all_used() and robot.table.ready()):
+        while not (robot.listener.ledger.all_used() and robot.table.answered()):
             if time.monotonic() > deadline or robot.stack.process.poll() is not None:
                 why = f"no ranking of all sensors within {READY:g} s"
                 raise Any2AnyError("The nodes do not come up", why, f"Read {self._logs}/*")

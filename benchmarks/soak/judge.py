@@ -138,16 +138,11 @@ def naming(chapters: Iterable[Played]) -> list[Named]:
     """Return how each fault was named that lasted long enough, and whose kind must be named."""
     out = []
     for played in chapters:
-        for fault in played.faults:
+        for drawn, fault in zip(played.chapter.faults, played.faults, strict=False):
             if KINDS[fault.kind].causes and fault.end < played.ended:
                 said = played.said.naming(fault, fault.start, played.ended)
-                wrong = _wrong(said, fault, played)
-                out.append(Named(played.chapter.clock, _relative(fault, played.began), said, wrong))
+                out.append(Named(played.chapter.clock, drawn, said, _wrong(said, fault, played)))
     return out
-
-
-def _relative(fault: Fault, began: float) -> Fault:
-    return Fault(fault.kind, fault.start - began, fault.end - began, fault.sensor)
 
 
 def _wrong(said: Naming, fault: Fault, played: Played) -> str:

@@ -10,7 +10,8 @@ TEXT = "text"  # captions have no stamps, and come less often
 SOURCE_TIMEOUT = 2.0  # s, the nodes' default
 CYCLE = 0.1  # s between two moments
 ALLOWANCE = SOURCE_TIMEOUT + CYCLE  # s after a fault's begin in which rankings may be skipped
-BACK = 3.0  # s that a killed process has to be back
+BACK = 3.0  # s that a killed retrieval node has to be back
+BACK_AT_TABLE = 5.0  # s that a killed grounding node has
 RESTING = 5.0  # s after a starvation that still count as starved
 
 SYSTEM, SIMULATED = "system clock", "simulated clock"

@@ -57,8 +57,12 @@ class Table:
             k: node.create_publisher(c, TOPICS[f"{k}_topic"], qos_profile_sensor_data) for k, c in kinds.items()
         }
 
-    def ready(self) -> bool:
-        return bool(self._client.server_is_ready())
+    def answered(self) -> bool:
+        """Ask, unless an answer is due, and return whether a command was answered."""
+        waiting = bool(self.commands) and time.monotonic() - self.commands[-1].at < LOOK
+        if not waiting and self._client.server_is_ready():
+            self.ask("")
+        return any(command.seconds is not None for command in self.commands)
 
     def look(self, stamp_ns: int) -> None:
         """Send the messages of one frame."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from benchmarks.soak.kinds import ALL, ALLOWANCE, BACK, KINDS, RESTING, SENSORS
+from benchmarks.soak.kinds import ALL, ALLOWANCE, BACK, BACK_AT_TABLE, KINDS, RESTING, SENSORS
 from benchmarks.soak.schedule import Fault
 
 STARVED, KILLED, CHANGED = "starved", "killed", "changed"
@@ -47,7 +47,9 @@ def excuse(faults: Iterable[Fault], at: float, jumps: Iterable[float] = ()) -> s
 
 def excuse_at_the_table(faults: Iterable[Fault], at: float) -> str:
     """Return why a command to the grounding node may get no answer: STARVED, KILLED, or "" when it may not."""
-    current = [f for f in faults if f.kind == "grounding_killed" and f.start - ALLOWANCE <= at < f.start + BACK]
+    current = [
+        f for f in faults if f.kind == "grounding_killed" and f.start - ALLOWANCE <= at < f.start + BACK_AT_TABLE
+    ]
     busy = excuse((f for f in faults if f.kind == "cpu_starved"), at)
     return busy if busy == STARVED else KILLED if current else ""
 

@@ -40,7 +40,7 @@ def test_what_excuses_a_missing_ranking_and_for_how_long():
 
 def test_a_command_may_be_lost_around_the_death_of_the_grounding_node():
     faults = [Fault("grounding_killed", 30, 36), Fault("cpu_starved", 50, 56), Fault("retrieval_killed", 70, 76)]
-    times = {27.0: "", 28.5: truth.KILLED, 32.9: truth.KILLED, 33.1: "", 52.0: truth.STARVED, 70.5: ""}
+    times = {27.0: "", 28.5: truth.KILLED, 34.9: truth.KILLED, 35.1: "", 52.0: truth.STARVED, 70.5: ""}
     assert {t: truth.excuse_at_the_table(faults, t) for t in times} == times
 
 
