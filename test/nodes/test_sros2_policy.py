@@ -1,5 +1,6 @@
 """The SROS 2 policy: it allows what the running nodes do, and nothing that no node does."""
 
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -73,6 +74,8 @@ def done_by(peer, node):
 
 def test_it_has_an_enclave_for_each_default_encoder_with_its_topics_and_for_the_other_nodes():
     assert set(POLICY) == {f"{cls.modality}_encoder" for cls in DEFAULT_ENCODERS} | {"retrieval", "grounding"}
+    programs = {path.stem for path in Path(topology.__file__).parent.glob("*_node.py")}
+    assert programs == {"encoder_node", "retrieval_node", "grounding_node"}, "a new one needs an enclave, too"
     own = {("publish", "/embeddings"), ("subscribe", "/clock")}
     for cls in DEFAULT_ENCODERS:
         topics = {f"/{cls.topic}"}
