@@ -9,8 +9,9 @@ from typing import Any
 
 from rosbags.highlevel import AnyReader
 
-from any2any_ros import limits
+from any2any_ros import limits, reading
 from any2any_ros.cdr import typestore
+from any2any_ros.data.bag_limits import limited_databases
 from any2any_ros.errors import Any2AnyError
 
 LATEST_NS = 2**63 - 1  # the times of an mcap file can be larger, those of a program cannot
@@ -20,8 +21,11 @@ LATEST_NS = 2**63 - 1  # the times of an mcap file can be larger, those of a pro
 def open_reader(path: Path) -> Iterator[AnyReader]:
     """Open the bag at `path` for reading. Raises Any2AnyError when it is no bag, damaged, or empty."""
     try:
+        if path.is_dir():
+            reading.content(path / "metadata.yaml", limits.YAML_BYTES)  # parsing it takes 300 times as much memory
         reader = AnyReader([path], default_typestore=typestore())
-        reader.open()
+        with limited_databases():
+            reader.open()
     except Exception as error:  # rosbags and its storage libraries raise many kinds on damaged files
         raise _unreadable(path, error, "Give the folder with metadata.yaml; record it again") from error
     try:
