@@ -15,7 +15,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "security.md"
 
 def test_what_is_above_a_limit_is_refused_and_what_is_at_it_is_not():
     limits.check("an image", 1000, 1000, "pixels", "Scale it down")
-    with pytest.raises(Any2AnyError, match=r"Cannot use an image: .* 1,001 pixels, and at most 1,000 are read\. Scale it"):
+    with pytest.raises(
+        Any2AnyError, match=r"Cannot use an image: .* 1,001 pixels, and at most 1,000 are read\. Scale it"
+    ):
         limits.check("an image", 1001, 1000, "pixels", "Scale it down")
 
 
