@@ -27,6 +27,10 @@ CHARACTERS = 1 << 16  # of a text; encoders read the first 10,000
 VECTOR = 1 << 16  # values of an embedding; ours have at most 16,384
 BOXES = 1000  # of a detector, in one picture; it finds some tens
 
+# --- of what waits in a node ------------------------------------------------------------------------------------
+
+WAITING_BYTES = 1 << 27  # of messages that wait for their turn, beside the newest one
+
 # --- of one request to a node -----------------------------------------------------------------------------------
 
 EMBEDDINGS = 64  # of ~/rank and ~/add_place; a map has some modalities

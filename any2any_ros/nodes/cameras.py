@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,8 @@ from any2any_ros import limits, samples
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.node_config import GroundingNodeConfig
 from any2any_ros.nodes import messages
+from any2any_ros.nodes.inbox import Newest
+from any2any_ros.nodes.lost import Lost
 from any2any_ros.nodes.rate import Rate
 from any2any_ros.objects.camera_view import CameraView
 from any2any_ros.objects.proposals import Box
@@ -41,11 +43,15 @@ class Cameras:
         self._subscriptions: list[Any] = []
         self.rates = {kind: Rate() for kind in KINDS}
         self.refused, self.error = Rate(), ""
+        self.lost = {kind: Lost() for kind in KINDS}
+        self._pictures: dict[str, Newest[tuple[int, Any]]] = {kind: Newest(WAITING) for kind in KINDS}
+        self._unused = 0  # pictures that an other view has made obsolete
         self.reset()
 
     def reset(self) -> None:
         """Forget all messages."""
-        self._pictures: dict[str, deque[tuple[int, Any]]] = {kind: deque(maxlen=WAITING) for kind in KINDS}
+        for pictures in self._pictures.values():
+            pictures.clear()
         self._poses: deque[tuple[int, Any]] = deque(maxlen=WAITING)
         self._boxes: deque[tuple[int, tuple[Box, ...]]] = deque(maxlen=WAITING)
         self._intrinsics: Any = None
@@ -53,19 +59,22 @@ class Cameras:
     def open(self) -> None:
         c = self._config
         self._subscriptions = [
-            self._subscribe(IMAGE, c.rgb_topic, partial(self._picture, "camera", "image")),
-            self._subscribe(IMAGE, c.depth_topic, partial(self._picture, "depth", "depth")),
+            self._subscribe(IMAGE, c.rgb_topic, partial(self._picture, "camera", "image"), lost=self.lost["camera"]),
+            self._subscribe(IMAGE, c.depth_topic, partial(self._picture, "depth", "depth"), lost=self.lost["depth"]),
             self._subscribe("sensor_msgs/msg/CameraInfo", c.info_topic, self._info),
             self._subscribe("geometry_msgs/msg/PoseStamped", c.pose_topic, self._pose),
         ]
         if c.detections_topic:
             self._subscriptions.append(self._subscribe(DETECTIONS, c.detections_topic, self._detections, 10))
 
-    def _subscribe(self, type_name: str, topic: str, take: Callable[[Any], None], qos: Any = SENSOR_DATA) -> Any:
+    def _subscribe(
+        self, type_name: str, topic: str, take: Callable[[Any], None], qos: Any = SENSOR_DATA, lost: Lost | None = None
+    ) -> Any:
         """Subscribe to serialised messages: rclpy would drop those that it cannot read without a word."""
-        read = messages.reader(type_name)
+        read, lost = messages.reader(type_name), lost or Lost()
 
-        def receive(raw: bytes) -> None:
+        def receive(raw: bytes, info: dict[str, Any]) -> None:
+            lost.take(info)
             try:
                 take(read(raw))
             except Any2AnyError as error:
@@ -78,6 +87,11 @@ class Cameras:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
         self.reset()
+
+    @property
+    def dropped(self) -> int:
+        """Return how many pictures are in no view, because newer ones came before the rest of their view."""
+        return self._unused + sum(pictures.dropped for pictures in self._pictures.values())
 
     @property
     def alive(self) -> tuple[str, ...]:
@@ -102,7 +116,7 @@ class Cameras:
         picture = samples.decode(IMAGE, message, decoded_as)
         self.rates[kind].tick(now)
         stamp = samples.stamp_ns(message) or now
-        self._pictures[kind].append((stamp, picture))
+        self._pictures[kind].put((stamp, picture), picture.nbytes)
         self._combine(stamp)
 
     def _info(self, message: Any) -> None:
@@ -145,10 +159,11 @@ class Cameras:
         if any(p is None for p in pictures.values()):
             return
         view = CameraView(stamp, self._intrinsics, pose, pictures.get("camera"), pictures.get("depth"), boxes)
+        self._unused -= len(pictures)
         self._drop_until(stamp)
         self._on_view(view)
 
-    def _near(self, items: deque[tuple[int, Any]], stamp: int) -> Any:
+    def _near(self, items: Iterable[tuple[int, Any]], stamp: int) -> Any:
         """Return the item nearest to a stamp; None when it is more than `slop` away."""
         nearest = min(items, key=lambda item: abs(item[0] - stamp), default=None)
         return None if nearest is None or abs(nearest[0] - stamp) > self._config.slop * NS else nearest[1]
@@ -158,10 +173,8 @@ class Cameras:
 
         After a jump of the clock back, pictures from before the jump have later stamps and stay.
         """
-        for pictures in self._pictures.values():
-            later = [item for item in pictures if item[0] > stamp + self._config.slop * NS]
-            pictures.clear()
-            pictures.extend(later)
+        until = stamp + self._config.slop * NS
+        self._unused += sum(pictures.keep(lambda item: item[0] > until) for pictures in self._pictures.values())
 
     def _refuse(self, error: Any2AnyError) -> None:
         self.refused.tick(self._node.now_ns())

@@ -3,13 +3,15 @@
 ros2 run any2any_ros encoder_node --ros-args -p encoder:=camera -p topic:=/front/image_raw
 
 A separate thread encodes, so that the executor stays free. A message that arrives while the thread is busy replaces the
-one that waits, which is counted as dropped.
+one that waits, which is counted as dropped. Chunks of sound wait in a queue instead.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -25,7 +27,7 @@ from any2any_ros.node_config import EncoderNodeConfig
 from any2any_ros.nodes import endpoints, messages, parameters, runtime
 from any2any_ros.nodes.encoder_health import EncoderHealth
 from any2any_ros.nodes.inbox import Inbox
-from any2any_ros.nodes.lifecycle import ManagedNode, diagnostic
+from any2any_ros.nodes.lifecycle import ManagedNode
 from any2any_ros.observation import Embedding
 from any2any_ros.protocols import Encoder
 
@@ -77,32 +79,47 @@ class EncoderNode(ManagedNode):
         self.destroy_lifecycle_publisher(self._publisher)
         del self._encoder
 
-    def _receive(self, raw: bytes) -> None:
+    def _receive(self, raw: bytes, info: dict[str, Any]) -> None:
         now = self.now_ns()
-        self._health.received.tick(now)
-        self._inbox.put((raw, now))
+        self._health.receive(info, now)
+        self._inbox.put((raw, now), len(raw))
+        if self._encoder.keeps > 1:  # a stream, such as sound, has no message that a newer one replaces
+            self._health.miss(self._inbox.dropped, now)
 
     def _encode(self, waiting: list[tuple[bytes, int]]) -> None:
         """Encode the newest of the waiting messages; of a stream such as sound, all of them are gathered first.
 
         Runs in the inbox's thread.
         """
+        newest = None
+        for raw, received in waiting:
+            with self._refusing():
+                newest = self._gathered(raw, received)
+        if newest is not None and newest[0] is not None:
+            with self._refusing():
+                self._publish(*newest)
+
+    def _gathered(self, raw: bytes, received: int) -> tuple[Any, int, str]:
+        """Return what the encoder has gathered with this message, and the message's stamp and frame."""
+        message = self._read(raw)
+        stamp = samples.stamp_ns(message) or received
+        sample = self._encoder.gather(samples.decode(self._type, message, self._encoder.accepts), stamp)
+        return sample, stamp, message.header.frame_id if hasattr(message, "header") else ""
+
+    def _publish(self, sample: Any, stamp: int, frame: str) -> None:
+        began = time.perf_counter()
+        vector = self._encoder.encode(sample)
+        seconds = time.perf_counter() - began
+        embedding = Embedding(self._modality, vector, stamp, frame, self._encoder.fingerprint)
+        self._publisher.publish(messages.embedding_message(embedding, seconds))
+        self._health.encode(seconds, self.now_ns())
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Count and log an error: one bad message must not end the thread, nor cost the others that wait."""
         try:
-            sample, stamp, frame = None, 0, ""
-            for raw, received in waiting:
-                message = self._read(raw)
-                stamp = samples.stamp_ns(message) or received
-                frame = message.header.frame_id if hasattr(message, "header") else ""
-                sample = self._encoder.gather(samples.decode(self._type, message, self._encoder.accepts), stamp)
-            if sample is None:
-                return
-            began = time.perf_counter()
-            vector = self._encoder.encode(sample)
-            seconds = time.perf_counter() - began
-            embedding = Embedding(self._modality, vector, stamp, frame, self._encoder.fingerprint)
-            self._publisher.publish(messages.embedding_message(embedding, seconds))
-            self._health.encode(seconds, self.now_ns())
-        except Exception as error:  # one bad message must not end the thread
+            yield
+        except Exception as error:
             self._health.refuse(error_text(error), self.now_ns())
             self.get_logger().warning(self._health.error, throttle_duration_sec=5.0)
 
@@ -115,15 +132,9 @@ class EncoderNode(ManagedNode):
         now, topic, health = self.now_ns(), self._subscription.topic_name, self._health
         health.mismatch = endpoints.own_mismatch(self, topic)
         why_silent = partial(endpoints.why_silent, self, topic, self._type)
-        level, text = health.state(now, self.config.silent_after, why_silent)
-        return [
-            diagnostic(
-                level, f"{self.get_name()}: {self._modality}", text, topic, age=health.received.age(now),
-                rate=health.received.hertz(now), encoded=health.encoded.count, refused=health.refused.count,
-                dropped=self._inbox.dropped, encode_seconds=health.seconds, qos_mismatch=health.mismatch,
-                last_error=health.error, encoder=self._encoder.fingerprint,
-            )
-        ]  # fmt: skip
+        health.dropped = self._inbox.dropped
+        state = health.state(now, self.config.silent_after, why_silent)
+        return [health.line(f"{self.get_name()}: {self._modality}", topic, state, now, self._encoder.fingerprint)]
 
 
 def main() -> int:

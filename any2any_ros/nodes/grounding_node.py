@@ -131,7 +131,9 @@ class GroundingNode(ManagedNode):
             diagnostic(
                 level, f"{self.get_name()}: objects", text, objects=len(self.grounder.memory), looks=self._views,
                 look_seconds=self._seconds, refused=refused, last_error=cameras.error,
-                sounds_refused=self._listener.refused, last_sound_error=self._listener.error, **values,
+                dropped=cameras.dropped + self._inbox.dropped, lost=sum(lost.count for lost in cameras.lost.values()),
+                sounds_refused=self._listener.refused, sounds_missing=self._listener.missing,
+                last_sound_error=self._listener.error, **values,
             )
         ]  # fmt: skip
 

@@ -12,6 +12,7 @@ import any2any_ros.msg as msg
 from any2any_ros import cdr, samples
 from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.nodes.inbox import Inbox
+from any2any_ros.nodes.lost import Lost
 from any2any_ros.protocols import Endpointer, Transcriber
 from any2any_ros.samples import Sound
 
@@ -32,12 +33,12 @@ class Listener:
         self._subscription: Any = None
         self.wanted = False  # whether a command is waited for; otherwise utterances are not transcribed
         self.refused, self.error = 0, ""
+        self._lost = Lost()
 
     def open(self, topic: str) -> None:
         self._inbox = Inbox(WAITING, self._listen)
-        receive = lambda raw: self._inbox.put((raw, self._node.get_clock().now().nanoseconds))  # noqa: E731
         self._subscription = self._node.create_subscription(
-            msg.AudioStamped, topic, receive, QoSProfile(depth=WAITING), raw=True
+            msg.AudioStamped, topic, self._receive, QoSProfile(depth=WAITING), raw=True
         )
 
     def close(self) -> None:
@@ -45,6 +46,19 @@ class Listener:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
             self._inbox.close()
+
+    @property
+    def missing(self) -> int:
+        """Return how many chunks were dropped, here or on their way. Sound is a stream: none should be."""
+        return self._lost.count + (self._inbox.dropped if self._subscription is not None else 0)
+
+    def _receive(self, raw: bytes, info: dict[str, Any]) -> None:
+        before = self.missing
+        self._lost.take(info)
+        self._inbox.put((raw, self._node.get_clock().now().nanoseconds), len(raw))
+        if self.missing > before:
+            text = f"{self.missing} chunks of sound are missing: this machine is too slow for them"
+            self._node.get_logger().warning(text, throttle_duration_sec=5.0)
 
     def _listen(self, chunks: list[tuple[bytes, int]]) -> None:
         """Append serialised chunks to the stream of sound. Runs in the inbox's thread."""

@@ -24,7 +24,7 @@ from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.geometry.refiner import Registrations, obstacle
 from any2any_ros.node_config import RetrievalNodeConfig
 from any2any_ros.nodes import messages
-from any2any_ros.nodes.inbox import Inbox
+from any2any_ros.nodes.inbox import Inbox, Newest
 from any2any_ros.nodes.lifecycle import ManagedNode, diagnostic
 from any2any_ros.nodes.outputs import RefinedOutputs
 from any2any_ros.observation import Observation
@@ -55,6 +55,7 @@ class ScanRefinement:
         self._node, self._localizer, self._hit_radius, self._slop = node, localizer, hit_radius, int(slop * NS)
         self._subscription: Any = None
         self.count, self._error, self._obstacle, self._seconds = 0, "", "", 0.0
+        self._skipped = 0  # rankings that a newer one has replaced before their refinement began
 
     def open(self, config: RetrievalNodeConfig) -> None:
         """Subscribe to `config.cloud_topic`; do nothing when it is empty.
@@ -65,7 +66,7 @@ class ScanRefinement:
             return
         self._mounting, self._period = clouds.mounting(config.cloud_mounting), config.cloud_period
         self._observation: Observation | None = None
-        self._clouds: deque[tuple[int, bytes]] = deque(maxlen=WAITING_CLOUDS)
+        self._clouds: Newest[tuple[int, bytes]] = Newest(WAITING_CLOUDS)
         self._done: deque[tuple[Job, Registrations]] = deque()
         self._busy, self._started = False, float("-inf")
         self._outputs = RefinedOutputs(self._node, self._hit_radius)
@@ -98,11 +99,12 @@ class ScanRefinement:
     def offer(self, observation: Observation) -> None:
         """Take the newest observation that was ranked."""
         if self._subscription is not None and observation.embeddings:
+            self._skipped += self._observation is not None
             self._observation = observation
             self._start()
 
     def _receive(self, raw: bytes) -> None:
-        self._clouds.append((messages.raw_stamp_ns(raw) or self._node.now_ns(), raw))
+        self._clouds.put((messages.raw_stamp_ns(raw) or self._node.now_ns(), raw), len(raw))
         self._start()
 
     def _start(self) -> None:
@@ -157,4 +159,9 @@ class ScanRefinement:
         why = self._obstacle or ("" if self._clouds else "no point cloud has arrived")
         level, text = (DiagnosticStatus.WARN, why) if why else (DiagnosticStatus.OK, "refining")
         name, topic = f"{self._node.get_name()}: scan refinement", self._subscription.topic_name
-        return [diagnostic(level, name, text, topic, refined=self.count, seconds=self._seconds, last_error=self._error)]
+        return [
+            diagnostic(
+                level, name, text, topic, refined=self.count, skipped=self._skipped, seconds=self._seconds,
+                last_error=self._error,
+            )
+        ]  # fmt: skip

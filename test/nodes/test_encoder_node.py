@@ -3,6 +3,7 @@
 import array
 import sys
 import textwrap
+import threading
 
 import cv2
 import numpy as np
@@ -139,8 +140,8 @@ def test_a_sensor_whose_messages_are_good_again_is_well_again(bench):
 
 def test_garbage_on_the_wire_does_not_end_the_node(bench):
     node = bench.node(EncoderNode, encoder="camera")
-    node._receive(b"\x00\x01\x00\x00 this is no image")
-    node._receive(b"")
+    node._receive(b"\x00\x01\x00\x00 this is no image", {})
+    node._receive(b"", {})
     bench.until(lambda: node._health.refused.count >= 1)
     heard = bench.listen(msg.Embedding, "embeddings")
     bench.publisher(Image, "camera/image_raw").publish(image())
@@ -173,13 +174,47 @@ def test_only_the_newest_is_encoded_and_the_rest_counted(bench, tmp_path, monkey
     heard = bench.listen(msg.Embedding, "embeddings")
     bench.publisher(String, "caption")
     for i in range(6):
-        node._receive(serialize_message(String(data=f"word{i}")))
+        node._receive(serialize_message(String(data=f"word{i}")), {})
     last = encoders.build("text").encode("word5")
     bench.until(lambda: heard and np.array_equal(np.array(heard[-1].vector, dtype=np.float32), last))
     bench.spin(0.4)
     assert len(heard) <= 2  # the first, if the worker was quick, and the newest
     assert node._inbox.dropped == 6 - len(heard)
     sys.modules.pop("users.slow_plug")
+
+
+def chunk(second, samples=800):
+    tone = (8000 * np.sin(np.arange(samples) / 7 + second)).astype("<i2")
+    message = msg.AudioStamped(sample_rate=8000, channels=1, encoding="S16LE", data=array.array("B", tone.tobytes()))
+    message.header.stamp = messages.time_message(int(second * 1e9))
+    return message
+
+
+def test_a_bad_chunk_of_sound_costs_no_other_chunk_that_waits(bench):
+    node = bench.node(EncoderNode, encoder="audio", settings__shortest=0.45)
+    heard = bench.listen(msg.Embedding, "embeddings")
+    chunks = [(serialize_message(chunk(1 + i / 10)), 0) for i in range(5)]
+    node._encode([chunks[0], chunks[1], (b"noise", 0), chunks[2], chunks[3], chunks[4], (b"", 0)])
+    bench.until(lambda: heard)
+    assert node._health.refused.count == 2 and messages.time_ns(heard[0].header.stamp) == 1_400_000_000
+
+
+def test_parts_of_a_stream_that_are_missing_are_told(bench):
+    node = bench.node(EncoderNode, encoder="audio", silent_after=0.5)
+    gate = threading.Event()
+    node._inbox._work = lambda waiting: gate.wait(10)  # busy for long
+    raw = serialize_message(chunk(1))
+    for number in range(3):
+        node._receive(raw, {"publication_sequence_number": number})
+    assert node.status()[0].level == DiagnosticStatus.WARN and "missing" not in node.status()[0].message
+    for number in range(3, 60):
+        node._receive(raw, {"publication_sequence_number": number + 2 * (number > 30)})
+    (line,) = node.status()
+    gate.set()
+    values = {pair.key: int(pair.value) for pair in line.values if pair.key in ("dropped", "lost")}
+    assert values["lost"] == 2 and values["dropped"] >= 7
+    assert line.level == DiagnosticStatus.WARN
+    assert line.message.startswith(f"{values['dropped'] + 2} parts of the stream are missing")
 
 
 def test_silence_is_explained(bench):
