@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
@@ -14,19 +13,10 @@ from types import TracebackType
 
 import yaml
 
+from any2any_ros.nodes.programs import program
 from any2any_ros.nodes.topology import Process
 
-RUN = "import sys; sys.path.remove(''); from runpy import run_module; run_module({!r}, run_name='__main__')"
 PATIENCE = 5.0  # s from SIGINT until a process that has not ended is killed
-
-
-def program(module: str, safe_path: bool = sys.version_info >= (3, 11)) -> list[str]:
-    """Return the command that runs a module. The working directory is not on its path: a file there, such as json.py,
-    would be imported in the place of Python's.
-
-    safe_path: whether Python has the option for that.
-    """
-    return [sys.executable, *(["-P", "-m", module] if safe_path else ["-c", RUN.format(module)])]
 
 
 def _no_link(path: str, flags: int) -> int:

@@ -2,51 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 
 import any2any_ros.srv as srv
 from any2any_ros import limits
-from any2any_ros.errors import Any2AnyError
+from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.nodes import messages
-from any2any_ros.nodes.lifecycle import ManagedNode
+from any2any_ros.nodes.lifecycle import STEADY, ManagedNode
+from any2any_ros.nodes.map_loading import Busy, MapLoading, Stopped
+from any2any_ros.nodes.worker import Worker
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.localizer import Localizer
+from any2any_ros.retrieval.opened_map import OpenedMap
+
+T = TypeVar("T")
 
 
 class MapServices:
-    """The services ~/rank, ~/add_place, ~/load_map and ~/save_map of a node with a localizer."""
+    """The services ~/rank, ~/add_place, ~/load_map and ~/save_map of a node with a localizer.
 
-    def __init__(self, node: ManagedNode, localizer: Localizer, use_map: Callable[[Path], int]) -> None:
-        """use_map: opens a map and returns its number of places."""
-        self._node, self._localizer, self._use_map = node, localizer, use_map
+    What takes long is done in threads, so that no request delays the answers on `matches`.
+    """
+
+    def __init__(self, node: ManagedNode, localizer: Localizer, use_map: Callable[[OpenedMap], None]) -> None:
+        """use_map: puts an opened map in the place of the one in use."""
+        self._node, self._localizer = node, localizer
+        self.loading = MapLoading(node, localizer, use_map)
+        self._saving, self._encoding = Worker(node, "saving"), Worker(node, "text")
+        self._waiting = 0  # requests that wait for a thread; meanwhile other callbacks run
+        # A second request to rank or to save waits for the first. A second one to load is refused at once.
+        groups = {"rank": MutuallyExclusiveCallbackGroup(), "save": MutuallyExclusiveCallbackGroup()}
         self._services = [
-            node.create_service(srv.Rank, "~/rank", self._rank),
+            node.create_service(srv.Rank, "~/rank", self._rank, callback_group=groups["rank"]),
             node.create_service(srv.AddPlace, "~/add_place", self._add_place),
-            node.create_service(srv.LoadMap, "~/load_map", self._load_map),
-            node.create_service(srv.SaveMap, "~/save_map", self._save_map),
+            node.create_service(srv.LoadMap, "~/load_map", self._load_map, callback_group=ReentrantCallbackGroup()),
+            node.create_service(srv.SaveMap, "~/save_map", self._save_map, callback_group=groups["save"]),
         ]
 
     def destroy(self) -> None:
+        """End the work in the threads, and the services. Requests that wait are answered when the node spins again."""
+        for part in (self.loading, self._saving, self._encoding):
+            part.close()
+        if self._waiting:
+            self._timer = self._node.create_timer(0.01, self._destroy_soon, clock=STEADY)
+        else:
+            self._destroy()
+
+    def _destroy_soon(self) -> None:
+        if not self._waiting:
+            self._node.destroy_timer(self._timer)
+            self._destroy()
+
+    def _destroy(self) -> None:
         for service in self._services:
             self._node.destroy_service(service)
 
-    def _rank(self, request: srv.Rank.Request, response: srv.Rank.Response) -> srv.Rank.Response:
-        reference = self._localizer.reference
-        if reference is None:
+    async def _wait_for(self, work: Awaitable[T]) -> T:
+        self._waiting += 1
+        try:
+            return await work
+        finally:
+            self._waiting -= 1
+
+    async def _rank(self, request: srv.Rank.Request, response: srv.Rank.Response) -> srv.Rank.Response:
+        opened = self._localizer.map
+        if opened is None:
             return _fail(response, response.NO_MAP, "no map is loaded: call ~/load_map")
         try:
             limits.check("a request", request.k, limits.MATCHES, "as its k", "Ask for fewer matches")
             limits.check("a request", len(request.text), limits.CHARACTERS, "characters", "Give a shorter text")
-            observation = self._localizer.observation(_embeddings(request), request.text, self._node.now_ns())
+            embeddings = _embeddings(request)
+            if request.text:
+                encode = partial(opened.encode, request.text, self._node.now_ns())
+                embeddings.append(await self._wait_for(self._encoding.result(encode)))
+            observation = self._localizer.observation(embeddings, self._node.now_ns())
             ranking = self._localizer.rank(observation, request.k)
         except Any2AnyError as error:
             return _fail(response, response.BAD_INPUT, str(error))
         if not observation.embeddings:
             return _fail(response, response.NOTHING_ALIVE, "no sensor is alive, and the request is empty")
-        response.ranking = messages.ranking_message(ranking, reference.frame_id)
+        assert self._localizer.reference is not None
+        response.ranking = messages.ranking_message(ranking, self._localizer.reference.frame_id)
         return response
 
     def _add_place(self, request: srv.AddPlace.Request, response: srv.AddPlace.Response) -> srv.AddPlace.Response:
@@ -54,7 +96,7 @@ class MapServices:
         if reference is None:
             return _fail(response, response.NO_MAP, "no map is loaded: call ~/load_map")
         try:
-            observation = self._localizer.observation(_embeddings(request), "", self._node.now_ns())
+            observation = self._localizer.observation(_embeddings(request), self._node.now_ns())
             if not observation.embeddings:
                 return _fail(response, response.NOTHING_ALIVE, "no sensor is alive, and the request has no embedding")
             name = request.id or f"added/{len(reference):06d}"
@@ -65,22 +107,27 @@ class MapServices:
         response.id = name
         return response
 
-    def _load_map(self, request: srv.LoadMap.Request, response: srv.LoadMap.Response) -> srv.LoadMap.Response:
+    async def _load_map(self, request: srv.LoadMap.Request, response: srv.LoadMap.Response) -> srv.LoadMap.Response:
         try:
-            response.places = self._use_map(Path(request.path))
-        except Any2AnyError as error:
-            return _fail(response, response.BAD_MAP, str(error))
+            response.places = await self._wait_for(self.loading.load(Path(request.path)))
+        except Busy as error:
+            return _fail(response, response.BUSY, str(error))
+        except Stopped as error:
+            return _fail(response, response.STOPPED, str(error))
+        except Exception as error:  # whatever is wrong with the map, the client waits for a reply
+            return _fail(response, response.BAD_MAP, error_text(error))
         return response
 
-    def _save_map(self, request: srv.SaveMap.Request, response: srv.SaveMap.Response) -> srv.SaveMap.Response:
+    async def _save_map(self, request: srv.SaveMap.Request, response: srv.SaveMap.Response) -> srv.SaveMap.Response:
         opened = self._localizer.map
         if opened is None:
             return _fail(response, response.NO_MAP, "no map is loaded: call ~/load_map")
+        reference, folder = opened.reference, Path(request.path) if request.path else opened.folder
         try:
-            reference_map.save(opened.reference, Path(request.path) if request.path else opened.folder)
-        except Any2AnyError as error:
-            return _fail(response, response.NOT_WRITTEN, str(error))
-        response.places = len(opened.reference)
+            await self._wait_for(self._saving.result(partial(reference_map.save, reference, folder)))
+        except Exception as error:
+            return _fail(response, response.NOT_WRITTEN, error_text(error))
+        response.places = len(reference)
         return response
 
 

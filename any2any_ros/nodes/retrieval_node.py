@@ -25,6 +25,7 @@ from any2any_ros.nodes.retrieval_health import DRIFTED, Health
 from any2any_ros.nodes.scan_refinement import ScanRefinement
 from any2any_ros.ranking import Ranking
 from any2any_ros.retrieval.localizer import Localizer
+from any2any_ros.retrieval.opened_map import OpenedMap
 
 
 class RetrievalNode(ManagedNode):
@@ -44,28 +45,23 @@ class RetrievalNode(ManagedNode):
 
     def configure(self) -> None:
         runtime.limit_threads(1)
-        self._map_services = MapServices(self, self.localizer, self.use_map)
+        self.map_services = MapServices(self, self.localizer, self._use_map)
         self._outputs = Outputs(self, self.hit_radius)
         if self.config.map:
             try:
-                self.use_map(Path(self.config.map))
+                self.map_services.loading.load_now(Path(self.config.map))
             except Any2AnyError as error:  # the node stays up: ~/load_map can still load a good map
                 self._report(error)
 
-    def use_map(self, folder: Path) -> int:
-        """Rank the places of another map from now on, and return their number.
-
-        Raises Any2AnyError when the map cannot be read; the node then keeps the map that it has.
-        """
-        timeouts = partial(parameters.source_timeouts, self, self.alive.source_timeout)
-        reference = self.localizer.open(folder, timeouts)
+    def _use_map(self, opened: OpenedMap) -> None:
+        """Rank the places of another map from now on."""
+        reference = self.localizer.use(opened, partial(parameters.source_timeouts, self, self.alive.source_timeout))
         self.health.error = ""
         self.get_logger().info(
             f"map '{reference.name}': {len(reference)} places, {', '.join(reference.sensors)}"
             + ("" if self.localizer.calibrated else "; not calibrated: no probabilities, no answer is accepted")
         )
         self._refinement.find_obstacle()
-        return len(reference)
 
     def activate(self) -> None:
         self._wait = self.create_timer(self.alive.wait, self._flush, clock=STEADY)
@@ -87,7 +83,7 @@ class RetrievalNode(ManagedNode):
             self._refinement.close()
 
     def cleanup(self) -> None:
-        self._map_services.destroy()
+        self.map_services.destroy()
         self._outputs.destroy()
         self.localizer.close()
 
@@ -138,8 +134,10 @@ class RetrievalNode(ManagedNode):
         self.get_logger().error(self.health.error, throttle_duration_sec=5.0)
 
     def status(self) -> list[DiagnosticStatus]:
-        lines = self.health.lines(self.get_name(), self.localizer, self.now_ns()) + self._refinement.status()
-        return lines if self._subscription is not None else []
+        if self._subscription is None:
+            return []
+        answers, *sensors = self.health.lines(self.get_name(), self.localizer, self.now_ns())
+        return [answers, self.map_services.loading.status(), *sensors, *self._refinement.status()]
 
 
 def main() -> int:

@@ -135,9 +135,9 @@ class Localizer:
 
     # --- requests -----------------------------------------------------------------------------------------------
 
-    def observation(self, embeddings: Iterable[Embedding], text: str, now_ns: int) -> Observation:
-        """Return the observation of a request: its embeddings and its text; without any, what is alive now."""
-        query = [*embeddings, *([self._map().encode(text, now_ns)] if text else [])]
+    def observation(self, embeddings: Iterable[Embedding], now_ns: int) -> Observation:
+        """Return the observation of a request: its embeddings; without any, what is alive now."""
+        query = list(embeddings)
         for embedding in query:
             self._map().reference.validate(embedding)
         if not query:

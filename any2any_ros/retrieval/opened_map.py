@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from any2any_ros.config import RetrievalConfig
-from any2any_ros.errors import Any2AnyError
+from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.observation import Embedding, Observation, ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.ranking import Ranking
@@ -48,11 +48,17 @@ class OpenedMap:
     def warm_up(self) -> None:
         """Rank once by every sensor, so that the first answer takes no longer than the others.
 
-        This reads the vectors of a large map from the disk, and imports what the search needs.
+        This reads the vectors of a large map from the disk, and imports what the search needs. Raises Any2AnyError
+        when the map cannot be ranked at all.
         """
-        for retriever in (self.retriever, *self.adopted.values()):
-            sizes = {m: record.dimension for m, record in self.reference.sensors.items() if m in retriever.modalities}
-            retriever.rank(Observation({m: np.ones(size, dtype=np.float32) for m, size in sizes.items() if size}))
+        sizes = {m: record.dimension for m, record in self.reference.sensors.items()}
+        try:
+            for retriever in (self.retriever, *self.adopted.values()):
+                ones = {m: np.ones(sizes[m], dtype=np.float32) for m in retriever.modalities if sizes.get(m)}
+                retriever.rank(Observation(ones))
+        except Exception as error:  # the user does the same about any damage
+            what, remedy = f"The map {self.folder} cannot be ranked", "Calibrate it again, or build it again"
+            raise Any2AnyError(what, error_text(error), remedy) from error
 
     def add_place(self, place: ObservationSet) -> None:
         """Append a place to the map in memory. The next ranking already knows it."""

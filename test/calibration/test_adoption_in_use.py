@@ -110,7 +110,7 @@ def localizer(own_folder):
 
 def test_the_new_sensor_answers_where_no_known_one_is_alive(localizer, world):
     known, alone, both = ([seen(world, m, 240) for m in ms] for ms in (["camera"], ["thermal"], ["camera", "thermal"]))
-    rankings = [localizer.rank(localizer.observation(given, "", 10**9)) for given in (known, alone, both)]
+    rankings = [localizer.rank(localizer.observation(given, 10**9)) for given in (known, alone, both)]
     assert rankings[1].modalities == ("thermal",) and rankings[1].missing == ("camera", "lidar")
     assert 0 < rankings[1].probability < 1 and rankings[1].place_set
     assert rankings[2].modalities == ("camera",) and rankings[2].probability == rankings[0].probability
@@ -134,7 +134,7 @@ def test_a_place_added_later_is_found_by_the_new_sensor(localizer, world):
     )
     localizer.add_place(place)
     assert len(localizer.reference) == COUNT + 1 and "thermal" not in localizer.reference.places.embeddings
-    ranking = localizer.rank(localizer.observation([seen(world, "thermal", 240)], "", 10**9), 1000)
+    ranking = localizer.rank(localizer.observation([seen(world, "thermal", 240)], 10**9), 1000)
     assert len(ranking.matches) == COUNT + 1
     with pytest.raises(Any2AnyError, match="Cannot add a place"):
         localizer.add_place(replace(place.only(["thermal"]), ids=("barn",)))

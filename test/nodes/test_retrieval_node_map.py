@@ -160,7 +160,7 @@ def test_a_large_map_is_opened_from_disk_and_the_first_time_is_told(bench, small
         node.autostart()
         bench.until(lambda: any("this large map is opened for the first time" in line.msg for line in logged))
         bench.until(lambda: any("prepared in" in line.msg for line in logged))
-        node.use_map(folder)
+        node.map_services.loading.load_now(folder)
     robot = Robot(bench, reference)
     for place in (3, 5):
         robot.see("camera", place, place * NS)

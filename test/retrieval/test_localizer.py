@@ -94,13 +94,14 @@ def test_timeouts_differ_by_sensor(folder):
 
 
 def test_a_request_names_embeddings_or_a_text_or_asks_for_now(localizer):
-    assert set(localizer.observation([beacon(0)], "", 5).embeddings) == {"beacon"}
-    both = localizer.observation([beacon(0)], "shops under trees", 5)
+    text = localizer.map.encode("shops under trees", 5)
+    assert set(localizer.observation([beacon(0)], 5).embeddings) == {"beacon"}
+    both = localizer.observation([beacon(0), text], 5)
     assert set(both.embeddings) == {"beacon", "text"} and both.stamp_ns == 1000 * MS
-    assert localizer.rank(localizer.observation([], "shops under trees", 5)).matches[0].id == "shops"
-    assert localizer.observation([], "", 5).embeddings == {}
+    assert localizer.rank(localizer.observation([text], 5)).matches[0].id == "shops"
+    assert localizer.observation([], 5).embeddings == {}
     localizer.add(beacon(1), 1000 * MS)
-    assert set(localizer.observation([], "", 1100 * MS).embeddings) == {"beacon"}
+    assert set(localizer.observation([], 1100 * MS).embeddings) == {"beacon"}
 
 
 def test_a_request_may_want_more_matches_than_usual(localizer):
@@ -124,7 +125,7 @@ def test_a_place_is_added_to_the_map_in_memory_and_to_its_index(localizer):
     ],
 )
 def test_what_cannot_be_compared_is_refused_and_changes_nothing(localizer, embedding, why):
-    for call in (lambda: localizer.add(embedding, MS), lambda: localizer.observation([embedding], "", MS)):
+    for call in (lambda: localizer.add(embedding, MS), lambda: localizer.observation([embedding], MS)):
         with pytest.raises(Any2AnyError, match=why):
             call()
     assert localizer.assembler.streams == {}
@@ -135,7 +136,7 @@ def test_without_a_map_every_request_says_so():
     for call in (
         lambda: without_map.add(beacon(0), MS),
         lambda: without_map.rank(Observation({})),
-        lambda: without_map.observation([], "a church", MS),
+        lambda: without_map.observation([beacon(0)], MS),
         lambda: without_map.add_place(ObservationSet({}, np.eye(4)[None], ("a",))),
     ):
         with pytest.raises(Any2AnyError, match="no map is loaded"):
@@ -154,7 +155,7 @@ def test_a_text_cannot_be_asked_for_where_the_map_holds_none(localizer, tmp_path
     reference_map.save(ReferenceMap(place, {"beacon": EncoderRecord("beacon", "beacon:1", 3)}, "mute"), tmp_path)
     localizer.open(tmp_path, lambda modalities: {})
     with pytest.raises(Any2AnyError, match="map 'mute' holds no text"):
-        localizer.observation([], "a church", MS)
+        localizer.map.encode("a church", MS)
 
 
 # --- drift ----------------------------------------------------------------------------------------------------

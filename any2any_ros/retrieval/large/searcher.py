@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 import numpy as np
@@ -20,6 +21,7 @@ from any2any_ros.retrieval.shortlist import Shortlist, most_similar
 from any2any_ros.retrieval.similarity import Pair
 
 PORTION = 1 << 14  # references that are aligned at a time
+LOG = logging.getLogger(__name__)
 
 
 class LargeMapSearcher:
@@ -68,10 +70,13 @@ class LargeMapSearcher:
 
     def _fill(self, shards: Shards, places: ObservationSet) -> None:
         for start in range(0, len(places), PORTION):
-            portion = places.take(range(start, min(start + PORTION, len(places))))
+            end = min(start + PORTION, len(places))
+            portion = places.take(range(start, end))
             columns = [(q, r) for q, r in self._columns.values() if r in portion.embeddings]
             shards.add({f"{r} for {q}": self._aligned(portion, (q, r)) for q, r in columns}, len(portion))
             npz.release(places)  # so that a map on disk is never in memory as a whole
+            if len(places) > PORTION:
+                LOG.info("%d %% of the vectors of %d places are prepared", 100 * end // len(places), len(places))
 
     def _aligned(self, places: ObservationSet, pair: Pair) -> Array:
         """Return the references' vectors (n, S) aligned for a pair; NaN where missing."""

@@ -1,0 +1,41 @@
+"""A thread for what takes long in answering a request: the node goes on meanwhile, and the request waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future as Job
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from rclpy.node import Node
+from rclpy.task import Future
+
+T = TypeVar("T")
+
+
+class Worker:
+    """One thread, which works off one job after the other.
+
+    The callback of a service awaits `result`. Its callback group must let other callbacks run meanwhile.
+    """
+
+    def __init__(self, node: Node, name: str) -> None:
+        self._node, self._pool = node, ThreadPoolExecutor(1, name)
+
+    async def result(self, work: Callable[[], T]) -> T:
+        """Return work(), which runs in the thread. What it raises is raised here."""
+        done: Future = Future()
+
+        def wake(job: Job[Any]) -> None:
+            done.set_result(None)
+            if self._node.executor is not None:
+                self._node.executor.wake()  # or it would see this only when the next message comes
+
+        job = self._pool.submit(work)
+        job.add_done_callback(wake)
+        await done
+        return job.result()
+
+    def close(self) -> None:
+        """Return when the work in progress has ended. No more is accepted."""
+        self._pool.shutdown()
