@@ -8,8 +8,8 @@ from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from any2any_ros.errors import Any2AnyError, error_text
-from any2any_ros.nodes.lifecycle import ManagedNode, diagnostic
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.nodes.lifecycle import ManagedNode
 from any2any_ros.nodes.map_preparation import MapPreparation
 from any2any_ros.nodes.worker import Worker
 from any2any_ros.retrieval.large.shard_cache import Prepare, do_nothing
@@ -33,7 +33,7 @@ class MapLoading:
         self._node, self._localizer, self._use_map = node, localizer, use_map
         self._worker = Worker(node, "map")
         self._preparation: MapPreparation | None = None  # of the map that is being loaded
-        self._what, self._progress, self._error = "", "", ""
+        self._what, self._progress = "", ""
 
     def load_now(self, folder: Path) -> None:
         """Load a map in this thread. Raises Any2AnyError when it cannot be read; the map in use then stays."""
@@ -53,10 +53,8 @@ class MapLoading:
             opened = await self._worker.result(partial(self._opened, folder, preparation))
             self._refuse_after(preparation, folder)
             self._use_map(opened)
-            self._error = ""
-        except Exception as error:
+        except Exception:
             self._refuse_after(preparation, folder)
-            self._error = error_text(error)
             raise
         finally:
             self._preparation = None
@@ -68,15 +66,13 @@ class MapLoading:
             self._preparation.cancel()
         self._worker.close()
 
-    def status(self) -> DiagnosticStatus:
-        """Return one diagnostic line."""
-        opened, level, text = self._localizer.map, DiagnosticStatus.OK, "in use"
+    def state(self) -> tuple[bytes, str]:
+        """Return level and text for the diagnostics."""
         if self._preparation is not None:
-            text = f"loading {self._what}" + (f": {self._progress}" if self._progress else "")
-        elif opened is None:
-            level, text = DiagnosticStatus.ERROR, "no map is loaded"
-        name, folder = "" if opened is None else opened.reference.name, "" if opened is None else opened.folder
-        return diagnostic(level, f"{self._node.get_name()}: map", text, map=name, folder=folder, last_error=self._error)
+            return DiagnosticStatus.OK, f"loading {self._what}" + (f": {self._progress}" if self._progress else "")
+        if self._localizer.map is None:
+            return DiagnosticStatus.ERROR, "no map is loaded"
+        return DiagnosticStatus.OK, "in use"
 
     def _opened(self, folder: Path, prepare: Prepare = do_nothing) -> OpenedMap:
         opened = self._localizer.opened(folder, prepare)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 
 import any2any_ros.srv as srv
 from any2any_ros import limits
 from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.nodes import messages
-from any2any_ros.nodes.lifecycle import STEADY, ManagedNode
+from any2any_ros.nodes.lifecycle import STEADY, ManagedNode, diagnostic
 from any2any_ros.nodes.map_loading import Busy, MapLoading, Stopped
+from any2any_ros.nodes.process_health import RECENT
 from any2any_ros.nodes.worker import Worker
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import reference_map
@@ -35,6 +38,7 @@ class MapServices:
         self._node, self._localizer = node, localizer
         self.loading = MapLoading(node, localizer, use_map)
         self._saving, self._encoding = Worker(node, "saving"), Worker(node, "text")
+        self._error, self._failed_at = "", float("-inf")  # of the last request to load or save that failed
         self._waiting = 0  # requests that wait for a thread; meanwhile other callbacks run
         # A second request to rank or to save waits for the first. A second one to load is refused at once.
         groups = {"rank": MutuallyExclusiveCallbackGroup(), "save": MutuallyExclusiveCallbackGroup()}
@@ -62,6 +66,20 @@ class MapServices:
     def _destroy(self) -> None:
         for service in self._services:
             self._node.destroy_service(service)
+
+    def status(self) -> DiagnosticStatus:
+        """Return one diagnostic line. A request that failed is named for RECENT seconds."""
+        level, text = self.loading.state()
+        if self._error and time.monotonic() - self._failed_at <= RECENT:
+            level, text = max(level, DiagnosticStatus.WARN), f"{text}; {self._error}"
+        opened = self._localizer.map
+        name, folder = ("", "") if opened is None else (opened.reference.name, str(opened.folder))
+        line = f"{self._node.get_name()}: map"
+        return diagnostic(level, line, text, map=name, folder=folder, last_error=self._error)
+
+    def _failed(self, response: Any, code: int, error: Exception) -> Any:
+        self._error, self._failed_at = error_text(error), time.monotonic()
+        return _fail(response, code, self._error)
 
     async def _wait_for(self, work: Awaitable[T]) -> T:
         self._waiting += 1
@@ -115,7 +133,8 @@ class MapServices:
         except Stopped as error:
             return _fail(response, response.STOPPED, str(error))
         except Exception as error:  # whatever is wrong with the map, the client waits for a reply
-            return _fail(response, response.BAD_MAP, error_text(error))
+            return self._failed(response, response.BAD_MAP, error)
+        self._error = ""
         return response
 
     async def _save_map(self, request: srv.SaveMap.Request, response: srv.SaveMap.Response) -> srv.SaveMap.Response:
@@ -126,7 +145,8 @@ class MapServices:
         try:
             await self._wait_for(self._saving.result(partial(reference_map.save, reference, folder)))
         except Exception as error:
-            return _fail(response, response.NOT_WRITTEN, error_text(error))
+            return self._failed(response, response.NOT_WRITTEN, error)
+        self._error = ""
         response.places = len(reference)
         return response
 

@@ -137,7 +137,7 @@ class RetrievalNode(ManagedNode):
         if self._subscription is None:
             return []
         answers, *sensors = self.health.lines(self.get_name(), self.localizer, self.now_ns())
-        return [answers, self.map_services.loading.status(), *sensors, *self._refinement.status()]
+        return [answers, self.map_services.status(), *sensors, *self._refinement.status()]
 
 
 def main() -> int:

@@ -5,11 +5,13 @@ from functools import partial
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Pose, Quaternion
 from retrieval_robot import NS, ids, started
 
 from any2any_ros import encoders, files, srv
 from any2any_ros.nodes import messages
+from any2any_ros.nodes.process_health import RECENT
 from any2any_ros.observation import Embedding
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
@@ -55,6 +57,31 @@ def test_a_save_that_has_begun_is_ended_before_the_node(robot, tmp_path):
     assert len(reference_map.load(tmp_path / "saved")) == 20
     robot.bench.until(reply.done)
     assert reply.result().places == 20
+
+
+def map_line(robot):
+    (line,) = [line for line in robot.node.status() if line.name == "retrieval: map"]
+    return line
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "path", "why"),
+    [
+        (srv.LoadMap, "load_map", "nowhere", "it has no map.json"),
+        (srv.SaveMap, "save_map", "/proc/nowhere", "Cannot write the map /proc/nowhere"),
+    ],
+)
+def test_a_request_that_failed_is_named_until_the_next_one_or_for_a_while(robot, tmp_path, kind, name, path, why):
+    assert robot.bench.call(kind, f"/retrieval/{name}", path=path).error_code
+    line = map_line(robot)
+    assert line.level == DiagnosticStatus.WARN and line.message.startswith("in use; ") and why in line.message
+    robot.node.map_services._failed_at -= RECENT
+    line = map_line(robot)
+    assert (line.level, line.message) == (DiagnosticStatus.OK, "in use") and why in line.values[-1].value
+    assert robot.bench.call(srv.LoadMap, "/retrieval/load_map", path="nowhere").error_code
+    assert not robot.bench.call(srv.SaveMap, "/retrieval/save_map", path=str(tmp_path / "saved")).error_code
+    line = map_line(robot)
+    assert (line.level, line.message, line.values[-1].value) == (DiagnosticStatus.OK, "in use", "")
 
 
 class SlowEncoder:
