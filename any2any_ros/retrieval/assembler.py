@@ -10,44 +10,13 @@ cannot be right are replaced first (stamps.py).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from any2any_ros.config import AliveConfig
 from any2any_ros.observation import Embedding, Observation
 from any2any_ros.retrieval.moments import Moment, Moments
 from any2any_ros.retrieval.stamps import EARLY_NS, LEAST_NS, Stamps, Taken
+from any2any_ros.retrieval.streams import Stream
 from any2any_ros.samples import NS
-
-SMOOTHING = 0.2  # weight of the newest period in the running mean
-
-
-@dataclass
-class Stream:
-    """The embeddings of one modality.
-
-    newest: the last embedding. stamp_ns: the stamp that it was taken at. received_ns: when the last one was received.
-    period_ns: mean time between two embeddings; 0 before the second one. count: number of embeddings. silent: the last
-    moment waited for this modality in vain. No other moment waits for it until it delivers again.
-    """
-
-    newest: Embedding
-    stamp_ns: int
-    received_ns: int
-    period_ns: float = 0.0
-    count: int = 1
-    silent: bool = False
-
-    def update(self, embedding: Embedding, stamp_ns: int, now_ns: int) -> None:
-        step: float = max(0, stamp_ns - self.stamp_ns)
-        if self.period_ns:
-            step /= max(1, round(step / self.period_ns))  # dropped messages do not make the period longer
-        self.period_ns += (step - self.period_ns) * (SMOOTHING if self.count > 1 else 1.0)
-        self.newest, self.stamp_ns, self.received_ns, self.count = embedding, stamp_ns, now_ns, self.count + 1
-        self.silent = False
-
-    def due(self, until_ns: int) -> bool:
-        """Whether the next embedding should have a stamp of `until_ns` or before."""
-        return self.count == 1 or self.stamp_ns + self.period_ns <= until_ns
 
 
 class Assembler:
@@ -72,6 +41,14 @@ class Assembler:
         """Forget all embeddings, because the clock has jumped."""
         self.stamps.forget()
         self._restart()
+
+    def go_on(self, source_timeouts: Mapping[str, float], expected: Iterable[str], kept: Iterable[str]) -> None:
+        """Go on with the modalities of another map. kept: those whose embeddings it can use; others are forgotten."""
+        self._timeout_ns = {m: int(t * NS) for m, t in source_timeouts.items()}
+        self._expected = frozenset(expected)
+        self._never_received &= self._expected
+        for modality in set(self.streams) - set(kept):
+            del self.streams[modality], self.stamps.clocks[modality]
 
     def _restart(self) -> None:
         self.streams: dict[str, Stream] = {}

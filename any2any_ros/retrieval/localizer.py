@@ -71,9 +71,18 @@ class Localizer:
         return open_map(folder, self._ranking, self._same_place, prepare)
 
     def use(self, opened: OpenedMap, timeouts: Timeouts) -> ReferenceMap:
-        """Rank the places of an opened map from now on. Takes milliseconds. After an error the map before it stays."""
+        """Rank the places of an opened map from now on. Takes milliseconds. After an error the map before it stays.
+
+        What was received stays, where both maps have the same encoder. So an open moment is ranked by the new map.
+        """
         known, retriever = opened.reference.sensors, opened.retriever
-        self.assembler = Assembler(self._alive, timeouts(known), known)
+        seconds, before = timeouts(known), {} if self.map is None else self.map.reference.sensors
+        kept = [m for m in self.assembler.streams if m in known and known[m].fingerprint == before[m].fingerprint]
+        if kept:
+            self.assembler.go_on(seconds, known, kept)
+        else:
+            self.assembler = Assembler(self._alive, seconds, known)
+        self.alive = tuple(m for m in self.alive if m in kept)
         self.drift, self._last, self._pose = DriftTest(retriever.calibration.drift), "", None
         self.map, self.calibrated = opened, retriever.confidence is not None
         return opened.reference

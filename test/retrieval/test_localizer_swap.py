@@ -59,3 +59,51 @@ def test_a_map_whose_timeouts_are_refused_leaves_the_old_one(localizer, tmp_path
     with pytest.raises(Any2AnyError, match="negative"):
         localizer.open(save(tmp_path / "twin", "twin", ("A", "B", "C")), refused)
     assert localizer.reference.name == "village" and answer(localizer, 2, 1000).matches[0].id == "shops"
+
+
+def test_a_moment_that_is_open_is_ranked_by_the_new_map_with_all_its_sensors(localizer, tmp_path):
+    answer(localizer, 0, 1000)
+    assert not localizer.add(seen("beacon", 1, 1100), 1100 * MS)
+    localizer.open(save(tmp_path / "twin", "twin", ("A", "B", "C")), no_timeouts)
+    (ranking,) = localizer.add(seen("radio", 1, 1100), 1110 * MS)
+    assert ranking.matches[0].id == "B" and ranking.modalities == ("beacon", "radio")
+    assert answer(localizer, 2, 1200).matches[0].id == "C"
+
+
+def test_no_sensor_is_told_stale_because_of_another_map(localizer, tmp_path):
+    answer(localizer, 0, 1000)
+    assert localizer.watch(1010 * MS) == ([], ["beacon", "radio"], [])
+    localizer.open(save(tmp_path / "twin", "twin", ("A", "B", "C")), no_timeouts)
+    assert localizer.watch(1020 * MS) == ([], [], []) and localizer.alive == ("beacon", "radio")
+
+
+def test_what_another_encoder_made_is_forgotten(localizer, tmp_path):
+    """It cannot be compared with the places of the new map."""
+    answer(localizer, 0, 1000)
+    localizer.watch(1010 * MS)
+    localizer.add(seen("beacon", 1, 1100), 1100 * MS)
+    other = EncoderRecord("radio", "radio:2", 3)
+    localizer.open(save(tmp_path / "twin", "twin", ("A", "B", "C"), radio=other), no_timeouts)
+    assert localizer.watch(1110 * MS) == ([], [], []) and localizer.alive == ("beacon",)
+    (ranking,) = localizer.flush(1150 * MS)
+    assert ranking.matches[0].id == "B" and ranking.modalities == ("beacon",)
+    with pytest.raises(Any2AnyError, match="radio:1"):
+        localizer.add(seen("radio", 2, 1200), 1200 * MS)
+    localizer.add(seen("radio", 2, 1200, "radio:2"), 1200 * MS)
+    (ranking,) = localizer.add(seen("beacon", 2, 1200), 1200 * MS)
+    assert ranking.matches[0].id == "C" and ranking.modalities == ("beacon", "radio")
+
+
+def test_where_no_encoder_is_the_same_nothing_is_kept(localizer, tmp_path):
+    localizer.add(seen("beacon", 1, 1000), 1000 * MS)
+    localizer.watch(1010 * MS)
+    others = {m: EncoderRecord(m, f"{m}:2", 3) for m in ("beacon", "radio")}
+    localizer.open(save(tmp_path / "twin", "twin", ("A", "B", "C"), **others), no_timeouts)
+    assert not localizer.assembler.waiting and localizer.watch(1020 * MS) == ([], [], [])
+
+
+def test_the_timeouts_of_the_new_map_count(localizer, tmp_path):
+    answer(localizer, 0, 1000)
+    localizer.open(save(tmp_path / "twin", "twin", ("A", "B", "C")), lambda known: {"radio": 0.1})
+    localizer.watch(1010 * MS)
+    assert localizer.watch(1200 * MS)[0] == ["radio"]
