@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from any2any_ros.arrays import Array, Float64, Floats, unit
+from any2any_ros.declared import SHARE
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.protocols import Alignment
 
+Pair = tuple[str, str]  # query modality, reference modality
 SHORTEST = 1e-12  # a projected vector that is not longer has no direction
 
 
@@ -40,7 +43,12 @@ class CSA:
     query_projection: Float64
     reference_mean: Float64
     reference_projection: Float64
-    correlations: Float64
+    correlations: Annotated[Float64, SHARE]
+
+    def __post_init__(self) -> None:
+        _check_sides(self)
+        if self.correlations.shape != self.query_projection.shape[1:]:
+            raise ValueError("there is not one correlation for each direction")
 
     def query(self, x: Floats) -> Array:
         """Return (N, S) for x (N, Dq); all zeros, never NaN, for a vector at the mean."""
@@ -73,6 +81,9 @@ class Head:
     reference_mean: Float64
     reference_projection: Float64
 
+    def __post_init__(self) -> None:
+        _check_sides(self)
+
     def query(self, x: Floats) -> Array:
         """Return (N, S) for the new sensor's vectors (N, Dq); raise Any2AnyError for another dimension."""
         return self._side(x, self.query_mean, self.query_projection)
@@ -95,3 +106,19 @@ class Head:
 def _projected(values: Floats, mean: Float64, projection: Float64) -> Float64:
     """Return the vectors (N, D) less the mean, projected (N, S) and scaled to length 1."""
     return unit((np.asarray(values, dtype=np.float64) - mean) @ projection, SHORTEST)
+
+
+def compared(
+    alignments: Mapping[Pair, Alignment], columns: Container[str]
+) -> tuple[dict[Pair, Alignment], tuple[str, ...], tuple[str, ...]]:
+    """Return the alignments to reference modalities in `columns`, and their query and reference modalities, sorted."""
+    used = {p: a for p, a in alignments.items() if p[1] in columns}
+    return used, tuple(sorted({q for q, _ in used})), tuple(sorted({r for _, r in used}))
+
+
+def _check_sides(of: CSA | Head) -> None:
+    """Raise ValueError unless the projections of both sides fit their means, and each other."""
+    sides = (of.query_mean, of.query_projection), (of.reference_mean, of.reference_projection)
+    fit = all(mean.ndim == 1 and projection.shape[:-1] == mean.shape for mean, projection in sides)
+    if not fit or of.query_projection.shape[1:] != of.reference_projection.shape[1:]:
+        raise ValueError("its means (D,) and projections (D, S) do not fit together")

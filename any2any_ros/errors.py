@@ -1,5 +1,8 @@
 """The one error that is written for a user to read."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 MOST = 2000  # characters of each part of an error; the rest of a longer one is left out
 
 
@@ -17,6 +20,22 @@ class Any2AnyError(ValueError):
 def error_text(error: Exception) -> str:
     """Return what to log of an error: the text of an Any2AnyError, else also the type of the error."""
     return str(error) if isinstance(error, Any2AnyError) else repr(error)
+
+
+@contextmanager
+def explained(what: str, remedy: str) -> Iterator[None]:
+    """Turn every error of the block into an Any2AnyError that says `what` and `remedy`; its reason is the error's.
+
+    For reading a file: whatever is wrong with it, the user does the same about it.
+    """
+    try:
+        yield
+    except Any2AnyError as error:
+        raise Any2AnyError(what, f"{error.what}: {error.why}", remedy) from error
+    except Exception as error:
+        ours = type(error) is ValueError  # raised with a sentence; the texts of others need the type beside them
+        why = str(error) if ours else ": ".join(filter(None, (type(error).__name__, str(error))))
+        raise Any2AnyError(what, why, remedy) from error
 
 
 def _one_line(text: str) -> str:

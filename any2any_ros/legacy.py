@@ -69,7 +69,7 @@ def calibration_header(header: dict[str, Any], home: Path) -> dict[str, Any]:
     """Return the header of an old calibration with today's keys. home: its folder."""
     summary = header.get("check")
     return header | {
-        "confidence": (home / "confidence.json").exists(),
+        "confidence": (home / "confidence.npz").exists(),
         "drift": header["usual"],
         "refiner": None if summary is None else {SUMMARY.get(key, key): value for key, value in summary.items()},
         "pairs": header.get("pairs", []),

@@ -8,13 +8,37 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from any2any_ros.errors import Any2AnyError
 
 MODALITY = re.compile(r"[A-Za-z0-9_]{1,64}")
 WORD = r"[A-Za-z_][A-Za-z0-9_]*"
 TOPIC = re.compile(rf"(?=.{{1,255}}\Z)(/|~/)?{WORD}(/{WORD})*")
 MESSAGE_TYPE = re.compile(r"[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9]*")
+LONGEST_ID = 200  # characters of the id of a place
 SHOWN = 80  # characters of a refused name that the error shows
+
+
+def places(ids: NDArray[np.str_]) -> tuple[str, ...]:
+    """Return the ids (N,) of places. Raises Any2AnyError unless each is printable text, 1 to LONGEST_ID characters."""
+    why = ""
+    if ids.dtype.kind != "U" or ids.ndim != 1:
+        why = f"they are an array of {ids.dtype} and shape {ids.shape}"
+    elif ids.dtype.itemsize > LONGEST_ID * np.dtype("U1").itemsize:
+        why = f"one has {int(np.char.str_len(ids).max(initial=0))} characters"
+    elif (ids == "").any():
+        why = "one is empty"
+    else:
+        # A code point is a uint32, and 0 is padding. For a million ids, this takes a third of isprintable()'s time.
+        code = np.ascontiguousarray(ids).view(np.uint32)
+        plain = code.max(initial=0) < 127 and not (code - np.uint32(1) < 31).any()
+        why = "" if plain or "".join(ids.tolist()).isprintable() else "one has a character that cannot be printed"
+    if why:
+        remedy = f"Give each place an id of printable text, 1 to {LONGEST_ID} characters"
+        raise Any2AnyError("The ids of the places cannot be used", why, remedy)
+    return tuple(ids.tolist())
 
 
 def modality(name: Any) -> str:

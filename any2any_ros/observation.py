@@ -17,7 +17,9 @@ from numpy.typing import ArrayLike
 
 from any2any_ros import names
 from any2any_ros.arrays import Array, Flags, Float64, Floats, Int64, stacked
+from any2any_ros.declared import LARGEST
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.poses import validated
 from any2any_ros.ranking import Match, Ranking
 
 __all__ = ["Embedding", "Match", "Observation", "ObservationSet", "Ranking", "finite_vector"]  # forwards ranking.py's
@@ -71,7 +73,8 @@ class Observation:
     def as_set(self) -> ObservationSet:
         """Return a set of this one observation. Its pose is unknown."""
         columns = {m: v[None] for m, v in self.embeddings.items()}
-        return ObservationSet(columns, np.full((1, 4, 4), np.nan), ("",), np.array([self.stamp_ns]))
+        stamps = np.array([self.stamp_ns], dtype=np.int64)
+        return ObservationSet.verified(columns, np.full((1, 4, 4), np.nan), ("",), stamps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +82,10 @@ class ObservationSet:
     """N observations.
 
     embeddings: (N, D) by modality; a row of NaN: the modality is missing there.
-    poses: (N, 4, 4) float64, from the robot's frame to the map's, REP-103 axes, metres; NaN: unknown.
+    poses: (N, 4, 4) float64, from the robot's frame to the map's, REP-103 axes, metres; with a NaN: unknown.
     ids: N unique names. stamps_ns: (N,) int64, 0: unknown; an empty array: all unknown.
 
-    Raises Any2AnyError when the lengths differ, an id appears twice or a row is finite in part only.
+    Raises Any2AnyError when the lengths differ, an id appears twice, a row is finite in part only or a pose is none.
     """
 
     embeddings: Mapping[str, Array]
@@ -97,9 +100,14 @@ class ObservationSet:
             tuple(self.ids),
             np.asarray(self.stamps_ns, dtype=np.int64),
         )
+        object.__setattr__(self, "poses", self.validate())
+        _validate_ids(self.ids)
+
+    def validate(self) -> Float64:
+        """Read all values; return the poses (N, 4, 4) as `poses.validated` does. Raises Any2AnyError, see the class."""
         for modality, column in self.embeddings.items():
             _validate_values(modality, column)
-        _validate_ids(self.ids)
+        return validated(self.poses)
 
     @classmethod
     def verified(
@@ -256,11 +264,11 @@ def _validate_shapes(embeddings: Mapping[str, Array], poses: Float64, ids: tuple
 
 
 def _validate_values(modality: str, column: Array) -> None:
-    finite = np.isfinite(column)
+    finite = np.abs(column) <= LARGEST
     if not (finite.all(axis=1) | np.isnan(column).all(axis=1)).all():
         raise Any2AnyError(
             f"Embeddings '{modality}' are not usable",
-            "a row is finite in part only",
+            f"a row is finite in part only, or has a value beyond {LARGEST:g}",
             "Make every row either all finite or all NaN (missing)",
         )
 

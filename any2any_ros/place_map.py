@@ -17,6 +17,7 @@ from any2any_ros.arrays import Float64
 from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, Observation, ObservationSet, Ranking
+from any2any_ros.poses import fault
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.localizer import Localizer
@@ -185,17 +186,9 @@ def _pose(pose: ArrayLike) -> Float64:
         matrix = np.asarray(pose, dtype=np.float64)
     except (TypeError, ValueError):
         matrix = np.empty(0)
-    if matrix.shape != (4, 4):
-        why = f"its shape is {matrix.shape}"
-    elif not np.isfinite(matrix).all():
-        why = "a number in it is not finite"
-    elif not np.allclose(matrix[3], (0, 0, 0, 1)):
-        why = f"its last row is {matrix[3].tolist()}, not 0 0 0 1"
-    elif not np.allclose(matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3), atol=1e-3) or np.linalg.det(matrix[:3, :3]) < 0:
-        why = "its upper left part (3, 3) is no rotation"
-    else:
-        return matrix
-    raise Any2AnyError("The pose cannot be used", why, "Give a rigid transform (4, 4) from the robot to the map")
+    if why := f"its shape is {matrix.shape}" if matrix.shape != (4, 4) else fault(matrix):
+        raise Any2AnyError("The pose cannot be used", why, "Give a rigid transform (4, 4) from the robot to the map")
+    return matrix
 
 
 def _free_id(known: set[str]) -> str:

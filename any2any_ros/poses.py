@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from any2any_ros.arrays import Flags, Float64
+from any2any_ros.errors import Any2AnyError
 
 FARTHEST = 1e9  # m from the origin: beyond, squares and sums of positions lose what matters
 TOLERANCE = 0.01  # of the products of two axes: files often give rotations with three digits
@@ -24,6 +25,33 @@ def rigid(poses: Float64) -> Flags:
         upright = np.zeros(len(poses), dtype=bool)
         upright[straight] = np.linalg.det(rotation[straight]) > 0  # a mirrored frame has -1
     return np.asarray(upright & near & (poses[:, 3] == (0, 0, 0, 1)).all(axis=1))
+
+
+def fault(pose: Float64) -> str:
+    """Return why a matrix (4, 4) is no pose; "" when it is one."""
+    if rigid(pose[None]).all():
+        return ""
+    if not np.isfinite(pose).all():
+        return "a number in it is not finite"
+    if not (pose[3] == (0, 0, 0, 1)).all():
+        return f"its last row is {pose[3].tolist()}, not 0 0 0 1"
+    far = np.abs(pose[:3, 3]).max() >= FARTHEST
+    return f"it is {FARTHEST:g} m away or more" if far else "its upper left part (3, 3) is no rotation"
+
+
+def validated(poses: Float64) -> Float64:
+    """Return poses (N, 4, 4). One that has a NaN is unknown, and becomes all NaN.
+
+    Raises Any2AnyError when another one is none.
+    """
+    unknown = np.asarray(np.isnan(poses).any(axis=(1, 2)))
+    wrong = np.flatnonzero(~(rigid(poses) | unknown))
+    if len(wrong):
+        which = "The pose" if len(poses) == 1 else f"Pose {wrong[0]} of {len(poses)}"
+        remedy = "Give a rigid transform (4, 4) from the robot to the map, or NaN where it is unknown"
+        raise Any2AnyError(f"{which} cannot be used", fault(poses[wrong[0]]), remedy)
+    whole = not unknown.any() or np.isnan(poses[unknown]).all()
+    return poses if whole else np.where(unknown[:, None, None], np.nan, poses)
 
 
 def is_rotation(quaternion: Sequence[float]) -> bool:

@@ -104,6 +104,10 @@ class Imputer(Protocol):
     plug: ClassVar[str]  # its name, e.g. "calmrl"
     adds: ClassVar[tuple[str, ...]]  # modalities that it adds; each is compared with itself, by the cosine
 
+    @property
+    def dimensions(self) -> dict[str, int]:
+        """The dimension of the vectors that it takes, by modality."""
+
     def extend(self, observations: ObservationSet) -> ObservationSet:
         """Return the observations (N) with the modalities in `adds`; rows of NaN where it estimates nothing."""
 

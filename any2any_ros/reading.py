@@ -52,6 +52,14 @@ def json_value(path: Path) -> Any:
     return parsed(content(path, limits.TEXT_BYTES))
 
 
+def json_object(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file. Raises ValueError when it holds another value."""
+    value = json_value(path)
+    if not isinstance(value, dict):
+        raise ValueError(f"{path.name} holds no JSON object")
+    return value
+
+
 def parsed(data: bytes) -> Any:
     """Return the value in the bytes of a JSON file. Raises ValueError when they are damaged or too many."""
     if len(data) > limits.TEXT_BYTES:

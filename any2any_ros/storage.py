@@ -5,6 +5,9 @@ never as pickle. The file holds the arrays, and all else as a text (`unzip -p fu
 header names a kind and a plug, such as fusion and mixture. It never names a Python module, so that code can move, and
 so that a file cannot choose what is imported. The caller of `load` says what is expected: one class, or one kind of
 plug. Before format 3 the header was a file of its own, PATH.json beside PATH.npz.
+
+What is loaded is whole. Its values have the types that the class declares (declared.py), and the `__post_init__` of
+the class compares their shapes and ranges.
 """
 
 from __future__ import annotations
@@ -20,8 +23,8 @@ from typing import Any, BinaryIO, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
-from any2any_ros import legacy, reading
-from any2any_ros.errors import Any2AnyError
+from any2any_ros import declared, legacy, reading
+from any2any_ros.errors import Any2AnyError, explained
 from any2any_ros.files import read_again, replacing, write_atomically, write_json
 from any2any_ros.plugins import Registry
 
@@ -30,6 +33,7 @@ __all__ = ["FORMAT", "State", "fingerprint", "load", "replacing", "save", "write
 FORMAT = 3
 OLDER = (2, legacy.FORMAT)
 HEADER = "header.json"
+REMEDY = "Fit it again with this version"
 T = TypeVar("T")
 
 
@@ -43,8 +47,8 @@ class State(Protocol):
 def save(state: State, path: Path) -> None:
     """Write fitted state to path.npz.
 
-    Raises Any2AnyError for a class outside this package, because `load` would not find it. Raises TypeError for values
-    that JSON cannot hold.
+    Raises Any2AnyError for a class outside this package, because `load` would not find it. Raises ValueError for values
+    that are not of the declared types, because `load` would refuse them.
     """
     cls = type(state)
     if cls.__module__.split(".")[0] != __name__.split(".")[0]:
@@ -53,6 +57,7 @@ def save(state: State, path: Path) -> None:
             f"'{cls.__module__}' is not part of this package, and only its own classes can be loaded again",
             "Put its file into the folder of its kind, such as any2any_ros/fusion/",
         )
+    declared.check(state)
     arrays: dict[str, Any] = {}
     plain: dict[str, Any] = {}
     for name, value in _fields(state):
@@ -88,7 +93,7 @@ def load(path: Path, expected: Registry[T] | type[T]) -> T:
 
     Raises Any2AnyError when it is missing, damaged, of another format, or not what is expected.
     """
-    try:
+    with explained(f"Cannot read the fitted state {path}", REMEDY):
         header, arrays = read_again(path.with_suffix(".npz"), lambda: _read(path))
         cls: Any = _class(header, expected)
         values = header["values"]
@@ -100,11 +105,8 @@ def load(path: Path, expected: Registry[T] | type[T]) -> T:
                 values[f.name] = {key: arrays[f"{f.name}/{key}"] for key in value["keys"]}
             elif f.name in arrays:
                 values[f.name] = arrays[f.name]
-        return cls(**values)  # type: ignore[no-any-return]
-    except Any2AnyError:
-        raise
-    except Exception as error:  # the user does the same about any damage
-        raise _unreadable(f"{path}: {type(error).__name__}: {error}") from error
+        declared.require([f.name for f in dataclasses.fields(cls)], values)  # `save` writes all, defaults too
+        return declared.build(cls, values)  # type: ignore[no-any-return]
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -112,30 +114,26 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     arrays = reading.arrays(path.with_suffix(".npz"))
     if HEADER in arrays:
         return reading.parsed(arrays.pop(HEADER)), arrays
-    return reading.json_value(path.with_suffix(".json")), arrays
+    return reading.json_object(path.with_suffix(".json")), arrays
 
 
 def _class(header: dict[str, Any], expected: Registry[T] | type[T]) -> Any:
-    """Return the class that the header names. Raises Any2AnyError when it is not what is expected."""
+    """Return the class that the header names. Raises ValueError when it is not what is expected."""
     if header["format"] == legacy.FORMAT:
         kind, plug = legacy.kind_and_plug(header["class"])
     elif header["format"] in (FORMAT, *OLDER):
         kind, plug = header["kind"], header["plug"]
     else:
         known = ", ".join(map(str, (FORMAT, *OLDER)))
-        raise _unreadable(f"its format is {header['format']}, this program reads {known}")
+        raise ValueError(f"its format is {header['format']}, this program reads {known}")
     if isinstance(expected, Registry):
         if kind != expected.kind or not isinstance(plug, str) or "." in plug:  # a dot: a file must not name a module
-            raise _unreadable(f"it holds {kind} '{plug}', a {expected.kind} of this package is expected")
+            raise ValueError(f"it holds {kind} '{plug}', a {expected.kind} of this package is expected")
         return expected.find_recorded(plug)
     cls: Any = expected
     if (kind, plug) != (cls.kind, cls.plug):
-        raise _unreadable(f"it holds {kind} '{plug}', {cls.kind} '{cls.plug}' is expected")
+        raise ValueError(f"it holds {kind} '{plug}', {cls.kind} '{cls.plug}' is expected")
     return expected
-
-
-def _unreadable(why: str) -> Any2AnyError:
-    return Any2AnyError("Cannot read the fitted state", why, "Fit it again with this version")
 
 
 def fingerprint(state: Any, class_name: Callable[[Any], str] | None = None) -> str:

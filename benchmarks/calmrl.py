@@ -58,7 +58,7 @@ def falls(count: int) -> Row:
             width = int(draw.integers(1, 8))
             columns[m] = beta @ draw.normal(size=(beta.shape[1], width)) + noise * draw.normal(size=(n, width))
             columns[m][3:][draw.random(n - 3) < draw.choice([0.0, 0.3, 0.7])] = np.nan
-        data = SufficientStatistics.of(ObservationSet(columns, np.zeros((n, 4, 4)), tuple(map(str, range(n)))))
+        data = SufficientStatistics.of(ObservationSet(columns, np.full((n, 4, 4), np.nan), tuple(map(str, range(n)))))
         gains = np.diff([value for _, value in itertools.islice(calmrl.steps(data, size, seed), 26)]) / data.numbers
         worst, fallen = min(worst, float(gains.min())), fallen + bool((gains < -1e-9).any())
     return {"problems": count, "fell": fallen, "worst": worst}
@@ -118,7 +118,7 @@ def speed(rows: int, latent_size: int = 64) -> Row:
         view = draw.normal(size=(latent_size, 512)).astype(np.float32) / 8
         columns[m] = beta @ view + 0.5 * draw.standard_normal((rows, 512), dtype=np.float32)
         columns[m][draw.random(rows) < 0.5] = np.nan
-    data = ObservationSet(columns, np.zeros((rows, 4, 4)), tuple(map(str, range(rows))))
+    data = ObservationSet(columns, np.full((rows, 4, 4), np.nan), tuple(map(str, range(rows))))
     start, busy = time.perf_counter(), time.process_time()
     model = calmrl.fit(data, latent=latent_size)
     took, cpu = time.perf_counter() - start, time.process_time() - busy

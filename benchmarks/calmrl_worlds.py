@@ -41,7 +41,8 @@ def synthetic(seed: int, world: World = World()) -> dict[str, Row]:
     def observed(beta: Float64, what: str) -> ObservationSet:
         noise = {m: world.noise * draw.normal(size=(len(beta), world.width)) for m in views}
         columns = {m: (beta @ w + noise[m]).astype(np.float32) for m, w in views.items()}
-        return ObservationSet(columns, np.zeros((len(beta), 4, 4)), tuple(f"{what}/{i}" for i in range(len(beta))))
+        unknown = np.full((len(beta), 4, 4), np.nan)
+        return ObservationSet(columns, unknown, tuple(f"{what}/{i}" for i in range(len(beta))))
 
     def with_sensors_off(data: ObservationSet) -> ObservationSet:
         return data.without(sensors_off(len(data), len(names), world.missing, draw))

@@ -25,6 +25,7 @@ from cases import Laps, by_place, encoded
 from tqdm import tqdm
 
 from any2any_ros import encoders
+from any2any_ros.alignments import Pair
 from any2any_ros.arrays import Rows
 from any2any_ros.calibration import evaluation
 from any2any_ros.calibration.fitting import calibrate
@@ -37,7 +38,7 @@ from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Alignment, Encoder
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever, bare_retriever
-from any2any_ros.retrieval.similarity import Pair, one_space
+from any2any_ros.retrieval.similarity import one_space
 from any2any_ros.tables import table
 
 SENSORS = ("camera", "lidar")

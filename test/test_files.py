@@ -6,13 +6,9 @@ import os
 
 import numpy as np
 import pytest
-from fitted_states import STATES
 
-from any2any_ros import files, storage
+from any2any_ros import files
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.fusion import FUSIONS
-from any2any_ros.fusion.any2any import Any2Any
-from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 
 # --- write_atomically -----------------------------------------------------------------------------------------
 
@@ -35,15 +31,6 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, error):
     with pytest.raises(error):
         files.write_atomically(path, fail)
     assert path.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["file"]
-
-
-def test_state_that_json_cannot_hold_leaves_the_old_state(tmp_path):
-    storage.save(STATES["likelihood_ratio"], tmp_path / "state")
-    broken = Any2Any((1, 1), {}, {}, {}, {}, combine=object())  # type: ignore[arg-type]
-    with pytest.raises(TypeError):
-        storage.save(broken, tmp_path / "state")
-    assert isinstance(storage.load(tmp_path / "state", FUSIONS), LikelihoodRatio)
-    assert len(list(tmp_path.iterdir())) == 1
 
 
 # --- write_json -----------------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ def test_in_a_map(map_folder, name):
     header = json.loads((map_folder / "map.json").read_text())
     header["encoders"][name] = header["encoders"]["text"]
     (map_folder / "map.json").write_text(json.dumps(header))
-    with pytest.raises(Any2AnyError, match=f"(?s)Cannot read the map .*{REFUSED}"):
+    with pytest.raises(Any2AnyError, match=f"(?s)Cannot read the map .*({REFUSED}|is no printable text)"):
         reference_map.load(map_folder)
 
 
@@ -92,7 +92,8 @@ def test_in_a_map(map_folder, name):
     ids=lambda change: next(iter(change)),
 )
 def test_in_a_calibration(map_folder, change):
-    shutil.copy(STATES / "drift.npz", map_folder / "calibration/drift-0.npz")
+    if "drift" in change:
+        shutil.copy(STATES / "drift.npz", map_folder / "calibration/drift-0.npz")
     path = map_folder / "calibration/calibration.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(Any2AnyError, match=f"Cannot read the calibration in .*{REFUSED}"):
@@ -149,3 +150,30 @@ def test_on_the_command_line(refused, laps, map_folder, tmp_path, flags):
     line = [flag.format(laps=laps, out=tmp_path / "out", map=map_folder) for flag in flags]
     assert "cannot be the name of" in refused(*line) or "There is no sensor" in refused(*line)
     assert sorted(tmp_path.parent.rglob("*")) == before
+
+
+# --- ids of places ----------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=()), max_size=12).map(lambda id: id.rstrip("\0")), max_size=5))
+def test_the_id_of_a_place_is_printable_text(ids):
+    array = np.array(ids, dtype=np.str_)
+    if all(id.isprintable() and id for id in ids):
+        assert names.places(array) == tuple(ids)
+    else:
+        with pytest.raises(Any2AnyError, match=r"The ids of the places cannot be used: one (is empty|has a character)"):
+            names.places(array)
+
+
+@pytest.mark.parametrize(
+    ("ids", "why"),
+    [
+        (np.array([b"a", b"b"]), "an array of .S1"), (np.array([1, 2]), "an array of int64"),
+        (np.array([["a"]]), r"shape \(1, 1\)"), (np.array(["a", "b" * 201]), "one has 201 characters"),
+        (np.array(["x" * 1_000_000]), "one has 1000000 characters"), (np.array(["", "a"]), "one is empty"),
+    ],
+)  # fmt: skip
+def test_ids_of_another_type_or_length_are_refused(ids, why):
+    assert names.places(np.array(["a", "b" * 200])) == ("a", "b" * 200)
+    with pytest.raises(Any2AnyError, match=f"The ids of the places cannot be used: .*{why}.*1 to 200 characters"):
+        names.places(ids)

@@ -102,14 +102,14 @@ def test_only_drops_columns_and_keeps_rows():
 @pytest.mark.parametrize(
     ("embeddings", "poses", "ids", "why"),
     [
-        ({}, np.zeros((2, 4, 4)), ("a",), "1 ids but poses of shape (2, 4, 4)"),
+        ({}, np.tile(np.eye(4), (2, 1, 1)), ("a",), "1 ids but poses of shape (2, 4, 4)"),
         ({}, np.zeros((1, 3, 4)), ("a",), "poses of shape (1, 3, 4)"),
-        ({}, np.zeros((2, 4, 4)), ("a", "a"), "appears twice"),
-        ({"m": np.zeros((3, 2))}, np.zeros((2, 4, 4)), ("a", "b"), "(3, 2) for 2 ids"),
-        ({"m": np.zeros(2)}, np.zeros((2, 4, 4)), ("a", "b"), "(2,) for 2 ids"),
-        ({"m": [[1, NAN], [1, 2]]}, np.zeros((2, 4, 4)), ("a", "b"), "in part only"),
-        ({"m": [[1, np.inf], [1, 2]]}, np.zeros((2, 4, 4)), ("a", "b"), "in part only"),
-        ({"m": [[np.inf, np.inf], [1, 2]]}, np.zeros((2, 4, 4)), ("a", "b"), "in part only"),
+        ({}, np.tile(np.eye(4), (2, 1, 1)), ("a", "a"), "appears twice"),
+        ({"m": np.zeros((3, 2))}, np.tile(np.eye(4), (2, 1, 1)), ("a", "b"), "(3, 2) for 2 ids"),
+        ({"m": np.zeros(2)}, np.tile(np.eye(4), (2, 1, 1)), ("a", "b"), "(2,) for 2 ids"),
+        ({"m": [[1, NAN], [1, 2]]}, np.tile(np.eye(4), (2, 1, 1)), ("a", "b"), "in part only"),
+        ({"m": [[1, np.inf], [1, 2]]}, np.tile(np.eye(4), (2, 1, 1)), ("a", "b"), "in part only"),
+        ({"m": [[np.inf, np.inf], [1, 2]]}, np.tile(np.eye(4), (2, 1, 1)), ("a", "b"), "in part only"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(embeddings, poses, ids, why):
@@ -126,12 +126,19 @@ def test_poses_stay_float64():
 
 def test_stacked_sets_fill_what_a_part_lacks_with_nan():
     whole = sample().only(["camera"])
-    other = ObservationSet({"audio": np.ones((2, 5))}, np.zeros((2, 4, 4)), ("x", "y"))
+    other = ObservationSet({"audio": np.ones((2, 5))}, np.tile(np.eye(4), (2, 1, 1)), ("x", "y"))
     stacked = ObservationSet.concatenate([whole, other])
     assert stacked.ids == (*whole.ids, "x", "y") and stacked.poses.shape == (6, 4, 4)
     assert stacked.present("camera").tolist() == [True, False, True, True, False, False]
     assert stacked.present("audio").tolist() == [False] * 4 + [True] * 2
     assert stacked.embeddings["audio"].dtype == np.float32
+
+
+def at(x, n):
+    """Return n poses (n, 4, 4), x metres from the origin."""
+    poses = np.tile(np.eye(4), (n, 1, 1))
+    poses[:, 0, 3] = x
+    return poses
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["camera", "audio", ""])), min_size=1, max_size=8))
@@ -140,7 +147,7 @@ def test_what_is_appended_is_what_is_stacked(parts):
     sets = []
     for i, (n, modality) in enumerate(parts):
         values = {modality: np.random.default_rng(i).normal(size=(n, 3))} if modality else {}
-        sets.append(ObservationSet(values, np.full((n, 4, 4), i), tuple(f"{i}/{j}" for j in range(n)), np.arange(n)))
+        sets.append(ObservationSet(values, at(i, n), tuple(f"{i}/{j}" for j in range(n)), np.arange(n)))
     whole = sets[0]
     for part in sets[1:]:
         whole = whole.appended(part)
@@ -192,15 +199,17 @@ def test_what_was_checked_before_must_still_fit_together(values, poses, ids, why
 
 
 def test_a_set_knows_when_its_rows_were_sensed_if_it_was_told():
-    told = ObservationSet({"m": np.ones((3, 2))}, np.zeros((3, 4, 4)), ("a", "b", "c"), np.array([10, 20, 30]))
-    untold = ObservationSet({"m": np.ones((1, 2))}, np.zeros((1, 4, 4)), ("x",))
+    told = ObservationSet(
+        {"m": np.ones((3, 2))}, np.tile(np.eye(4), (3, 1, 1)), ("a", "b", "c"), np.array([10, 20, 30])
+    )
+    untold = ObservationSet({"m": np.ones((1, 2))}, np.tile(np.eye(4), (1, 1, 1)), ("x",))
     stacked = ObservationSet.concatenate([told.take([2, 0]), told.only(["m"]).take([False, True, False]), untold])
     assert stacked.stamps_ns.tolist() == [30, 10, 20, 0] and stacked.stamps_ns.dtype == np.int64
     assert [o.stamp_ns for o in stacked] == [30, 10, 20, 0]
     assert told.observation(1).as_set().stamps_ns.tolist() == [20]
     assert told.take([]).stamps_ns.shape == (0,)
     with pytest.raises(Any2AnyError, match=r"stamps of \(2,\)"):
-        ObservationSet({}, np.zeros((1, 4, 4)), ("a",), np.array([1, 2]))
+        ObservationSet({}, np.tile(np.eye(4), (1, 1, 1)), ("a",), np.array([1, 2]))
 
 
 def test_stacking_nothing_is_empty():
@@ -208,7 +217,7 @@ def test_stacking_nothing_is_empty():
 
 
 def test_stacking_two_widths_is_refused():
-    one, other = sample(), ObservationSet({"lidar": np.ones((1, 7))}, np.zeros((1, 4, 4)), ("x",))
+    one, other = sample(), ObservationSet({"lidar": np.ones((1, 7))}, np.tile(np.eye(4), (1, 1, 1)), ("x",))
     with pytest.raises(Any2AnyError, match=r"'lidar'.*3 and 7"):
         ObservationSet.concatenate([one, other])
 

@@ -167,3 +167,12 @@ def test_what_could_not_be_read_back_is_not_saved(tmp_path):
     with pytest.raises(Any2AnyError, match="Cannot save"):
         storage.save(Foreign(), tmp_path / "state")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("slope", [np.full((1, 1), np.nan), np.ones((1, 1), np.float32)], ids=["nan", "float32"])
+def test_values_that_could_not_be_read_back_leave_the_old_state(tmp_path, slope):
+    storage.save(STATES["likelihood_ratio"], tmp_path / "state")
+    with pytest.raises(ValueError, match="'slope'"):
+        storage.save(LikelihoodRatio(slope, np.zeros((1, 1))), tmp_path / "state")
+    assert same(storage.load(tmp_path / "state", FUSIONS).slope, STATES["likelihood_ratio"].slope)
+    assert len(list(tmp_path.iterdir())) == 1

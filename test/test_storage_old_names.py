@@ -83,7 +83,7 @@ def test_a_new_file_is_read_by_new_names_alone(tmp_path):
     values = header(tmp_path / "confidence")["values"]
     values["lost"] = values.pop("unmapped")
     rewrite(tmp_path / "confidence", values=values)
-    with pytest.raises(Any2AnyError, match="lost"):
+    with pytest.raises(Any2AnyError, match="'unmapped' is missing"):
         storage.load(tmp_path / "confidence", Confidence)
 
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from any2any_ros.arrays import Flags, Float64, Floats, Int64
+from any2any_ros.declared import SHARE
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion._conformal import Calibrator as Calibrator
 from any2any_ros.fusion._conformal import conformal_quantile as conformal_quantile
@@ -45,12 +46,25 @@ class Any2Any:
     plug: ClassVar[str] = "any2any"
 
     shape: tuple[int, int]
-    gamma: dict[str, Float64]
+    gamma: dict[str, Annotated[Float64, SHARE]]
     lo_hi: dict[str, Float64]
-    stage2_gamma: dict[str, Float64]
+    stage2_gamma: dict[str, Annotated[Float64, SHARE]]
     stage2_lo_hi: dict[str, Float64]
     combine: str = "mean"
     inverse: str = "exclusion"
+
+    def __post_init__(self) -> None:
+        pairs = {f"{q},{r}" for q, r in np.ndindex(*self.shape)}
+        first, second = (self.gamma, self.lo_hi), (self.stage2_gamma, self.stage2_lo_hi)
+        if {*map(frozenset, first)} != {frozenset(pairs)} or set(second[0]) != set(second[1]) or ALL not in second[0]:
+            raise ValueError("a pair or an availability pattern lacks its scores or its range")
+        if self.combine not in CHOICES["combine"] or self.inverse not in CHOICES["inverse"]:
+            raise ValueError(f"'{self.combine}' or '{self.inverse}' is no choice")
+        for scores in (*self.gamma.values(), *self.stage2_gamma.values()):
+            if scores.ndim != 1 or (np.diff(scores) < 0).any():
+                raise ValueError("the scores of a pair or a pattern are not sorted")
+        if not all(r.shape == (2,) and r[0] <= r[1] for r in (*self.lo_hi.values(), *self.stage2_lo_hi.values())):
+            raise ValueError("a range is not two numbers, the lower one first")
 
     @classmethod
     def fit(cls, similarity: Floats, positive: Flags) -> Any2Any:

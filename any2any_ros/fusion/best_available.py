@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from any2any_ros.arrays import Flags, Float64, Floats
-from any2any_ros.fusion._pairs import unknown_probability
+from any2any_ros.declared import SHARE
+from any2any_ros.fusion._pairs import FittedPairs, unknown_probability
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 
 
 @dataclass(frozen=True, eq=False)
-class BestAvailable:
+class BestAvailable(FittedPairs):
     """The log-likelihood ratio of the best observed pair of each reference.
 
     quality (Mq, Mr): area under the ROC curve of each pair on the calibration pairs; the best pair has the largest.
@@ -24,7 +25,7 @@ class BestAvailable:
     kind: ClassVar[str] = "fusion"
     plug: ClassVar[str] = "best_available"
 
-    quality: Float64
+    quality: Annotated[Float64, SHARE]
     slope: Float64
     intercept: Float64
 

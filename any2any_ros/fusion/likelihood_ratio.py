@@ -9,11 +9,11 @@ import numpy as np
 from scipy.special import expit
 
 from any2any_ros.arrays import Flags, Float64, Floats
-from any2any_ros.fusion._pairs import PAIRS
+from any2any_ros.fusion._pairs import PAIRS, FittedPairs
 
 
 @dataclass(frozen=True, eq=False)
-class LikelihoodRatio:
+class LikelihoodRatio(FittedPairs):
     """The sum of the observed pairs' log-likelihood ratios, log p(theta | match) - log p(theta | no match).
 
     The ratio of a pair is slope * theta + intercept, both (Mq, Mr), by a logistic regression for each pair. The prior

@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from scipy.special import expit
 
 from any2any_ros.arrays import Flags, Float64, Floats
-from any2any_ros.fusion._pairs import PAIRS
+from any2any_ros.declared import INFINITE, NOT_NEGATIVE
+from any2any_ros.fusion._pairs import PAIRS, FittedPairs
 
 LEAST = (
     0.02  # the smallest lapse; neighbouring frames are alike, and no calibration drive shows that a sensor never fails
@@ -35,15 +36,15 @@ ALWAYS_LAPSES = (0.0, np.inf, 0.0)  # slope, offset, trust of a pair that says n
 
 
 @dataclass(frozen=True, eq=False)
-class Mixture:
+class Mixture(FittedPairs):
     """The fitted fusion. slope: how sharply each pair points; offset, trust: when it lapses; all (Mq, Mr)."""
 
     kind: ClassVar[str] = "fusion"
     plug: ClassVar[str] = "mixture"
 
-    slope: Float64
-    offset: Float64
-    trust: Float64
+    slope: Annotated[Float64, NOT_NEGATIVE]
+    offset: Annotated[Float64, INFINITE]
+    trust: Annotated[Float64, NOT_NEGATIVE]
 
     @classmethod
     def fit(cls, similarity: Floats, positive: Flags) -> Mixture:

@@ -12,12 +12,13 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from any2any_ros.arrays import Flags, Float64, Floats
 from any2any_ros.config import Settings, setting
+from any2any_ros.declared import NOT_NEGATIVE
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.geometry.clouds import Clouds
@@ -56,11 +57,16 @@ class OverlapEvidence:
     kind: ClassVar[str] = "evidence"
     plug: ClassVar[str] = "overlap"
 
-    slope: float
+    slope: Annotated[float, NOT_NEGATIVE]
     intercept: float
     least: float
-    most: float
+    most: Annotated[float, NOT_NEGATIVE]
     candidates: int = RefinerConfig.candidates
+
+    def __post_init__(self) -> None:
+        if self.least > 0:
+            raise ValueError(f"its smallest evidence is {self.least}, and is above 0")
+        RefinerConfig(candidates=self.candidates)
 
     @classmethod
     def fit(cls, overlap: Floats, positive: Flags, candidates: int = RefinerConfig.candidates) -> OverlapEvidence:

@@ -15,12 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from any2any_ros.alignments import FunctionAlignment
 from any2any_ros.arrays import Array, Float64, Floats, Rows, unit
+from any2any_ros.declared import POSITIVE
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.imputers import LATENT
 from any2any_ros.imputers.groups import CHUNK, Group, Pattern, patterns
@@ -63,7 +64,19 @@ class CalMRL:
 
     weights: dict[str, Float64]
     means: dict[str, Float64]
-    noise: dict[str, float]
+    noise: dict[str, Annotated[float, POSITIVE]]
+
+    def __post_init__(self) -> None:
+        if not self.weights or not {*self.weights} == {*self.means} == {*self.noise}:
+            raise ValueError("a modality lacks its weights, its mean or its noise")
+        shapes = {m: (*mean.shape, self.latent) for m, mean in self.means.items()}
+        if any(len(shape) != 2 or self.weights[m].shape != shape for m, shape in shapes.items()):
+            raise ValueError("its weights (D, L) and means (D,) do not fit together")
+
+    @property
+    def dimensions(self) -> dict[str, int]:
+        """Return the dimension of the vectors that it takes, by modality."""
+        return {m: len(mean) for m, mean in self.means.items()}
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ class NoImputer:
     kind: ClassVar[str] = "imputer"
     plug: ClassVar[str] = "none"
     adds: ClassVar[tuple[str, ...]] = ()
+    dimensions: ClassVar[dict[str, int]] = {}
 
     def extend(self, observations: ObservationSet) -> ObservationSet:
         """Return the observations as they are."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.alignments import FunctionAlignment
 from any2any_ros.arrays import Array, Float64, Floats, unit
+from any2any_ros.declared import POSITIVE, SHARE, UNKNOWN
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning import cox_steps as steps
 from any2any_ros.protocols import Alignment
@@ -33,17 +34,30 @@ class COX:
 
     classes: NDArray[Any]
     mean: Float64
-    spread: Float64
+    spread: Annotated[Float64, POSITIVE]
     learner: Float64
     learner_bias: Float64
     known_mean: dict[str, Float64]
-    known_spread: dict[str, Float64]
+    known_spread: dict[str, Annotated[Float64, POSITIVE]]
     heads: dict[str, Float64]
     head_bias: dict[str, Float64]
     bridge: dict[str, Float64]
     bridge_bias: dict[str, Float64]
-    agreement: float
-    chance_alignment: float
+    agreement: Annotated[float, SHARE]
+    chance_alignment: Annotated[float, UNKNOWN]
+
+    def __post_init__(self) -> None:
+        d, c = self.mean.shape, self.classes.shape
+        of_known = self.known_mean, self.known_spread, self.heads, self.head_bias, self.bridge, self.bridge_bias
+        if any({*each} != {*self.heads} for each in of_known):
+            raise ValueError("a known modality lacks a part")
+        pairs = [(d, self.spread.shape), (d + c, self.learner.shape), (c, self.learner_bias.shape)]
+        for m, mean in self.known_mean.items():
+            k = mean.shape
+            pairs += [(k, self.known_spread[m].shape), (k + c, self.heads[m].shape), (c, self.head_bias[m].shape)]
+            pairs += [(d + k, self.bridge[m].shape), (k, self.bridge_bias[m].shape)]
+        if len(d) != 1 or len(c) != 1 or any(expected != shape for expected, shape in pairs):
+            raise ValueError("its classifiers and maps do not fit together")
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -145,6 +145,13 @@ def spread(seeds: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 
 
 def steps_to(curve: Sequence[tuple[int, float]], share: float = 0.95) -> int:
-    """Return the number of steps after which a curve of (steps, score) first reached this share of its maximum."""
-    wanted = share * max(score for _, score in curve)
-    return next(step for step, score in curve if score >= wanted)
+    """Return the number of steps after which a curve of (steps, score) first reached this share of its maximum.
+
+    A score of NaN is none. Raises Any2AnyError for a curve without a score.
+    """
+    scored = [(step, score) for step, score in curve if not np.isnan(score)]
+    if not scored:
+        why = f"none of its {len(curve)} checkpoints has a score"
+        raise Any2AnyError("The learning curve tells nothing", why, "Train with objects to validate on")
+    wanted = share * max(score for _, score in scored)
+    return next(step for step, score in scored if score >= wanted)

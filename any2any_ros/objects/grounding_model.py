@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from any2any_ros import files, names, reading, storage
+from any2any_ros import declared, files, names, reading, storage
 from any2any_ros.arrays import Array
-from any2any_ros.errors import Any2AnyError
+from any2any_ros.errors import Any2AnyError, explained
 from any2any_ros.objects.heads import EMMA, LAYERS
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Encoder
@@ -84,6 +84,8 @@ class Model:
             why = f"it needs {needed}, and has {', '.join(self.records) or 'none'}"
         elif self.calibration and self.calibration.encoders != self._fingerprints():
             why = "its calibration was made with other heads"
+        elif self.calibration and {*self.calibration.pairs} != {*self.pairs}:
+            why = f"its calibration compares {self.calibration.pairs}, its heads compare {self.pairs}"
         if why:
             raise Any2AnyError("The model does not fit together", why, TRAIN)
 
@@ -159,25 +161,29 @@ def save(model: Model, folder: Path) -> None:
             calibration.save(model.calibration, home)
 
 
+@dataclass(frozen=True)
+class Header:
+    """The content of model.json."""
+
+    format: int
+    encoders: dict[str, EncoderRecord]
+
+
 def load(folder: Path) -> Model:
     """Read a model from a folder. Raises Any2AnyError when it is missing or damaged."""
     what = f"Cannot read the model {folder}"
-    try:
+    with explained(what, TRAIN):
         model = files.read_whole(folder, _read)
-        if model is None:
-            raise FileNotFoundError
-        return model
-    except FileNotFoundError:
-        raise Any2AnyError(what, "it has no model.json", TRAIN) from None
-    except Any2AnyError as error:
-        raise Any2AnyError(what, f"{error.what}: {error.why}", TRAIN) from error
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise Any2AnyError(what, f"{type(error).__name__}: {error}", TRAIN) from error
+    if model is None:
+        raise Any2AnyError(what, f"it has no {HEADER}", TRAIN)
+    return model
 
 
-def _read(home: Path) -> Model:
-    header = reading.json_value(home / HEADER)
-    if header["format"] != FORMAT:
-        raise ValueError(f"its format is {header['format']}, this program reads {FORMAT}")
-    records = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}
+def _read(home: Path) -> Model | None:
+    if not (home / HEADER).exists():
+        return None
+    content = reading.json_object(home / HEADER)
+    if content["format"] != FORMAT:
+        raise ValueError(f"its format is {content['format']}, this program reads {FORMAT}")
+    records = declared.build(Header, content).encoders
     return Model(storage.load(home / "heads", EMMA), records, calibration.load(home))

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from any2any_ros.alignments import FunctionAlignment
 from any2any_ros.arrays import Array, Floats, unit
+from any2any_ros.declared import POSITIVE
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Alignment
@@ -33,9 +34,24 @@ class EMMA:
     plug: ClassVar[str] = "emma"
 
     mean: dict[str, Array]
-    spread: dict[str, Array]
+    spread: dict[str, Annotated[Array, POSITIVE]]
     weights: dict[str, Array]
     biases: dict[str, Array]
+
+    def __post_init__(self) -> None:
+        layers = {f"{m}/{i}" for m in self.mean for i in range(LAYERS)}
+        if {*self.spread} != {*self.mean} or {*self.weights} != layers or {*self.biases} != layers:
+            raise ValueError("a head lacks a layer, its mean or its spread")
+        for modality, mean in self.mean.items():
+            width = mean.shape
+            fits = mean.ndim == 1 and self.spread[modality].shape == width
+            for name in (f"{modality}/{i}" for i in range(LAYERS)):
+                fits = fits and self.weights[name].shape == (*width, *self.biases[name].shape)
+                width = self.biases[name].shape
+            if not fits:
+                raise ValueError(f"the layers of the '{modality}' head do not fit together")
+        if len({self.biases[f"{m}/{LAYERS - 1}"].shape for m in self.mean}) > 1:
+            raise ValueError("its heads lead into spaces of different dimensions")
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -13,20 +13,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from any2any_ros import files, storage
 from any2any_ros.arrays import Array, Float64, Int64, Names
 from any2any_ros.config import Settings, setting
-from any2any_ros.errors import Any2AnyError
-from any2any_ros.objects.remembered_object import RememberedObject, Sighting, centre_inside, corners, distances
+from any2any_ros.declared import NOT_NEGATIVE, POSITIVE
+from any2any_ros.errors import Any2AnyError, explained
+from any2any_ros.objects.remembered_object import RememberedObject, Sighting, box, centre_inside, corners, distances
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import map_folder, reference_map
 from any2any_ros.retrieval.map_folder import HEADER, OBJECTS
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 
+NAME = "object-"  # begins the id of an object; its number follows
 SeenGone = Callable[[Sequence[RememberedObject]], Iterable[bool]]  # whether a picture proves that each object is gone
 
 
@@ -62,20 +64,38 @@ class MemoryState:
     ids: Names
     low: Float64
     high: Float64
-    seen_ns: Int64
-    sightings: Int64
-    missed: Int64
+    seen_ns: Annotated[Int64, NOT_NEGATIVE]
+    sightings: Annotated[Int64, POSITIVE]
+    missed: Annotated[Int64, NOT_NEGATIVE]
     sums: dict[str, Float64]
-    counts: dict[str, Int64]
-    following: Int64
+    counts: dict[str, Annotated[Int64, NOT_NEGATIVE]]
+    following: Annotated[Int64, NOT_NEGATIVE]
     made_by: Names
 
     def __post_init__(self) -> None:
-        one, n = (self.seen_ns, self.sightings, self.missed, *self.counts.values()), len(self.ids)
-        wide = (self.low, self.high, *self.sums.values())
-        whole = all(len(a) == n and a.ndim == 1 for a in one) and all(len(a) == n and a.ndim == 2 for a in wide)
-        if not whole or len(set(self.ids.tolist())) != n or not all(np.isfinite(a).all() for a in wide):
+        modalities = sorted(self.sums)
+        if not self._shapes_fit() or self.made_by[:, 0].tolist() != modalities:
             raise ValueError("its parts do not fit together")
+        made = [int(text.rpartition(" ")[2]) for text in self.made_by[:, 1].tolist()]
+        if made != [self.sums[m].shape[1] for m in modalities]:
+            raise ValueError("the vectors of a modality have another dimension than its encoder")
+        if not box(self.low, self.high).all():
+            raise ValueError("a box is inside out, or too far away")
+        names = self.ids.tolist()
+        if len({*names}) != len(names) or not all(0 <= _number(name) < self.following for name in names):
+            raise ValueError(f"an id is not unique, or not {NAME}N with N below {self.following}")
+
+    def _shapes_fit(self) -> bool:
+        n, boxes = self.ids.size, (self.low, self.high)
+        of_each = (self.ids, self.seen_ns, self.sightings, self.missed, *self.counts.values())
+        return (
+            all(values.shape == (n,) for values in of_each)
+            and all(corner.shape == (n, 3) for corner in boxes)
+            and all(total.ndim == 2 and len(total) == n for total in self.sums.values())
+            and {*self.counts} == {*self.sums}
+            and self.following.shape == ()
+            and self.made_by.shape == (len(self.sums), 2)
+        )
 
 
 class ObjectMemory:
@@ -143,7 +163,7 @@ class ObjectMemory:
 
     def _update(self, sighting: Sighting, known: RememberedObject | None, stamp_ns: int) -> RememberedObject:
         if known is None:
-            known = RememberedObject(f"object-{self._following}", sighting.low, sighting.high, stamp_ns)
+            known = RememberedObject(f"{NAME}{self._following}", sighting.low, sighting.high, stamp_ns)
             self._following += 1
             self._objects.append(known)
         known.add_sighting(sighting, stamp_ns)
@@ -220,10 +240,8 @@ class ObjectMemory:
         """Read what `save` wrote. Raises Any2AnyError when it is missing or damaged, or other encoders made it."""
         what = f"Cannot use the objects in {folder}"
         remedy = "Remove the folder, and let the robot see the objects again"
-        try:
+        with explained(what, remedy):
             state = files.read_again(folder / HEADER, lambda: _read_state(folder))
-        except Any2AnyError as error:
-            raise Any2AnyError(what, error.why, remedy) from error
         if state.made_by.tolist() != _made_by(encoders).tolist():
             raise Any2AnyError(what, "other encoders or heads made their vectors", f"{remedy}, or use those heads")
         memory = cls(encoders, config)
@@ -238,13 +256,14 @@ class ObjectMemory:
 
 
 def _read_state(folder: Path) -> MemoryState:
-    """Return the objects that the map in `folder` belongs to. Raises Any2AnyError."""
-    try:
-        return storage.load(folder / map_folder.read_parts(folder)[OBJECTS], MemoryState)
-    except Any2AnyError:
-        raise
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise Any2AnyError("Cannot read the objects", f"{folder / HEADER}: {error}", "See the objects again") from error
+    """Return the objects that the map in `folder` belongs to."""
+    return storage.load(folder / map_folder.read_parts(folder)[OBJECTS], MemoryState)
+
+
+def _number(name: str) -> int:
+    """Return the number in the id of an object; -1 when it is none."""
+    number = name.removeprefix(NAME)
+    return int(number) if name.startswith(NAME) and number.isdecimal() else -1
 
 
 def _made_by(encoders: Mapping[str, EncoderRecord]) -> Names:

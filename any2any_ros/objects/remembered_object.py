@@ -13,6 +13,7 @@ import numpy as np
 from any2any_ros.arrays import Array, Flags, Float64
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import finite_vector
+from any2any_ros.poses import FARTHEST
 
 Corners = tuple[Float64, Float64]  # low and high corners (N, 3) of N boxes, metres
 INSIDE = 0.01  # factor of the distance between two boxes when the centre of one lies inside the other
@@ -33,7 +34,7 @@ class Sighting:
         vectors = {m: finite_vector(v, f"the sighting's '{m}'") for m, v in self.embeddings.items()}
         object.__setattr__(self, "embeddings", vectors)
         low, high = np.shape(self.low), np.shape(self.high)
-        if low != (3,) or high != (3,) or not (np.isfinite(self.high - self.low) & (self.low <= self.high)).all():
+        if low != (3,) or high != (3,) or not box(self.low, self.high).all():
             why = f"its box goes from {self.low} to {self.high}"
             raise Any2AnyError("A sighting cannot be used", why, "Check the camera's pose and its depth")
 
@@ -91,6 +92,11 @@ class RememberedObject:
             return None
         length = max(float(np.linalg.norm(self.sums[modality])), 1e-12)
         return np.asarray(self.sums[modality] / length, dtype=np.float32)
+
+
+def box(low: Float64, high: Float64) -> Flags:
+    """Return (..., 3): where the corners (..., 3) of boxes are in order, and not farther away than a pose may be."""
+    return np.asarray((low >= -FARTHEST) & (low <= high) & (high <= FARTHEST))
 
 
 def corners(things: Sequence[Sighting] | Sequence[RememberedObject]) -> Corners:

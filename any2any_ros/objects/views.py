@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from any2any_ros import declared
 from any2any_ros.arrays import Array, Names
-from any2any_ros.errors import Any2AnyError
+from any2any_ros.declared import UNKNOWN
+from any2any_ros.errors import Any2AnyError, explained
 from any2any_ros.observation import ObservationSet
+from any2any_ros.retrieval.reference_map import EncoderRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +30,7 @@ class ObjectViews:
     kind: ClassVar[str] = "objects"
     plug: ClassVar[str] = "views"
 
-    embeddings: dict[str, Array]
+    embeddings: dict[str, Annotated[Array, UNKNOWN]]
     ids: Names
     classes: Names
     instances: Names
@@ -40,7 +43,12 @@ class ObjectViews:
             differ, twice = f"ids, classes and instances have shapes {shapes}", "an instance has two classes"
             why = differ if len(shapes) > 1 else twice
             raise Any2AnyError("The objects do not fit together", why, "Give every view one instance of one class")
-        assert len(self.observations) == len(self.ids)  # making the observation set validates the vectors
+        with explained("The objects do not fit together", "Encode the objects again"):
+            made = {m: declared.build(EncoderRecord, record).dimension for m, record in self.encoders.items()}
+        have = {m: vectors.shape[-1] for m, vectors in self.observations.embeddings.items()}  # validates the vectors
+        if made and made != have:
+            why = f"their vectors have {have} dimensions, their encoders make {made}"
+            raise Any2AnyError("The objects do not fit together", why, "Encode the objects again")
 
     @cached_property
     def observations(self) -> ObservationSet:

@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import files, names, reading, storage
+from any2any_ros import declared, files, names, reading, storage
 from any2any_ros.alignments import Head
-from any2any_ros.errors import Any2AnyError
+from any2any_ros.errors import Any2AnyError, explained
 from any2any_ros.retrieval import calibration as calibrations
 from any2any_ros.retrieval.calibration import Calibration
 from any2any_ros.retrieval.reference_map import ADOPTED, EncoderRecord, ReferenceMap, adopted_homes
@@ -53,6 +53,14 @@ class Adopted:
                 f"it was made for {self.calibration.encoders}, the map and the sensor have {expected}",
                 REMEDY,
             )
+        dimensions = {m: record.dimension for m, record in reference.encoders.items()}
+        for known, head in self.heads.items():
+            if (len(head.query_mean), len(head.reference_mean)) != (self.encoder.dimension, dimensions.get(known)):
+                raise Any2AnyError(
+                    f"The adopted '{self.modality}' does not fit map '{reference.name}'",
+                    f"its head for '{known}' takes vectors of other dimensions than the encoders make",
+                    REMEDY,
+                )
         alignments = {(self.modality, known): head for known, head in self.heads.items()}
         calibration = replace(self.calibration, encoders=reference.fingerprints, alignments=alignments)
         return Retriever(reference.cached_in(f"{ADOPTED}/{self.modality}"), calibration)
@@ -81,15 +89,26 @@ def load(folder: Path) -> dict[str, Adopted]:
     return {modality: one for modality, one in adopted.items() if one is not None}
 
 
+@dataclass(frozen=True)
+class Header:
+    """The content of adopted.json. heads: modalities of the map, in the order of the files."""
+
+    format: int
+    encoder: EncoderRecord
+    heads: tuple[str, ...]
+    report: dict[str, Any]
+
+
 def _load_one(modality: str, home: Path) -> Adopted:
-    try:
-        header = reading.json_value(home / HEADER)
-        if header["format"] != FORMAT:
-            raise ValueError(f"its format is {header['format']}, this program reads {FORMAT}")
-        heads = {m: storage.load(home / f"head-{i}", Head) for i, m in enumerate(header["heads"])}
+    with explained(f"Cannot read the adopted sensor {home}", REMEDY):
+        content = reading.json_object(home / HEADER)
+        if content["format"] != FORMAT:
+            raise ValueError(f"its format is {content['format']}, this program reads {FORMAT}")
+        header = declared.build(Header, content)
+        heads = {m: storage.load(home / f"head-{i}", Head) for i, m in enumerate(header.heads)}
+        if not heads or len(heads) != len(list(home.glob("head-*.npz"))):
+            raise ValueError(f"{HEADER} names {len(heads)} heads, which are not the files beside it")
         calibration = calibrations.load(home)
         if calibration is None:
             raise ValueError("its calibration is missing")
-        return Adopted(modality, EncoderRecord(**header["encoder"]), heads, calibration, header["report"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Any2AnyError(f"Cannot read the adopted sensor {home}", str(error), REMEDY) from error
+        return Adopted(modality, header.encoder, heads, calibration, header.report)

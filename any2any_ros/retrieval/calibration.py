@@ -13,11 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from any2any_ros import files, imputers, legacy, names, reading, storage
+from any2any_ros import declared, files, imputers, legacy, names, reading, storage
+from any2any_ros.alignments import Pair, compared
 from any2any_ros.config import PlaceConfig
-from any2any_ros.errors import Any2AnyError
+from any2any_ros.declared import NOT_NEGATIVE
+from any2any_ros.errors import Any2AnyError, explained
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.geometry.refiner import NO_REFINER, FittedRefiner, OverlapEvidence, Refiner
@@ -27,8 +29,9 @@ from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.large.shard_cache import Prepare, do_nothing
 from any2any_ros.retrieval.map_folder import HEADER as HEADER_OF_MAP
 from any2any_ros.retrieval.reference_map import ReferenceMap
-from any2any_ros.retrieval.similarity import Pair, one_space, same_modality
+from any2any_ros.retrieval.similarity import one_space, same_modality
 from any2any_ros.trust.confidence import Confidence
+from any2any_ros.trust.confidence_check import check_features
 from any2any_ros.trust.drift import Difference
 
 FORMAT = 5
@@ -71,6 +74,23 @@ class Calibration:
                 f"it was made for {self.encoders}, the map has {reference.fingerprints}",
                 REMEDY,
             )
+        with explained(f"The calibration does not fit map '{reference.name}'", REMEDY):
+            self._check_sizes(reference)
+
+    def _check_sizes(self, reference: ReferenceMap) -> None:
+        """Raise ValueError when a part was fitted for other dimensions, or other modalities, than the map's."""
+        dimensions = {m: record.dimension for m, record in reference.encoders.items()}
+        of_drift = {m: len(difference.mean) for m, difference in self.drift.items()}
+        for part, fitted in (("drift test", of_drift), ("imputer", self.imputer.dimensions)):
+            if wrong := [m for m, dimension in fitted.items() if dimensions.get(m) != dimension]:
+                raise ValueError(f"its {part} takes {fitted[wrong[0]]} dimensions of '{wrong[0]}'")
+        if unknown := [r for _, r in self.pairs if r not in dimensions]:
+            raise ValueError(f"it compares with '{unknown[0]}', which the map does not have")
+        columns = {*reference.places.embeddings, *self.imputer.adds}
+        _, *sides = compared(self.alignments_of(reference), columns)
+        shape, fitted_shape = tuple(map(len, sides)), getattr(self.fusion, "shape", None)
+        if fitted_shape is not None and tuple(fitted_shape) != shape:
+            raise ValueError(f"its fusion was fitted for {fitted_shape} pairs of modalities, not {shape}")
 
     def alignments_of(self, reference: ReferenceMap) -> dict[Pair, Alignment]:
         """Return the alignment of each pair of modalities of this map."""
@@ -82,6 +102,30 @@ class Calibration:
         if self.confidence is None:
             return refiner
         return NO_REFINER if self.refiner is None else self.refiner.of(refiner, self.confidence.temperature)
+
+
+@dataclass(frozen=True)
+class Header:
+    """The content of calibration.json. fusion, imputer: names. refiner: the summary of what was fitted for it."""
+
+    format: int
+    fusion: str
+    confidence: bool
+    imputer: str
+    encoders: dict[str, str]
+    same_place: Annotated[float, NOT_NEGATIVE]
+    drift: tuple[str, ...]
+    refiner: dict[str, Any] | None
+    pairs: tuple[Pair, ...]
+    table: list[dict[str, Any]]
+
+    def __post_init__(self) -> None:
+        if len({*self.drift}) < len(self.drift):
+            raise ValueError("a modality has two drift tests")
+
+    def file(self, stem: str, number: int | str = "") -> str:
+        """Return the name of a file in the format of the header."""
+        return f"{stem if self.format == FORMAT else legacy.CALIBRATION_FILES[stem]}{number}"
 
 
 def uncalibrated(
@@ -103,49 +147,47 @@ def save(calibration: Calibration, folder: Path) -> None:
         if calibration.refiner is not None:
             storage.save(calibration.refiner.evidence, home / "refiner-evidence")
             storage.save(calibration.refiner.confidence, home / "refiner-confidence")
-        files.write_json(home / HEADER, _header(calibration))
+        files.write_json(home / HEADER, vars(_header(calibration)))
 
 
-def _header(calibration: Calibration) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "fusion": calibration.fusion.plug,
-        "confidence": calibration.confidence is not None,
-        "imputer": calibration.imputer.plug,
-        "encoders": dict(calibration.encoders),
-        "same_place": calibration.same_place,
-        "drift": list(calibration.drift),
-        "refiner": None if calibration.refiner is None else calibration.refiner.summary,
-        "pairs": calibration.pairs,
-        "table": calibration.table,
-    }
+def _header(calibration: Calibration) -> Header:
+    header = Header(
+        FORMAT,
+        calibration.fusion.plug,
+        calibration.confidence is not None,
+        calibration.imputer.plug,
+        dict(calibration.encoders),
+        calibration.same_place,
+        tuple(calibration.drift),
+        None if calibration.refiner is None else dict(calibration.refiner.summary),
+        calibration.pairs,
+        calibration.table,
+    )
+    declared.check(header)
+    return header
 
 
 def load(folder: Path) -> Calibration | None:
     """Read folder/calibration; None when there is none. Raises Any2AnyError when it is damaged."""
-    try:
+    with explained(f"Cannot read the calibration in {folder}", REMEDY):
         return files.read_whole(folder / FOLDER, _read)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Any2AnyError(f"Cannot read the calibration in {folder}", str(error), REMEDY) from error
 
 
 def _read(home: Path) -> Calibration:
-    header = reading.json_value(home / HEADER)
-    if header["format"] in legacy.CALIBRATION_FORMATS:
-        header = legacy.calibration_header(header, home)
-    elif header["format"] != FORMAT:
-        known = (*legacy.CALIBRATION_FORMATS, FORMAT)
-        raise ValueError(f"its format is {header['format']}, this program reads {', '.join(map(str, known))}")
+    header = _read_header(home)
+    fusion = storage.load(home / "fusion", FUSIONS)
+    if fusion.plug != header.fusion:
+        raise ValueError(f"its fusion is '{fusion.plug}', not '{header.fusion}'")
     return Calibration(
-        storage.load(home / "fusion", FUSIONS),
-        storage.load(home / "confidence", Confidence) if header["confidence"] else None,
-        header["encoders"],
-        header["same_place"],
-        header["table"],
-        {m: storage.load(home / _file(header, "drift-", i), Difference) for i, m in enumerate(header["drift"])},
+        fusion,
+        _load_confidence(home / "confidence", 0) if header.confidence else None,
+        header.encoders,
+        header.same_place,
+        header.table,
+        {m: storage.load(home / header.file("drift-", i), Difference) for i, m in enumerate(header.drift)},
         _load_refiner(home, header),
-        tuple((q, r) for q, r in header["pairs"]),
-        imputers.load(header["imputer"], home / "imputer"),
+        header.pairs,
+        imputers.load(header.imputer, home / "imputer"),
     )
 
 
@@ -167,14 +209,36 @@ def load_with_map(
     return files.read_again(folder / HEADER_OF_MAP, read)  # another map may be saved between the two
 
 
-def _load_refiner(home: Path, header: dict[str, Any]) -> FittedRefiner | None:
-    if header["refiner"] is None:
+def _read_header(home: Path) -> Header:
+    """Read the header. Raises ValueError when the folder has a part that the header does not name."""
+    content = reading.json_object(home / HEADER)
+    if content["format"] in legacy.CALIBRATION_FORMATS:
+        content = legacy.calibration_header(content, home)
+    elif content["format"] != FORMAT:
+        known = (*legacy.CALIBRATION_FORMATS, FORMAT)
+        raise ValueError(f"its format is {content['format']}, this program reads {', '.join(map(str, known))}")
+    header = declared.build(Header, content)
+    optional = {
+        "confidence": header.confidence,
+        "imputer": header.imputer != NO_IMPUTER.plug,
+        header.file("drift-", len(header.drift)): False,
+        header.file("refiner-evidence"): header.refiner is not None,
+    }
+    for name, expected in optional.items():
+        if not expected and (home / f"{name}.npz").exists():
+            raise ValueError(f"it has a file {name}.npz, which {HEADER} does not name")
+    return header
+
+
+def _load_confidence(path: Path, others: int) -> Confidence:
+    """Load a confidence. others: its features beside the score and one for each sensor."""
+    confidence = storage.load(path, Confidence)
+    check_features(confidence, others)
+    return confidence
+
+
+def _load_refiner(home: Path, header: Header) -> FittedRefiner | None:
+    if header.refiner is None:
         return None
-    evidence = storage.load(home / _file(header, "refiner-evidence"), OverlapEvidence)
-    confidence = storage.load(home / _file(header, "refiner-confidence"), Confidence)
-    return FittedRefiner(evidence, confidence, header["refiner"])
-
-
-def _file(header: dict[str, Any], stem: str, number: int | str = "") -> str:
-    """Return the name of a file in the format that the header names."""
-    return f"{stem if header['format'] == FORMAT else legacy.CALIBRATION_FILES[stem]}{number}"
+    evidence = storage.load(home / header.file("refiner-evidence"), OverlapEvidence)
+    return FittedRefiner(evidence, _load_confidence(home / header.file("refiner-confidence"), 1), header.refiner)

@@ -10,26 +10,30 @@ MAP/adopted/            adopted sensors, which query the map but are not part of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from any2any_ros import encoders, files, names, reading
-from any2any_ros.errors import Any2AnyError
+from any2any_ros import declared, encoders, files, names, reading
+from any2any_ros.alignments import Pair
+from any2any_ros.declared import NOT_NEGATIVE, POSITIVE
+from any2any_ros.errors import Any2AnyError, explained
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import map_folder
 from any2any_ros.retrieval.large import LARGE, npz
 from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, Prepare, ShardCache, ShardFolder, do_nothing
 from any2any_ros.retrieval.map_folder import HEADER
-from any2any_ros.retrieval.similarity import Pair
 
 FORMAT = 1
 COLUMN = "embedding/"
 ADOPTED = "adopted"
+PLACES_FILE = re.compile(r"places-[0-9a-f]{16}\.npz")
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class EncoderRecord:
 
     plug: str
     fingerprint: str
-    dimension: int
+    dimension: Annotated[int, POSITIVE]
     settings: Mapping[str, Any] = field(default_factory=dict)
     space: str = ""
 
@@ -55,6 +59,25 @@ class EncoderRecord:
     def build(self) -> Encoder:
         """Build the encoder. Raises Any2AnyError where this is not possible, or where its module is not allowed."""
         return encoders.rebuild(self.plug, self.settings)
+
+
+@dataclass(frozen=True)
+class MapHeader:
+    """The content of map.json. count: of the places. places: name of their file. parts: see map_folder.py."""
+
+    format: int
+    name: str
+    frame_id: str
+    count: Annotated[int, NOT_NEGATIVE]
+    encoders: dict[str, EncoderRecord]
+    places: str
+    parts: dict[str, str]
+
+    def __post_init__(self) -> None:
+        if not PLACES_FILE.fullmatch(self.places):
+            raise ValueError(f"'{self.places}' is no name of a file of places")
+        if not self.frame_id:
+            raise ValueError("its frame_id is empty")
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +170,8 @@ class ReferenceMap:
         return other
 
     def with_places(self, more: ObservationSet) -> ReferenceMap:
-        """Return the map with `more` places appended."""
+        """Return the map with `more` places appended. Raises Any2AnyError for an id that is none, or is known."""
+        names.places(np.array(more.ids, dtype=np.str_))
         return replace(self, places=self.places.appended(more))
 
 
@@ -163,44 +187,51 @@ def save(reference: ReferenceMap, folder: Path, parts: Mapping[str, Path] | None
     parts: complete new parts by kind, on the disk of `folder`; they are moved. The parts that the map has already stay.
     Raises Any2AnyError when the map cannot be written.
     """
-    header = {
-        "format": FORMAT,
-        "name": reference.name,
-        "frame_id": reference.frame_id,
-        "count": len(reference),
-        "encoders": {m: vars(record) for m, record in reference.encoders.items()},
-    }
-    try:
-        with files.locked(folder):  # otherwise one process could remove what another is going to name
-            places = _write_places(reference.places, folder)
-            old = {kind: name for kind, name in reference.parts.items() if (folder / name).exists()}
-            named = old | map_folder.put(parts or {}, folder, places.removeprefix("places-").removesuffix(".npz"))
-            files.write_json(folder / HEADER, header | {"places": places, "parts": named})
-            map_folder.clean(folder, places, named)
-        return replace(reference, parts=named)
-    except OSError as error:
-        raise Any2AnyError(
-            f"Cannot write the map {folder}", str(error), "Choose a folder that can be written to"
-        ) from error
+    what, ids = f"Cannot write the map {folder}", np.array(reference.places.ids, dtype=np.str_)
+    with explained(what, "Correct the map"):
+        records, unnamed = dict(reference.encoders), f"places-{0:016x}.npz"
+        header = MapHeader(FORMAT, reference.name, reference.frame_id, len(reference), records, unnamed, {})
+        declared.check(header)
+        names.places(ids)
+    # Locked, because otherwise one process could remove what another is going to name.
+    with explained(what, "Choose a folder that can be written to"), files.locked(folder):
+        places = _write_places(reference.places, ids, folder)
+        old = {kind: name for kind, name in reference.parts.items() if (folder / name).exists()}
+        named = old | map_folder.put(parts or {}, folder, places.removeprefix("places-").removesuffix(".npz"))
+        files.write_json(folder / HEADER, asdict(replace(header, places=places, parts=named)))
+        map_folder.clean(folder, places, named)
+    return replace(reference, parts=named)
 
 
-def _write_places(places: ObservationSet, folder: Path) -> str:
+def _write_places(places: ObservationSet, ids: NDArray[np.str_], folder: Path) -> str:
     """Write the places to a file whose name holds a digest of its content; return the name."""
     columns: dict[str, Any] = {f"{COLUMN}{m}": v for m, v in places.embeddings.items()}
-    ids = np.array(places.ids, dtype=np.str_)
     return files.write_digested(folder / "places.npz", lambda s: np.savez(s, ids=ids, poses=places.poses, **columns))
 
 
-def _read_places(file: Path) -> ObservationSet:
-    """Read the places. Those of a large map stay on disk, memory-mapped; they were validated when they were saved."""
+def _read_places(folder: Path, header: MapHeader) -> ObservationSet:
+    """Read the places. Those of a large map stay on disk, memory-mapped: their values are validated later, once, when
+    they are prepared for searching."""
+    file = folder / header.places
     reading.check_arrays(file)
     with np.load(file, allow_pickle=False) as stored:
-        ids = tuple(reading.with_content(stored["ids"], "ids").tolist())
-        names = [name for name in stored.files if name != "ids"]
-        arrays = npz.mapped(file, names) if len(ids) >= LARGE else {name: stored[name] for name in names}
+        ids = names.places(reading.with_content(stored["ids"], "ids"))
+        others = [name for name in stored.files if name != "ids"]
+        arrays = npz.mapped(file, others) if len(ids) >= LARGE else {name: stored[name] for name in others}
+    if len(ids) != header.count:
+        raise ValueError(f"it has {len(ids)} places, and {HEADER} says {header.count}")
     columns = {n.removeprefix(COLUMN): values for n, values in arrays.items() if n.startswith(COLUMN)}
-    make = ObservationSet.verified if len(ids) >= LARGE else ObservationSet
-    return make(columns, arrays["poses"], ids)
+    places = ObservationSet.verified(columns, arrays["poses"], ids)
+    return places if len(ids) >= LARGE else replace(places)  # made anew, its values are read and validated
+
+
+def _check_spaces(reference: ReferenceMap) -> None:
+    """Raise ValueError when modalities of one space have different dimensions, or one can be compared with nothing."""
+    dimensions = {m: record.dimension for m, record in reference.encoders.items()}
+    for modality, dimension in dimensions.items():
+        others = {dimensions[r] for q, r in reference.pairs if q == modality and r in reference.places.embeddings}
+        if others != {dimension}:
+            raise ValueError(f"its '{modality}' vectors are missing, and can be compared with no others")
 
 
 def adopted_homes(folder: Path) -> list[Path]:
@@ -220,11 +251,9 @@ def adopted_homes(folder: Path) -> list[Path]:
 
 def _adopted_encoder(home: Path) -> EncoderRecord:
     """Return the encoder of the adopted sensor in the folder `home`."""
-    try:
-        return EncoderRecord(**reading.json_value(home / "adopted.json")["encoder"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        remedy = f"Remove {home}, and adopt the sensor again (any2any adopt MAP DRIVE)"
-        raise Any2AnyError(f"Cannot read the adopted sensor {home}", str(error), remedy) from error
+    remedy = f"Remove {home}, and adopt the sensor again (any2any adopt MAP DRIVE)"
+    with explained(f"Cannot read the adopted sensor {home}", remedy):
+        return declared.build(EncoderRecord, reading.json_object(home / "adopted.json")["encoder"])
 
 
 def load(folder: Path, prepare: Prepare = do_nothing) -> ReferenceMap:
@@ -234,30 +263,19 @@ def load(folder: Path, prepare: Prepare = do_nothing) -> ReferenceMap:
 
 
 def _load(folder: Path, prepare: Prepare) -> ReferenceMap:
-    what = f"Cannot read the map {folder}"
-    try:
-        header = reading.json_value(folder / HEADER)
-    except FileNotFoundError:
-        raise Any2AnyError(what, "it has no map.json", "Make one: any2any build-map DRIVE MAP") from None
-    except (OSError, ValueError) as error:
-        raise Any2AnyError(what, str(error), "Build the map again") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        version = header.get("format") if isinstance(header, dict) else None
-        raise Any2AnyError(
-            what,
-            f"its format is {version}, this program reads {FORMAT}",
-            "Build the map again with this version",
-        )
+    what, remedy = f"Cannot read the map {folder}", "Build the map again"
+    if not (folder / HEADER).exists():
+        raise Any2AnyError(what, f"it has no {HEADER}", "Make one: any2any build-map DRIVE MAP")
+    with explained(what, remedy):
+        content = reading.json_object(folder / HEADER)
+        if content.get("format") != FORMAT:
+            raise ValueError(f"its format is {content.get('format')}, this program reads {FORMAT}")
+        header = declared.build(MapHeader, content | {"parts": map_folder.parts_of(content)})
+        places = _read_places(folder, header)
     records = {p.name: files.read_whole(p, _adopted_encoder) for p in adopted_homes(folder)}
     adopted = {m: record for m, record in records.items() if record is not None}
-    try:
-        places = _read_places(folder / header["places"])
-        encoders = {m: EncoderRecord(**record) for m, record in header["encoders"].items()}
-        parts = map_folder.parts_of(header)
-        reference = ReferenceMap(places, encoders, header["name"], header["frame_id"], adopted, parts)
-        object.__setattr__(reference, "shard_cache", ShardFolder(folder, header["places"], prepare))
-        return reference
-    except Any2AnyError as error:
-        raise Any2AnyError(what, f"{error.what}: {error.why}", "Build the map again") from error
-    except Exception as error:  # the user does the same about any damage
-        raise Any2AnyError(what, f"{type(error).__name__}: {error}", "Build the map again") from error
+    with explained(what, remedy):
+        reference = ReferenceMap(places, header.encoders, header.name, header.frame_id, adopted, header.parts)
+        _check_spaces(reference)
+    object.__setattr__(reference, "shard_cache", ShardFolder(folder, header.places, prepare))
+    return reference

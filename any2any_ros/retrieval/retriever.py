@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from any2any_ros.alignments import Pair
 from any2any_ros.arrays import Array, Float64, Floats, Rows
 from any2any_ros.config import PlaceConfig, RetrievalConfig
 from any2any_ros.geometry.clouds import Clouds
@@ -29,7 +30,7 @@ from any2any_ros.retrieval.map_folder import SCANS
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.searcher import Searcher, WholeMapSearcher
 from any2any_ros.retrieval.shortlist import NOTHING, Shortlist, differences
-from any2any_ros.retrieval.similarity import Pair, SimilarityMatrix
+from any2any_ros.retrieval.similarity import SimilarityMatrix
 from any2any_ros.trust.bayes_filter import BayesFilter
 from any2any_ros.trust.confidence import Candidates, Confidence
 
@@ -93,6 +94,8 @@ class Retriever:
         return LargeMapSearcher(self.places, alignments, self.fusion, self._device, cache, threads)
 
     def _matrix(self) -> SimilarityMatrix:
+        if len(self.places) >= LARGE:
+            self.places.validate()  # the values of a large map have not been read before
         return SimilarityMatrix(self.places, self.calibration.alignments_of(self.reference), self._device)
 
     # --- ranking ------------------------------------------------------------------------------------------------

@@ -8,14 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from any2any_ros.alignments import Pair, compared
 from any2any_ros.arrays import Array, Flags, unit
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Alignment
 from any2any_ros.retrieval.index import ExactIndex
 from any2any_ros.retrieval.large.gpu import GpuIndex
-
-Pair = tuple[str, str]  # query modality, reference modality
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,7 @@ class SimilarityMatrix:
 
     def __init__(self, reference: ObservationSet, alignments: Mapping[Pair, Alignment], device: str = "cpu") -> None:
         """alignments: by pair. device: where vectors are compared, "cpu" or "cuda"."""
-        self.alignments = {p: a for p, a in alignments.items() if p[1] in reference.embeddings}
-        self.query_modalities = tuple(sorted({q for q, _ in self.alignments}))
-        self.reference_modalities = tuple(sorted({r for _, r in self.alignments}))
+        self.alignments, self.query_modalities, self.reference_modalities = compared(alignments, reference.embeddings)
         self._present: dict[str, Flags] = {r: np.empty(0, dtype=bool) for r in self.reference_modalities}
         self._device, self._indexes = device, dict[Pair, ExactIndex | GpuIndex]()
         self._recent: dict[Pair, tuple[Array, Array]] = {}  # the last query (1, S) and its similarities (1, R)

@@ -28,20 +28,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from scipy.special import expit, logit
 
 from any2any_ros.arrays import Float64
 from any2any_ros.config import Settings, setting
+from any2any_ros.declared import INFINITE, POSITIVE, SHARE
 from any2any_ros.fusion.any2any import conformal_quantile
 from any2any_ros.trust import evidence, place_sets
 from any2any_ros.trust.candidates import Candidates as Candidates
 from any2any_ros.trust.candidates import Event as Event
 from any2any_ros.trust.candidates import pattern_name as pattern_name
+from any2any_ros.trust.confidence_check import ALL, ANY, check_parts
 
-ALL = "*"  # the key of what is fitted on all patterns
 EVEN = 0.5  # share of the time that the robot is unmapped, where nothing is known about it
 
 
@@ -83,14 +84,17 @@ class Confidence:
     kind: ClassVar[str] = "confidence"
     plug: ClassVar[str] = "isotonic"
 
-    temperature: float
+    temperature: Annotated[float, POSITIVE]
     weights: dict[str, Float64]
     steps: dict[str, Float64]
-    accept_above: dict[str, float]
+    accept_above: dict[str, Annotated[float, INFINITE]]
     levels: dict[str, Float64]
-    nonconformity: dict[str, Float64]
-    unmapped: float = ConfidenceConfig.unmapped
-    miss: float = ConfidenceConfig.miss
+    nonconformity: dict[str, Annotated[Float64, INFINITE]]
+    unmapped: Annotated[float, SHARE] = ConfidenceConfig.unmapped
+    miss: Annotated[float, SHARE] = ConfidenceConfig.miss
+
+    def __post_init__(self) -> None:
+        check_parts(self)
 
     def probability(self, candidates: Candidates, modalities: Sequence[str]) -> Float64:
         """Return P(right) (K,) of the matches, best first; it never rises from one match to the next."""
@@ -124,4 +128,4 @@ class Confidence:
 
 def keys(pattern: str) -> tuple[str, str, str]:
     """Return the keys of a pattern, most special first: its own, that of its number of sensors, that of all."""
-    return pattern, f"any {pattern.count('+') + bool(pattern)}", ALL
+    return pattern, f"{ANY}{pattern.count('+') + bool(pattern)}", ALL

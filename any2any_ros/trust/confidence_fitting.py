@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from any2any_ros.arrays import Flags, Float64
 from any2any_ros.trust import acceptance, evidence, place_sets
 from any2any_ros.trust.candidates import Event, log_sum_exp
-from any2any_ros.trust.confidence import ALL, EVEN, Confidence, ConfidenceConfig, keys
+from any2any_ros.trust.confidence import EVEN, Confidence, ConfidenceConfig, keys
+from any2any_ros.trust.confidence_check import ALL
 
 
 def fit(events: Sequence[Event], config: ConfidenceConfig = ConfidenceConfig()) -> Confidence:

@@ -16,11 +16,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from any2any_ros.arrays import Array, Float64, Floats
+from any2any_ros.declared import INFINITE, POSITIVE
 
 # Chosen on simulated towns 1 and 2; 60 to 90 places and 16 to 48 directions do about as well.
 WINDOW = 80  # places
@@ -45,9 +46,14 @@ class Difference:
 
     mean: Array
     directions: Array
-    deviation: Float64
-    places: int
-    limit: float = np.inf
+    deviation: Annotated[Float64, POSITIVE]
+    places: Annotated[int, POSITIVE]
+    limit: Annotated[float, POSITIVE, INFINITE] = np.inf
+
+    def __post_init__(self) -> None:
+        k = len(self.directions)
+        if self.mean.ndim != 1 or self.directions.shape != (k, self.mean.size) or self.deviation.shape != (k + 1,):
+            raise ValueError("its mean, directions and deviations do not fit together")
 
     @classmethod
     def fit(cls, differences: Floats) -> Difference | None:

@@ -23,7 +23,7 @@ LARGEST_BIAS = 20.0
 def log_odds(features: Float64, weights: Float64, unmapped: float) -> Float64:
     """Return the evidence (K,) of features (K, 2, F), for a robot that is unmapped this share of the time.
 
-    Weights with fewer slopes than F use only the first features.
+    Weights with fewer slopes than F use only the first features; with more, the other features are unknown.
     """
     right, mapped = answers(features, weights)
     log_both = log_expit(right) + log_expit(mapped - logit(max(unmapped, TINY)))
@@ -32,7 +32,10 @@ def log_odds(features: Float64, weights: Float64, unmapped: float) -> Float64:
 
 def answers(features: Float64, weights: Float64) -> tuple[Float64, Float64]:
     """Return the log odds (K,) of "right, if its place is mapped", and of "its place is mapped" at even odds."""
-    used = features[..., : weights.shape[-1] - 1]
+    width = weights.shape[-1] - 1
+    used = features[..., :width]
+    if used.shape[-1] < width:
+        used = np.concatenate([used, np.full((*used.shape[:-1], width - used.shape[-1]), np.nan)], axis=-1)
     known = np.where(np.isnan(used), weights[:, 1, 1:], used)
     right, mapped = ((known * weights[:, 0, 1:]).sum(axis=-1) + weights[:, 0, 0]).T
     return right, mapped

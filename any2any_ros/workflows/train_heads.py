@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from any2any_ros import declared
 from any2any_ros.arrays import Array
 from any2any_ros.calibration import objects as object_calibration
 from any2any_ros.data.availability import sensors_off
@@ -69,7 +70,7 @@ def train_heads(
     imputation_rows = imputation(best, imputer, test.observations, config.seed) if imputer else []
 
     # Calibration: how far an answer can be trusted, on objects that the heads were not trained with.
-    model = Model(best, {m: EncoderRecord(**r) for m, r in objects.encoders.items()})
+    model = Model(best, {m: declared.build(EncoderRecord, r) for m, r in objects.encoders.items()})
     reliability: list[dict[str, Any]] = []
     if object_calibration.enough(held_out) and object_calibration.enough(test) and model.pairs:
         model = dataclasses.replace(model, calibration=object_calibration.fit(model, held_out, config.seed))

@@ -106,12 +106,14 @@ def on_a_line():
         return np.column_stack([np.cos(turned), np.sin(turned)])
 
     reference = ObservationSet(
-        {"camera": directions(0, 30, 60, 90), "lidar": directions(0, 30, 60, 90)}, np.zeros((4, 4, 4)), tuple("abcd")
+        {"camera": directions(0, 30, 60, 90), "lidar": directions(0, 30, 60, 90)},
+        np.tile(np.eye(4), (4, 1, 1)),
+        tuple("abcd"),
     )
     nan = np.nan
     # camera finds the right one twice of three, lidar once of two (and is missing once)
     queries = ObservationSet(
-        {"camera": directions(1, 31, 89), "lidar": directions(2, 88, nan)}, np.zeros((3, 4, 4)), tuple("xyz")
+        {"camera": directions(1, 31, 89), "lidar": directions(2, 88, nan)}, np.tile(np.eye(4), (3, 1, 1)), tuple("xyz")
     )
     positive = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], dtype=bool)
     return reference, queries, positive

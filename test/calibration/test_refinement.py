@@ -215,7 +215,7 @@ def test_a_calibration_of_before_there_was_a_check_is_read(fitted, tmp_path):
     assert again.refiner is None and again.fusion.plug == found.fusion.plug
 
 
-@pytest.mark.parametrize("name", ["refiner-evidence.json", "refiner-confidence.npz"])
+@pytest.mark.parametrize("name", ["refiner-evidence.npz", "refiner-confidence.npz"])
 def test_a_damaged_check_is_refused(fitted, tmp_path, name):
     save(fitted[2], tmp_path)
     (tmp_path / "calibration" / name).unlink()

@@ -20,8 +20,9 @@ def fitted_states():
         yield cls.plug, cls.fit(similarity, positive)
     yield "csa", csa.fit(g.normal(size=(50, 4)), g.normal(size=(50, 3)))
     yield "confidence", confidence_fitting.fit([event(g, i) for i in range(60)], ConfidenceConfig(min_queries=20))
-    empty = Confidence(1.0, {"*": np.zeros((2, 2, 2))}, {"*": np.zeros((2, 1))}, {"*": np.inf}, {"*": np.zeros(0)}, {})
-    yield "confidence that accepts nothing", empty
+    nothing = {"*/0": np.full(1, np.inf)}
+    parts = {"*": np.zeros((2, 2, 2))}, {"*": np.zeros((2, 1))}, {"*": np.inf}, {"*": np.zeros(0)}, nothing
+    yield "confidence that accepts nothing", Confidence(1.0, *parts)
 
 
 def event(g, i):

@@ -17,7 +17,7 @@ def objects(seed, n=120, classes=6, missing=0.2, noise=0.3):
     for m, width in WIDTH.items():
         columns[m] = np.tanh(what @ world.normal(size=(4, width))) + noise * draw.normal(size=(n, width))
         columns[m][draw.random(n) < missing] = np.nan
-    return ObservationSet(columns, np.zeros((n, 4, 4)), tuple(f"{seed}/{i}" for i in range(n))), labels
+    return ObservationSet(columns, np.tile(np.eye(4), (n, 1, 1)), tuple(f"{seed}/{i}" for i in range(n))), labels
 
 
 def random_heads(seed=0, modalities=tuple(WIDTH), dims=7, hidden=9):

@@ -70,10 +70,9 @@ def tables(trained, count, seed, seen, absent=0.2):
     names = np.unique(instances)
     remembered = object_calibration.remembered(trained, views, instances, names)
     said = trained.project(views, trained.command_modalities)
-    whole = ObservationSet(
-        {m: v[: len(names)] for m, v in remembered.places.embeddings.items()}, remembered.places.poses[: len(names)],
-        tuple(names),
-    ).only(seen)  # fmt: skip
+    columns = {m: v[: len(names)] for m, v in remembered.places.embeddings.items()}
+    columns = {m: v if m in seen else np.full_like(v, np.nan) for m, v in columns.items()}
+    whole = ObservationSet(columns, remembered.places.poses[: len(names)], tuple(names))
     for _ in range(count):
         view = int(draw.integers(len(views)))
         own = int(np.searchsorted(names, instances[view]))

@@ -55,7 +55,7 @@ def both():
 def test_the_latent_is_the_posterior_mean_and_missing_where_nothing_was_seen():
     places = drive()[0].places
     model = calmrl.fit(places, latent=3)
-    nothing = ObservationSet({"camera": np.full((1, 12), np.nan)}, np.zeros((1, 4, 4)), ("dark",))
+    nothing = ObservationSet({"camera": np.full((1, 12), np.nan)}, np.tile(np.eye(4), (1, 1, 1)), ("dark",))
     found = model.extend(ObservationSet.concatenate([places, nothing]))
     np.testing.assert_allclose(found.embeddings[LATENT][:-1], model.posterior(places)[0], atol=1e-6)
     assert np.isnan(found.embeddings[LATENT][-1]).all()

@@ -19,7 +19,7 @@ def task(pairs=40, missing=0.0, seed=0):
     columns["a"][draw.random(80) < missing] = np.nan
     test = (kinds[asked] + 0.3 * draw.normal(size=(60, 3))) @ mirrors[0] + 0.3 * draw.normal(size=(60, 6))
     rows = np.arange(pairs)
-    data = ObservationSet(columns, np.zeros((80, 4, 4)), tuple(map(str, range(80))))
+    data = ObservationSet(columns, np.tile(np.eye(4), (80, 1, 1)), tuple(map(str, range(80))))
     return Task(new, data, label, np.stack([rows, rows], axis=1), test), asked
 
 

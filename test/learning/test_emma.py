@@ -82,7 +82,7 @@ def test_the_same_seed_gives_the_same_heads_and_leaves_torch_alone(torch):
 
 def test_no_two_heads_share_weights(torch):
     columns = dict.fromkeys(("camera", "depth"), np.random.default_rng(0).normal(size=(20, 4)))
-    twins = ObservationSet(columns, np.zeros((20, 4, 4)), tuple(map(str, range(20))))
+    twins = ObservationSet(columns, np.tile(np.eye(4), (20, 1, 1)), tuple(map(str, range(20))))
     heads = emma.fit(twins, np.arange(20) % 2, EmmaConfig(dims=4, hidden=4, steps=1, interval=1))
     assert not np.allclose(heads.weights["camera/0"], heads.weights["depth/0"])
 
@@ -123,7 +123,7 @@ def test_a_modality_that_nobody_recorded_gets_no_head(torch):
 def test_rows_with_nothing_recorded_change_nothing(torch):
     data, labels = objects(8)
     gone = {m: np.full_like(x[:9], np.nan) for m, x in data.embeddings.items()}
-    empty = ObservationSet(gone, np.zeros((9, 4, 4)), tuple(f"empty/{i}" for i in range(9)))
+    empty = ObservationSet(gone, np.tile(np.eye(4), (9, 1, 1)), tuple(f"empty/{i}" for i in range(9)))
     config = EmmaConfig(dims=8, hidden=8, steps=5, interval=1)
     one = emma.fit(data, labels, config)
     two = emma.fit(ObservationSet.concatenate([empty, data]), np.concatenate([np.full(9, 99), labels]), config)

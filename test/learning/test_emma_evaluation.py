@@ -149,3 +149,11 @@ def test_spread_over_seeds():
 )
 def test_steps_to_most_of_the_best(curve, steps):
     assert grounding.steps_to(curve) == steps
+    unknown = [(1, np.nan), *curve, (99, np.nan)]
+    assert grounding.steps_to(unknown) == steps
+
+
+@pytest.mark.parametrize("curve", [[], [(5, np.nan), (10, np.nan)]])
+def test_a_curve_without_scores_has_no_steps_to_its_best(curve):
+    with pytest.raises(Any2AnyError, match="The learning curve tells nothing"):
+        grounding.steps_to(curve)

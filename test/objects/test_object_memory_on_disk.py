@@ -122,15 +122,20 @@ def test_a_damaged_file_is_refused(tmp_path, damage):
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "why"),
     [
-        {"sightings": np.ones(3, np.int64)}, {"low": np.zeros((6, 3)) * np.nan}, {"ids": np.array(["object-1"] * 6)},
-        {"counts": {"camera": np.ones((6, 2), np.int64), "depth": np.ones(6, np.int64)}},
-        {"sums": {"camera": np.ones((5, 4)), "depth": np.ones((6, 4))}},
+        ({"sightings": np.ones(3, np.int64)}, "its parts do not fit together"),
+        ({"low": np.zeros((6, 3)) * np.nan}, "each number of 'low' must be finite"),
+        ({"low": np.full((6, 3), 99.0)}, "a box is inside out"),
+        ({"ids": np.array(["object-1"] * 6)}, "an id is not unique"),
+        ({"following": np.array(3)}, "not object-N with N below 3"),
+        ({"missed": -np.ones(6, np.int64)}, "each number of 'missed' must be finite.* and at least 0"),
+        ({"counts": {"camera": np.ones((6, 2), np.int64)}}, "its parts do not fit together"),
+        ({"sums": {"camera": np.ones((5, 4))}}, "its parts do not fit together"),
+        ({"sums": {"camera": np.ones((6, 5))}}, "another dimension than its encoder"),
     ],
-    ids=lambda wrong: next(iter(wrong)),
-)  # fmt: skip
-def test_parts_that_do_not_fit_together_are_refused(tmp_path, wrong):
+)
+def test_parts_that_do_not_fit_together_are_refused(tmp_path, wrong, why):
     filled().save(tmp_path)
     file = objects_file(tmp_path)
     text = json.dumps(header(file))
@@ -140,7 +145,7 @@ def test_parts_that_do_not_fit_together_are_refused(tmp_path, wrong):
         arrays |= {f"{key}/{m}": v for m, v in value.items()} if isinstance(value, dict) else {key: value}
     np.savez(file, **arrays)
     write_header(file, text)
-    with pytest.raises(Any2AnyError, match="its parts do not fit together"):
+    with pytest.raises(Any2AnyError, match=why):
         ObjectMemory.load(tmp_path, ENCODERS)
 
 

@@ -31,9 +31,18 @@ class NetworkEncoder(BaseEncoder[Any]):
         super().__init__(config)
         self.weights = find_weights(config.model)
         self._check_family()
-        self.network = open_network(self.weights.onnx, self.module, config)
-        # This first run also warms the network up, so that the first real sample is not the slowest.
-        self._dimension = self.encode(samples.example(self.accepts)).size
+        try:
+            self.network = open_network(self.weights.onnx, self.module, config)
+            # This first run also warms the network up, so that the first real sample is not the slowest.
+            self._dimension = self.encode(samples.example(self.accepts)).size
+        except Any2AnyError:
+            raise
+        except Exception as error:  # classes of PyTorch, ONNX Runtime and TensorRT
+            raise Any2AnyError(
+                f"Encoder '{self.plug}' cannot run the network in {self.weights.folder}",
+                f"{type(error).__name__}: {error}",
+                "Fetch it again, or export it again: any2any export",
+            ) from error
 
     def module(self) -> Any:
         """Return the torch module whose forward takes what `inputs` returns and gives vectors (N, D)."""

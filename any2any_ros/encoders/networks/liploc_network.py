@@ -19,13 +19,15 @@ from any2any_ros import storage
 from any2any_ros.config import Settings, setting
 from any2any_ros.encoders.networks.preprocessing import standardiser
 from any2any_ros.encoders.networks.vit import HEAD_WIDTH, vit
-from any2any_ros.errors import Any2AnyError
+from any2any_ros.errors import Any2AnyError, explained
 
 Parameters = dict[str, Any]  # name -> torch.Tensor
 TOWERS = ("camera", "lidar")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's colours
 WINDOW = "window"
 LIPLOC_WINDOW = (32, 300)  # rows from the top and columns straight ahead of the range image that LIP-Loc's towers see
+SCAN = (64, 900)  # rows and columns of a whole range image
+LARGEST_IMAGE = 4096  # pixels along a side: 64 patches of 64 pixels
 INITIAL_STD = 0.02  # of the positions and the class token before training
 
 
@@ -37,6 +39,11 @@ class View:
     width: int = 224
     rows: int = LIPLOC_WINDOW[0]
     columns: int = LIPLOC_WINDOW[1]
+
+    def __post_init__(self) -> None:
+        largest = LARGEST_IMAGE, LARGEST_IMAGE, *SCAN
+        if not all(1 <= n <= most for n, most in zip(vars(self).values(), largest, strict=True)):
+            raise ValueError(f"there is no {self}: at most {largest} pixels are possible")
 
 
 @dataclass(frozen=True)
@@ -127,17 +134,14 @@ def _full_name(tower: str, name: str) -> str:
 def read_view(parameters: Mapping[str, Any], tower: str, checkpoint: object) -> View:
     """Return what one tower of a checkpoint sees. Raises Any2AnyError when its patches stand in no square grid."""
     state = select_tower(parameters, tower, checkpoint)
-    height, width = state["model.patch_embed.proj.weight"].shape[2:]
-    patches = state["model.pos_embed"].shape[1] - 1  # beside the class token
-    grid = math.isqrt(patches)
-    if grid * grid != patches:
-        raise Any2AnyError(
-            f"{checkpoint} is no LIP-Loc checkpoint with a ViT",
-            f"its {patches} patches stand in no square grid",
-            "Give another checkpoint",
-        )
-    rows, columns = (int(n) for n in parameters.get(WINDOW, LIPLOC_WINDOW))
-    return View(grid * height, grid * width, rows, columns)
+    with explained(f"{checkpoint} is no LIP-Loc checkpoint with a ViT", "Give another checkpoint"):
+        height, width = state["model.patch_embed.proj.weight"].shape[2:]
+        patches = state["model.pos_embed"].shape[1] - 1  # beside the class token
+        grid = math.isqrt(patches)
+        if grid * grid != patches:
+            raise ValueError(f"its {patches} patches stand in no square grid")
+        rows, columns = (int(n) for n in parameters.get(WINDOW, LIPLOC_WINDOW))
+        return View(grid * height, grid * width, rows, columns)
 
 
 def build_tower(state: Mapping[str, Any]) -> Any:

@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from any2any_ros import declared
 from any2any_ros.errors import Any2AnyError
 
 PREPROCESSOR = "preprocessor_config.json"
+FILTERS = range(6)  # Pillow's
+LARGEST_SIDE = 4096  # pixels
 UNCROPPED = 384  # the processor of ResNet and ConvNeXt does not crop images of at least this size
 
 Size = tuple[int, int]  # height, width
@@ -36,6 +39,14 @@ class Preprocessing:
     resample: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        declared.check(self)
+        sides = self.crop if self.shortest else (*self.size, *self.crop)
+        if not 0 <= self.shortest <= LARGEST_SIDE or not all(1 <= side <= LARGEST_SIDE for side in sides):
+            raise ValueError(f"its images would have sides of {self.shortest}, {self.size} and {self.crop} pixels")
+        if self.resample not in FILTERS or len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ValueError("there is no such resampling filter, or no mean and std of three colours")
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Preprocessing:

@@ -22,9 +22,10 @@ from any2any_ros.arrays import Array, Flags, Float64, Rows
 from any2any_ros.config import RetrievalConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.protocols import Fusion
+from any2any_ros.retrieval.large.blocks import Block
 from any2any_ros.retrieval.large.bounds import Bound, PairQuery, Part, bounder
 from any2any_ros.retrieval.large.gpu import GpuKeys
-from any2any_ros.retrieval.large.shards import Block, Shards
+from any2any_ros.retrieval.large.shards import Shards
 
 SEEDS = 64  # references scored beyond k in step 2
 CHUNK = 4096  # references scored at a time, so that memory stays bounded even if all references of a map tie

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from any2any_ros.alignments import Pair, compared
 from any2any_ros.arrays import Array, Float64, Rows
 from any2any_ros.config import RetrievalConfig
 from any2any_ros.errors import Any2AnyError
@@ -18,7 +19,6 @@ from any2any_ros.retrieval.large.search import Search
 from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, ShardCache
 from any2any_ros.retrieval.large.shards import Shards
 from any2any_ros.retrieval.shortlist import Shortlist, most_similar
-from any2any_ros.retrieval.similarity import Pair
 
 PORTION = 1 << 14  # references that are aligned at a time
 LOG = logging.getLogger(__name__)
@@ -43,15 +43,18 @@ class LargeMapSearcher:
 
         Raises Any2AnyError for a fusion whose scores cannot be bounded, and for values beyond half precision.
         """
-        self.alignments = {p: a for p, a in alignments.items() if p[1] in reference.embeddings}
-        self.query_modalities = tuple(sorted({q for q, _ in self.alignments}))
-        self.reference_modalities = tuple(sorted({r for _, r in self.alignments}))
+        self.alignments, self.query_modalities, self.reference_modalities = compared(alignments, reference.embeddings)
         self._columns: dict[tuple[str, int], Pair] = {}  # (reference modality, alignment) -> the first pair that has it
         for pair, alignment in self.alignments.items():
             self._columns.setdefault((pair[1], id(alignment)), pair)
         aligned_by = {f"{r} for {q}": self.alignments[q, r] for q, r in self._columns.values()}
         bounder(fusion)  # raises before the shards are made, which takes long
-        self.shards = shard_cache.shards(aligned_by, lambda: self._new_shards(reference))
+        empty = Shards(self._widths(reference))
+
+        def fit(found: Shards) -> bool:
+            return (found.columns, found.dimensions, len(found)) == (empty.columns, empty.dimensions, len(reference))
+
+        self.shards = shard_cache.shards(aligned_by, lambda: self._new_shards(reference), fit)
         shape = len(self.query_modalities), len(self.reference_modalities)
         self._search = Search(self.shards, fusion, shape, device, threads)
 
@@ -59,24 +62,29 @@ class LargeMapSearcher:
         return len(self.shards)
 
     def _new_shards(self, reference: ObservationSet) -> Shards:
-        widths = {f"{r} for {q}": self._aligned(reference.take([]), (q, r)).shape[1] for q, r in self._columns.values()}
-        shards = Shards(widths)
-        self._fill(shards, reference)
-        return shards
+        return self._fill(Shards(self._widths(reference)), reference)
+
+    def _widths(self, reference: ObservationSet) -> dict[str, int]:
+        """Return the dimension of each column."""
+        nothing = reference.take([])
+        return {f"{r} for {q}": self._aligned(nothing, (q, r)).shape[1] for q, r in self._columns.values()}
 
     def add(self, places: ObservationSet) -> None:
         """Append references. A modality that they lack is missing in their rows."""
         self._fill(self.shards, places)
 
-    def _fill(self, shards: Shards, places: ObservationSet) -> None:
+    def _fill(self, shards: Shards, places: ObservationSet) -> Shards:
+        """Append references to shards. Those of a large map are read here for the first time, and validated."""
         for start in range(0, len(places), PORTION):
             end = min(start + PORTION, len(places))
             portion = places.take(range(start, end))
+            portion.validate()
             columns = [(q, r) for q, r in self._columns.values() if r in portion.embeddings]
             shards.add({f"{r} for {q}": self._aligned(portion, (q, r)) for q, r in columns}, len(portion))
             npz.release(places)  # so that a map on disk is never in memory as a whole
             if len(places) > PORTION:
                 LOG.info("%d %% of the vectors of %d places are prepared", 100 * end // len(places), len(places))
+        return shards
 
     def _aligned(self, places: ObservationSet, pair: Pair) -> Array:
         """Return the references' vectors (n, S) aligned for a pair; NaN where missing."""

@@ -48,7 +48,7 @@ class InMemory:
         """As `ShardFolder.of`."""
         return self
 
-    def shards(self, columns: Columns, make: Callable[[], Shards]) -> Shards:
+    def shards(self, columns: Columns, make: Callable[[], Shards], fit: Callable[[Shards], bool]) -> Shards:
         """Return new shards."""
         return make()
 
@@ -72,15 +72,18 @@ class ShardFolder:
         """Return the cache in a folder inside the map's."""
         return replace(self, part=folder)
 
-    def shards(self, columns: Columns, make: Callable[[], Shards]) -> Shards:
-        """Return the shards of these columns: from disk, or made now, and written if possible."""
+    def shards(self, columns: Columns, make: Callable[[], Shards], fit: Callable[[Shards], bool]) -> Shards:
+        """Return the shards of these columns: from disk, or made now, and written if possible.
+
+        fit: whether shards from disk have the columns and the number of places that the map has.
+        """
         try:
             home = self._home(columns)
         except TypeError:  # an alignment is no fitted state, so it has no digest
             return make()
         try:
             if (home / shards.INDEX).exists():
-                return shards.load(home)
+                return _opened(home, fit)
         except Any2AnyError as error:
             warnings.warn(f"{error.what}: {error.why}. The shards are made again", stacklevel=2)
         self.prepare()
@@ -91,7 +94,7 @@ class ShardFolder:
             return make()
         try:
             with _locked(home.parent):
-                return _prepared(home, make)
+                return _prepared(home, make, fit)
         except OSError as error:
             _warn_not_cached(error)
             return make()
@@ -115,17 +118,26 @@ class ShardFolder:
 ShardCache = InMemory | ShardFolder
 
 
-def _prepared(home: Path, make: Callable[[], Shards]) -> Shards:
+def _opened(home: Path, fit: Callable[[Shards], bool]) -> Shards:
+    """Open the shards in `home`. Raises Any2AnyError when they are damaged, or of another map."""
+    opened = shards.load(home)
+    if not fit(opened):
+        why = f"they hold {len(opened)} places, with columns {opened.columns}, and are those of another map"
+        raise Any2AnyError(f"Cannot open the shards {home}", why, shards.REMEDY)
+    return opened
+
+
+def _prepared(home: Path, make: Callable[[], Shards], fit: Callable[[Shards], bool]) -> Shards:
     """Make the shards, write them to `home` and open them there, unless another process has done so meanwhile."""
     try:
-        return shards.load(home)
+        return _opened(home, fit)
     except Any2AnyError:  # they do not exist, or they are damaged
         shutil.rmtree(home, ignore_errors=True)
     LOG.info("%s: this large map is opened for the first time; preparing its vectors", home.parent.parent)
     began, new = time.monotonic(), make()
     try:
         new.save(home)
-        cached = shards.load(home)
+        cached = _opened(home, fit)
     except Any2AnyError as error:  # the disk is full
         shutil.rmtree(home, ignore_errors=True)
         _warn_not_cached(error)

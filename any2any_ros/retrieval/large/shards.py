@@ -13,35 +13,50 @@ FOLDER/present-<shard>-<checksum>.npy    (rows, C) bool: which columns a place h
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from any2any_ros import reading
-from any2any_ros.arrays import Array, Flags, Halves, Rows
-from any2any_ros.errors import Any2AnyError
+from any2any_ros import declared, reading
+from any2any_ros.arrays import Flags, Halves, Rows
+from any2any_ros.declared import NOT_NEGATIVE, POSITIVE
+from any2any_ros.errors import Any2AnyError, explained
 from any2any_ros.files import write_atomically, write_json
+from any2any_ros.retrieval.large import blocks
+from any2any_ros.retrieval.large.blocks import Block, multiplier
 
 FORMAT = 1
 INDEX = "shards.json"
+NAME = re.compile(r"[a-z0-9]+-\d{5,}-[0-9a-f]{16}\.npy")
+REMEDY = "Write them again from the map"
 SHARD_ROWS = 1 << 17
 BLOCK_ROWS = 1 << 15  # places whose keys are computed together
-CACHED = 1 << 17  # float32 values multiplied at a time: 0.5 MB, which fits into a core's own cache
-Multiply = Callable[[int, Array, Array], None]
 
 
 @dataclass(frozen=True)
-class Block:
-    """The places `start` to `stop`. multiply(column, queries (m, S), out (m, n)): writes inner products, float32."""
+class Header:
+    """The content of shards.json. columns: dimensions by name. shards: names of files, and the number of rows."""
 
-    start: int
-    stop: int
-    multiply: Multiply
+    format: int
+    columns: dict[str, Annotated[int, POSITIVE]]
+    shard_rows: Annotated[int, POSITIVE]
+    longest: tuple[Annotated[float, NOT_NEGATIVE], ...]
+    shards: tuple[dict[str, Any], ...]
+
+    def __post_init__(self) -> None:
+        sizes = [shard["rows"] for shard in self.shards]
+        if not self.columns or self.shard_rows > SHARD_ROWS:  # rows could then be any number
+            raise ValueError(f"they have {len(self.columns)} columns, and {self.shard_rows} rows in a shard")
+        if not all(type(size) is int and 1 <= size <= self.shard_rows for size in sizes):
+            raise ValueError("the rows of a shard are out of range")
+        if len(self.longest) != len(self.columns):
+            raise ValueError("there is no norm of the longest vector for each column")
 
 
 class Shards:
@@ -154,9 +169,9 @@ class Shards:
         first, step: yield only every step-th block, so that threads can share the work: iterators share no memory that
         they write to.
         """
-        scratch = np.empty(max((CACHED, *self.dimensions)), dtype=np.float32)
+        scratch = np.empty(max((blocks.CACHED, *self.dimensions)), dtype=np.float32)
         for start, stop, columns in islice(self._spans(), first, None, step):
-            yield Block(start, stop, _multiplier(columns, scratch))
+            yield Block(start, stop, multiplier(columns, scratch))
 
     def _spans(self) -> Iterator[tuple[int, int, list[Halves]]]:
         """Yield start and stop of each block, and its columns (n, S)."""
@@ -217,46 +232,20 @@ def load(folder: Path, verify: bool = False) -> Shards:
 
     verify: also read every file and compare its checksum. Raises Any2AnyError when a file is missing or damaged.
     """
-    what = f"Cannot open the shards {folder}"
-    try:
-        header = reading.json_value(folder / INDEX)
-        if header["format"] != FORMAT:
-            raise ValueError(f"their format is {header['format']}, this program reads {FORMAT}")
-        opened = Shards(header["columns"], header["shard_rows"])
-        if not opened.columns or not 1 <= header["shard_rows"] <= SHARD_ROWS:  # rows could then be any number
-            raise ValueError(f"they have {len(opened.columns)} columns, and {header['shard_rows']} rows in a shard")
-        for shard in header["shards"]:
+    with explained(f"Cannot open the shards {folder}", REMEDY):
+        content = reading.json_object(folder / INDEX)
+        if content["format"] != FORMAT:
+            raise ValueError(f"their format is {content['format']}, this program reads {FORMAT}")
+        header = declared.build(Header, content)
+        opened = Shards(header.columns, header.shard_rows)
+        for shard in header.shards:
             size, widths = shard["rows"], enumerate(opened.dimensions)
-            columns = (_read(folder / shard[str(c)], (size, s), np.float16, verify) for c, s in widths)
+            columns = (_read(folder, shard[str(c)], (size, s), np.float16, verify) for c, s in widths)
             opened._shards.append(tuple(columns))
             opened._sizes.append(size)
-            opened._mark(_read(folder / shard["present"], (size, len(opened.columns)), np.bool_, verify))
-        opened.longest = np.array(header["longest"], dtype=np.float64).reshape(len(opened.columns))
+            opened._mark(_read(folder, shard["present"], (size, len(opened.columns)), np.bool_, verify))
+        opened.longest = np.array(header.longest, dtype=np.float64).reshape(len(opened.columns))
         return opened
-    except Exception as error:  # the user does the same about any damage
-        raise Any2AnyError(what, f"{type(error).__name__}: {error}", "Write them again from the map") from error
-
-
-def _multiplier(block: list[Halves], scratch: Array) -> Multiply:
-    """Return a function that multiplies the columns (n, S) of a block with queries. scratch: room for a row or more."""
-    import cv2  # its half-to-single conversion takes 0.15 ns a value; NumPy's and Faiss's take 1.0-1.4
-
-    def multiply(column: int, queries: Array, out: Array) -> None:
-        bits = block[column].view(np.int16)
-        rows = len(scratch) // bits.shape[1]
-        # Several queries: with this layout BLAS takes half as long as with queries one after the other. For one query
-        # it is the other way round.
-        columns = np.ascontiguousarray(queries.T)
-        for at in range(0, len(bits), rows):
-            part = bits[at : at + rows]
-            single = scratch[: part.size].reshape(part.shape)
-            cv2.convertFp16(part, single)
-            if len(queries) == 1:
-                np.matmul(single, queries[0], out=out[0, at : at + rows])
-            else:
-                out[:, at : at + rows] = np.matmul(single, columns).T
-
-    return multiply
 
 
 def _longest(half: Halves) -> float:
@@ -275,9 +264,12 @@ def _write(folder: Path, stem: str, array: NDArray[Any]) -> str:
     return name
 
 
-def _read(path: Path, shape: tuple[int, int], dtype: type[Any], verify: bool) -> NDArray[Any]:
+def _read(folder: Path, name: str, shape: tuple[int, int], dtype: type[Any], verify: bool) -> NDArray[Any]:
+    if not NAME.fullmatch(name):
+        raise ValueError(f"'{name}' is no name of a shard")
     if 0 in shape:
         return np.empty(shape, dtype=dtype)
+    path = folder / name
     array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
         raise ValueError(f"{path.name} holds {array.shape} {array.dtype}, not {shape} {np.dtype(dtype)}")

@@ -195,7 +195,7 @@ def test_an_imputer_that_makes_other_references_keeps_nothing(one):
             return ObservationSet(filled, observations.poses, observations.ids)
 
     reference = reference_map.load(one)
-    calibration = aligned_by(reference, across(), fusions()["likelihood_ratio"])
+    calibration = aligned_by(reference, across(), fusions((3, 2))["likelihood_ratio"])
     Retriever(reference, replace(calibration, imputer=Everywhere()))
     assert not (one / "shards").exists()
 

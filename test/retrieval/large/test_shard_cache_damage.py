@@ -56,7 +56,7 @@ def test_nor_is_there_any_other_way_out_of_the_folder(one, precious, link):
     place.parent.mkdir(parents=True, exist_ok=True)
     place.symlink_to(precious)
     with pytest.warns(UserWarning, match="it is a symbolic link"):
-        assert cache.shards(columns, lambda: made) is made
+        assert cache.shards(columns, lambda: made, lambda found: True) is made
 
 
 def test_another_map_in_the_same_folder_has_shards_of_its_own_and_the_old_ones_go(one):
@@ -91,10 +91,10 @@ def test_an_adopted_sensors_are_its_own(one):
     made = Shards({"a": 2})
     made.add({"a": np.ones((4, 2))})
     folder = ShardFolder(one, "places-1.npz").of("adopted/thermal")
-    assert len(folder.shards({"a": SameSpace()}, lambda: made)) == 4
+    assert len(folder.shards({"a": SameSpace()}, lambda: made, lambda found: True)) == 4
     assert len(list((one / "adopted" / "thermal" / "shards").glob("*/shards.json"))) == 1
     assert not (one / "shards").exists()
-    assert IN_MEMORY.of("adopted/thermal").shards({}, lambda: made) is made
+    assert IN_MEMORY.of("adopted/thermal").shards({}, lambda: made, lambda found: True) is made
 
 
 # --- what is damaged --------------------------------------------------------------------------------------------

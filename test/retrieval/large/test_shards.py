@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.retrieval.large import shards
+from any2any_ros.retrieval.large import blocks, shards
 from any2any_ros.retrieval.large.shards import Shards
 
 DIMENSION = {"lidar": 4, "camera/front": 3}
@@ -47,7 +47,7 @@ def test_what_was_added_is_there(seed, sizes, shard_rows):
 
 def test_blocks_multiply_all_rows_once(monkeypatch):
     monkeypatch.setattr(shards, "BLOCK_ROWS", 7)
-    monkeypatch.setattr(shards, "CACHED", 12)
+    monkeypatch.setattr(blocks, "CACHED", 12)
     draw = np.random.default_rng(0)
     store = Shards(DIMENSION, 17)
     store.add(vectors(draw, 40))
