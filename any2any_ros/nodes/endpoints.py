@@ -25,7 +25,7 @@ def mismatches(node: Node, topic: str, subscriber: str = "") -> Iterator[str]:
 def own_mismatch(node: Node, topic: str) -> str:
     """Return which publishers of a topic this node cannot receive from, and why; "" when there are none."""
     found = dict.fromkeys(mismatches(node, topic, node.get_name()))
-    return f"QoS mismatch: {'; '.join(found)}" if found else ""
+    return f"QoS mismatch on {topic}: {'; '.join(found)}" if found else ""
 
 
 def why_silent(node: Node, topic: str, type_name: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy import time_source
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -16,8 +17,11 @@ from any2any_ros import plugins
 from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.node_config import ManagedNodeConfig
 from any2any_ros.nodes import parameters
+from any2any_ros.nodes.clock import RobotClock
+from any2any_ros.nodes.messages import time_message
 from any2any_ros.nodes.process_health import ProcessHealth
 
+CLOCK_READER = time_source.__file__  # reads /clock, and raises when a time on it is negative
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 ANY_JUMP_BACK = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
 
@@ -34,7 +38,7 @@ class ManagedNode(LifecycleNode):
         self._autostart = config.autostart
         for module in config.allow_modules:
             plugins.allow_module(module)
-        self._process = ProcessHealth()
+        self.robot_clock, self._process = RobotClock(self.get_clock()), ProcessHealth()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._heartbeat = self.create_timer(1.0, self._diagnose, clock=STEADY)
 
@@ -54,7 +58,7 @@ class ManagedNode(LifecycleNode):
 
     def now_ns(self) -> int:
         """Return the time of the robot's clock in ns. It is simulated when use_sim_time is set."""
-        return int(self.get_clock().now().nanoseconds)
+        return self.robot_clock.now_ns()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._attempt(self.configure) or super().on_configure(state)
@@ -76,9 +80,12 @@ class ManagedNode(LifecycleNode):
 
     def callback_failed(self, error: Exception) -> None:
         """Count and log an exception that a callback, a timer or a service raised; the node goes on."""
+        frames = traceback.extract_tb(error.__traceback__)
+        if any(frame.filename == CLOCK_READER for frame in frames):
+            self.robot_clock.refused(error_text(error))
+            return
         self._process.failed(error_text(error))
-        where = traceback.extract_tb(error.__traceback__)[-1:]
-        place = "".join(f" ({Path(frame.filename).name}:{frame.lineno})" for frame in where)
+        place = "".join(f" ({Path(frame.filename).name}:{frame.lineno})" for frame in frames[-1:])
         self.get_logger().error(f"a callback failed: {error_text(error)}{place}", throttle_duration_sec=5.0)
 
     def _attempt(self, step: Callable[[], None]) -> TransitionCallbackReturn | None:
@@ -94,10 +101,17 @@ class ManagedNode(LifecycleNode):
         return None
 
     def _diagnose(self) -> None:
+        lines: list[DiagnosticStatus] = []
+        try:
+            lines = self.status()
+        except Exception as error:  # the other lines are published all the same
+            self.callback_failed(error)
+        level, text = self.robot_clock.state()
+        lines.append(diagnostic(level, f"{self.get_name()}: clock", text))
         level, text, values = self._process.state()
-        process = diagnostic(level, f"{self.get_name()}: process", text, **values)
-        message = DiagnosticArray(status=[*self.status(), process])
-        message.header.stamp = self.get_clock().now().to_msg()
+        lines.append(diagnostic(level, f"{self.get_name()}: process", text, **values))
+        message = DiagnosticArray(status=lines)
+        message.header.stamp = time_message(self.now_ns())
         self._diagnostics.publish(message)
 
 

@@ -22,12 +22,14 @@ from any2any_ros.poses import FARTHEST, is_rotation
 from any2any_ros.ranking import Match, Ranking
 from any2any_ros.samples import NS, time_in_ns
 
+LAST_NS = 2**31 * NS - 1  # the last time that a message can hold
 STAMP_AT = 4  # a serialised (CDR) message starts with 4 bytes that are not part of the message
 
 
 def time_message(stamp_ns: int) -> Time:
-    """Return a stamp in nanoseconds as a message."""
-    return Time(sec=stamp_ns // NS, nanosec=stamp_ns % NS)
+    """Return a stamp in nanoseconds as a message; what no message can hold becomes the first or the last time."""
+    held = min(max(stamp_ns, -LAST_NS - 1), LAST_NS)
+    return Time(sec=held // NS, nanosec=held % NS)
 
 
 def time_ns(stamp: Time) -> int:

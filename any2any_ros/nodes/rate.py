@@ -23,8 +23,10 @@ class Rate:
         self.count += 1
 
     def age(self, now_ns: int) -> float:
-        """Return the seconds since the last tick; infinite before the first."""
-        return (now_ns - self._ticks[-1]) / NS if self._ticks else float("inf")
+        """Return the seconds since the last tick; infinite before the first, and when the clock has jumped back."""
+        if not self._ticks or now_ns < self._ticks[-1] - NS:
+            return float("inf")
+        return max(0.0, (now_ns - self._ticks[-1]) / NS)
 
     def hertz(self, now_ns: int) -> float:
         """Return the rate over the last ticks, Hz. It falls while no tick comes."""

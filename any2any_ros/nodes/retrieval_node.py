@@ -16,12 +16,12 @@ import any2any_ros.msg as msg
 from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.node_config import RetrievalNodeConfig
-from any2any_ros.nodes import messages, parameters, runtime
+from any2any_ros.nodes import endpoints, messages, parameters, runtime, sensor_health
 from any2any_ros.nodes.lifecycle import ANY_JUMP_BACK, STEADY, ManagedNode
 from any2any_ros.nodes.map_services import MapServices
 from any2any_ros.nodes.odometry import OdometryBuffer
 from any2any_ros.nodes.outputs import Outputs
-from any2any_ros.nodes.retrieval_health import DRIFTED, Health
+from any2any_ros.nodes.retrieval_health import Health
 from any2any_ros.nodes.scan_refinement import ScanRefinement
 from any2any_ros.ranking import Ranking
 from any2any_ros.retrieval.localizer import Localizer
@@ -88,11 +88,12 @@ class RetrievalNode(ManagedNode):
         self.localizer.close()
 
     def _receive(self, message: msg.Embedding) -> None:
+        now = self.now_ns()
         try:
-            rankings = self.localizer.add(messages.embedding(message), self.now_ns())
+            rankings = self.localizer.add(messages.embedding(message), now)
         except Any2AnyError as error:
-            self.health.refused += 1
-            self._report(error)
+            self.health.refuse(message.modality, self.localizer, error, now)
+            self.get_logger().error(str(error), throttle_duration_sec=5.0)
             return
         self._publish(rankings)
         if not self.localizer.assembler.waiting:
@@ -108,12 +109,7 @@ class RetrievalNode(ManagedNode):
     def _watch_sensors(self) -> None:
         """Log which sensors became stale, came back, or no longer fit their calibration."""
         stale, back, rankings = self.localizer.watch(self.now_ns())
-        for modality in stale:
-            self.get_logger().warning(f"{modality} is stale: no embedding within its source_timeout")
-        for modality in back:
-            self.get_logger().info(f"{modality} is alive")
-        for modality in self.health.newly_drifted(self.localizer):
-            self.get_logger().warning(f"{modality} is {DRIFTED}: probabilities based on it may be wrong")
+        sensor_health.tell(self.get_logger(), stale, back, self.health.newly_drifted(self.localizer))
         self._publish(rankings)
 
     def _publish(self, rankings: list[Ranking]) -> None:
@@ -130,12 +126,13 @@ class RetrievalNode(ManagedNode):
         self.localizer.forget()
 
     def _report(self, error: Any2AnyError) -> None:
-        self.health.error = str(error)
-        self.get_logger().error(self.health.error, throttle_duration_sec=5.0)
+        self.health.fail(error, self.now_ns())
+        self.get_logger().error(str(error), throttle_duration_sec=5.0)
 
     def status(self) -> list[DiagnosticStatus]:
         if self._subscription is None:
             return []
+        self.health.mismatch = endpoints.own_mismatch(self, self._subscription.topic_name)
         answers, *sensors = self.health.lines(self.get_name(), self.localizer, self.now_ns())
         return [answers, self.map_services.status(), *sensors, *self._refinement.status()]
 

@@ -92,7 +92,7 @@ class Localizer:
     def add(self, embedding: Embedding, now_ns: int) -> list[Ranking]:
         """Take one embedding; return the rankings of the moments that it completes."""
         opened = self._map()
-        opened.reference.validate(embedding)
+        opened.reference.validate(embedding, demand_fingerprint=True)
         restarts = self.assembler.restarts
         complete = self.assembler.add(embedding, now_ns)
         if self.assembler.restarts != restarts:

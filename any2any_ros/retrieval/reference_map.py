@@ -139,8 +139,11 @@ class ReferenceMap:
     def __len__(self) -> int:
         return len(self.places)
 
-    def validate(self, embedding: Embedding) -> None:
-        """Raise Any2AnyError when the embedding cannot be compared with the map's vectors."""
+    def validate(self, embedding: Embedding, demand_fingerprint: bool = False) -> None:
+        """Raise Any2AnyError when the embedding cannot be compared with the map's vectors.
+
+        demand_fingerprint: refuse an embedding without one, too, unless the map's own encoder is unknown.
+        """
         record = self.sensors.get(embedding.modality)
         what = f"The '{embedding.modality}' embedding cannot be used with map '{self.name}'"
         if record is None:
@@ -156,10 +159,11 @@ class ReferenceMap:
                 f"it has {len(embedding.vector)} dimensions, the map's have {record.dimension}",
                 "Run the encoder with the map's settings, or build the map again",
             )
-        if embedding.encoder and embedding.encoder != record.fingerprint:
+        if (embedding.encoder or demand_fingerprint) and embedding.encoder != record.fingerprint:
+            made = f"encoder '{embedding.encoder}' made it" if embedding.encoder else "it does not name its encoder"
             raise Any2AnyError(
                 what,
-                f"encoder '{embedding.encoder}' made it, and '{record.fingerprint}' made the map",
+                f"{made}, and '{record.fingerprint}' made the map",
                 "Run the encoder with the map's settings and weights, or build the map again",
             )
 

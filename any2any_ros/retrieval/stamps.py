@@ -26,6 +26,7 @@ ROBOT = ""  # stands for the robot's clock among the modalities
 LEAST_NS = NS  # how far the stamps of a sensor may be behind in any case: encoding takes time
 EARLY_NS = NS // 4  # how far they may be ahead of the robot's clock: a simulated clock moves in steps
 MEMORY = 8  # embeddings of a sensor among which one may come twice, or in another order than they were measured
+SLOW_NS = NS // 2  # an embedding that comes later after it was measured is worth a warning
 RECENTLY_NS = 5 * NS  # an incident is shown for this long
 
 
@@ -50,9 +51,10 @@ class SensorClock:
     received_ns, offset_ns: of the last embedding; None: there was none since the robot's clock jumped. newest: the last
     one in order. memory: the last few, as they came. wrong: whether its stamps disagree with the others'. doubted: the
     last one, if it was dropped because it was far behind. error_ns: how far its last wrong stamp was ahead of the
-    others' clock. alone: whether only the robot's clock contradicted it, and no other sensor. at_arrival, repeated,
-    reordered, late: how many embeddings were taken at their arrival, came twice, came after newer ones, and came too
-    late to be used.
+    others' clock. alone: whether only the robot's clock contradicted it, and no other sensor. still: whether that stamp
+    was the same as the one before. lag_ns: how late the last slow embedding came. at_arrival, repeated, reordered,
+    late, slow: how many embeddings were taken at their arrival, came twice, came after newer ones, came too late to be
+    used, and came late.
     """
 
     received_ns: int | None = None
@@ -63,10 +65,13 @@ class SensorClock:
     doubted: Embedding | None = None
     error_ns: int = 0
     alone: bool = False
+    still: bool = False
+    lag_ns: int = 0
     at_arrival: Incidents = field(default_factory=Incidents)
     repeated: Incidents = field(default_factory=Incidents)
     late: Incidents = field(default_factory=Incidents)
     reordered: Incidents = field(default_factory=Incidents)
+    slow: Incidents = field(default_factory=Incidents)
 
     def take(self, embedding: Embedding, wrong: bool) -> None:
         """Remember an embedding that is the newest. After a step of the clock, those before it are forgotten."""
@@ -139,6 +144,9 @@ class Stamps:
         clock.received_ns = now_ns
         if not self._agrees(embedding.modality, now_ns):
             return self._wrong(clock, embedding, now_ns, behind)
+        if clock.offset_ns < self.ahead_ns - SLOW_NS:
+            clock.lag_ns = self.ahead_ns - clock.offset_ns
+            clock.slow.add(now_ns)
         if behind < 0 or set_back or clock.wrong:
             clock.take(embedding, wrong=False)
             return Taken(stamp, set_back=set_back)
@@ -166,8 +174,8 @@ class Stamps:
         if newest is None or newest.stamp_ns != embedding.stamp_ns or np.array_equal(newest.vector, embedding.vector):
             clock.repeated.add(now_ns)
             return None
-        clock.received_ns, clock.error_ns = now_ns, clock.offset_ns - (self.offset_ns or 0)
-        return self._at_arrival(clock, embedding, now_ns)
+        clock.received_ns = now_ns
+        return self._at_arrival(clock, embedding, now_ns, still=True)
 
     def _wrong(self, clock: SensorClock, embedding: Embedding, now_ns: int, behind: int) -> Taken | None:
         """Judge an embedding whose stamp disagrees with the others'. behind: ns behind its sensor's newest stamp.
@@ -181,10 +189,12 @@ class Stamps:
             return None
         return self._at_arrival(clock, embedding, now_ns)
 
-    def _at_arrival(self, clock: SensorClock, embedding: Embedding, now_ns: int) -> Taken:
+    def _at_arrival(self, clock: SensorClock, embedding: Embedding, now_ns: int, still: bool = False) -> Taken:
+        offset = self.offset_ns or 0
         clock.take(embedding, wrong=True)
+        clock.error_ns, clock.still = clock.offset_ns - offset, still
         clock.at_arrival.add(now_ns)
-        return Taken(now_ns + (self.offset_ns or 0), own=False)
+        return Taken(now_ns + offset, own=False)
 
     def _agrees(self, modality: str, now_ns: int) -> bool:
         """Return whether the last stamp of a modality is on the clock that most share. Find out which clock that is.
@@ -205,7 +215,7 @@ class Stamps:
 
         group = groups[max(voters, key=standing)]
         self.offset_ns = median_low(offsets[m] for m in group)
-        clock.error_ns, clock.alone = clock.offset_ns - self.offset_ns, group == [ROBOT]
+        clock.alone = group == [ROBOT]
         return modality in group and (ROBOT not in group or self._together(modality, ROBOT, offsets))
 
     def _alive(self, modality: str, now_ns: int) -> bool:

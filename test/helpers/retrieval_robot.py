@@ -22,7 +22,7 @@ class Robot:
     def see(self, modality, place, stamp_ns, vector=None, encoder=None):
         if vector is None:
             vector = self.reference.places.embeddings[modality][place]
-        embedding = Embedding(modality, vector, stamp_ns, "", encoder or f"{modality}-test")
+        embedding = Embedding(modality, vector, stamp_ns, "", f"{modality}-test" if encoder is None else encoder)
         self.publisher.publish(messages.embedding_message(embedding, 0.0))
 
     def answer(self):
@@ -36,9 +36,9 @@ def ids(ranking):
     return [match.id for match in ranking.matches]
 
 
-def started(bench, folder, reference):
+def started(bench, folder, reference, **parameters):
     """Return the robot of a running retrieval node with the map in `folder`."""
-    node = bench.node(RetrievalNode, map=str(folder), **FAST)
+    node = bench.node(RetrievalNode, map=str(folder), **(FAST | parameters))
     robot = Robot(bench, reference)  # waits for the node
     robot.node = node
     return robot

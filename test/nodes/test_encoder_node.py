@@ -234,7 +234,7 @@ def test_a_qos_mismatch_is_told(bench, capfd):
     good = bench.publisher(String, "caption")
     good.publish(String(data="a tower"))
     bench.until(lambda: node._health.encoded.count)
-    assert node.status()[0].message.startswith("QoS mismatch: encoder cannot receive from peer")
+    assert node.status()[0].message.startswith("QoS mismatch on /caption: encoder cannot receive from peer")
     assert node.status()[0].level == DiagnosticStatus.WARN
     bench.peer.destroy_publisher(wrong)
     bench.until(lambda: "QoS" not in node.status()[0].message)

@@ -63,12 +63,14 @@ def test_an_adopted_sensor_alone_is_answered(bench, small_map):
     assert any("thermal" in line.name for line in node.status())
 
 
-def test_a_dead_sensor_is_left_out_and_back_at_once(robot):
+def test_a_dead_sensor_is_left_out_and_back_at_once(bench, small_map):
+    robot = started(bench, *small_map, wait=2.0, source_timeout=1.0)
     for stamp in (1, 2):
         robot.see("camera", 3, stamp * NS // 10)
         robot.see("lidar", 3, stamp * NS // 10)
-        assert list(robot.answer().modalities) == ["camera", "lidar"]
-    robot.bench.spin(FAST["source_timeout"] + 0.05)
+        robot.answer()
+    robot.bench.until(lambda: list(robot.rankings[-1].modalities) == ["camera", "lidar"])
+    robot.bench.until(lambda: not robot.rankings[-1].modalities)  # both have fallen silent
     robot.see("lidar", 4, 9 * NS // 10)
     heard = robot.answer()
     assert list(heard.modalities) == ["lidar"] and list(heard.missing) == ["camera"]
@@ -127,6 +129,7 @@ BAD = {
     "unknown modality": ({"modality": "thermal", "vector": np.ones(8)}, "the map's modalities are camera, lidar"),
     "wrong dimension": ({"modality": "camera", "vector": np.ones(5)}, "it has 5 dimensions"),
     "another encoder": ({"modality": "camera", "vector": np.ones(8), "encoder": "clip"}, "encoder 'clip' made it"),
+    "no encoder": ({"modality": "camera", "vector": np.ones(8), "encoder": ""}, "it does not name its encoder"),
 }  # fmt: skip
 
 

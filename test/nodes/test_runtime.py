@@ -9,6 +9,8 @@ import time
 
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rosgraph_msgs.msg import Clock
 
 from any2any_ros.config import PARENT
@@ -64,19 +66,41 @@ def wait(condition, seconds=15.0):
         time.sleep(0.05)
 
 
-def test_a_clock_before_time_began_ends_no_node(bench, small_map, tmp_path):
+def test_a_status_that_fails_is_told_and_the_other_lines_are_published(bench):
+    class Confused(ManagedNode):
+        def status(self):
+            raise KeyError("camera")
+
+    bench.add(Confused("confused"))
+    heard = bench.listen(DiagnosticArray, "/diagnostics")
+    bench.until(lambda: len(heard) > 1)
+    lines = {line.name: line for line in heard[-1].status}
+    assert lines["confused: process"].level == DiagnosticStatus.ERROR
+    assert "KeyError('camera')" in lines["confused: process"].message and "confused: clock" in lines
+
+
+def test_a_clock_before_or_after_time_ends_no_node_and_is_named(bench, small_map, tmp_path):
     """/clock of -1 s: rclpy raises where it takes the time."""
-    process = topology.Process("retrieval_node", "retrieval", {"map": str(small_map[0]), "use_sim_time": True})
-    with Bringup([process], topology.environment("loopback"), log_folder=tmp_path) as system:
-        clock = bench.publisher(Clock, "/clock")
-        for second in (-1, -(2**31), 5, 6):
-            message = Clock()
-            message.clock.sec = second
-            for _ in range(5):
-                clock.publish(message)
-                bench.spin(0.05)
-        assert system.ended() == {}
-        assert system.stop() == {"retrieval": 0}
+    processes = [
+        topology.Process("retrieval_node", "retrieval", {"map": str(small_map[0]), "use_sim_time": True}),
+        topology.Process("encoder_node", "text_encoder", {"encoder": "text", "use_sim_time": True}),
+    ]
+    with Bringup(processes, topology.environment("loopback"), log_folder=tmp_path) as system:
+        heard, clock = bench.listen(DiagnosticArray, "/diagnostics"), bench.publisher(Clock, "/clock")
+        bench.until(lambda: clock.get_subscription_count() == 2)
+
+        def told(second, text):
+            """Tell the clocks this time until both nodes say so."""
+            clock.publish(Clock(clock=Time(sec=second, nanosec=999_999_999)))
+            lines = [{line.name: line.message for line in message.status} for message in heard[-10:]]
+            said = {name: lines_of[name] for lines_of in lines for name in lines_of if name.endswith(": clock")}
+            return len(said) == 2 and all(text in message for message in said.values())
+
+        for second, text in ((5, "of /clock"), (-1, "not be negative"), (-(2**31), "not be"), (2**31 - 1, "ahead")):
+            bench.until(lambda second=second, text=text: told(second, text))
+        failures = [line for message in heard for line in message.status if "callback failed" in line.message]
+        assert not failures and system.ended() == {}
+        assert system.stop() == {"retrieval": 0, "text_encoder": 0}
 
 
 ORPHAN = """

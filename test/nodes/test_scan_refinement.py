@@ -65,8 +65,8 @@ class Robot:
         """See a place with the LiDAR; points: its scan, published first."""
         if points is not None:
             self._points.publish(cloud(points, stamp_ns))
-        vector = self.reference.places.embeddings["lidar"][place]
-        self._embeddings.publish(messages.embedding_message(Embedding("lidar", vector, stamp_ns), 0.0))
+        vector, encoder = self.reference.places.embeddings["lidar"][place], self.reference.fingerprints["lidar"]
+        self._embeddings.publish(messages.embedding_message(Embedding("lidar", vector, stamp_ns, encoder=encoder), 0.0))
         count = len(self.quick)
         self.bench.until(lambda: len(self.quick) > count)
         return self.quick[-1]

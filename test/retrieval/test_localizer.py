@@ -131,6 +131,15 @@ def test_what_cannot_be_compared_is_refused_and_changes_nothing(localizer, embed
     assert localizer.assembler.streams == {}
 
 
+def test_a_stream_without_a_fingerprint_is_not_taken_for_the_sensor_s(localizer):
+    """In a request, the user vouches for an embedding."""
+    nameless = Embedding("beacon", np.ones(3), MS)
+    with pytest.raises(Any2AnyError, match="it does not name its encoder"):
+        localizer.add(nameless, MS)
+    assert localizer.assembler.streams == {}
+    assert localizer.observation([nameless], MS).modalities == ("beacon",)
+
+
 def test_without_a_map_every_request_says_so():
     without_map = Localizer(AliveConfig(), RetrievalConfig(k=1), same_place=5.0)
     for call in (
@@ -187,7 +196,7 @@ def pass_by(localizer, alike, count, standing=False):
     """Drive past places that the beacon finds so much alike."""
     for i, vector in enumerate(views(alike, count, 1, standing)):
         now = (1000 + 100 * i) * MS
-        localizer.add(Embedding("beacon", vector, now), now)
+        localizer.add(Embedding("beacon", vector, now, encoder="beacon:1"), now)
         localizer.flush(now)
 
 

@@ -237,7 +237,14 @@ def test_an_embedding_that_cannot_be_compared_is_refused(given, why, remedy):
 
 def test_an_embedding_of_the_maps_encoder_is_accepted():
     example().validate(embedding())
+    example().validate(embedding(), demand_fingerprint=True)
     example().validate(embedding(encoder=""))  # nobody said what made it
+
+
+def test_an_embedding_without_a_fingerprint_is_refused_where_one_is_demanded():
+    with pytest.raises(Any2AnyError, match="it does not name its encoder, and 'lidar-1-abc' made the map"):
+        example().validate(embedding(encoder=""), demand_fingerprint=True)
+    ReferenceMap.bare(places(3)).validate(embedding(encoder=""), demand_fingerprint=True)  # the map names none either
 
 
 def test_places_are_appended_and_the_old_map_stays():
