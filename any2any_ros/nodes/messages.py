@@ -9,16 +9,18 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point, Pose, Quaternion
+from geometry_msgs.msg import Pose
 from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 
 import any2any_ros.msg as msg
 from any2any_ros import cdr, limits, names, observation
-from any2any_ros.arrays import Float64, Floats
+from any2any_ros.arrays import Floats
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import interfaces
-from any2any_ros.poses import FARTHEST, is_rotation
+from any2any_ros.nodes.pose_messages import pose_array as pose_array
+from any2any_ros.nodes.pose_messages import pose_message as pose_message
+from any2any_ros.nodes.pose_messages import pose_messages as pose_messages
 from any2any_ros.ranking import Match, Ranking
 from any2any_ros.samples import NS, time_in_ns
 
@@ -49,39 +51,6 @@ def floats(values: Floats) -> array.array[float]:
     return array.array("f", np.ascontiguousarray(values, dtype=np.float32).tobytes())
 
 
-def pose_message(pose: Float64) -> Pose:
-    """Return a pose (4, 4) as a message. All of it is NaN when the pose is unknown (NaN) or its rotation is none."""
-    from scipy.spatial.transform import Rotation
-
-    try:
-        x, y, z, w = Rotation.from_matrix(pose[:3, :3]).as_quat().tolist()
-    except ValueError:  # zeros, a reflection, not finite
-        x = y = z = w = float("nan")
-    if not np.isfinite([x, y, z, w]).all() or not np.isfinite(pose).all():
-        nan = float("nan")
-        return Pose(position=Point(x=nan, y=nan, z=nan), orientation=Quaternion(x=nan, y=nan, z=nan, w=nan))
-    px, py, pz = pose[:3, 3].tolist()
-    return Pose(position=Point(x=px, y=py, z=pz), orientation=Quaternion(x=x, y=y, z=z, w=w))
-
-
-def pose_array(pose: Pose) -> Float64:
-    """Return a pose message as a matrix (4, 4).
-
-    Raises Any2AnyError when its quaternion is no rotation, and when its position is not finite or beyond all places.
-    """
-    from scipy.spatial.transform import Rotation
-
-    p, q = pose.position, pose.orientation
-    position, quaternion = (p.x, p.y, p.z), (q.x, q.y, q.z, q.w)
-    if not (is_rotation(quaternion) and np.abs(position).max() < FARTHEST):
-        why = f"its position is {position}, its quaternion {quaternion}"
-        raise Any2AnyError("A pose cannot be used", why, "Give a position in metres and a quaternion of length 1")
-    out = np.eye(4)
-    out[:3, :3] = Rotation.from_quat(quaternion).as_matrix()
-    out[:3, 3] = position
-    return out
-
-
 def embedding_message(embedding: observation.Embedding, seconds: float) -> msg.Embedding:
     """Return an embedding as a message. seconds: how long encoding took."""
     return msg.Embedding(
@@ -107,9 +76,10 @@ def embedding(message: msg.Embedding) -> observation.Embedding:
 
 def ranking_message(ranking: Ranking, frame_id: str, latency: float = 0.0) -> msg.Ranking:
     """Return a ranking as a message. frame_id: frame of the matches' poses. latency: s."""
+    poses = pose_messages(np.array([match.pose for match in ranking.matches]).reshape(-1, 4, 4))
     return msg.Ranking(
         header=Header(stamp=time_message(ranking.stamp_ns), frame_id=frame_id),
-        matches=[_match_message(match) for match in ranking.matches],
+        matches=[_match_message(match, pose) for match, pose in zip(ranking.matches, poses, strict=True)],
         modalities=list(ranking.modalities),
         stamps=[time_message(stamp) for stamp in ranking.stamps_ns],
         missing=list(ranking.missing),
@@ -122,12 +92,12 @@ def ranking_message(ranking: Ranking, frame_id: str, latency: float = 0.0) -> ms
     )
 
 
-def _match_message(match: Match) -> msg.Match:
+def _match_message(match: Match, pose: Pose) -> msg.Match:
     return msg.Match(
         id=match.id,
         probability=match.probability,
         score=match.score,
-        pose=pose_message(match.pose),
+        pose=pose,
         overlap=float(match.overlap),
         refined=bool(match.refined),
         pair_probability=floats(match.pair_probability.ravel()),

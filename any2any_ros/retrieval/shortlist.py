@@ -61,7 +61,8 @@ class Shortlist:
 
 def _near(ground: Float64, same_place: float, k: int) -> Flags:
     """Return (k, S): which positions (S, 2) belong to the place of each of the first k, itself included."""
-    apart = np.linalg.norm(ground[:k, None] - ground[None], axis=2)
+    x, y = ground.T
+    apart = np.hypot(x[:k, None] - x, y[:k, None] - y)
     return np.asarray((apart < same_place) | (np.arange(len(ground)) == np.arange(len(apart))[:, None]))
 
 

@@ -42,6 +42,17 @@ def test_pose(seed):
     np.testing.assert_allclose(messages.pose_array(messages.pose_message(pose)), pose, atol=1e-9)
 
 
+def test_poses_that_are_none_leave_the_others():
+    turned, zeros, mirror, huge, unknown = (np.eye(4) for _ in range(5))
+    turned[:3, :3], turned[:3, 3] = Rotation.from_euler("z", 1.0).as_matrix(), (1, 2, 3)
+    zeros[:3, :3], mirror[2, 2], huge[:3, :3], unknown[0, 3] = 0, -1, 1e308, np.nan
+    sent = messages.pose_messages(np.array([zeros, turned, mirror, huge, unknown, turned]))
+    known = [not np.isnan(pose.position.x) and not np.isnan(pose.orientation.w) for pose in sent]
+    assert known == [False, True, False, False, False, True]
+    np.testing.assert_allclose(messages.pose_array(sent[1]), turned, atol=1e-12)
+    assert messages.pose_messages(np.empty((0, 4, 4))) == []
+
+
 @pytest.mark.parametrize("stamp", [(2**31 - 1, 2**32 - 1), (-(2**31), 2**32 - 1), (5, 10**9)])
 def test_a_stamp_of_too_many_nanoseconds_can_be_sent_again(stamp):
     time = Time(sec=stamp[0], nanosec=stamp[1])
