@@ -108,10 +108,13 @@ class Companion(Peer):
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             values = {v.key: v.value for v in status.values}
-            if "look_seconds" in values:
-                self.status = status.message
-                if int(values["looks"]):
-                    self.look_seconds.append(float(values["look_seconds"]))
+            try:
+                looks, seconds = int(values["looks"]), float(values["look_seconds"])
+            except (KeyError, ValueError):  # the line of another node, or one that only looks like the grounding node's
+                continue
+            self.status = status.message
+            if looks:
+                self.look_seconds.append(seconds)
 
 
 def _box(marker: Marker) -> Box:

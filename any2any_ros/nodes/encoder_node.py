@@ -28,6 +28,7 @@ from any2any_ros.nodes import endpoints, messages, parameters, runtime
 from any2any_ros.nodes.encoder_health import EncoderHealth
 from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.nodes.lifecycle import ManagedNode
+from any2any_ros.nodes.stream_time import StreamTime
 from any2any_ros.observation import Embedding
 from any2any_ros.protocols import Encoder
 
@@ -57,6 +58,7 @@ class EncoderNode(ManagedNode):
         self._publisher = self.create_lifecycle_publisher(msg.Embedding, "embeddings", 10)
 
     def activate(self) -> None:
+        self._stream_time = StreamTime()
         self._inbox = Inbox(self._encoder.keeps, self._encode)
         reliable = self.config.reliability == "reliable"
         qos = QoSProfile(
@@ -103,7 +105,8 @@ class EncoderNode(ManagedNode):
         """Return what the encoder has gathered with this message, and the message's stamp and frame."""
         message = self._read(raw)
         stamp = samples.stamp_ns(message) or received
-        sample = self._encoder.gather(samples.decode(self._type, message, self._encoder.accepts), stamp)
+        decoded = samples.decode(self._type, message, self._encoder.accepts)
+        sample = self._encoder.gather(decoded, self._stream_time.of(stamp, received))
         return sample, stamp, message.header.frame_id if hasattr(message, "header") else ""
 
     def _publish(self, sample: Any, stamp: int, frame: str) -> None:

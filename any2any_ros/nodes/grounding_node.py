@@ -126,12 +126,12 @@ class GroundingNode(ManagedNode):
         cameras, now = self._cameras, self.now_ns()
         level, text = cameras.state()
         refused = cameras.refused.count + self.grounder.refused
-        values: dict[str, Any] = {f"{k}_rate": rate.hertz(now) for k, rate in cameras.rates.items()}
+        values: dict[str, Any] = {f"{k}_rate": rate.hertz(now) for k, rate in cameras.views.rates.items()}
         return [
             diagnostic(
                 level, f"{self.get_name()}: objects", text, objects=len(self.grounder.memory), looks=self._views,
                 look_seconds=self._seconds, refused=refused, last_error=cameras.error,
-                dropped=cameras.dropped + self._inbox.dropped, lost=sum(lost.count for lost in cameras.lost.values()),
+                dropped=cameras.views.dropped + self._inbox.dropped, lost=sum(x.count for x in cameras.lost.values()),
                 sounds_refused=self._listener.refused, sounds_missing=self._listener.missing,
                 last_sound_error=self._listener.error, **values,
             )

@@ -52,9 +52,9 @@ class SensorClock:
     one in order. memory: the last few, as they came. wrong: whether its stamps disagree with the others'. doubted: the
     last one, if it was dropped because it was far behind. error_ns: how far its last wrong stamp was ahead of the
     others' clock. alone: whether only the robot's clock contradicted it, and no other sensor. still: whether that stamp
-    was the same as the one before. lag_ns: how late the last slow embedding came. at_arrival, repeated, reordered,
-    late, slow: how many embeddings were taken at their arrival, came twice, came after newer ones, came too late to be
-    used, and came late.
+    was the same as the one before. taken_ns: the stamp that the newest was taken at. lag_ns: how late the last slow
+    embedding came. at_arrival, repeated, reordered, late, slow: how many embeddings were taken at their arrival, came
+    twice, came after newer ones, came too late to be used, and came late.
     """
 
     received_ns: int | None = None
@@ -66,6 +66,7 @@ class SensorClock:
     error_ns: int = 0
     alone: bool = False
     still: bool = False
+    taken_ns: int = 0
     lag_ns: int = 0
     at_arrival: Incidents = field(default_factory=Incidents)
     repeated: Incidents = field(default_factory=Incidents)
@@ -149,6 +150,7 @@ class Stamps:
             clock.slow.add(now_ns)
         if behind < 0 or set_back or clock.wrong:
             clock.take(embedding, wrong=False)
+            clock.taken_ns = stamp
             return Taken(stamp, set_back=set_back)
         if len(clock.memory) == MEMORY and stamp < min(e.stamp_ns for e in clock.memory):
             self.out_of_order(embedding.modality, now_ns, used=False)
@@ -194,7 +196,11 @@ class Stamps:
         clock.take(embedding, wrong=True)
         clock.error_ns, clock.still = clock.offset_ns - offset, still
         clock.at_arrival.add(now_ns)
-        return Taken(now_ns + offset, own=False)
+        stamp = now_ns + offset
+        if 0 <= clock.taken_ns - stamp < LEAST_NS:  # the robot's clock stands still: no two moments have one stamp
+            stamp = clock.taken_ns + 1
+        clock.taken_ns = stamp
+        return Taken(stamp, own=False)
 
     def _agrees(self, modality: str, now_ns: int) -> bool:
         """Return whether the last stamp of a modality is on the clock that most share. Find out which clock that is.

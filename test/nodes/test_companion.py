@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import runtime, topology
@@ -45,6 +46,20 @@ def test_nobody_answers_and_that_is_told(companion):
         companion.ask("the blue mug", 0.3)
     with pytest.raises(Any2AnyError, match="was not listened for"):
         companion.ask("", 0.3, pytest.fail)
+
+
+def test_lines_that_only_look_like_the_nodes_own_are_passed_over(companion):
+    publisher = companion.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+
+    def told():
+        for looks, seconds in (("1", "soon"), ("many", "1"), ("2", "1")):
+            values = [KeyValue(key="looks", value=looks), KeyValue(key="look_seconds", value=seconds)]
+            publisher.publish(DiagnosticArray(status=[DiagnosticStatus(message="sees", values=values)]))
+        publisher.publish(DiagnosticArray(status=[DiagnosticStatus(values=values[1:])]))
+        return companion.look_seconds
+
+    until(told)
+    assert companion.status == "sees" and set(companion.look_seconds) == {1.0}
 
 
 @pytest.mark.skipif(

@@ -218,11 +218,11 @@ def detections(*widths):
 def test_a_detection_without_a_box_is_refused_and_the_others_count(size):
     cameras, told = cameras_alone()
     cameras._detections(detections(size, 6.0))
-    assert cameras._boxes[0][1] == ((7, 8, 13, 12),) and cameras.refused.count == 1 and "box" in told[0]
+    assert cameras.views.boxes[0][1] == ((7, 8, 13, 12),) and cameras.refused.count == 1 and "box" in told[0]
 
 
 def test_more_detections_than_any_detector_sends_are_refused():
     cameras, _ = cameras_alone()
     with pytest.raises(Any2AnyError, match="it has 1,001 boxes, and at most 1,000"):
         cameras._detections(detections(*[6.0] * 1001))
-    assert not cameras._boxes
+    assert not cameras.views.boxes

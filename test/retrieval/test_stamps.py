@@ -146,6 +146,14 @@ def test_a_sensor_alone_is_judged_by_the_robot_s_clock_once_they_have_agreed():
     assert robot.hear("a", BEGINS + 200, BEGINS + 200) == [(BEGINS + 200, {"a": BEGINS + 200})]
 
 
+def test_a_sensor_alone_is_answered_while_the_robot_s_clock_stands_still():
+    robot = Robot()
+    for t in range(BEGINS, BEGINS + 2000, 100):
+        assert len(robot.hear("a", t, min(t, BEGINS + 500))) == 1
+    stamps = [stamp for stamp, _ in robot.run(*[("a", t, t) for t in range(BEGINS + 2000, BEGINS + 3000, 100)])]
+    assert stamps == list(range(BEGINS + 2000, BEGINS + 3000, 100))
+
+
 def test_a_sensor_alone_that_never_agreed_with_the_robot_s_clock_keeps_its_stamps():
     """They may be those of a bag that is replayed without its clock."""
     robot = Robot()
