@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -140,6 +140,27 @@ class _AllowModule(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, space: Any, value: Any, flag: str | None = None) -> None:
         plugins.allow_module(value)
+
+
+def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], Any]:
+    """Return a function that reads a number from `low` to `high`."""
+
+    def read(text: str) -> Any:
+        value = kind(text)
+        if not low <= value <= high:  # True for NaN
+            raise argparse.ArgumentTypeError(f"{text} is not from {low:g} to {high:g}")
+        return value
+
+    read.__name__ = kind.__name__  # argparse names it where the text is no number
+    return read
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add the number of processes of a simulator."""
+    parser.add_argument(
+        "--workers", type=number(int, 1, 256), default=2, metavar="N",
+        help="number of processes that simulate (default %(default)s)",
+    )  # fmt: skip
 
 
 def add_profile_argument(parser: argparse.ArgumentParser) -> None:

@@ -26,10 +26,10 @@ def _add_objects(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", type=Path, help="folder to write")
     parser.add_argument(
         "--most",
-        type=int,
+        type=_arguments.number(int, 0, 10**6),
         default=DESCRIPTIONS,
         metavar="N",
-        help="use at most so many descriptions of a view (default %(default)s)",
+        help="use at most so many descriptions of a view; 0: all (default %(default)s)",
     )
     _arguments.add_encoder_arguments(parser)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from any2any_ros.cli import _sources
+from any2any_ros.cli import _arguments, _sources
 from any2any_ros.data import bags
 from any2any_ros.data.drive import keyframes
 from any2any_ros.data.sources import DriveSource
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--keyframe",
-        type=float,
+        type=_arguments.number(float, 0, 1e4),
         default=0.0,
         metavar="METRES",
         help="distance driven between two frames (default: every frame)",

@@ -21,7 +21,10 @@ from any2any_ros.workflows.installation import accelerators, environment, packag
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--seconds", type=float, default=5.0, help="how long to listen to the topics, in seconds (default %(default)g)"
+        "--seconds",
+        type=_arguments.number(float, 0, 3600),
+        default=5.0,
+        help="how long to listen to the topics, in seconds (default %(default)g)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
     _arguments.add_profile_argument(parser)

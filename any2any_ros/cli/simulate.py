@@ -21,9 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from any2any_ros.sim.town import TownConfig
 
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="folder to write")
-    parser.add_argument(
-        "--workers", type=int, default=2, help="number of processes that simulate (default %(default)s)"
-    )
+    _arguments.add_workers(parser)
     parser.add_argument(
         "--overwrite", action="store_true", help="replace a town that was simulated with other settings"
     )

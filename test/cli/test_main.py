@@ -125,3 +125,30 @@ def test_the_exit_code_reaches_the_shell():
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": "."})
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr == "any2any evaluate: There is no /nowhere: the path does not exist. Check its spelling\n"
+
+
+WRONG_NUMBERS = {
+    "no worker": ("simulate", "new", "--workers", "0"),
+    "fewer than no worker": ("simulate-tabletop", "new", "--workers", "-1"),
+    "no time": ("doctor", "--seconds", "nan"),
+    "for ever": ("doctor", "--seconds", "1e300"),
+    "backwards": ("doctor", "--seconds=-5"),
+    "no distance": ("bag", "drive", "new", "--keyframe", "nan"),
+    "less than no description": ("train", "emma", "gold", "new", "--most", "-1"),
+}
+
+
+@pytest.mark.parametrize("words", WRONG_NUMBERS.values(), ids=WRONG_NUMBERS)
+def test_a_number_out_of_range_is_a_wrong_argument(any2any, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    done = any2any(*words)
+    assert done.code == 2 and "is not from" in done.err and not list(tmp_path.iterdir())
+
+
+def test_the_name_of_a_file_may_hold_bytes_that_are_no_text(laps, tmp_path):
+    """Python holds them as lone surrogates, which a terminal cannot show."""
+    words = ["bag", str(laps), os.fsdecode(os.fsencode(tmp_path) + b"/bag\xff"), "--sequence", "00"]
+    command = [sys.executable, "-m", "any2any_ros.cli.main", *words]
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}  # as in most locales
+    done = subprocess.run(command, capture_output=True, timeout=60, env=strict)
+    assert done.returncode == 0 and b"\\udcff: 24 frames" in done.stdout, done.stderr
