@@ -20,9 +20,13 @@ from any2any_ros.samples.images import to_rgb
 T = TypeVar("T")
 Bytes = NDArray[np.uint8]
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"  # how a file begins
+CHUNK = 12  # bytes of a chunk of a PNG beside its content: length, kind, checksum
+CHUNKS = 1 << 17  # of a PNG; most programs write 8 kB or more in each
+ANIMATED = (b"acTL", b"fcTL", b"fdAT")
 SEGMENT = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])")  # of a JPEG: where one begins that has a length, or the end
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # segments that hold the size of the picture
 SCAN, END = 0xDA, 0xD9
+MOST_SHRUNK = 8 * 1032  # pixels in a byte of a file: of one bit each, which zlib can make 1032 times smaller
 SMALLER = "Have the camera driver publish smaller pictures, or scale them down"
 
 
@@ -68,6 +72,8 @@ def decode_pixels(data: Bytes, flag: str) -> NDArray[Any] | None:
 
     width, height = _size(data.tobytes())
     limits.check("a picture", width * height, limits.PIXELS, "pixels", SMALLER)
+    if width * height > MOST_SHRUNK * data.size:  # decoding it would take as long as a whole picture
+        return None
     try:
         return cv2.imdecode(data, getattr(cv2, flag)) if width else None
     except cv2.error:
@@ -76,9 +82,23 @@ def decode_pixels(data: Bytes, flag: str) -> NDArray[Any] | None:
 
 def _size(data: bytes) -> tuple[int, int]:
     """Return width and height of a JPEG or PNG file; (0, 0) where there are none."""
-    if data.startswith(PNG) and data[12:16] == b"IHDR":  # no other chunk may come first
-        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    if data.startswith(PNG):
+        return _size_of_png(data)
     return _size_of_jpeg(data) if data.startswith(JPEG) else (0, 0)
+
+
+def _size_of_png(data: bytes) -> tuple[int, int]:
+    """Return width and height; (0, 0) for a damaged or an animated file.
+
+    OpenCV takes memory for as many bytes as a chunk says that it has, up to 4 GB, before it reads them.
+    """
+    at, kind, chunks = len(PNG), b"", 0
+    while kind != b"IEND":
+        length, kind, chunks = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8], chunks + 1
+        at += CHUNK + length
+        if at > len(data) or kind in ANIMATED or (kind == b"IHDR") != (chunks == 1) or chunks > CHUNKS:
+            return 0, 0
+    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
 
 
 def _size_of_jpeg(data: bytes) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """JPEG and PNG become arrays, or are refused with a reason."""
 
 import re
+import time
 from types import SimpleNamespace
 
 import cv2
@@ -103,6 +104,26 @@ def test_opencv_would_have_read_as_many_pixels(name, monkeypatch, capfd):
     monkeypatch.setattr(limits, "PIXELS", 47)
     with pytest.raises(Any2AnyError, match="it has 48 pixels"):
         samples.decode_image(np.frombuffer(small, np.uint8))
+
+
+SMALL = cv2.imencode(".png", RGB)[1].tobytes()
+IDAT = SMALL.index(b"IDAT") - 4
+CHUNKS = {
+    "promises 4 GB": SMALL[:IDAT] + b"\xff" + SMALL[IDAT + 1 :],
+    "promises a byte too much": SMALL[: IDAT - 21] + SMALL[IDAT - 21 : -1],
+    "is animated": SMALL[:33] + b"\x00\x00\x00\x00acTL\x00\x00\x00\x00" + SMALL[33:],
+    "has two sizes": SMALL[:33] + SMALL[8:33] + SMALL[33:],
+    "is a million chunks": SMALL[:33] + b"\x00\x00\x00\x00teXt\x00\x00\x00\x00" * 10**6 + SMALL[33:],
+    "is 30 million pixels in a hundred bytes": png(6000, 5000)[:100] + b"\x00\x00\x00\x00IEND\xaeB`\x82",
+}
+
+
+@pytest.mark.parametrize("data", CHUNKS.values(), ids=CHUNKS)
+def test_a_png_that_promises_more_than_it_has_takes_neither_memory_nor_time(data, capfd):
+    """OpenCV takes memory for what a chunk says that it has, before it reads it: 4 GB for these 300 bytes."""
+    began = time.process_time()
+    said, grown = outcome(lambda: samples.compressed_image(compressed(data)))
+    assert "neither JPEG nor PNG" in said and grown < 30 and time.process_time() < began + 0.5
 
 
 def test_a_picture_of_the_largest_size_is_read():
