@@ -7,6 +7,8 @@ enough that a node stays below 1 GB. docs/security.md lists the caps; a test com
 from __future__ import annotations
 
 from collections.abc import Sized
+from numbers import Real
+from typing import Any
 
 from any2any_ros.errors import Any2AnyError
 
@@ -63,6 +65,6 @@ def check_message(raw: Sized, type_name: str) -> None:
     check(f"a message of type {type_name}", len(raw), most, "bytes", "Check who publishes it")
 
 
-def is_rate(hertz: float) -> bool:
-    """Return whether sound may have this sample rate."""
-    return LOWEST_RATE <= hertz <= HIGHEST_RATE
+def is_rate(hertz: Any) -> bool:
+    """Return whether sound may have this sample rate: a whole number, in Hz."""
+    return isinstance(hertz, Real) and LOWEST_RATE <= float(hertz) <= HIGHEST_RATE and float(hertz).is_integer()

@@ -26,6 +26,7 @@ def open_reader(path: Path) -> Iterator[AnyReader]:
         reader = AnyReader([path], default_typestore=typestore())
         with limited_databases():
             reader.open()
+        _check_types(reader)
     except Exception as error:  # rosbags and its storage libraries raise many kinds on damaged files
         raise _unreadable(path, error, "Give the folder with metadata.yaml; record it again") from error
     try:
@@ -34,6 +35,14 @@ def open_reader(path: Path) -> Iterator[AnyReader]:
         yield reader
     finally:
         reader.close()
+
+
+def _check_types(reader: AnyReader) -> None:
+    """Raise TypeError when the bag counts or names things by something else: SQLite holds any type in any column."""
+    numbers = (reader.message_count, reader.start_time, reader.end_time)
+    names = [name for c in reader.connections for name in (c.topic, c.msgtype)]
+    if not (all(isinstance(n, int) for n in numbers) and all(isinstance(name, str) for name in names)):
+        raise TypeError("the name of a topic, its type, or a count is of another kind")
 
 
 def serialised(

@@ -16,6 +16,8 @@ from any2any_ros.objects.remembered_object import RememberedObject
 SUPPORT_SHARE = 0.5  # largest share of an object's height, from below, that is taken for its support
 INSIDE_SHARE = 0.05  # an object that is gone has at most this share of its pixels measured inside of its box
 AROUND_SHARE = 0.5  # and at least this share measured beside or behind its box
+SHORTEST_FOCAL = 0.25  # as a share of the picture's longer side: 127 degrees are seen
+LONGEST_FOCAL = 1e6  # px
 SAMPLES = 24  # pixels along the shorter side of the object's box that are tested
 CORNERS = np.array(list(np.ndindex(2, 2, 2)), dtype=bool)  # of a box: True takes the high coordinate
 
@@ -42,14 +44,27 @@ class CameraView:
             why = f"colour has shape {rgb} and depth has shape {depth}, not (H, W, 3) and (H, W)"
         elif rgb and depth and rgb[:2] != depth:
             why = f"depth is {depth[1]}x{depth[0]}, colour is {rgb[1]}x{rgb[0]}"
-        elif np.shape(self.intrinsics) != (3, 3) or not self.intrinsics[0, 0] * self.intrinsics[1, 1] > 0:
+        elif np.shape(self.intrinsics) != (3, 3) or not (self.intrinsics[[0, 1], [0, 1]] > 0).all():
             why = "the intrinsics have no focal lengths, or are not a (3, 3) matrix"
+        elif (shape := (rgb or depth)) and not _fits(self.intrinsics, shape[1::-1]):
+            why = f"the intrinsics cannot be those of pictures of {shape[1]}x{shape[0]} pixels"
         elif np.shape(self.pose) != (4, 4) or not np.isfinite(self.pose).all():
             why = "the camera's pose is not a finite (4, 4) matrix"
         if why:
             raise Any2AnyError(
                 "Cannot use the cameras", why, "Calibrate the camera, and publish depth registered to colour"
             )
+
+
+def _fits(intrinsics: Float64, size: Sequence[int]) -> bool:
+    """Return whether a pinhole camera with pictures of this width and height can have these intrinsics.
+
+    With others, the points of a depth picture would lie kilometres apart, and take gigabytes.
+    """
+    sides = np.array(size, dtype=np.float64)
+    focal, centre = intrinsics[[0, 1], [0, 1]], intrinsics[:2, 2]
+    wide = (focal >= sides.max() * SHORTEST_FOCAL) & (focal <= LONGEST_FOCAL)
+    return bool((wide & (np.abs(centre - sides / 2) <= sides)).all())  # False for NaN
 
 
 def boxes_in_view(view: CameraView, objects: Sequence[RememberedObject], shape: tuple[int, ...]) -> dict[str, Box]:

@@ -59,7 +59,8 @@ def depth(message: Any) -> Array:
     remedy = "Point the encoder's topic at depth, not colour, and have the driver publish one of these"
     dtype, unit = _look_up(message, DEPTH_ENCODINGS, "a depth image", remedy)
     values = _pixels(message, np.dtype(dtype), 1, "a depth image")
-    return valid_depth(values[..., 0].astype(np.float32) * np.float32(unit))
+    with np.errstate(invalid="ignore"):  # NaN of the kind that signals
+        return valid_depth(values[..., 0].astype(np.float32) * np.float32(unit))
 
 
 def valid_depth(values: Array) -> Array:

@@ -131,7 +131,7 @@ def _sound(value: Any) -> Sound:
     _few(len(samples), limits.SOUND_SAMPLES, "samples")
     if not np.isfinite(samples).all():
         raise _Wrong("not all of its samples are finite")
-    return replace(value, samples=np.ascontiguousarray(samples, dtype=np.float32))
+    return Sound(np.ascontiguousarray(samples, dtype=np.float32), int(value.rate))
 
 
 def _text(value: Any) -> str:

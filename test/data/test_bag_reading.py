@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from bag_files import STORE, text, written
@@ -52,6 +54,27 @@ def test_metadata_that_is_none_is_told_on_one_line(captions, text):
     with pytest.raises(Any2AnyError, match="Cannot read the bag") as error:
         open_recording(captions)
     assert len(str(error.value).splitlines()) == 1
+
+
+WRONG = {
+    "a topic": (r"name: /caption", "name: 5"),
+    "a type": (r"type: std_msgs/msg/String", "type: [1]"),
+    "a count": (r"(?m)^(  message_count:).*$", r"\1 many"),
+    "a time": (r"nanoseconds_since_epoch: \d+", "nanoseconds_since_epoch: soon"),
+    "a length": (r"nanoseconds: \d+", "nanoseconds: 1.5"),
+}
+
+
+@pytest.mark.parametrize("storage", bags.STORAGES)
+@pytest.mark.parametrize(("pattern", "wrong"), WRONG.values(), ids=WRONG)
+def test_metadata_with_a_value_of_another_type_is_refused(tmp_path, drive, storage, pattern, wrong):
+    path = bags.write(drive, tmp_path / "bag", storage)
+    file = path / "metadata.yaml"
+    changed = re.sub(pattern, wrong, file.read_text())
+    assert changed != file.read_text()
+    file.write_text(changed)
+    with pytest.raises(Any2AnyError, match="Cannot read the bag"):
+        bags.observe(path, {})
 
 
 def test_a_time_that_no_program_can_hold_is_refused(tmp_path, built):

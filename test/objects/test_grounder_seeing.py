@@ -233,12 +233,19 @@ def test_the_box_of_an_object_in_a_picture_is_where_its_corners_are():
 # --- input ----------------------------------------------------------------------------------------------------------
 
 
+def camera(focal, middle):
+    return np.array([[focal, 0, middle], [0, focal, HEIGHT / 2], [0, 0, 1]])
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"depth": np.ones((HEIGHT, WIDTH - 1), np.float32)}, {"depth": np.ones((HEIGHT, WIDTH, 1), np.float32)},
         {"rgb": np.ones((HEIGHT, WIDTH), np.uint8)}, {"rgb": np.ones((HEIGHT, WIDTH, 4), np.uint8)},
         {"intrinsics": np.zeros((3, 3))}, {"intrinsics": np.eye(2)}, {"intrinsics": np.full((3, 3), np.nan)},
+        {"intrinsics": camera(1e-3, WIDTH / 2)}, {"intrinsics": camera(WIDTH, 3.4e38)},
+        {"intrinsics": camera(1e300, 1)}, {"intrinsics": camera(WIDTH, -np.inf)},
+        {"intrinsics": camera(-WIDTH, WIDTH / 2)},
         {"pose": np.full((4, 4), np.nan)}, {"pose": np.eye(3)},
     ],
     ids=lambda wrong: "-".join(f"{k}{v.shape}" for k, v in wrong.items()),
