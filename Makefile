@@ -13,7 +13,7 @@ PIP  := $(call pip,$(VENV))
 PACKAGED := setup.py package.xml $(shell find any2any_ros launch config rviz msg srv action scripts \
                                        -type f -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: help demo demo-objects test bench soak lint torch colcon docs constraints clean
+.PHONY: help demo demo-objects test bench soak fuzz lint torch colcon docs constraints clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -33,6 +33,10 @@ bench: $(VENV)/.package ## measure this machine, write docs/benchmarks.md; ARGS=
 
 soak: $(VENV)/.package ## let faults happen to the real nodes and judge them, e.g. make soak ARGS="--minutes 60 --seed 7"
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
+
+fuzz: $(VENV)/.package ## throw wrong inputs at every boundary, e.g. make fuzz ARGS="--minutes 60" or "--replay build/fuzz/FILE"
+	@$(BIN)/python -c "import atheris" 2>/dev/null || $(PIP) atheris || echo "atheris does not install here: inputs are not guided"
+	@$(BIN)/python scripts/fuzz.py $(ARGS)
 
 lint: $(VENV)/.dependencies ## ruff and mypy
 	@$(BIN)/ruff check .
