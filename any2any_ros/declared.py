@@ -40,6 +40,8 @@ def build(cls: type[T], values: Mapping[str, Any]) -> T:
 
     Raises ValueError, which names the value, when one without a default is missing or one is not of the declared type.
     """
+    if not isinstance(values, Mapping):
+        raise _refused(cls.__name__.lower(), values, "a group of values")
     of: Any = cls
     declared = _types(of)
     given = [f.name for f in dataclasses.fields(of) if f.name in values or not _has_default(f)]

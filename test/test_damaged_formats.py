@@ -10,6 +10,7 @@ import re
 import shutil
 import warnings
 import zlib
+from functools import partial
 from pathlib import Path
 
 import format_answers
@@ -22,7 +23,7 @@ from any2any_ros.errors import Any2AnyError
 
 TODAY = Path(__file__).parent / "formats" / "today"
 STATES = sorted(path.stem for path in (TODAY / "states").glob("*.npz"))
-QUESTIONS = 2  # of each list of rankings; more would take minutes
+QUESTIONS = 2  # of each list; more would take minutes
 # Arrays whose length no other part of their state tells.
 ANY_LENGTH = {
     "gamma", "stage2_gamma", "lo_hi", "nonconformity", "steps", "levels", "weights", "slope", "quality", "offset",
@@ -49,28 +50,29 @@ def copies(tmp_path_factory):
 
 
 def variants(path, draw):
-    """Yield (name, kind, data) for a file."""
+    """Yield name, kind and a function that makes the bytes of each variant of a file."""
     data = path.read_bytes()
-    yield from mutations.of_bytes(data, draw)
+    for name, kind, changed in mutations.of_bytes(data, draw):
+        yield name, kind, partial(bytes, changed)
     if path.suffix == ".json":
         for name, kind, content in mutations.of_json(json.loads(data)):
             if not LEFT_OUT.match(name):
-                yield name, kind, mutations.dumped(content)
+                yield name, kind, partial(mutations.dumped, content)
         return
     members = mutations.unpacked(data)
     header = {name: member for name, member in members.items() if isinstance(member, bytes)}
     arrays = {name: member for name, member in members.items() if name not in header}
     for name, kind, others in mutations.of_arrays(arrays, ANY_LENGTH, UNBOUNDED):
-        yield name, kind, mutations.packed(others | header)
+        yield name, kind, partial(mutations.packed, others | header)
     for name, kind, content in mutations.of_json(json.loads(header[storage.HEADER])) if header else ():
         if not LEFT_OUT.match(name):
-            yield name, kind, mutations.packed(arrays | {storage.HEADER: mutations.dumped(content)})
+            yield name, kind, partial(mutations.packed_with, arrays, storage.HEADER, content)
 
 
 def shortened(questions):
     """Return the questions without most of their rankings."""
     if isinstance(questions, dict):
-        lists = ("rankings", "known", "own")
+        lists = ("rankings", "known", "own", "scans")
         return {k: v[-QUESTIONS:] if k in lists and isinstance(v, list) else shortened(v) for k, v in questions.items()}
     return questions
 
@@ -83,10 +85,10 @@ class Sample:
         self.questions = shortened(questions)
         self.expected = format_answers.answers(path, self.questions)
 
-    def try_variant(self, file, name, kind, data):
+    def try_variant(self, file, name, kind, make):
         """Return whether the variant was refused. Fails the test when it was neither refused nor answers."""
         before = file.read_bytes()
-        file.write_bytes(data)
+        file.write_bytes(make())
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", RuntimeWarning)

@@ -19,17 +19,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros import declared
 from any2any_ros.arrays import Array, Float64, Rows
 from any2any_ros.config import setting
 from any2any_ros.encoders.networks import liploc_network
 from any2any_ros.encoders.networks.encoder import NetworkEncoder
 from any2any_ros.encoders.networks.liploc_network import View
 from any2any_ros.encoders.networks.settings import NetworkConfig
-from any2any_ros.encoders.networks.weights import CONFIG
-from any2any_ros.errors import Any2AnyError, explained
+from any2any_ros.errors import Any2AnyError
 
-ROWS, COLUMNS = 64, 900
+ROWS, COLUMNS = liploc_network.SCAN
 UP, DOWN = np.radians(3.0), np.radians(-25.0)
 FARTHEST = 50.0  # m
 LEVELS_PER_METRE = 5.1  # grey levels
@@ -69,9 +67,7 @@ class LipLocEncoder(NetworkEncoder):
     def view(self) -> View:
         """What the network sees: from the config.json of an export, or from the checkpoint."""
         if self.weights.onnx is not None:
-            with explained(f"Cannot read {self.weights.folder / CONFIG}", "Export the network again: any2any export"):
-                view = self.weights.config.get("view")
-                return View() if view is None else declared.build(View, view)
+            return liploc_network.exported_view(self.weights.config, self.weights.folder)
         checkpoint = self.weights.checkpoint
         return liploc_network.read_view(liploc_network.read(checkpoint), self.tower, checkpoint)
 

@@ -109,11 +109,11 @@ def of_array(array, length, unbounded):
             yield f"with {what}", OTHER if unbounded and "inf" in what else WRONG, changed(array, value)
         yield "all nan", WRONG, np.full_like(array, np.nan)
     if array.size and array.dtype.kind in "fi":
-        for what, other in (("negative", -array), ("of zeros", 0 * array), ("times 100", 100 * array)):
+        for what, other in (("negative", -array), ("of zeros", np.zeros_like(array)), ("times 100", 100 * array)):
             yield what, OTHER, other
         yield "reversed", OTHER, array[::-1].copy() if array.ndim else array
     if array.size and array.dtype.kind == "U":
-        yield "with a long text", WRONG, changed(array.astype("U100000"), "x" * 100_000)
+        yield "with a long text", WRONG, changed(array.astype("U2000"), "x" * 2000)
         yield "with a line break", WRONG, changed(array.astype("U9"), "a\nb")
         yield "with a text twice", OTHER, changed(array, array.flat[-1])
 
@@ -146,6 +146,11 @@ def packed(members):
                 with archive.open(f"{name}.npy", "w") as out:
                     np.lib.format.write_array(out, np.asanyarray(member), allow_pickle=False)
     return stream.getvalue()
+
+
+def packed_with(arrays, name, content):
+    """Return the bytes of an .npz file of arrays and a JSON value."""
+    return packed(arrays | {name: dumped(content)})
 
 
 def unpacked(data):

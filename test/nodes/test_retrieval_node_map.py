@@ -1,5 +1,10 @@
 """The retrieval node's map: loaded, replaced, added to, saved, opened from disk."""
 
+import json
+import shutil
+from pathlib import Path
+
+import fitted_states
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -10,12 +15,15 @@ from retrieval_robot import FAST, NS, Robot, ids, started
 
 from any2any_ros import plugins, srv
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
+from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.nodes import messages, runtime
 from any2any_ros.nodes.retrieval_node import RetrievalNode
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import calibration, reference_map, retriever
 from any2any_ros.retrieval.large.searcher import LargeMapSearcher
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+
+CALIBRATED = Path(__file__).parents[1] / "formats" / "today" / "refined" / "calibration"
 
 
 @pytest.fixture
@@ -120,13 +128,61 @@ def test_a_place_is_added_found_and_saved(robot, tmp_path):
     assert not found.present("lidar")[-1]
 
 
-@pytest.mark.parametrize(
-    "pose", [Pose(orientation=Quaternion(w=0.0)), Pose(position=Point(x=float("nan")), orientation=Quaternion(w=1.0))]
-)
-def test_a_place_without_a_pose_is_refused(robot, pose):
+def test_a_place_without_a_pose_or_with_an_id_that_is_none_is_refused(robot):
     given = messages.embedding_message(Embedding("camera", np.ones(8), NS), 0.0)
-    reply = robot.bench.call(srv.AddPlace, "/retrieval/add_place", pose=pose, embeddings=[given])
-    assert reply.error_code == reply.BAD_INPUT and "pose" in reply.error_msg
+    upright = Quaternion(w=1.0)
+    for request, why in (
+        ({"pose": Pose(orientation=Quaternion(w=0.0))}, "quaternion"),
+        ({"pose": Pose(orientation=Quaternion(x=1e308, y=1e308, z=1e308, w=1e308))}, "quaternion"),
+        ({"pose": Pose(orientation=Quaternion(w=float("nan")))}, "quaternion"),
+        ({"pose": Pose(position=Point(x=float("nan")), orientation=upright)}, "position"),
+        ({"pose": Pose(position=Point(x=1e308), orientation=upright)}, "position"),
+        ({"pose": Pose(orientation=upright), "id": "x" * 1_000_000}, "one has 1000000 characters"),
+        ({"pose": Pose(orientation=upright), "id": "a\nb"}, "cannot be printed"),
+    ):
+        reply = robot.bench.call(srv.AddPlace, "/retrieval/add_place", embeddings=[given], **request)
+        assert reply.error_code == reply.BAD_INPUT and why in reply.error_msg
+    robot.see("camera", 4, NS)
+    assert robot.answer().matches[0].id == "place/04"
+
+
+def test_maps_that_are_damaged_one_after_the_other_leave_the_map_in_use(robot, small_map, tmp_path):
+    """Each of them used to be opened, and to end the node with its first ranking."""
+    bench, reference = robot.bench, robot.reference
+    known = {m: r.fingerprint for m, r in reference.encoders.items()}
+    wrong = calibration.Calibration(LikelihoodRatio(np.ones((3, 3)), np.zeros((3, 3))), None, known, 5.0)
+
+    def places(folder, **changes):
+        (file,) = folder.glob("places-*.npz")
+        with np.load(file) as stored:
+            np.savez(file, **dict(stored) | changes)
+
+    def no_frame(folder):
+        header = (folder / "map.json").read_text()
+        (folder / "map.json").write_text(header.replace('"frame_id": "map"', '"frame_id": 7'))
+
+    def no_level(folder):
+        calibration.save(calibration.Calibration(RawMean(), None, known, 5.0), folder)
+        shutil.copytree(CALIBRATED, folder / "calibration", dirs_exist_ok=True)
+        confidence = folder / "calibration" / "confidence"
+        header = fitted_states.header(confidence)
+        header["values"]["nonconformity"]["keys"].remove("*/0")
+        fitted_states.write_header(confidence, json.dumps(header))
+
+    damages = (
+        (lambda folder: places(folder, ids=np.array([b"a%02d" % i for i in range(20)])), "array of |S3"),
+        (no_frame, "'frame_id' is 7, not a text"),
+        (lambda folder: places(folder, poses=np.zeros((20, 4, 4))), "Pose 0 of 20 cannot be used"),
+        (lambda folder: calibration.save(wrong, folder), "fitted for (3, 3) pairs of modalities, not (2, 2)"),
+        (no_level, "a level of evidence lacks its nonconformity scores"),
+    )
+    for number, (damage, why) in enumerate(damages):
+        folder = Path(shutil.copytree(small_map[0], tmp_path / f"damaged-{number}"))
+        damage(folder)
+        reply = bench.call(srv.LoadMap, "/retrieval/load_map", path=str(folder))
+        assert reply.error_code == reply.BAD_MAP and why in reply.error_msg
+        robot.see("camera", number, (number + 1) * NS)
+        assert robot.answer().matches[0].id == f"place/{number:02d}"
 
 
 def test_a_map_that_cannot_be_written_is_told(robot):

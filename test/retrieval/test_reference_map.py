@@ -6,31 +6,12 @@ import mmap
 
 import numpy as np
 import pytest
+from stored_maps import RECORDS, example, places, places_file
 
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap, load, map_encoders, save
-
-
-def places(n=6, seed=0):
-    draw = np.random.default_rng(seed)
-    lidar = draw.normal(size=(n, 4)).astype(np.float32)
-    lidar[1:2] = np.nan
-    poses = np.tile(np.eye(4), (n, 1, 1))
-    poses[:, :3, 3] = draw.normal(size=(n, 3)) * 1e5  # float32 would not do
-    ids = tuple(f"straße/{i:06d}" for i in range(n))
-    return ObservationSet({"lidar": lidar, "text": draw.normal(size=(n, 16))}, poses, ids)
-
-
-RECORDS = {
-    "lidar": EncoderRecord("lidar", "lidar-1-abc", 4, {"rings": 4, "descriptor": "polar"}),
-    "text": EncoderRecord("text", "text-1-def", 16, {"bins": 16}),
-}
-
-
-def example(**changes):
-    return ReferenceMap(**({"places": places(), "encoders": RECORDS, "name": "town", "frame_id": "odom"} | changes))
 
 
 @pytest.fixture
@@ -85,81 +66,6 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
         save(example(), tmp_path / "file")
 
 
-def places_file(folder):
-    return folder / json.loads((folder / "map.json").read_text())["places"]
-
-
-def rewrite(folder, **changes):
-    header = json.loads((folder / "map.json").read_text()) | changes
-    (folder / "map.json").write_text(json.dumps(header))
-
-
-def cut(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-
-
-@pytest.fixture(params=[50_000, 3], ids=["read", "mapped"])
-def either_way(request, monkeypatch):
-    """Read as a small map is, and left on disk as a large one is."""
-    monkeypatch.setattr(reference_map, "LARGE", request.param)
-
-
-DAMAGE = {
-    "no map.json": (lambda f: (f / "map.json").unlink(), "it has no map.json"),
-    "map.json cut short": (lambda f: cut(f / "map.json"), "delimiter|Unterminated|Expecting"),
-    "map.json is a list": (lambda f: (f / "map.json").write_text("[1]"), "map.json holds no JSON object"),
-    "map.json is no text": (lambda f: (f / "map.json").write_bytes(b"\xff\xfe"), "decode"),
-    "another format": (lambda f: rewrite(f, format=7), "its format is 7, this program reads 1"),
-    "no places": (lambda f: places_file(f).unlink(), "places-"),
-    "places cut short": (lambda f: cut(places_file(f)), "BadZipFile"),
-    "places empty": (lambda f: places_file(f).write_bytes(b""), "BadZipFile"),
-    "places that do not fit": (
-        lambda f: np.savez(places_file(f), ids=list("abcdef"), poses=np.zeros((2, 4, 4))),
-        "6 ids but",
-    ),
-    "places without ids": (lambda f: np.savez(places_file(f), poses=np.zeros((2, 4, 4))), "ids"),
-    "an encoder record short of a field": (lambda f: rewrite(f, encoders={"lidar": {"plug": "lidar"}}), "missing"),
-    "no encoders": (lambda f: rewrite(f, encoders={}), "no encoder is recorded"),
-    "encoders are a list": (lambda f: rewrite(f, encoders=[]), "'encoders' is list"),
-}
-
-
-@pytest.mark.parametrize(("damage", "why"), DAMAGE.values(), ids=DAMAGE.keys())
-@pytest.mark.usefixtures("either_way")
-def test_damage_is_told_and_nothing_else_is_raised(saved, damage, why):
-    damage(saved)
-    with pytest.raises(Any2AnyError, match=f"Cannot read the map .*{why}") as error:
-        load(saved)
-    assert "uild the map again" in error.value.remedy or "build-map" in error.value.remedy
-
-
-# what a mapped file tells without being read; ids are read, and so are their headers
-LARGE_DAMAGE = {
-    "compressed": (lambda f, c: np.savez_compressed(f, **c), "is compressed"),
-    "another type": (lambda f, c: np.savez(f, **c | {"embedding/text": c["embedding/text"].astype(float)}), "float64"),
-    "another type of poses": (lambda f, c: np.savez(f, **c | {"poses": c["poses"].astype("f4")}), "float32"),
-    "another shape": (lambda f, c: np.savez(f, **c | {"embedding/text": c["embedding/text"][1:]}), "5, 16. for 6 ids"),
-    "another width": (lambda f, c: np.savez(f, **c | {"embedding/text": c["embedding/text"][:, 1:]}), "15 dimensions"),
-    "an id twice": (lambda f, c: np.savez(f, **c | {"ids": np.array(["a"] * 6)}), "appears twice"),
-    "a wrong header": (
-        lambda f, c: f.write_bytes(f.read_bytes().replace(b"(6, 16)", b"(9, 16)")),
-        "holds 384 bytes|CRC",
-    ),
-    "no poses": (lambda f, c: np.savez(f, **{n: v for n, v in c.items() if n != "poses"}), "poses"),
-}
-
-
-@pytest.mark.parametrize(("damage", "why"), LARGE_DAMAGE.values(), ids=LARGE_DAMAGE.keys())
-def test_damage_of_a_large_map_is_told_without_reading_it(saved, monkeypatch, damage, why):
-    monkeypatch.setattr(reference_map, "LARGE", 3)
-    with np.load(places_file(saved)) as stored:
-        content = dict(stored)
-    damage(places_file(saved), content)
-    with pytest.raises(Any2AnyError, match=f"Cannot read the map .*{why}") as error:
-        load(saved)
-    assert error.value.remedy == "Build the map again"
-
-
 def on_disk(array):
     while isinstance(array, np.ndarray):
         array = array.base
@@ -197,24 +103,6 @@ def test_the_file_of_places_has_the_name_of_its_content(saved):
 def test_there_is_no_map_where_there_is_none(tmp_path):
     with pytest.raises(Any2AnyError, match="build-map DRIVE MAP"):
         load(tmp_path / "absent")
-
-
-def test_pickled_objects_are_never_loaded(saved):
-    np.savez(places_file(saved), ids=np.array(["a"]), poses=np.array([{"x": 1}], dtype=object))
-    with pytest.raises(Any2AnyError, match="allow_pickle"):
-        load(saved)
-
-
-@pytest.mark.parametrize(
-    ("records", "why"),
-    [
-        ({"lidar": RECORDS["lidar"]}, "'text'.*no encoder is recorded"),
-        ({**RECORDS, "text": RECORDS["lidar"]}, "encoder has 4"),
-    ],
-)
-def test_vectors_without_a_record_of_their_maker_are_refused(records, why):
-    with pytest.raises(Any2AnyError, match=f"Map 'town' does not fit together: .*{why}|{why}"):
-        example(encoders=records)
 
 
 def embedding(modality="lidar", width=4, encoder="lidar-1-abc"):

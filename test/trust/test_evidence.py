@@ -76,3 +76,13 @@ def test_nothing_is_weighed_by_what_it_taught():
     one, two = (evidence.held_out_log_odds(features, r, mapped, fold, 0.05) for r in (right, other))
     np.testing.assert_array_equal(one[fold == 2], two[fold == 2])
     assert not np.allclose(one[fold != 2], two[fold != 2])
+
+
+def test_a_feature_that_a_query_does_not_have_counts_as_unknown():
+    features, right, mapped, _ = learnt(1)
+    weights = evidence.fit(features, right, mapped)
+    unknown = features.copy()
+    unknown[..., -1] = np.nan
+    np.testing.assert_allclose(
+        evidence.log_odds(features[..., :-1], weights, 0.1), evidence.log_odds(unknown, weights, 0.1)
+    )

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import storage
+from any2any_ros import declared, storage
 from any2any_ros.config import Settings, setting
 from any2any_ros.encoders.networks.preprocessing import standardiser
 from any2any_ros.encoders.networks.vit import HEAD_WIDTH, vit
+from any2any_ros.encoders.networks.weights import CONFIG
 from any2any_ros.errors import Any2AnyError, explained
 
 Parameters = dict[str, Any]  # name -> torch.Tensor
@@ -142,6 +143,12 @@ def read_view(parameters: Mapping[str, Any], tower: str, checkpoint: object) -> 
             raise ValueError(f"its {patches} patches stand in no square grid")
         rows, columns = (int(n) for n in parameters.get(WINDOW, LIPLOC_WINDOW))
         return View(grid * height, grid * width, rows, columns)
+
+
+def exported_view(config: Mapping[str, Any], folder: Path) -> View:
+    """Return what the tower of an export sees. config: the content of its config.json. Raises Any2AnyError."""
+    with explained(f"Cannot read {folder / CONFIG}", "Export the network again: any2any export"):
+        return declared.build(View, config.get("view", {}))
 
 
 def build_tower(state: Mapping[str, Any]) -> Any:

@@ -1,5 +1,7 @@
 """LIP-Loc's towers against the paper's steps, and what is no checkpoint of LIP-Loc's."""
 
+from pathlib import Path
+
 import pytest
 
 from any2any_ros import encoders
@@ -47,3 +49,31 @@ def test_what_is_no_checkpoint_is_refused(tiny, tmp_path):
         encoders.build("liploc", {"model": str(tmp_path / "noise.pth")})
     with pytest.raises(Any2AnyError, match=r"no LIP-Loc checkpoint with a ViT.*lacks encoder_lidar\.fc\.weight"):
         encoders.build("liploc", {"model": str(tmp_path / "resnet.pth")})
+
+
+@pytest.mark.parametrize(
+    "window", [[0, 300], [32, 901], [65, 300], [-1, -1], [32], [32, 300, 1], [float("nan"), 1.0], "wide"], ids=str
+)
+def test_a_window_that_a_range_image_does_not_have_is_refused(tiny, tmp_path, window):
+    import torch
+
+    parameters = liploc_network.read(tiny("liploc") / "best.pth")
+    parameters[liploc_network.WINDOW] = torch.tensor(window) if isinstance(window, list) else window
+    liploc_network.write(parameters, tmp_path / "best.pth")
+    with pytest.raises(Any2AnyError, match=r"best\.pth is no LIP-Loc checkpoint with a ViT: .*Give another checkpoint"):
+        encoders.build("liploc", {"model": str(tmp_path / "best.pth")})
+
+
+@pytest.mark.parametrize(
+    ("view", "why"),
+    [
+        ({"height": 0}, "there is no View"), ({"width": 10**9}, "at most"), ({"rows": "32"}, "'rows' is '32'"),
+        ({"columns": 1.5}, "'columns' is 1.5"), ({"columns": 901}, "there is no View"),
+        (7, "'view' is 7, not a group"), (None, "'view' is None, not a group"),
+    ],
+)  # fmt: skip
+def test_a_view_in_an_exports_settings_is_checked(view, why):
+    with pytest.raises(Any2AnyError, match=rf"Cannot read .*config\.json: .*({why}).*any2any export"):
+        liploc_network.exported_view({"view": view}, Path("folder"))
+    assert liploc_network.exported_view({}, Path("folder")) == liploc_network.View()
+    assert liploc_network.exported_view({"view": {"rows": 48}}, Path("folder")).rows == 48

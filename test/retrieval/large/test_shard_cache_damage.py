@@ -1,5 +1,6 @@
 """What lies beside a large map never makes it answer otherwise: what is stale, damaged or cannot be written."""
 
+import json
 import os
 import tempfile
 import warnings
@@ -104,9 +105,31 @@ def cut(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def index(home, turned=False, rows=None, files="", **changes):
+    """Change shards.json. turned: reverse the columns. rows: share of the rows that stay. files: before their names."""
+    header = json.loads((home / "shards.json").read_text())
+    if turned:
+        header["columns"] = dict(reversed(header["columns"].items()))
+    for shard in header["shards"]:
+        for name, value in shard.items():
+            shard[name] = files + value if isinstance(value, str) else int(value * (rows or 1))
+            if rows and isinstance(value, str):
+                stored = np.load(home / value)
+                shard[name] = value.replace("-0", "-1")
+                np.save(home / shard[name], stored[: int(len(stored) * rows)])
+    (home / "shards.json").write_text(json.dumps(header | changes))
+
+
 DAMAGE = {
     "an index cut short": lambda home: cut(home / "shards.json"),
     "an index of another format": lambda home: (home / "shards.json").write_text('{"format": 0}'),
+    "an index without shards": lambda home: index(home, shards=[]),
+    "an index of other columns": lambda home: index(home, columns={"a": 3, "b": 4}),
+    "an index of columns in another order": lambda home: index(home, turned=True),
+    "an index of half of the rows": lambda home: index(home, rows=0.5),
+    "an index of files elsewhere": lambda home: index(home, files="../"),
+    "an index with a negative norm": lambda home: index(home, longest=[-1.0, 1.0]),
+    "an index with no norm": lambda home: index(home, longest=[]),
     "vectors cut short": lambda home: cut(next(home.glob("0-*.npy"))),
     "vectors of another shape": lambda home: np.save(next(home.glob("1-*.npy")), np.zeros((3, 4), np.float16)),
     "patterns that are gone": lambda home: next(home.glob("present-*.npy")).unlink(),
