@@ -1,7 +1,7 @@
 """Prepares the vectors of a large map in another process, so that the node goes on answering meanwhile.
 
-The first opening of a large map takes seconds (docs/scale.md). In a thread it would take processor time from the
-answers, whatever its priority: while it holds Python's lock, they wait. The process has a lower priority. It ends when
+The first opening of a large map takes seconds (docs/scale.md). A thread that does so holds Python's lock now and then,
+and the answers wait; on a busy machine they wait longer, because the thread has a low priority. The process ends when
 the node does, however that happens, because its standard input then ends.
 
 python -m any2any_ros.nodes.map_preparation MAP [MODULE ...]    MODULE: one that the map may name (plugins.py)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future as Job
 from concurrent.futures import ThreadPoolExecutor
@@ -11,16 +14,17 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 T = TypeVar("T")
+NICENESS = 10  # nine tenths of a processor are left to others that need it
 
 
 class Worker:
-    """One thread, which works off one job after the other.
+    """One thread of low priority, which works off one job after the other.
 
     The callback of a service awaits `result`. Its callback group must let other callbacks run meanwhile.
     """
 
     def __init__(self, node: Node, name: str) -> None:
-        self._node, self._pool = node, ThreadPoolExecutor(1, name)
+        self._node, self._pool = node, ThreadPoolExecutor(1, name, _be_nice)
 
     async def result(self, work: Callable[[], T]) -> T:
         """Return work(), which runs in the thread. What it raises is raised here."""
@@ -39,3 +43,10 @@ class Worker:
     def close(self) -> None:
         """Return when the work in progress has ended. No more is accepted."""
         self._pool.shutdown()
+
+
+def _be_nice() -> None:
+    """Lower the priority of this thread. Linux has one for each thread; elsewhere it stays as it is."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
