@@ -10,7 +10,7 @@ from pathlib import Path
 from any2any_ros.errors import Any2AnyError
 from benchmarks.soak import truth
 from benchmarks.soak.actions import ACTIONS, End
-from benchmarks.soak.kinds import CYCLE, SIMULATED
+from benchmarks.soak.kinds import CYCLE, KINDS, SIMULATED
 from benchmarks.soak.ledger import Ledger, Moment
 from benchmarks.soak.robot import Call, Robot
 from benchmarks.soak.said import Said
@@ -23,6 +23,7 @@ from benchmarks.speed._player import Part
 FIRST = 1  # frame of the drive: that before has no sound
 READY = 60.0  # s, longest wait for rankings of all sensors
 CLOCK = 0.02  # s between two messages on /clock
+ON_ITS_WAY = 0.3  # s in which a moment may meet a change that comes after it
 POLL = 0.1  # s between two looks at whether processes have ended
 MEMORY = 2.0  # s between two looks at the memory of all processes
 LAST = 3.0  # s after the last moment, for the last answers
@@ -97,10 +98,12 @@ class Campaign:
                 raise Any2AnyError("The nodes do not come up", why, f"Read {self._logs}/*")
             robot.agenda.every(CLOCK, robot.clock.publish)
             self._tick(robot)
+            robot.table.look(robot.clock.now_ns())  # the first picture takes longest
             robot.agenda.run(time.monotonic() + CYCLE)
 
     def _run(self, robot: Robot, tell: Tell) -> None:
         played, agenda = self.played, robot.agenda
+        robot.clock.on_jump = lambda: robot.listener.ledger.excuse(time.monotonic() - ON_ITS_WAY, truth.CHANGED)
         began = played.began = time.monotonic()
         moved = (replace(f, start=began + f.start, end=began + f.end) for f in self._chapter.faults)
         played.faults = tuple(moved)
@@ -129,6 +132,9 @@ class Campaign:
         self._moment += 1
 
     def _begin(self, robot: Robot, fault: Fault) -> None:
+        if KINDS[fault.kind].disturbs:
+            why = truth.KILLED if fault.kind == "retrieval_killed" else truth.CHANGED
+            robot.listener.ledger.excuse(time.monotonic() - ON_ITS_WAY, why)
         self._active[fault] = ACTIONS[fault.kind](robot, fault)
 
     def _end(self, fault: Fault) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rosgraph_msgs.msg import Clock
@@ -22,6 +23,7 @@ class RobotClock:
         self._publisher = node.create_publisher(Clock, "/clock", 10) if simulated else None
         self.stopped = False
         self.jumps: list[float] = []
+        self.on_jump: Callable[[], None] = lambda: None
 
     def now_ns(self) -> int:
         return time.monotonic_ns() + self._offset if self.simulated else time.time_ns()
@@ -45,3 +47,4 @@ class RobotClock:
     def jumped(self) -> None:
         """Note that the nodes see a jump now."""
         self.jumps.append(time.monotonic())
+        self.on_jump()

@@ -161,8 +161,8 @@ def _wrong(said: Naming, fault: Fault, played: Played) -> str:
 
 
 def _alike(one: Fault, other: Fault) -> bool:
-    """Whether what names one fault may also name the other one."""
-    lines = [{(c.line.format(sensor=f.sensor), c.text) for c in KINDS[f.kind].causes} for f in (one, other)]
+    """Whether both faults are named by the same line: what it says of one may also fit the other one."""
+    lines = [{c.line.format(sensor=f.sensor) for c in KINDS[f.kind].causes} for f in (one, other)]
     return bool(lines[0] & lines[1])
 
 

@@ -21,12 +21,13 @@ SYSTEM, SIMULATED = "system clock", "simulated clock"
 class Cause:
     """What /diagnostics must say: a line whose name fits `line` says `text`, at WARN or ERROR.
 
-    Both are regular expressions; `{sensor}` stands for the fault's sensor. silence: the line itself must stop, because
-    the process that writes it is gone.
+    Both are regular expressions; `{sensor}` stands for the fault's sensor. rate: or else the line shows a rate of at
+    least so many Hz. silence: or else the line itself stops, because the process that writes it is gone.
     """
 
     line: str
     text: str = ""
+    rate: float = 0.0
     silence: bool = False
 
 
@@ -52,8 +53,12 @@ class Kind:
 
 SENSOR, ALL = "sensor", "all"
 ENCODER, RETRIEVAL, ANSWERS = "{sensor}_encoder: {sensor}", "retrieval: {sensor}", "retrieval: answers"
-OBJECTS = "grounding: objects"
-STALE, CLOCK, BUSY = Cause(RETRIEVAL, "stale"), Cause(".*", "clock"), Cause(".*: process", "waits for a processor")
+MAP, OBJECTS = "retrieval: map", "grounding: objects"
+STALE, CLOCK, BUSY = (
+    Cause(RETRIEVAL, "stale"),
+    Cause(".*: clock", "clock"),
+    Cause(".*: process", "waits for a processor"),
+)
 
 
 def _sensor(name: str, says: str, *causes: Cause, **more: Any) -> Kind:
@@ -74,13 +79,15 @@ _KINDS = (
     _sensor("all_silent", "no sensor sends anything", Cause(ANSWERS, "no sensor is alive"), hits=ALL),
     _sensor("encoder_killed", "its encoder's process gets SIGKILL", STALE, Cause(ENCODER, silence=True), kills=True),
     _sensor("encoder_frozen", "its encoder's process is stopped, and goes on later", STALE),
-    _sensor("late", "its messages arrive half a second late", Cause(RETRIEVAL, "late")),
-    _sensor("duplicated", "every message is sent twice", Cause(RETRIEVAL, "twice"), disturbs=False),
-    _sensor("reordered", "its messages overtake each other within three", Cause(RETRIEVAL, "order")),
+    _sensor("late", "its messages arrive half a second late", Cause(RETRIEVAL, "late|behind")),
+    _sensor("duplicated", "every message is sent twice", Cause(RETRIEVAL, "came twice|stand still"), disturbs=False),
+    _sensor("reordered", "its messages overtake each other within three", Cause(RETRIEVAL, "out of the order")),
     _sensor("garbage", "half of its messages are garbage", Cause(ENCODER, "refused")),
-    _sensor("bad_stamps", "its stamps are of the past, the future, zero or the largest", Cause(RETRIEVAL, "stamp")),
+    _sensor("bad_stamps", "its stamps are of the past, the future, zero or the largest",
+            Cause(RETRIEVAL, "stamps are|stand still")),
     _sensor("wrong_qos", "its driver offers another QoS than the encoder wants", Cause(ENCODER, "QoS"), hits="audio"),
-    _sensor("ten_times", "its messages come at 100 Hz", Cause(f"{RETRIEVAL}|{ENCODER}", "dropped"), disturbs=False),
+    _sensor("ten_times", "its messages come at 100 Hz", Cause(ENCODER, rate=50.0),
+            disturbs=False),
     Kind("retrieval_killed", "the retrieval node's process gets SIGKILL", (Cause("retrieval: .*", silence=True),),
          kills=True, alone="retrieval"),
     Kind("cpu_starved", "twice as many processes as cores compute for nothing", (BUSY,), alone="cpu"),
@@ -90,8 +97,8 @@ _KINDS = (
     _harmless("no_fingerprint", "another node sends embeddings without a fingerprint", "rogue",
               Cause("retrieval: .*", "refused")),
     _harmless("map_swaps", "the map is replaced by another good one, every second", "retrieval"),
-    _harmless("broken_maps", "damaged maps are offered", "retrieval", Cause(ANSWERS, "map")),
-    _harmless("disk_full", "the map is saved, and no file may grow", "retrieval", Cause(ANSWERS, "write")),
+    _harmless("broken_maps", "damaged maps are offered", "retrieval", Cause(MAP, "Cannot read")),
+    _harmless("disk_full", "the map is saved, and no file may grow", "retrieval", Cause(MAP, "Cannot write")),
     Kind("grounding_killed", "the grounding node's process gets SIGKILL", (Cause("grounding: .*", silence=True),),
          kills=True, alone="table", disturbs=False),
     _harmless("table_silent", "the colour camera at the table sends nothing", "table", Cause(OBJECTS, "depth alone")),

@@ -76,6 +76,13 @@ class Ledger:
             self.moments.append(moment)
             self._recent.append(moment)
 
+    def excuse(self, since: float, why: str) -> None:
+        """Note that something changed while moments sent since then were on their way."""
+        with self._lock:
+            for moment in self._recent:
+                if moment.at >= since and moment.delay is None:
+                    moment.excuse, moment.sane = moment.excuse or why, frozenset()
+
     def answer(self, answer: Answer) -> None:
         """Note a ranking and which moments it answers."""
         with self._lock:

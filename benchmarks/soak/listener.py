@@ -30,4 +30,5 @@ class Listener(Peer):
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         now = time.monotonic()
         for status in message.status:
-            self.said.hear(now, status.name, Line(status.level[0], status.message))
+            rate = next((float(v.value) for v in status.values if v.key == "rate"), 0.0)
+            self.said.hear(now, status.name, Line(status.level[0], status.message, round(rate, -1)))

@@ -16,10 +16,17 @@ SILENT = 1.6  # s without one, from which on the node counts as silent
 
 @dataclass(frozen=True)
 class Line:
-    """The state of one line: its level (0 OK, 1 WARN, 2 ERROR) and its text."""
+    """The state of one line: its level (0 OK, 1 WARN, 2 ERROR), its text, and the rate that it shows, in tens of Hz."""
 
     level: int
     text: str
+    rate: float = 0.0
+
+    def names(self, cause: Cause) -> bool:
+        """Return whether the line, whose name fits, names a cause."""
+        if cause.rate:
+            return self.rate >= cause.rate
+        return self.level >= 1 and bool(re.search(cause.text, self.text))
 
 
 @dataclass
@@ -34,12 +41,12 @@ class History:
         if not self.changes or self.changes[-1][1] != line:
             self.changes.append((at, line))
 
-    def spans(self, until: float, text: str) -> list[tuple[float, float]]:
-        """Return from when to when the line was at WARN or ERROR with a text that fits the expression."""
+    def spans(self, until: float, cause: Cause) -> list[tuple[float, float]]:
+        """Return from when to when the line named a cause."""
         ends = [at for at, _ in self.changes[1:]] + [until]
         out: list[tuple[float, float]] = []
         for (at, line), end in zip(self.changes, ends, strict=True):
-            if line.level >= 1 and re.search(text, line.text):
+            if line.names(cause):
                 began = out.pop()[0] if out and out[-1][1] == at else at  # only a figure in the text has changed
                 out.append((began, end))
         return out
@@ -95,6 +102,7 @@ class Said:
             return Naming(None)
         after, _, name, cause = min(spans, key=lambda span: span[0])
         text = "no longer heard" if cause.silence else lines[name].text(begun + after)
+        text += f", rate {cause.rate:g} Hz and more" if cause.rate else ""
         last = max(end for _, end, _, _ in spans)
         return Naming(after, name, text, max(0.0, last - ended) if last < until else None)
 
@@ -103,5 +111,5 @@ def _spans(lines: dict[str, History], cause: Cause, fault: Fault, until: float) 
     wanted = re.compile(cause.line.format(sensor=fault.sensor))
     for name, history in lines.items():
         if wanted.fullmatch(name):
-            found = history.silences(until) if cause.silence else history.spans(until, cause.text)
+            found = history.silences(until) if cause.silence else history.spans(until, cause)
             yield from ((name, start, end) for start, end in found)

@@ -61,3 +61,11 @@ def test_a_killed_process_is_named_by_its_silence():
     said = heard((90, OK), (101, None), (105, OK), name="camera_encoder: camera")
     assert named(said, fault) == (pytest.approx(1.6), 0.0)
     assert named(heard((90, OK), name="camera_encoder: camera"), fault) == (None, None)
+
+
+def test_a_sensor_that_sends_too_much_is_named_by_the_rate_that_is_shown():
+    fault = Fault("ten_times", 100.0, 106.0, "camera")
+    usual, much = Line(0, "encoding", 10.0), Line(0, "encoding", 100.0)
+    said = heard((90, usual), (102, much), (107, usual), name="camera_encoder: camera")
+    assert named(said, fault) == (2.0, 1.0)
+    assert named(heard((90, usual), name="camera_encoder: camera"), fault) == (None, None)

@@ -97,3 +97,14 @@ def test_stamps_that_come_again_after_a_jump_back_belong_to_the_moments_just_sen
     ledger.send(again)
     ledger.answer(Answer(110.02, {"camera": 50 * S}))
     assert first.skipped and again.delay == pytest.approx(0.02)
+
+
+def test_what_is_on_its_way_when_something_changes_is_excused():
+    old, answered, new = moment(99.0), moment(99.8), moment(99.9)
+    ledger = Ledger()
+    for one in (old, answered, new):
+        ledger.send(one)
+    answered.delay = 0.02
+    ledger.excuse(99.7, truth.CHANGED)
+    assert [one.excuse for one in (old, answered, new)] == ["", "", truth.CHANGED]
+    assert new.sane == frozenset() and answered.sane == ALL
