@@ -72,7 +72,7 @@ def test_nor_does_the_node_s_answer_to_a_text(hostile, module, imported):
     localizer = Localizer(AliveConfig(), RetrievalConfig(), same_place=5.0)
     localizer.open(hostile, lambda modalities: {})
     with pytest.raises(Any2AnyError, match=f"--allow-module {module}"):
-        localizer.observation((), "houses 1, 2 and 3", 0)
+        localizer.map.encode("houses 1, 2 and 3", 0)
     assert not imported()
 
 

@@ -15,7 +15,7 @@ class Table:
     def __init__(self, with_boxes=False):
         self.made, self.now = [], 100 * NS
         self.views = Views(0.05, 2.0, with_boxes, self.made.append)
-        self.views.intrinsics = np.eye(3)
+        self.views.intrinsics = np.array([[6.0, 0.0, 3.0], [0.0, 6.0, 2.0], [0.0, 0.0, 1.0]])
 
     def look(self, seconds, pose=0.0, period=0.1, **shifts):
         """Take pictures with stamps that are off by so many seconds. pose: the same of the poses; None: no poses."""

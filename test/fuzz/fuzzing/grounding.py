@@ -80,7 +80,7 @@ class Seeing:
         self.grounder.see(view)
 
     def take(self, given: dict[str, Any]) -> Any:
-        self.detected.reset()
+        self.detected.views.clear()
         if len(self.grounder.memory) > 50:
             self.grounder = Grounder(untrained())
         refused, views = self.detected.refused.count, self.views
