@@ -212,6 +212,7 @@ def test_a_large_map_is_opened_from_disk_and_the_first_time_is_told(bench, small
     node = bench.node(RetrievalNode, start=False, map=str(folder), **FAST)
     # /rosout keeps its last lines for who comes late.
     logged = bench.listen(Log, "/rosout", QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+    bench.until(lambda: node.count_subscribers("/rosout") > 0)
     with runtime.library_logs(node):
         node.autostart()
         bench.until(lambda: any("this large map is opened for the first time" in line.msg for line in logged))
