@@ -16,7 +16,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.node_config import GroundingNodeConfig
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.endpoints import own_mismatch
-from any2any_ros.nodes.lost import Lost
+from any2any_ros.nodes.missed import Missed
 from any2any_ros.nodes.rate import Rate
 from any2any_ros.nodes.views import KINDS, Views
 from any2any_ros.objects.camera_view import CameraView
@@ -39,27 +39,25 @@ class Cameras:
         self._subscriptions: list[Any] = []
         self.views = Views(config.slop, config.source_timeout, bool(config.detections_topic), on_view)
         self.refused, self.error = Rate(), ""
-        self.lost = {kind: Lost() for kind in KINDS}
+        self._missed: dict[str, Missed] = {}  # by topic
 
     def open(self) -> None:
         c = self._config
         self._subscriptions = [
-            self._subscribe(IMAGE, c.rgb_topic, partial(self._picture, "camera", "image"), lost=self.lost["camera"]),
-            self._subscribe(IMAGE, c.depth_topic, partial(self._picture, "depth", "depth"), lost=self.lost["depth"]),
+            self._subscribe(IMAGE, c.rgb_topic, partial(self._picture, "camera", "image")),
+            self._subscribe(IMAGE, c.depth_topic, partial(self._picture, "depth", "depth")),
             self._subscribe("sensor_msgs/msg/CameraInfo", c.info_topic, self._info),
             self._subscribe("geometry_msgs/msg/PoseStamped", c.pose_topic, self._pose),
         ]
         if c.detections_topic:
             self._subscriptions.append(self._subscribe(DETECTIONS, c.detections_topic, self._detections, 10))
 
-    def _subscribe(
-        self, type_name: str, topic: str, take: Callable[[Any], None], qos: Any = SENSOR_DATA, lost: Lost | None = None
-    ) -> Any:
+    def _subscribe(self, type_name: str, topic: str, take: Callable[[Any], None], qos: Any = SENSOR_DATA) -> Any:
         """Subscribe to serialised messages: rclpy would drop those that it cannot read without a word."""
-        read, lost = messages.reader(type_name), lost or Lost()
+        read, missed = messages.reader(type_name), self._missed.setdefault(topic, Missed())
 
         def receive(raw: bytes, info: dict[str, Any]) -> None:
-            lost.take(info)
+            missed.take(info)
             try:
                 take(read(raw))
             except Any2AnyError as error:
@@ -72,6 +70,12 @@ class Cameras:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
         self.views.clear()
+
+    @property
+    def missed(self) -> int:
+        """Return how many pictures the middleware dropped."""
+        topics = (self._config.rgb_topic, self._config.depth_topic)
+        return sum(self._missed[topic].count for topic in topics if topic in self._missed)
 
     @property
     def alive(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from any2any_ros.nodes.lifecycle import diagnostic
-from any2any_ros.nodes.lost import Lost
+from any2any_ros.nodes.missed import Missed
 from any2any_ros.nodes.rate import Rate
 
 
@@ -17,18 +17,18 @@ from any2any_ros.nodes.rate import Rate
 class EncoderHealth:
     """What the node counts.
 
-    received, refused: messages. encoded: embeddings. lost: messages that the middleware dropped. dropped: messages that
-    a newer one has replaced. missing: times at which a part of a stream was lost or dropped, and parts: how many in
+    received, refused: messages. encoded: embeddings. missed: messages that the middleware dropped. dropped: messages
+    that newer ones have replaced. gaps: in a stream, where messages were missed or dropped, and absent: how many in
     all. error: the last one. mismatch: of the QoS settings. seconds: of the last encoding.
     """
 
     received: Rate = field(default_factory=Rate)
     refused: Rate = field(default_factory=Rate)
     encoded: Rate = field(default_factory=Rate)
-    lost: Lost = field(default_factory=Lost)
+    missed: Missed = field(default_factory=Missed)
     dropped: int = 0
-    missing: Rate = field(default_factory=Rate)
-    parts: int = 0
+    gaps: Rate = field(default_factory=Rate)
+    absent: int = 0
     error: str = ""
     mismatch: str = ""
     seconds: float = 0.0
@@ -36,13 +36,13 @@ class EncoderHealth:
     def receive(self, info: Mapping[str, Any], now_ns: int) -> None:
         """Count a message. info: what rclpy tells of it."""
         self.received.tick(now_ns)
-        self.lost.take(info)
+        self.missed.take(info)
 
-    def miss(self, dropped: int, now_ns: int) -> None:
-        """Note the time when parts of a stream are missing that were not a moment ago. dropped: messages so far."""
-        before, self.parts = self.parts, self.lost.count + dropped
-        if self.parts > before:
-            self.missing.tick(now_ns)
+    def look_for_gap(self, dropped: int, now_ns: int) -> None:
+        """Note when another message of a stream is missing. dropped: messages so far."""
+        before, self.absent = self.absent, self.missed.count + dropped
+        if self.absent > before:
+            self.gaps.tick(now_ns)
 
     def refuse(self, error: str, now_ns: int) -> None:
         """Count a message that cannot be used."""
@@ -62,8 +62,8 @@ class EncoderHealth:
         if self.refused.age(now_ns) <= recent:
             level, which = (DiagnosticStatus.WARN, "some") if some else (DiagnosticStatus.ERROR, "all")
             return level, f"{which} messages are refused: {self.error}"
-        if self.missing.age(now_ns) <= recent:
-            return DiagnosticStatus.WARN, f"{self.parts} parts of the stream are missing: the node is too slow for it"
+        if self.gaps.age(now_ns) <= recent:
+            return DiagnosticStatus.WARN, f"{self.absent} parts of the stream are missing: the node is too slow for it"
         if not some and self.received.count > 1:
             return DiagnosticStatus.WARN, f"messages arrive, but none was encoded for {recent:g} s"
         if self.mismatch:
@@ -74,6 +74,6 @@ class EncoderHealth:
         """Return the diagnostic line. state: level and text. fingerprint: of the encoder."""
         return diagnostic(
             state[0], name, state[1], topic, age=self.received.age(now_ns), rate=self.received.hertz(now_ns),
-            encoded=self.encoded.count, refused=self.refused.count, dropped=self.dropped, lost=self.lost.count,
+            encoded=self.encoded.count, refused=self.refused.count, dropped=self.dropped, missed=self.missed.count,
             encode_seconds=self.seconds, qos_mismatch=self.mismatch, last_error=self.error, encoder=fingerprint,
         )  # fmt: skip

@@ -86,7 +86,7 @@ class EncoderNode(ManagedNode):
         self._health.receive(info, now)
         self._inbox.put((raw, now), len(raw))
         if self._encoder.keeps > 1:  # a stream, such as sound, has no message that a newer one replaces
-            self._health.miss(self._inbox.dropped, now)
+            self._health.look_for_gap(self._inbox.dropped, now)
 
     def _encode(self, waiting: list[tuple[bytes, int]]) -> None:
         """Encode the newest of the waiting messages; of a stream such as sound, all of them are gathered first.

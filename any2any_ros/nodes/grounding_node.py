@@ -131,7 +131,7 @@ class GroundingNode(ManagedNode):
             diagnostic(
                 level, f"{self.get_name()}: objects", text, objects=len(self.grounder.memory), looks=self._views,
                 look_seconds=self._seconds, refused=refused, last_error=cameras.error,
-                dropped=cameras.views.dropped + self._inbox.dropped, lost=sum(x.count for x in cameras.lost.values()),
+                dropped=cameras.views.dropped + self._inbox.dropped, missed=cameras.missed,
                 sounds_refused=self._listener.refused, sounds_missing=self._listener.missing,
                 last_sound_error=self._listener.error, **values,
             )

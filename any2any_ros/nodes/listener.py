@@ -12,7 +12,7 @@ import any2any_ros.msg as msg
 from any2any_ros import cdr, samples
 from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.nodes.inbox import Inbox
-from any2any_ros.nodes.lost import Lost
+from any2any_ros.nodes.missed import Missed
 from any2any_ros.protocols import Endpointer, Transcriber
 from any2any_ros.samples import Sound
 
@@ -33,7 +33,7 @@ class Listener:
         self._subscription: Any = None
         self.wanted = False  # whether a command is waited for; otherwise utterances are not transcribed
         self.refused, self.error = 0, ""
-        self._lost = Lost()
+        self._missed = Missed()
 
     def open(self, topic: str) -> None:
         self._inbox = Inbox(WAITING, self._listen)
@@ -50,11 +50,11 @@ class Listener:
     @property
     def missing(self) -> int:
         """Return how many chunks were dropped, here or on their way. Sound is a stream: none should be."""
-        return self._lost.count + (self._inbox.dropped if self._subscription is not None else 0)
+        return self._missed.count + (self._inbox.dropped if self._subscription is not None else 0)
 
     def _receive(self, raw: bytes, info: dict[str, Any]) -> None:
         before = self.missing
-        self._lost.take(info)
+        self._missed.take(info)
         self._inbox.put((raw, self._node.get_clock().now().nanoseconds), len(raw))
         if self.missing > before:
             text = f"{self.missing} chunks of sound are missing: this machine is too slow for them"

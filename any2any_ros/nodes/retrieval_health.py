@@ -10,11 +10,13 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import sensor_health
 from any2any_ros.nodes.lifecycle import diagnostic
+from any2any_ros.nodes.missed import Missed
 from any2any_ros.nodes.rate import Rate
 from any2any_ros.nodes.sensor_health import DRIFTED, Refusals, duration
 from any2any_ros.ranking import Ranking
 from any2any_ros.retrieval.localizer import Localizer
 
+OVERLOADED = "moments are skipped: embeddings arrive faster than the node answers"
 UNKNOWN = ""  # stands for all modalities that the map does not have
 
 
@@ -22,12 +24,15 @@ UNKNOWN = ""  # stands for all modalities that the map does not have
 class Health:
     """What the node counts.
 
-    answers: rankings. last: the last one. refusals: of embeddings, by modality, and why: the last reason. error: the
-    last one of all, and errors: how often something else went wrong. mismatch: whose embeddings cannot arrive, and why.
-    drifted: modalities.
+    answers: rankings. skipped: moments that newer ones have overtaken. missed: embeddings that the middleware dropped.
+    last: the last ranking. refusals: of embeddings, by modality, and why: the last reason. error: the last one of all,
+    and errors: how often something else went wrong. mismatch: whose embeddings cannot arrive, and why. drifted:
+    modalities.
     """
 
     answers: Rate = field(default_factory=Rate)
+    skipped: Rate = field(default_factory=Rate)
+    missed: Missed = field(default_factory=Missed)
     last: Ranking = field(default_factory=lambda: Ranking((), ()))
     refusals: dict[str, Refusals] = field(default_factory=dict)
     why: str = ""
@@ -72,7 +77,8 @@ class Health:
         return diagnostic(
             level, f"{name}: answers", "; ".join(causes), places=len(localizer.reference or ()),
             rankings=self.answers.count, rate=self.answers.hertz(now_ns), probability=self.last.probability,
-            accepted=self.last.accepted, refused=self.refused, last_error=self.error,
+            accepted=self.last.accepted, refused=self.refused, skipped=self.skipped.count, missed=self.missed.count,
+            last_error=self.error,
         )  # fmt: skip
 
     def _warnings(self, localizer: Localizer, now_ns: int) -> Iterator[str]:
@@ -87,6 +93,8 @@ class Health:
             side = "ahead of" if ahead > 0 else "behind"
             remedy = "set use_sim_time for a recording, or else set the clocks"
             yield f"the sensors' stamps are {duration(ahead)} {side} the robot's clock: {remedy}"
+        if sensor_health.recent(self.skipped, now_ns):
+            yield OVERLOADED
         if not localizer.calibrated:
             yield "not calibrated: run any2any calibrate"
         if localizer.drift.suspects:

@@ -91,20 +91,28 @@ class Localizer:
 
     def add(self, embedding: Embedding, now_ns: int) -> list[Ranking]:
         """Take one embedding; return the rankings of the moments that it completes."""
-        opened = self._map()
-        opened.reference.validate(embedding, demand_fingerprint=True)
+        complete = self.receive(embedding, now_ns)
+        if not complete:
+            self.prefetch(embedding)
+        return [self.answer(moment) for moment in complete]
+
+    def receive(self, embedding: Embedding, now_ns: int) -> list[Observation]:
+        """Take one embedding; return the moments that it completes, for `answer`."""
+        self._map().reference.validate(embedding, demand_fingerprint=True)
         restarts = self.assembler.restarts
         complete = self.assembler.add(embedding, now_ns)
         if self.assembler.restarts != restarts:
             self._forget_way()
-        if not complete:  # the moment waits for others: compare this vector meanwhile
-            opened.retriever.prefetch(embedding.modality, embedding.vector)
-        return [self._rank_moment(moment) for moment in complete]
+        return complete
+
+    def prefetch(self, embedding: Embedding) -> None:
+        """Compare a vector with the map already now, while its moment waits for others."""
+        self._map().retriever.prefetch(embedding.modality, embedding.vector)
 
     def flush(self, now_ns: int) -> list[Ranking]:
         """Close the open moment and return its ranking; return no ranking when no moment is open."""
         moment = self.assembler.flush(now_ns)
-        return [] if moment is None else [self._rank_moment(moment)]
+        return [] if moment is None else [self.answer(moment)]
 
     def watch(self, now_ns: int) -> tuple[list[str], list[str], list[Ranking]]:
         """Return the modalities that became stale and those that became alive since the last call.
@@ -114,7 +122,7 @@ class Localizer:
         before, self.alive = self.alive, self.assembler.alive(now_ns)
         stale, returned = sorted(set(before) - set(self.alive)), sorted(set(self.alive) - set(before))
         nothing_left = bool(stale) and not self.alive
-        return stale, returned, [self._rank_moment(Observation({}, now_ns))] if nothing_left else []
+        return stale, returned, [self.answer(Observation({}, now_ns))] if nothing_left else []
 
     def forget(self) -> None:
         """Forget all embeddings and where the robot was, because the clock has jumped."""
@@ -126,7 +134,7 @@ class Localizer:
         if self.map is not None and self.map.belief is not None:
             self.map.belief.reset()
 
-    def _rank_moment(self, moment: Observation) -> Ranking:
+    def answer(self, moment: Observation) -> Ranking:
         """Rank a moment with the past in mind, and update the drift test."""
         self.moment, opened = moment, self._map()
         motion = self._motion(opened, moment.stamp_ns)

@@ -211,8 +211,8 @@ def test_parts_of_a_stream_that_are_missing_are_told(bench):
         node._receive(raw, {"publication_sequence_number": number + 2 * (number > 30)})
     (line,) = node.status()
     gate.set()
-    values = {pair.key: int(pair.value) for pair in line.values if pair.key in ("dropped", "lost")}
-    assert values["lost"] == 2 and values["dropped"] >= 7
+    values = {pair.key: int(pair.value) for pair in line.values if pair.key in ("dropped", "missed")}
+    assert values["missed"] == 2 and values["dropped"] >= 7
     assert line.level == DiagnosticStatus.WARN
     assert line.message.startswith(f"{values['dropped'] + 2} parts of the stream are missing")
 

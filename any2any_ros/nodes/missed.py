@@ -6,14 +6,15 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-PUBLISHERS = 8  # whose numbers are remembered
+PUBLISHERS = 64  # whose numbers are remembered
 FAR = 10_000  # messages; a larger step in the numbers is another publisher
 
 
-class Lost:
+class Missed:
     """Counts the gaps in the numbers that publishers give to their messages.
 
-    A message does not say which publisher it is from. It is taken to be from the one whose last number is nearest.
+    A message does not say which publisher it is from. It is taken for one of that whose last number is nearest. Where
+    that is wrong, the gap is counted with another message.
     """
 
     def __init__(self) -> None:
