@@ -43,6 +43,7 @@ from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 SENSORS = ("audio", "camera", "lidar")
 SMALL, DIMENSION = 10_000, 256
 PERIOD = 0.1  # s between two moments
+WARM_UP = 1.0  # s driven before anything is measured
 PATIENCE = 300.0  # s that a service may take
 PHASES = ("before", "during", "after")
 COLUMNS = ("moments", "skipped", "partial", "late", "p50", "p99", "max")
@@ -92,6 +93,7 @@ class Driver:
         self._draw, self._dimension = np.random.default_rng(1), dimension
         self.node.create_subscription(msg.Ranking, "matches", self._receive, 100)
         self._spin(PATIENCE, lambda: self._publisher.get_subscription_count() and self.node.count_publishers("matches"))
+        self._drive(WARM_UP, lambda: False)
 
     def __enter__(self) -> Driver:
         return self

@@ -11,7 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes.lifecycle import ManagedNode
 from any2any_ros.nodes.map_preparation import MapPreparation
-from any2any_ros.nodes.worker import Worker
+from any2any_ros.nodes.worker import Stopped, Worker
 from any2any_ros.retrieval.large.shard_cache import Prepare, do_nothing
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.retrieval.opened_map import OpenedMap
@@ -19,10 +19,6 @@ from any2any_ros.retrieval.opened_map import OpenedMap
 
 class Busy(Any2AnyError):
     """Another map is being loaded."""
-
-
-class Stopped(Any2AnyError):
-    """The node was taken down before the map was loaded."""
 
 
 class MapLoading:

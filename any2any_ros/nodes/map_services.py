@@ -16,9 +16,9 @@ from any2any_ros import limits
 from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.lifecycle import STEADY, ManagedNode, diagnostic
-from any2any_ros.nodes.map_loading import Busy, MapLoading, Stopped
+from any2any_ros.nodes.map_loading import Busy, MapLoading
 from any2any_ros.nodes.process_health import RECENT
-from any2any_ros.nodes.worker import Worker
+from any2any_ros.nodes.worker import Stopped, Worker
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.localizer import Localizer

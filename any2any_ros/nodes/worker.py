@@ -13,8 +13,14 @@ from typing import Any, TypeVar
 from rclpy.node import Node
 from rclpy.task import Future
 
+from any2any_ros.errors import Any2AnyError
+
 T = TypeVar("T")
 NICENESS = 10  # nine tenths of a processor are left to others that need it
+
+
+class Stopped(Any2AnyError):
+    """The node was taken down before the work was done."""
 
 
 class Worker:
@@ -24,10 +30,12 @@ class Worker:
     """
 
     def __init__(self, node: Node, name: str) -> None:
-        self._node, self._pool = node, ThreadPoolExecutor(1, name, _be_nice)
+        self._node, self._pool, self._closed = node, ThreadPoolExecutor(1, name, _be_nice), False
 
     async def result(self, work: Callable[[], T]) -> T:
-        """Return work(), which runs in the thread. What it raises is raised here."""
+        """Return work(), which runs in the thread. What it raises is raised here. Raises Stopped after `close`."""
+        if self._closed:
+            raise Stopped("The request was not answered", "the node was taken down meanwhile", "Ask again")
         done: Future = Future()
 
         def wake(job: Job[Any]) -> None:
@@ -42,6 +50,7 @@ class Worker:
 
     def close(self) -> None:
         """Return when the work in progress has ended. No more is accepted."""
+        self._closed = True
         self._pool.shutdown()
 
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from any2any_ros.nodes.worker import NICENESS, Worker
+from any2any_ros.nodes.worker import NICENESS, Stopped, Worker
 
 
 @pytest.fixture
@@ -63,4 +63,7 @@ def test_closing_waits_for_the_work_in_progress(bench):
     awaited(bench, worker, lambda: begun.set() or threading.Event().wait(0.2) or ended.append(1))
     bench.until(begun.is_set)
     worker.close()
+    assert ended == [1]
+    with pytest.raises(Stopped, match="taken down"):
+        bench.until(awaited(bench, worker, lambda: ended.append(2)).done)
     assert ended == [1]
