@@ -85,12 +85,17 @@ def request(bench, path):
 
 def children(pid):
     """Return the processes that prepare a map for a node's process."""
-    listed = [Path(f"/proc/{pid}/task/{task}/children") for task in os.listdir(f"/proc/{pid}/task")]
-    return [int(child) for file in listed for child in file.read_text().split() if prepares_a_map(child)]
+    threads = os.listdir(f"/proc/{pid}/task")
+    started = [child for thread in threads for child in read(f"/proc/{pid}/task/{thread}/children").split()]
+    return [int(child) for child in started if "map_preparation" in read(f"/proc/{child}/cmdline")]
 
 
-def prepares_a_map(pid):
-    return "map_preparation" in Path(f"/proc/{pid}/cmdline").read_text()
+def read(path):
+    """Return what a file of /proc says; nothing when its thread or process has ended meanwhile."""
+    try:
+        return Path(path).read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def test_answers_go_on_while_another_map_is_prepared_and_a_third_is_refused(robot, large, unopened):

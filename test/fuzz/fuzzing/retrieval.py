@@ -76,8 +76,8 @@ class Retrieval:
         health = self.node.health
         health.error = ""
         for message in embeddings:
-            self.node._receive(message)
-        self.node._flush()
+            self.node._arrivals._receive(message, {})
+        self.node._arrivals._flush()
         self.node._watch_sensors()
         self.node.status()
         if health.error:
