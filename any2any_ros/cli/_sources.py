@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from any2any_ros import storage
 from any2any_ros.cli import _arguments
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import bags
@@ -32,6 +35,20 @@ def add_source_arguments(parser: argparse.ArgumentParser, name: str = "source") 
         help="topic of the robot's poses in a bag: PoseStamped, PoseWithCovarianceStamped or Odometry (default "
         "%(default)s)",
     )  # fmt: skip
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the file that `tell` writes."""
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the figures, and what became of each topic, to this file"
+    )
+
+
+def tell(arguments: argparse.Namespace, recording: Recording, figures: Mapping[str, Any] | None = None) -> None:
+    """Print what became of each topic of the recording; write it with the figures of the verb where --json says."""
+    print(f"\n{recording.report.table()}")
+    if arguments.json:
+        storage.write_json(arguments.json, {**(figures or {}), "reading": recording.report.as_dict()})
 
 
 def open_from(arguments: argparse.Namespace, name: str = "source") -> Recording:

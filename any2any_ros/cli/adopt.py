@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="change a setting of its encoder, e.g. thermal.across=0.8; repeat for several",
     )  # fmt: skip
     _arguments.add_allow_argument(parser)
+    _sources.add_json(parser)
     _sources.add_place_arguments(parser)
     _arguments.add_settings(parser, AdoptionConfig)
     _arguments.add_settings(parser, CalibrationConfig)
@@ -56,7 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
         _arguments.settings(arguments, ConfidenceConfig),
     )
     encoder = _encoder(arguments, source)
-    print(_summary(adopt(arguments.map, source, arguments.modality, encoder, options, progress_bar), arguments.map))
+    adopted = adopt(arguments.map, source, arguments.modality, encoder, options, progress_bar)
+    print(_summary(adopted, arguments.map))
+    _sources.tell(arguments, source, {"map": str(arguments.map), "adopted": adopted.report})
     return 0
 
 

@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="METRES",
         help="distance driven between two frames (default: every frame)",
     )
+    _sources.add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not isinstance(source, DriveSource):
         raise Any2AnyError(f"Cannot convert {arguments.source}", "it is a bag already", "Use it as it is")
     drive = source.drive.take(keyframes(source.drive.poses, arguments.keyframe))
-    bags.write(drive, arguments.bag, arguments.storage, progress_bar)
+    bags.write(drive, arguments.bag, arguments.storage, progress_bar, source.report)
     print(f"{arguments.bag}: {len(drive)} frames of {', '.join(drive.modalities)}")
+    _sources.tell(arguments, source, {"bag": str(arguments.bag), "frames": len(drive)})
     return 0

@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "with a stored one, e.g. text for a map of images (--encoder camera=vision --encoder text=language); repeat",
     )  # fmt: skip
     _sources.add_mounting(parser)
+    _sources.add_json(parser)
     _arguments.add_encoder_arguments(parser)
 
 
@@ -60,4 +61,5 @@ def run(arguments: argparse.Namespace) -> int:
     unlocated = np.isnan(places.poses).any(axis=(1, 2)).sum()
     if unlocated:
         print(f"{unlocated} of them have no pose: they can be recognised, and not located (of a bag: --pose-topic)")
+    _sources.tell(arguments, source, {"map": str(arguments.map), "places": len(reference)})
     return 0

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _arguments.add_settings(parser, ConfidenceConfig)
     _arguments.add_settings(parser, RefinerConfig)
     _sources.add_mounting(parser)
+    _sources.add_json(parser)
     _arguments.add_allow_argument(parser)
 
 
@@ -51,4 +52,5 @@ def run(arguments: argparse.Namespace) -> int:
     print(tables.fusions(fitted.table))
     if fitted.refiner is not None:
         print("\nrefined by registering scans\n" + tables.refinements([fitted.refiner.summary]))
+    _sources.tell(arguments, source, {"map": str(arguments.map), "fusions": fitted.table})
     return 0

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from any2any_ros import storage
 from any2any_ros.cli import _arguments, _sources
 from any2any_ros.progress import progress_bar
 from any2any_ros.workflows.evaluate import ALL, EARLIER, UNFITTED, EvaluationOptions, evaluate
@@ -25,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--map", type=Path, metavar="MAP", help="rank the places of this map, not the drive's own frames"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    _sources.add_json(parser)
     parser.add_argument(
         "--fusion",
         choices=UNFITTED,
@@ -72,8 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         report = evaluate(source, None, _arguments.build_encoders(arguments, source.modalities), options, progress_bar)
     print(report)
-    if arguments.json:
-        storage.write_json(arguments.json, report.as_dict())
+    _sources.tell(arguments, source, report.as_dict())
     return 0
 
 

@@ -17,7 +17,8 @@ from any2any_ros.config import AliveConfig
 from any2any_ros.data import bag_messages
 from any2any_ros.data.bag_poses import POSE_TYPES, poses_at
 from any2any_ros.data.bag_reading import decoded, open_reader
-from any2any_ros.data.drive import LATEST, Drive
+from any2any_ros.data.drive import LATEST, Drive, sample_of
+from any2any_ros.data.report import SensorReport, TopicReport
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, Observation, ObservationSet
@@ -34,11 +35,17 @@ STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 # --- drive -> bag ---------------------------------------------------------------------------------------------
 
 
-def write(drive: Drive, path: Path, storage: str = "mcap", progress: Progress[int] = silent) -> Path:
+def write(
+    drive: Drive,
+    path: Path,
+    storage: str = "mcap",
+    progress: Progress[int] = silent,
+    report: SensorReport | None = None,
+) -> Path:
     """Write a drive as a ROS 2 bag to the folder `path`, each modality on the default topic of its encoder.
 
-    storage: a key of STORAGES. An interrupted write leaves nothing behind. Raises Any2AnyError when `path` exists, when
-    the drive is empty, and for an unknown storage.
+    storage: a key of STORAGES. report: counts the samples; one that cannot be read is left out. An interrupted write
+    leaves nothing behind. Raises Any2AnyError when `path` exists, when the drive is empty, and for an unknown storage.
     """
     if storage not in STORAGES:
         raise Any2AnyError(f"Cannot write a '{storage}' bag", f"known are {', '.join(STORAGES)}", "Choose one")
@@ -52,16 +59,17 @@ def write(drive: Drive, path: Path, storage: str = "mcap", progress: Progress[in
     with replacing(path) as unfinished:
         unfinished.rmdir()  # rosbags makes the folder itself, and refuses one that exists
         with Writer(unfinished, version=9, storage_plugin=STORAGES[storage]) as writer:
-            _write_frames(drive, writer, progress)
+            _write_frames(drive, writer, progress, SensorReport() if report is None else report)
     return path
 
 
-def _write_frames(drive: Drive, writer: Writer, progress: Progress[int]) -> None:
+def _write_frames(drive: Drive, writer: Writer, progress: Progress[int], report: SensorReport) -> None:
     store = typestore()
     encoders = {m: ENCODERS.find(m) for m in drive.modalities}
     makers = {m: bag_messages.MAKERS[e.accepts] for m, e in encoders.items()}
     connections = {m: writer.add_connection(f"/{encoders[m].topic}", makers[m][0], typestore=store) for m in makers}
     truth = writer.add_connection(f"/{TRUTH}", POSE_TYPES[0], typestore=store)
+    rows = {m: report.topic(m, f"/{encoders[m].topic}", makers[m][0], len(drive)) for m in makers}
     located = rigid(drive.poses)
     for i in progress(range(len(drive)), f"writing {drive.name} as a bag"):
         stamp = int(drive.stamps_ns[i])
@@ -69,9 +77,10 @@ def _write_frames(drive: Drive, writer: Writer, progress: Progress[int]) -> None
             pose = bag_messages.pose_message(store, drive.poses[i], stamp)
             writer.write(truth, stamp, store.serialize_cdr(pose, POSE_TYPES[0]))
         for m, (type_name, make) in makers.items():
-            sample = drive.sample(m, i)
+            sample = sample_of(drive, m, i, rows[m])
             if sample is not None:
                 message = make(store, sample, bag_messages.header(store, stamp, m))
+                rows[m].encoded()
                 writer.write(connections[m], stamp, store.serialize_cdr(message, type_name))
 
 
@@ -95,21 +104,23 @@ def observe(
     encoders: Mapping[str, Encoder],
     topics: Mapping[str, str] | None = None,
     pose_topic: str = TRUTH,
-    alive: AliveConfig = AliveConfig(),
     progress: Progress[Any] = silent,
+    report: SensorReport | None = None,
 ) -> ObservationSet:
     """Encode a bag's topics (modality -> topic) and assemble the embeddings into moments, as the live nodes do.
 
     topics: None: the default topics. Poses come from `pose_topic` (PoseStamped, PoseWithCovarianceStamped or Odometry),
     interpolated; a moment before its first or after its last pose has none (NaN). A message that an encoder refuses is
-    left out. Raises Any2AnyError when the bag cannot be read, when it has none of the topics, and when an encoder does
-    not accept the type of its topic.
+    left out. report: counts what becomes of every message. Raises Any2AnyError when the bag cannot be read, when it has
+    none of the topics, and when an encoder does not accept the type of its topic.
     """
+    report = SensorReport() if report is None else report
     with open_reader(path) as reader:
         wanted = {m: t.lstrip("/") for m, t in (topics or default_topics(reader)).items() if m in encoders}
         connections = _connections(reader, wanted, encoders, path)
+        rows = _rows(report, reader, wanted)
         messages = progress(decoded(reader, connections), f"encoding {path.name}")
-        moments = sorted(_moments(messages, wanted, encoders, alive), key=lambda moment: moment.stamp_ns)
+        moments = sorted(_moments(messages, wanted, encoders, rows), key=lambda moment: moment.stamp_ns)
         poses = poses_at(reader, pose_topic, [m.stamp_ns for m in moments])
     return _stack(path.name, moments, poses, encoders)
 
@@ -131,18 +142,28 @@ def _connections(
     return connections
 
 
+def _rows(report: SensorReport, reader: AnyReader, wanted: Mapping[str, str]) -> dict[str, TopicReport]:
+    """Return modality -> its row of the report."""
+    rows = {}
+    for modality, topic in wanted.items():
+        named = [c for c in reader.connections if c.topic.lstrip("/") == topic]
+        if named:
+            rows[modality] = report.topic(modality, named[0].topic, named[0].msgtype, sum(c.msgcount for c in named))
+    return rows
+
+
 def _moments(
     messages: Iterable[tuple[Any, int, Any]],
     wanted: Mapping[str, str],
     encoders: Mapping[str, Encoder],
-    alive: AliveConfig,
+    rows: Mapping[str, TopicReport],
 ) -> Iterator[Observation]:
     """Encode the messages and yield the moments that they form, at the times at which a live node would."""
-    assembler = Assembler(alive, expected=wanted)
+    assembler = Assembler(AliveConfig(), expected=wanted)
     deadline = 0  # ns: when the moment that is open is closed, whatever is missing
     for connection, received, message in messages:
         for modality in _modalities_of(connection, wanted):
-            embedding = _encode(modality, encoders[modality], connection, received, message)
+            embedding = _encode(encoders[modality], rows[modality], connection, received, message)
             if embedding is None:
                 continue
             if received > deadline:
@@ -150,7 +171,7 @@ def _moments(
             waited = assembler.waiting
             yield from assembler.add(embedding, received)
             if assembler.waiting and not waited:
-                deadline = received + int(alive.wait * samples.NS)
+                deadline = received + int(AliveConfig.wait * samples.NS)
     yield from _flushed(assembler, deadline)
 
 
@@ -198,15 +219,19 @@ def _refuse_type(connection: Any, modality: str, encoder: Encoder) -> None:
         )
 
 
-def _encode(modality: str, encoder: Encoder, connection: Any, received: int, message: Any) -> Embedding | None:
+def _encode(encoder: Encoder, row: TopicReport, connection: Any, received: int, message: Any) -> Embedding | None:
     stamp = samples.stamp_ns(message) or received
+    row.read()
     try:
         sample = encoder.gather(samples.decode(connection.msgtype, message, encoder.accepts), stamp)
         if sample is None:
             return None
-        return Embedding(modality, encoder.encode(sample), stamp, encoder=encoder.fingerprint)
-    except Any2AnyError:
+        vector = encoder.encode(sample)
+    except Any2AnyError as error:
+        row.refused(str(error))
         return None
+    row.encoded()
+    return Embedding(row.modality, vector, stamp, encoder=encoder.fingerprint)
 
 
 def _stack(name: str, moments: list[Observation], poses: Float64, encoders: Mapping[str, Encoder]) -> ObservationSet:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from any2any_ros.arrays import Array, Float64, Int64, Rows
+from any2any_ros.data.report import SensorReport, TopicReport
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress, silent
@@ -62,28 +63,46 @@ def keyframes(poses: Float64, distance: float) -> Rows:
     return np.array(frames, dtype=np.intp)
 
 
-def encode(drive: Drive, encoders: Mapping[str, Encoder], progress: Progress[int] = silent) -> ObservationSet:
-    """Encode every frame of the drive with the encoders of its modalities; a missing sample becomes a row of NaN.
+def encode(
+    drive: Drive, encoders: Mapping[str, Encoder], progress: Progress[int] = silent, report: SensorReport | None = None
+) -> ObservationSet:
+    """Encode every frame of the drive with the encoders of its modalities.
 
-    Raises Any2AnyError for a sample that an encoder refuses: a recording should be whole.
+    A sample that is missing, that cannot be read or that its encoder refuses becomes a row of NaN. report: counts them.
     """
+    report = SensorReport() if report is None else report
     modalities = [m for m in drive.modalities if m in encoders]
     columns = {m: np.full((len(drive), encoders[m].dimension), np.nan, dtype=np.float32) for m in modalities}
+    rows = {m: report.topic(m, "", encoders[m].accepts, len(drive)) for m in modalities}
     for i in progress(range(len(drive)), f"encoding {drive.name}"):
         for m in modalities:
-            vector = _encode_one(drive, encoders[m], m, i)
+            vector = _encode_one(drive, encoders[m], m, i, rows[m])
             if vector is not None:
                 columns[m][i] = vector
     return ObservationSet(columns, drive.poses, drive.ids(), drive.stamps_ns)
 
 
-def _encode_one(drive: Drive, encoder: Encoder, modality: str, i: int) -> Array | None:
-    sample = drive.sample(modality, i)
-    if sample is not None:
-        sample = encoder.gather(sample, int(drive.stamps_ns[i]))
-    if sample is None:
-        return None
+def sample_of(drive: Drive, modality: str, i: int, row: TopicReport) -> Any | None:
+    """Return the sample of frame i; None where there is none, and where it cannot be read, which `row` counts."""
     try:
-        return encoder.encode(sample)
+        sample = drive.sample(modality, i)
     except Any2AnyError as error:
-        raise Any2AnyError(f"Frame {drive.ids()[i]}, {modality}: {error.what}", error.why, error.remedy) from error
+        row.read()
+        row.refused(str(error))
+        return None
+    if sample is not None:
+        row.read()
+    return sample
+
+
+def _encode_one(drive: Drive, encoder: Encoder, modality: str, i: int, row: TopicReport) -> Array | None:
+    sample = sample_of(drive, modality, i, row)
+    try:
+        gathered = None if sample is None else encoder.gather(sample, int(drive.stamps_ns[i]))
+        vector = None if gathered is None else encoder.encode(gathered)
+    except Any2AnyError as error:
+        row.refused(f"Frame {drive.ids()[i]}: {error}")
+        return None
+    if vector is not None:
+        row.encoded()
+    return vector

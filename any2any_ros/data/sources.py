@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from any2any_ros.config import PlaceConfig
 from any2any_ros.data import bags, carmen, kitti
 from any2any_ros.data.bag_reading import open_reader
 from any2any_ros.data.drive import Drive, encode, keyframes
+from any2any_ros.data.report import SensorReport
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.observation import ObservationSet
@@ -34,11 +35,16 @@ class Recording(Protocol):
     def modalities(self) -> tuple[str, ...]: ...
     @property
     def place(self) -> PlaceConfig: ...
+    @property
+    def report(self) -> SensorReport: ...
 
     def observe(
         self, encoders: Mapping[str, Encoder], keyframe: float, progress: Progress[Any] = silent
     ) -> ObservationSet:
-        """Encode the frames that are `keyframe` metres apart (0: all frames) with the encoders of its modalities."""
+        """Encode the frames that are `keyframe` metres apart (0: all frames) with the encoders of its modalities.
+
+        `report` tells then what became of every message.
+        """
 
     def clouds(self, frames: ObservationSet, progress: Progress[Any] = silent) -> Iterator[tuple[str, Array]]:
         """Yield id and LiDAR points (N, 4), in the LiDAR's frame, of each observed frame that has a scan."""
@@ -50,6 +56,7 @@ class DriveSource:
 
     drive: Drive
     place: PlaceConfig
+    report: SensorReport = field(default_factory=SensorReport)
 
     @property
     def name(self) -> str:
@@ -62,7 +69,11 @@ class DriveSource:
     def observe(
         self, encoders: Mapping[str, Encoder], keyframe: float, progress: Progress[Any] = silent
     ) -> ObservationSet:
-        return encode(self.drive.take(keyframes(self.drive.poses, keyframe)), encoders, progress)
+        self.report.clear()
+        frames = self.drive.take(keyframes(self.drive.poses, keyframe))
+        places = encode(frames, encoders, progress, self.report)
+        self.report.located(places)
+        return places
 
     def clouds(self, frames: ObservationSet, progress: Progress[Any] = silent) -> Iterator[tuple[str, Array]]:
         row = {name: i for i, name in enumerate(self.drive.ids())}
@@ -80,6 +91,7 @@ class BagSource:
     topics: Mapping[str, str]
     pose_topic: str
     place: PlaceConfig = ON_ROADS
+    report: SensorReport = field(default_factory=SensorReport)
 
     def __post_init__(self) -> None:
         for modality, topic in self.topics.items():
@@ -97,7 +109,9 @@ class BagSource:
     def observe(
         self, encoders: Mapping[str, Encoder], keyframe: float, progress: Progress[Any] = silent
     ) -> ObservationSet:
-        moments = bags.observe(self.path, encoders, self.topics, self.pose_topic, progress=progress)
+        self.report.clear()
+        moments = bags.observe(self.path, encoders, self.topics, self.pose_topic, progress, self.report)
+        self.report.located(moments)
         return moments.take(keyframes(moments.poses, keyframe))
 
     def clouds(self, frames: ObservationSet, progress: Progress[Any] = silent) -> Iterator[tuple[str, Array]]:

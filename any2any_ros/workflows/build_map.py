@@ -64,7 +64,7 @@ def write_map(
     usual = recording.place
     place = usual if options.keyframe is None else replace(usual, keyframe=options.keyframe)
     places = recording.observe(built, place.keyframe, progress)
-    reference = as_map(places, built, options.name or folder.resolve().name)
+    reference = as_map(places, built, options.name or folder.resolve().name, recording.report.first_reason)
     reference = replace(reference, encoders={**reference.encoders, **_query_only(reference, query_only)})
     if not options.scans:
         return reference_map.save(reference, folder)
@@ -114,17 +114,18 @@ def _query_only(reference: ReferenceMap, encoders: Mapping[str, Encoder]) -> dic
     return records
 
 
-def as_map(places: ObservationSet, encoders: Mapping[str, Encoder], name: str) -> ReferenceMap:
+def as_map(places: ObservationSet, encoders: Mapping[str, Encoder], name: str, refusal: str = "") -> ReferenceMap:
     """Return a map of these places. A place that no sensor observed is left out; one without a pose is kept.
 
-    Raises Any2AnyError when no place has an embedding.
+    refusal: why the first sample was refused, for the error. Raises Any2AnyError when no place has an embedding.
     """
     some = [places.present(m) for m in places.modalities]
     observed = np.logical_or.reduce(some) if some else np.zeros(len(places), dtype=bool)
     if not observed.any():
         raise Any2AnyError(
             f"Cannot make map '{name}'",
-            f"none of its {len(places)} frames has anything that was encoded ({', '.join(encoders) or 'nothing'})",
+            f"none of its {len(places)} frames has anything that was encoded ({', '.join(encoders) or 'nothing'})"
+            + (f"; the first that was refused, of {refusal}" if refusal else ""),
             "Choose other modalities, or another drive",
         )
     records = {m: EncoderRecord.of(e) for m, e in encoders.items() if m in places.embeddings}

@@ -9,7 +9,7 @@ from any2any_ros.data.sources import open_recording
 def test_writes_a_bag_that_can_be_opened(any2any, laps, tmp_path, storage):
     done = any2any("bag", laps, tmp_path / "bag", "--sequence", "00", "--storage", storage)
     assert (done.code, done.err) == (0, "")
-    assert done.out == f"{tmp_path / 'bag'}: 24 frames of audio, camera, lidar, text\n"
+    assert done.out.startswith(f"{tmp_path / 'bag'}: 24 frames of audio, camera, lidar, text\n\nsensor ")
     assert open_recording(tmp_path / "bag").modalities == ("audio", "camera", "lidar", "text")
     data = {"mcap": "bag.mcap", "sqlite3": "bag.db3"}[storage]
     assert (tmp_path / "bag" / data).exists()
@@ -22,7 +22,7 @@ def test_keyframes_thin_the_drive_out(any2any, laps, tmp_path):
 def test_a_laser_log_becomes_a_bag(any2any, tmp_path):
     log = tmp_path / "house.log"
     log.write_text("".join(f"FLASER 4 1 2 3 4 {i} 0 0 0 0 0 {i + 1} host {i}\n" for i in range(5)))
-    assert any2any("bag", log, tmp_path / "bag").out.endswith("5 frames of laser_scan\n")
+    assert any2any("bag", log, tmp_path / "bag").out.startswith(f"{tmp_path / 'bag'}: 5 frames of laser_scan\n")
 
 
 def test_bad_inputs_are_refused_in_one_line(refused, any2any, laps, tmp_path):

@@ -1,5 +1,7 @@
 """`any2any build-map`: a drive becomes a map that knows how it was made."""
 
+import json
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -15,10 +17,9 @@ from any2any_ros.retrieval.retriever import Retriever
 
 def test_a_drive_becomes_a_map(any2any, laps, tmp_path):
     done = any2any("build-map", laps, tmp_path / "ring", "--sequence", "01")
-    assert (
-        done.code == 0
-        and done.out == f"{tmp_path / 'ring'}: 24 places; audio (23), camera (23), lidar (23), text (23)\n"
-    )
+    said, table = done.out.split("\n\n")
+    assert done.code == 0 and said == f"{tmp_path / 'ring'}: 24 places; audio (23), camera (23), lidar (23), text (23)"
+    assert table.splitlines()[3].split() == ["camera", "image", "24", "23", "23", "0", "0"]
     reference = reference_map.load(tmp_path / "ring")
     assert reference.name == "ring" and reference.frame_id == "map" and reference.places.ids[0] == "01/000000"
     np.testing.assert_allclose(reference.places.poses, kitti.read(laps, "01").poses)
@@ -36,6 +37,18 @@ def test_a_bag_becomes_the_same_map(any2any, laps, tmp_path):
     np.testing.assert_array_equal(one.places.embeddings["lidar"], two.places.embeddings["lidar"])
     np.testing.assert_allclose(one.places.poses, two.places.poses, atol=1e-9)
     assert one.encoders == two.encoders
+
+
+def test_what_became_of_each_topic_is_told_and_kept(any2any, refused, laps, tmp_path):
+    bag, file = bags.write(kitti.read(laps, "00"), tmp_path / "bag"), tmp_path / "report.json"
+    picky = ("--modality", "lidar", "--modality", "text", "--set", "lidar.min_points=1000000")
+    done = any2any("build-map", bag, tmp_path / "map", *picky, "--json", file)
+    rows = {row["modality"]: row for row in json.loads(file.read_text())["reading"]["topics"]}
+    assert rows["text"]["messages_encoded"] == 24 and rows["text"]["type"] == "std_msgs/msg/String"
+    assert (rows["lidar"]["promised"], rows["lidar"]["messages_refused"]) == (24, 24)
+    assert "lidar (/lidar/points): 24 refused, the first because: Cannot use a point cloud" in done.out
+    lost = refused("build-map", bag, tmp_path / "none", *picky[:2], *picky[4:])
+    assert "the first that was refused, of lidar: Cannot use a point cloud" in lost
 
 
 def test_settings_and_name_are_kept_in_the_map(any2any, laps, tmp_path):
@@ -61,7 +74,7 @@ def scans_of(folder):
 def test_scans_are_kept_where_they_are_asked_for(any2any, laps, tmp_path):
     folder = tmp_path / "map"
     done = any2any("build-map", laps, folder, "--sequence", "01", "--modality", "lidar", "--clouds")
-    assert done.code == 0 and done.out.endswith("lidar (23); 23 scans\n")
+    assert done.code == 0 and "lidar (23); 23 scans\n" in done.out
     reference, kept, drive = reference_map.load(folder), scans_of(folder), kitti.read(laps, "01")
     assert all(name in kept for name in reference.places.ids) and len(list(kept.folder.iterdir())) == 23
     scan = kept.scan("01/000007")

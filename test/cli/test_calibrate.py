@@ -17,7 +17,7 @@ def test_the_table_of_all_fusions_is_printed_and_kept(any2any, laps, town_map, t
     shutil.rmtree(folder / "calibration")
     done = any2any("calibrate", folder, laps, "--sequence", "01")
     assert done.code == 0, done.err
-    heading, _, *rows = done.out.strip().split("\n")
+    heading, _, *rows = done.out.split("\n\n")[0].split("\n")
     assert heading.split() == ["fusion", "R@1", "R@5", "chance@1", "chosen"]
     fusions = set(FUSIONS.names())
     assert {row.split()[0] for row in rows} == fusions
@@ -39,7 +39,7 @@ def test_a_calibrated_map_says_how_probable_its_answers_are(laps, town_map):
 def test_promises_and_fusion_are_flags(any2any, laps, town_map, tmp_path):
     folder = shutil.copytree(town_map, tmp_path / "map")
     done = any2any("calibrate", folder, laps, "--sequence", "01", "--fusion", "min_max", "--precision", 0.6)
-    assert done.code == 0 and len(done.out.strip().split("\n")) == 3
+    assert done.code == 0 and len(done.out.split("\n\n")[0].split("\n")) == 3
     header = json.loads((folder / "calibration" / "calibration.json").read_text())
     assert header["fusion"] == "min_max" and header["same_place"] == 5.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from any2any_ros import encoders
 from any2any_ros.data import kitti
 from any2any_ros.data.drive import Drive, encode, keyframes, travelled
-from any2any_ros.errors import Any2AnyError
+from any2any_ros.data.report import SensorReport
 
 
 def poses_at(points):
@@ -105,12 +106,22 @@ def test_encoders_of_sensors_that_are_not_there_are_left_out(laps):
     assert len(encode(drive, {})) == 2
 
 
-def test_a_sample_that_is_refused_names_its_frame(laps):
-    drive = kitti.read(laps, "00").take(range(3))
+def test_a_sample_that_is_refused_is_missing_and_counted(laps):
+    drive, report = kitti.read(laps, "00").take(range(3)), SensorReport()
     picky = encoders.build("lidar", {"min_points": 100_000})
-    with pytest.raises(Any2AnyError, match=r"Frame 00/000000, lidar: Cannot use a point cloud") as error:
-        encode(drive, {"lidar": picky})
-    assert "min_points" in error.value.remedy
+    places = encode(drive, {"lidar": picky, "text": encoders.build("text")}, report=report)
+    assert not places.present("lidar").any() and places.present("text").all()
+    row = report.topic("lidar", "", "cloud")
+    assert (row.promised, row.messages_read, row.messages_encoded, row.messages_refused) == (3, 3, 0, 3)
+    assert row.first_reason.startswith("Frame 00/000000: Cannot use a point cloud")
+
+
+def test_a_file_that_cannot_be_read_is_missing_and_counted(laps, tmp_path):
+    shutil.copytree(laps / "sequences" / "00", tmp_path / "00")
+    (tmp_path / "00" / "image_2" / "000001.png").write_bytes(b"no picture")
+    report = SensorReport()
+    places = encode(kitti.read(tmp_path / "00").take(range(3)), {"camera": encoders.build("camera")}, report=report)
+    assert places.present("camera").tolist() == [True, False, True] and "000001.png" in report.first_reason
 
 
 def test_progress_counts_the_frames(laps):
