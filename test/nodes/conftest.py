@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import time
@@ -127,6 +128,15 @@ def _with_overrides(cls: type[Any], overrides: list[Any]) -> Any:
         return cls()
     finally:
         LifecycleNode.__init__ = plain
+
+
+@pytest.fixture
+def no_former_nodes() -> None:
+    """Take nodes of former tests from the network: a reference cycle keeps one that failed to answer a request.
+
+    Else it would be seen by its name, and a new node of this name would log by its publisher.
+    """
+    gc.collect()
 
 
 @pytest.fixture

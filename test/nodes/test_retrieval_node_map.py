@@ -201,6 +201,7 @@ def test_an_empty_map_answers_nothing_and_does_not_crash(bench, small_map, tmp_p
     assert not heard.matches and list(heard.modalities) == ["camera"]
 
 
+@pytest.mark.usefixtures("no_former_nodes")
 def test_a_large_map_is_opened_from_disk_and_the_first_time_is_told(bench, small_map, monkeypatch):
     """The node logs what the library says; the second opening has nothing to say."""
     folder, reference = small_map

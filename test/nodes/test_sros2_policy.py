@@ -85,6 +85,7 @@ def test_it_has_an_enclave_for_each_default_encoder_with_its_topics_and_for_the_
         assert own <= allowed and {t for how, t in allowed - own if how == "subscribe"} == topics
 
 
+@pytest.mark.usefixtures("no_former_nodes")
 def test_the_running_nodes_do_what_it_allows_and_nothing_else(bench, untrained_model, tmp_path):
     clock = {"use_sim_time": True}
     processes = [
