@@ -19,7 +19,8 @@ ARGUMENTS = {
     "allow_modules": ("", "modules of your own that may be encoders, such as my_robot.thermal,my_robot.radar"),
     "params_file": ("", "YAML file of ROS parameters that override the defaults"),
     "use_sim_time": ("false", "true: take the time from /clock"),
-    "image_transport": ("raw", "transport of the images: raw or compressed"),
+    "topics": ("", "topics to listen to, such as camera=/front/image_raw,lidar=/points; default: those of the map"),
+    "image_transport": ("", "transport of the images: raw or compressed; empty: as in the map"),
     "dds_profile": ("robot", "Fast DDS transport: robot, loopback, or a file; empty: Fast DDS keeps its own"),
     "namespace": ("", "namespace of all nodes"),
     "autostart": ("true", "false: a lifecycle manager starts the nodes"),
@@ -35,6 +36,7 @@ def start(context):
         [m for m in values["modalities"].split(",") if m],
         use_sim_time=values["use_sim_time"].lower() == "true",
         image_transport=values["image_transport"],
+        topics=dict(pair.partition("=")[::2] for pair in values["topics"].split(",") if pair),
     )
     return launching.actions(processes, values)
 

@@ -4,6 +4,8 @@
     any2any bringup MAP --params config/my_robot.yaml --image-transport compressed
     any2any bringup MAP --modality camera --modality lidar --use-sim-time
 
+The encoders listen to the topics that the map was made from, unless --topic says otherwise.
+
 This starts the same processes as `ros2 launch any2any_ros place_recognition.launch.py map:=MAP`, for systems without
 the ros2 command. A process that ends is started again: at once, or after a second if it had just been started. One that
 ends with 2 is not, because its parameters are wrong. The others go on without it; when none is left, bringup ends with
@@ -34,8 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image-transport",
         choices=("raw", "compressed"),
-        default="raw",
-        help="which image topics are subscribed to (default %(default)s)",
+        default="",
+        help="which image topics are subscribed to (default: as in the map)",
+    )
+    parser.add_argument(
+        "--topic",
+        action="append",
+        default=[],
+        metavar="NAME=TOPIC",
+        help="topic of a modality, e.g. camera=/front/image_raw; repeat for several (default: the map's)",
     )
     parser.add_argument("--use-sim-time", action="store_true", help="take the time from /clock; needed for a replay")
     parser.add_argument(
@@ -63,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.modality,
         use_sim_time=arguments.use_sim_time,
         image_transport=arguments.image_transport,
+        topics=_arguments.pairs(arguments.topic, "--topic"),
     )
     stop = Stop()
     environment = topology.environment(arguments.dds_profile)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from any2any_ros import names
 from any2any_ros.arrays import Array
 from any2any_ros.config import PlaceConfig
-from any2any_ros.data import bags, carmen, kitti
+from any2any_ros.data import bag_topics, bags, carmen, kitti
 from any2any_ros.data.bag_reading import open_reader
 from any2any_ros.data.drive import Drive, encode, keyframes
 from any2any_ros.data.report import SensorReport
@@ -20,6 +20,7 @@ from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress, silent
 from any2any_ros.protocols import Encoder
+from any2any_ros.retrieval.sensor_topic import SensorTopic
 
 # What counts as the same place on a road, and in a building: the usual figures for each kind of data.
 ON_ROADS = PlaceConfig()
@@ -48,6 +49,9 @@ class Recording(Protocol):
 
     def clouds(self, frames: ObservationSet, progress: Progress[Any] = silent) -> Iterator[tuple[str, Array]]:
         """Yield id and LiDAR points (N, 4), in the LiDAR's frame, of each observed frame that has a scan."""
+
+    def sensor_topics(self) -> Mapping[str, SensorTopic]:
+        """Return, by modality, the ROS topics that were recorded; nothing for a recording without topics."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +85,9 @@ class DriveSource:
             points = self.drive.sample(LIDAR, row[name]) if LIDAR in self.modalities else None
             if points is not None:
                 yield name, points
+
+    def sensor_topics(self) -> Mapping[str, SensorTopic]:
+        return {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +125,9 @@ class BagSource:
         clouds = bags.clouds(self.path, self.topics[LIDAR], frames.stamps_ns) if LIDAR in self.topics else ()
         for i, points in progress(clouds, f"scans of {self.name}"):
             yield frames.ids[i], points
+
+    def sensor_topics(self) -> Mapping[str, SensorTopic]:
+        return bag_topics.sensor_topics(self.path, self.topics)
 
 
 def open_recording(

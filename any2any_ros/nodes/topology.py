@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import site
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from any2any_ros import names, plugins, samples, share
 from any2any_ros.config import PARENT
 from any2any_ros.encoders import ENCODERS
+from any2any_ros.errors import Any2AnyError
 from any2any_ros.objects import grounding_model
+from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import reference_map
-from any2any_ros.retrieval.reference_map import EncoderRecord
+from any2any_ros.retrieval.sensor_topic import SensorTopic
 
+PICTURES = ("image", "thermal")  # what image_transport compresses as JPEG or PNG
 PROFILES = {"loopback": "fastdds_loopback.xml", "robot": "fastdds_robot.xml"}
-COMPRESSED = "sensor_msgs/msg/CompressedImage"
 
 
 @dataclass(frozen=True)
@@ -39,31 +41,48 @@ def place_recognition(
     modalities: Iterable[str] = (),
     *,
     use_sim_time: bool = False,
-    image_transport: str = "raw",
+    image_transport: str = "",
+    topics: Mapping[str, str] | None = None,
 ) -> list[Process]:
     """Return one encoder process for each modality, and the retrieval process.
 
-    modalities: which to encode; empty: all of the map. With a map, each encoder gets the settings that made the map, so
-    that its vectors can be compared. image_transport: raw or compressed. Raises Any2AnyError on an unreadable
-    map, and for a modality whose name is not valid.
+    modalities: which to encode; empty: all of the map. With a map, each encoder gets the settings that made the map,
+    so that its vectors can be compared. It listens to its entry in `topics` (modality -> topic), else to the topic that
+    the map was recorded on, else to its own default. image_transport: raw or compressed; "": as in the map, else raw.
+    Raises Any2AnyError on an unreadable map, for a name that is not valid, and for the topic of another modality.
     """
-    records = reference_map.load(Path(map_folder)).sensors if map_folder else {}
+    reference = reference_map.load(Path(map_folder)) if map_folder else None
+    records, recorded = (reference.sensors, reference.topics) if reference else ({}, {})
     wanted = [names.modality(m) for m in modalities] or sorted(records)
-    shared = _shared(use_sim_time)
-    encoders = [_encoder(m, records.get(m), image_transport, shared) for m in wanted]
+    told, shared = topics or {}, _shared(use_sim_time)
+    if not set(told) <= set(wanted):
+        why = f"what is started encodes {', '.join(wanted) or 'nothing'}"
+        raise Any2AnyError(f"No topic is needed for {', '.join(sorted(set(told) - set(wanted)))}", why, "Leave it out")
+    encoders = []
+    for m in wanted:
+        plug, settings = (records[m].plug, records[m].settings) if m in records else (m, {})
+        parameters = {"encoder": plug, "modality": m, **{f"settings.{k}": v for k, v in settings.items()}}
+        parameters |= _subscription(ENCODERS.find_recorded(plug), recorded.get(m), told.get(m), image_transport)
+        # The name of a node must not start with a digit.
+        name = f"encoder_{m}" if m[0].isdigit() else f"{m}_encoder"
+        encoders.append(Process("encoder_node", name, parameters | shared))
     return [*encoders, Process("retrieval_node", "retrieval", shared | {"map": map_folder})]
 
 
-def _encoder(modality: str, record: EncoderRecord | None, image_transport: str, shared: Mapping[str, Any]) -> Process:
-    plug = record.plug if record else modality
-    parameters: dict[str, Any] = {"encoder": plug, "modality": modality, **shared}
-    parameters |= {f"settings.{k}": v for k, v in (record.settings if record else {}).items()}
-    cls = ENCODERS.find_recorded(plug)
-    if image_transport == "compressed" and COMPRESSED in samples.types_of(cls.accepts):
-        parameters |= {"message_type": COMPRESSED, "topic": f"{cls.topic}/compressed"}
-    # The name of a node must not start with a digit.
-    name = f"encoder_{modality}" if modality[0].isdigit() else f"{modality}_encoder"
-    return Process("encoder_node", name, parameters)
+def _subscription(
+    encoder: type[Encoder], recorded: SensorTopic | None, told: str | None, image_transport: str
+) -> dict[str, str]:
+    """Return the parameters that say where an encoder node listens; none for its default topic.
+
+    recorded: the topic in the map's recording. told: the name of another topic.
+    """
+    usual = SensorTopic(encoder.topic, samples.types_of(encoder.accepts)[0])
+    heard = recorded or usual
+    heard = heard if told is None else replace(heard, name=told)
+    heard = heard.over(image_transport) if encoder.accepts in PICTURES else heard
+    if (heard.name.lstrip("/"), heard.type) == (usual.name, usual.type):
+        return {}  # the name of the default is relative, so that a namespace may stand before it
+    return {"topic": heard.name, "message_type": heard.type}
 
 
 def object_grounding(model: str, *, objects: str = "", hearing: str = "", use_sim_time: bool = False) -> list[Process]:

@@ -20,6 +20,7 @@ from any2any_ros.retrieval import calibration as calibrations
 from any2any_ros.retrieval.calibration import Calibration
 from any2any_ros.retrieval.reference_map import ADOPTED, EncoderRecord, ReferenceMap, adopted_homes
 from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.sensor_topic import SensorTopic
 
 FORMAT, HEADER = 1, "adopted.json"
 REMEDY = "Adopt it again: any2any adopt MAP DRIVE"
@@ -31,7 +32,7 @@ class Adopted:
 
     encoder: the sensor's. heads: by modality of the map; each maps the sensor's vectors into the space of that
     modality. calibration: of the sensor's own rankings; it fits only the encoders of the map and of the sensor that it
-    was made with. report: figures of the adoption.
+    was made with. report: figures of the adoption. topic: that the sensor was recorded on.
     """
 
     modality: str
@@ -39,6 +40,7 @@ class Adopted:
     heads: Mapping[str, Head]
     calibration: Calibration
     report: Mapping[str, Any] = field(default_factory=dict)
+    topic: SensorTopic | None = None
 
     def __post_init__(self) -> None:
         for modality in (self.modality, *self.heads):
@@ -80,6 +82,7 @@ def save(adopted: Adopted, folder: Path) -> None:
         header = {
             "format": FORMAT, "encoder": vars(adopted.encoder), "heads": list(adopted.heads), "report": adopted.report
         }  # fmt: skip
+        header |= {"topic": vars(adopted.topic)} if adopted.topic else {}
         files.write_json(home / HEADER, header)
 
 
@@ -97,6 +100,7 @@ class Header:
     encoder: EncoderRecord
     heads: tuple[str, ...]
     report: dict[str, Any]
+    topic: SensorTopic | None = None
 
 
 def _load_one(modality: str, home: Path) -> Adopted:
@@ -111,4 +115,4 @@ def _load_one(modality: str, home: Path) -> Adopted:
         calibration = calibrations.load(home)
         if calibration is None:
             raise ValueError("its calibration is missing")
-        return Adopted(modality, header.encoder, heads, calibration, header.report)
+        return Adopted(modality, header.encoder, heads, calibration, header.report, header.topic)

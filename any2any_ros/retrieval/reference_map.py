@@ -29,6 +29,7 @@ from any2any_ros.retrieval import map_folder
 from any2any_ros.retrieval.large import LARGE, npz
 from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, Prepare, ShardCache, ShardFolder, do_nothing
 from any2any_ros.retrieval.map_folder import HEADER
+from any2any_ros.retrieval.sensor_topic import SensorTopic
 
 FORMAT = 1
 COLUMN = "embedding/"
@@ -63,7 +64,8 @@ class EncoderRecord:
 
 @dataclass(frozen=True)
 class MapHeader:
-    """The content of map.json. count: of the places. places: name of their file. parts: see map_folder.py."""
+    """The content of map.json. count: of the places. places: name of their file. parts: see map_folder.py. topics: in a
+    map from a bag, by modality."""
 
     format: int
     name: str
@@ -72,6 +74,7 @@ class MapHeader:
     encoders: dict[str, EncoderRecord]
     places: str
     parts: dict[str, str]
+    topics: dict[str, SensorTopic] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not PLACES_FILE.fullmatch(self.places):
@@ -85,9 +88,9 @@ class ReferenceMap:
     """Reference places, the encoder of each modality, and the frame of the poses.
 
     encoders: by modality; also includes query-only modalities whose encoder shares an embedding space with one of the
-    map's. adopted: the encoders of adopted sensors. parts: names of what else in the map's folder belongs to these
-    places, by kind (map_folder.py). shard_cache: where the shards of exactly these places are stored, if the map was
-    read from a folder and has not changed since.
+    map's. adopted: the encoders of adopted sensors. topics: of the sensors, in a map from a bag. parts: names of what
+    else in the map's folder belongs to these places, by kind (map_folder.py). shard_cache: where the shards of exactly
+    these places are stored, if the map was read from a folder and has not changed since.
     """
 
     places: ObservationSet
@@ -96,6 +99,7 @@ class ReferenceMap:
     frame_id: str = "map"
     adopted: Mapping[str, EncoderRecord] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
+    topics: Mapping[str, SensorTopic] = field(default_factory=dict)
     shard_cache: ShardCache = field(default=IN_MEMORY, init=False)  # not passed on by replace()
 
     def part(self, kind: str, folder: Path) -> Path | None:
@@ -194,7 +198,8 @@ def save(reference: ReferenceMap, folder: Path, parts: Mapping[str, Path] | None
     what, ids = f"Cannot write the map {folder}", np.array(reference.places.ids, dtype=np.str_)
     with explained(what, "Correct the map"):
         records, unnamed = dict(reference.encoders), f"places-{0:016x}.npz"
-        header = MapHeader(FORMAT, reference.name, reference.frame_id, len(reference), records, unnamed, {})
+        topics = {m: t for m, t in reference.topics.items() if m in records}
+        header = MapHeader(FORMAT, reference.name, reference.frame_id, len(reference), records, unnamed, {}, topics)
         declared.check(header)
         names.places(ids)
     # Locked, because otherwise one process could remove what another is going to name.
@@ -202,7 +207,8 @@ def save(reference: ReferenceMap, folder: Path, parts: Mapping[str, Path] | None
         places = _write_places(reference.places, ids, folder)
         old = {kind: name for kind, name in reference.parts.items() if (folder / name).exists()}
         named = old | map_folder.put(parts or {}, folder, places.removeprefix("places-").removesuffix(".npz"))
-        files.write_json(folder / HEADER, asdict(replace(header, places=places, parts=named)))
+        content = asdict(replace(header, places=places, parts=named))
+        files.write_json(folder / HEADER, {key: value for key, value in content.items() if key != "topics" or value})
         map_folder.clean(folder, places, named)
     return replace(reference, parts=named)
 
@@ -253,11 +259,19 @@ def adopted_homes(folder: Path) -> list[Path]:
     return homes
 
 
-def _adopted_encoder(home: Path) -> EncoderRecord:
-    """Return the encoder of the adopted sensor in the folder `home`."""
+@dataclass(frozen=True)
+class AdoptedSensor:
+    """What adopted.json says of the sensor."""
+
+    encoder: EncoderRecord
+    topic: SensorTopic | None = None
+
+
+def _adopted_sensor(home: Path) -> AdoptedSensor:
+    """Return the adopted sensor in the folder `home`."""
     remedy = f"Remove {home}, and adopt the sensor again (any2any adopt MAP DRIVE)"
     with explained(f"Cannot read the adopted sensor {home}", remedy):
-        return declared.build(EncoderRecord, reading.json_object(home / "adopted.json")["encoder"])
+        return declared.build(AdoptedSensor, reading.json_object(home / "adopted.json"))
 
 
 def load(folder: Path, prepare: Prepare = do_nothing) -> ReferenceMap:
@@ -276,10 +290,11 @@ def _load(folder: Path, prepare: Prepare) -> ReferenceMap:
             raise ValueError(f"its format is {content.get('format')}, this program reads {FORMAT}")
         header = declared.build(MapHeader, content | {"parts": map_folder.parts_of(content)})
         places = _read_places(folder, header)
-    records = {p.name: files.read_whole(p, _adopted_encoder) for p in adopted_homes(folder)}
-    adopted = {m: record for m, record in records.items() if record is not None}
+    sensors = {p.name: files.read_whole(p, _adopted_sensor) for p in adopted_homes(folder)}
+    adopted = {m: sensor.encoder for m, sensor in sensors.items() if sensor}
+    topics = header.topics | {m: sensor.topic for m, sensor in sensors.items() if sensor and sensor.topic}
     with explained(what, remedy):
-        reference = ReferenceMap(places, header.encoders, header.name, header.frame_id, adopted, header.parts)
+        reference = ReferenceMap(places, header.encoders, header.name, header.frame_id, adopted, header.parts, topics)
         _check_spaces(reference)
     object.__setattr__(reference, "shard_cache", ShardFolder(folder, header.places, prepare))
     return reference

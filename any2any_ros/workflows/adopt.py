@@ -69,6 +69,7 @@ def adopt(
     frames = recording.observe(encoders, place.keyframe, progress)
     sensor, options = NewSensor(modality, EncoderRecord.of(built)), replace(options, place=place)
     adopted = adopt_from_frames(reference, retriever, frames, sensor, options, progress)
+    adopted = replace(adopted, topic=recording.sensor_topics().get(modality))
     adopted_sensors.save(adopted, folder)
     return adopted
 

@@ -65,7 +65,8 @@ def write_map(
     place = usual if options.keyframe is None else replace(usual, keyframe=options.keyframe)
     places = recording.observe(built, place.keyframe, progress)
     reference = as_map(places, built, options.name or folder.resolve().name, recording.report.first_reason)
-    reference = replace(reference, encoders={**reference.encoders, **_query_only(reference, query_only)})
+    records = {**reference.encoders, **_query_only(reference, query_only)}
+    reference = replace(reference, encoders=records, topics=recording.sensor_topics())
     if not options.scans:
         return reference_map.save(reference, folder)
     with files.unfinished(folder / SCANS) as home:

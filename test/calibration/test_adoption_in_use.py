@@ -20,6 +20,7 @@ from any2any_ros.retrieval.large.searcher import LargeMapSearcher
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.retrieval.reference_map import EncoderRecord
 from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.sensor_topic import SensorTopic
 
 
 @pytest.fixture
@@ -43,6 +44,13 @@ def test_it_is_kept_without_loss_and_known_to_the_map(own_folder, adopted, world
     assert before.probability == after.probability and again.report == adopted.report
     adopted_sensors.save(again, own_folder)  # once more, over itself
     assert sorted(p.name for p in (own_folder / "adopted").iterdir()) == ["thermal"]
+
+
+def test_its_topic_is_known_to_the_map(own_folder, adopted):
+    topic = SensorTopic("/flir/image_raw", "sensor_msgs/msg/Image", "flir")
+    adopted_sensors.save(replace(adopted, topic=topic), own_folder)
+    assert adopted_sensors.load(own_folder)["thermal"].topic == topic
+    assert reference_map.load(own_folder).topics == {"thermal": topic}
 
 
 def test_it_is_not_written_through_a_link(world, adopted, tmp_path):

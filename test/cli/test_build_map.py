@@ -13,6 +13,7 @@ from any2any_ros.observation import Observation
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.map_folder import SCANS
 from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.retrieval.sensor_topic import SensorTopic
 
 
 def test_a_drive_becomes_a_map(any2any, laps, tmp_path):
@@ -36,7 +37,8 @@ def test_a_bag_becomes_the_same_map(any2any, laps, tmp_path):
     one, two = (reference_map.load(tmp_path / name) for name in ("one", "two"))
     np.testing.assert_array_equal(one.places.embeddings["lidar"], two.places.embeddings["lidar"])
     np.testing.assert_allclose(one.places.poses, two.places.poses, atol=1e-9)
-    assert one.encoders == two.encoders
+    assert one.encoders == two.encoders and not one.topics
+    assert two.topics == {"lidar": SensorTopic("/lidar/points", "sensor_msgs/msg/PointCloud2", "lidar")}
 
 
 def test_what_became_of_each_topic_is_told_and_kept(any2any, refused, laps, tmp_path):

@@ -5,6 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from any2any_ros import encoders, share
@@ -15,13 +16,12 @@ from any2any_ros.nodes.bringup import program
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.sensor_topic import SensorTopic
 
 
 @pytest.fixture
 def map_folder(tmp_path):
     """A map whose LiDAR was encoded with other settings than the defaults, and whose text by another plug."""
-    import numpy as np
-
     lidar = encoders.build("lidar", {"rings": 30})
     columns = {"lidar": np.zeros((1, lidar.dimension)) + 1, "text": np.ones((1, 384))}
     records = {
@@ -48,6 +48,37 @@ def test_some_sensors_only_and_without_a_map():
     assert all(p.parameters["use_sim_time"] for p in processes)
     assert processes[0].parameters["message_type"] == "sensor_msgs/msg/CompressedImage"
     assert processes[0].parameters["topic"] == "camera/image_raw/compressed"
+
+
+RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ("/front/image_raw", RAW)),
+        ({"image_transport": "compressed"}, ("/front/image_raw/compressed", COMPRESSED)),
+        ({"topics": {"camera": "rear/image"}}, ("rear/image", RAW)),
+        ({"topics": {"camera": "/rear"}, "image_transport": "compressed"}, ("/rear/compressed", COMPRESSED)),
+    ],
+)
+def test_nodes_listen_where_the_map_was_recorded_unless_told_otherwise(tmp_path, options, expected):
+    recorded = {
+        "camera": SensorTopic("/front/image_raw", RAW, "front"),
+        "lidar": SensorTopic("/lidar/points", "sensor_msgs/msg/PointCloud2"),
+    }
+    records = {m: EncoderRecord(m, f"{m}-1", 4) for m in recorded}
+    places = ObservationSet({m: np.ones((1, 4)) for m in recorded}, np.eye(4)[None], ("a",))
+    reference_map.save(ReferenceMap(places, records, topics=recorded), tmp_path)
+    camera, lidar, _ = topology.place_recognition(str(tmp_path), **options)
+    assert (camera.parameters["topic"], camera.parameters["message_type"]) == expected
+    assert "topic" not in lidar.parameters  # the default topic, which a namespace may stand before
+
+
+@pytest.mark.parametrize("topics", [{"camera": ""}, {"camera": "/a b"}, {"radar": "/radar"}])
+def test_a_topic_that_cannot_be_listened_to_is_refused(topics):
+    with pytest.raises(Any2AnyError, match=r"No topic is needed for radar|cannot be the name of a topic"):
+        topology.place_recognition("", ["camera"], topics=topics)
 
 
 def test_a_map_that_is_none_is_told():

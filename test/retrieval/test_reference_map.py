@@ -3,6 +3,7 @@
 import hashlib
 import json
 import mmap
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap, load, map_encoders, save
+from any2any_ros.retrieval.sensor_topic import SensorTopic
 
 
 @pytest.fixture
@@ -32,6 +34,23 @@ def test_comes_back_bit_by_bit(saved):
     same_places(again.places, places())
     assert (again.name, again.frame_id) == ("town", "odom") and again.encoders == RECORDS
     assert len(again) == 6
+
+
+POINTS = SensorTopic("/points", "sensor_msgs/msg/PointCloud2", "os_sensor")
+
+
+def test_topics_come_back_and_older_maps_have_none(saved):
+    assert load(saved).topics == {} and "topics" not in json.loads((saved / "map.json").read_text())
+    save(replace(example(), topics={"lidar": POINTS, "a sensor that was not encoded": POINTS}), saved)
+    assert load(saved).topics == {"lidar": POINTS}
+
+
+@pytest.mark.parametrize("topic", [{"name": "/a b"}, {"type": "os.system"}, {"frame_id": "\x1b"}, {"name": 3}])
+def test_a_topic_that_is_none_is_refused(saved, topic):
+    header = json.loads((saved / "map.json").read_text())
+    (saved / "map.json").write_text(json.dumps(header | {"topics": {"lidar": vars(POINTS) | topic}}))
+    with pytest.raises(Any2AnyError, match="Cannot read the map"):
+        load(saved)
 
 
 def test_unknown_poses_and_an_empty_map_come_back(tmp_path):
