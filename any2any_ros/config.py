@@ -181,3 +181,35 @@ class PlaceConfig(Settings):
         minimum=0,
         maximum=1e6,
     )
+
+
+@dataclass(frozen=True)
+class PoseConfig(Settings):
+    """Which moments of a recording get a pose, and how the times and axes of its poses are read."""
+
+    pose_gap_time: float = setting(
+        2.0,
+        "between two poses that lie farther apart in time, a moment has no pose",
+        unit="s",
+        minimum=0.001,
+        maximum=3600,
+    )
+    pose_gap_distance: float = setting(
+        20.0,
+        "between two poses that lie farther apart, a moment has no pose",
+        unit="m",
+        minimum=0.001,
+        maximum=1e6,
+    )
+    pose_axes: str = setting(
+        "auto",
+        "axes of the poses; ros: x forward, z up; camera: z forward, y down, which are converted; auto: ROS axes, and "
+        "an error when they look like a camera's",
+        choices=("auto", "ros", "camera"),
+    )
+    stamps: str = setting(
+        "auto",
+        "times of a bag's messages; header: when a sensor measured; received: when they were recorded; auto: header, "
+        "and an error where sensors and poses have different clocks",
+        choices=("auto", "header", "received"),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from any2any_ros.progress import Progress, silent
 from any2any_ros.protocols import Encoder
 
 LATEST = 2**31 - 2  # s; a later time does not fit into the stamp of a ROS message, not even when a second is added
+STEP = 1.0  # m; poses of a robot that stands differ by less
 
 
 class Drive(Protocol):
@@ -45,22 +47,47 @@ class Drive(Protocol):
         """Return a drive of these frames. The sound of a frame begins at the frame before it in the new drive."""
 
 
-def travelled(poses: Float64) -> Float64:
-    """Return the distance driven (N,) up to each pose (N, 4, 4): on the ground, in metres."""
-    steps = np.linalg.norm(np.diff(poses[:, :2, 3], axis=0), axis=1)
-    return np.concatenate([[0.0], np.cumsum(np.nan_to_num(steps))])[: len(poses)]
+def spaced(points: Float64, distance: float) -> Rows:
+    """Return the rows (K,) of points (N, D) that are at least `distance` from the row chosen before. Points with a NaN
+    are left out."""
+    rows: list[int] = []
+    for i in np.flatnonzero(np.isfinite(points).all(axis=1)).tolist():
+        if not rows or math.dist(points[i], points[rows[-1]]) >= distance:
+            rows.append(i)
+    return np.array(rows, dtype=np.intp)
+
+
+def travelled(poses: Float64, step: float = STEP) -> Float64:
+    """Return the distance driven (N,) up to each pose (N, 4, 4): on the ground, in metres.
+
+    It is measured in straight lines of `step` metres, so that poses that jitter while the robot stands add up to
+    nothing. Unknown poses (NaN) are passed in a straight line.
+    """
+    ground = poses[:, :2, 3]
+    corners = spaced(ground, step)
+    if len(corners) == 0:
+        return np.zeros(len(poses))
+    up_to = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(ground[corners], axis=0), axis=1))])
+    last = np.clip(np.searchsorted(corners, np.arange(len(poses)), side="right") - 1, 0, None)
+    driven = up_to[last] + np.nan_to_num(np.linalg.norm(ground - ground[corners[last]], axis=1))
+    driven[: corners[0]] = 0.0
+    return np.asarray(np.maximum.accumulate(driven))
 
 
 def keyframes(poses: Float64, distance: float) -> Rows:
-    """Return the rows (K,) of frames that are at least `distance` metres of driving apart; all rows for 0."""
+    """Return the rows (K,) of frames that are at least `distance` metres, on the ground, from the keyframe before; all
+    rows for 0.
+
+    A frame without a pose is no keyframe. Raises Any2AnyError when none has a pose.
+    """
     if distance <= 0:
         return np.arange(len(poses))
-    frames, due = [], -np.inf
-    for i, driven in enumerate(travelled(poses)):
-        if driven >= due:
-            frames.append(i)
-            due = driven + distance
-    return np.array(frames, dtype=np.intp)
+    rows = spaced(poses[:, :2, 3], distance)
+    if len(rows) == 0 < len(poses):
+        raise Any2AnyError(
+            "Cannot choose keyframes", f"none of the {len(poses)} frames has a pose", "Give poses, or --keyframe 0"
+        )
+    return rows
 
 
 def encode(

@@ -10,6 +10,8 @@ from any2any_ros.arrays import Flags, Float64, Names, Rows
 from any2any_ros.data.drive import travelled
 from any2any_ros.errors import Any2AnyError
 
+STEPS = 0.1  # of a stretch of the path: the way is measured in steps of this share
+
 
 def ground_distance(queries: Float64, references: Float64) -> Float64:
     """Return the distances (Q, R) on the ground (x, y), in metres, between poses (Q, 4, 4) and (R, 4, 4)."""
@@ -27,7 +29,7 @@ def same_drive(poses: Float64, path_gap: float, earlier: bool = False) -> Flags:
 
     They must be more than `path_gap` metres of driving apart. earlier: only frames that were driven before.
     """
-    path = travelled(poses)
+    path = travelled(poses, path_gap * STEPS)
     ahead = path[:, None] - path[None, :]
     return np.asarray((ahead if earlier else np.abs(ahead)) > path_gap)
 
@@ -41,7 +43,7 @@ def apart(poses: Float64, others: Float64, distance: float) -> Flags:
 
 def blocks(poses: Float64, length: float, parts: int = 2) -> Rows:
     """Return (N,): the part (0 .. parts - 1) of each frame. The parts take turns every `length` metres of driving."""
-    return np.asarray((travelled(poses) // length).astype(np.intp) % parts)
+    return np.asarray((travelled(poses, length * STEPS) // length).astype(np.intp) % parts)
 
 
 def squares(poses: Float64, length: float) -> Rows:

@@ -151,7 +151,7 @@ def test_a_cut_archive_and_a_missing_file_are_errors(log, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "scans", "keyed", "beams"),
-    [("intel", 910, 509, 180), ("fhw", 488, 393, 180), ("freiburg-079", 4791, 769, 360)],
+    [("intel", 910, 486, 180), ("fhw", 488, 384, 180), ("freiburg-079", 4791, 682, 360)],
 )
 def test_reads_the_real_logs_whole(shared_data, name, scans, keyed, beams):
     drive = carmen.read(shared_data / "laser2d" / f"{name}-corrected.log.gz")

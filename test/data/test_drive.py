@@ -15,6 +15,7 @@ from any2any_ros import encoders
 from any2any_ros.data import kitti
 from any2any_ros.data.drive import Drive, encode, keyframes, travelled
 from any2any_ros.data.report import SensorReport
+from any2any_ros.errors import Any2AnyError
 
 
 def poses_at(points):
@@ -30,11 +31,28 @@ ways = hnp.arrays(np.float64, st.tuples(st.integers(0, 30), st.just(2)), element
 
 @given(ways)
 def test_the_way_driven_is_the_sum_of_the_steps(points):
+    """Where each step is as long as the way is measured in."""
+    points = 3 * np.round(points)
     expected, total = [], 0.0
     for i in range(len(points)):
         total += float(np.hypot(*(points[i] - points[i - 1]))) if i else 0.0
         expected.append(total)
     assert travelled(poses_at(points)) == pytest.approx(expected)
+
+
+def test_a_fine_way_is_measured_to_its_end():
+    line = np.outer(np.arange(200) * 0.13, [0.6, 0.8])
+    assert travelled(poses_at(line)) == pytest.approx(np.arange(200) * 0.13)
+
+
+def test_a_robot_that_stands_and_jitters_drives_nowhere():
+    noise = np.random.default_rng(0).normal(0, 0.05, (480, 2))
+    line = np.outer(np.arange(20) * 2.0, [1, 0])
+    points = np.concatenate([line[:10], line[9] + noise, line[10:]])
+    path = travelled(poses_at(points))
+    assert path[-1] == pytest.approx(38.0, abs=0.5) and np.ptp(path[10:489]) < 0.5
+    assert (np.diff(path) >= 0).all()
+    assert len(keyframes(poses_at(points), 1.0)) == 20
 
 
 def test_the_way_is_on_the_ground():
@@ -43,21 +61,26 @@ def test_the_way_is_on_the_ground():
     assert travelled(poses).tolist() == [0, 5]
 
 
-def test_unknown_poses_are_no_way():
-    poses = poses_at([[0, 0], [np.nan, np.nan], [8, 0], [9, 0]])
-    assert travelled(poses).tolist() == [0, 0, 0, 1]
+def test_the_way_through_unknown_poses_is_straight():
+    nowhere = [np.nan, np.nan]
+    assert travelled(poses_at([nowhere, [0, 0], nowhere, [8, 0], [9, 0]])).tolist() == [0, 0, 0, 8, 9]
+    assert travelled(poses_at([nowhere, nowhere])).tolist() == [0, 0]
 
 
 @given(ways, st.floats(0.1, 50))
-def test_keyframes_are_so_far_apart_and_no_farther_than_need_be(points, distance):
-    poses = poses_at(points)
-    kept, path = keyframes(poses, distance), travelled(poses)
-    assert list(kept) == sorted(set(kept)) and (len(kept) > 0) == (len(points) > 0)
-    if len(points):
-        assert kept[0] == 0
-    for here, there in pairwise(kept):
-        assert path[there] - path[here] >= distance - 1e-9
-        assert (path[here + 1 : there] - path[here] < distance).all()
+def test_keyframes_are_so_far_from_the_one_before_and_no_farther_than_need_be(points, distance):
+    kept = keyframes(poses_at(points), distance)
+    assert list(kept) == sorted(set(kept)) and kept.tolist()[:1] == [0][: len(points)]
+    for here, there in pairwise([*kept, len(points)]):
+        away = np.linalg.norm(points[here + 1 : there + 1] - points[here], axis=1)
+        assert (away[: there - here - 1] < distance).all() and (away[there - here - 1 :] >= distance).all()
+
+
+def test_a_frame_without_a_pose_is_no_keyframe():
+    nowhere = [np.nan, np.nan]
+    assert keyframes(poses_at([nowhere, [0, 0], nowhere, [8, 0]]), 1.0).tolist() == [1, 3]
+    with pytest.raises(Any2AnyError, match="Cannot choose keyframes: none of the 2 frames has a pose"):
+        keyframes(poses_at([nowhere, nowhere]), 1.0)
 
 
 @pytest.mark.parametrize("distance", [0.0, -1.0])
