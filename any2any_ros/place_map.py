@@ -208,8 +208,7 @@ def _write(reference: ReferenceMap, source: Path, target: Path) -> None:
     with files.unfinished(target / "parts") as new:
         parts = {kind: new / name for kind, name in reference.parts.items() if (source / name).exists()}
         for path in parts.values():
-            here = source / path.name
-            shutil.copytree(here, path) if here.is_dir() else shutil.copy(here, path)
+            _copy_all(source / path.name, path)
         reference_map.save(replace(reference, parts={}), target, parts)
 
 
@@ -218,6 +217,17 @@ def _copy(source: Path, target: Path) -> None:
 
     def copy(home: Path) -> None:
         with files.replacing(target) as new:
-            shutil.copytree(home, new, dirs_exist_ok=True)
+            _copy_all(home, new)
 
     files.read_whole(source, copy)
+
+
+def _copy_all(source: Path, target: Path) -> None:
+    """Copy a folder, or a file. Raises OSError."""
+    try:
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copy(source, target)
+    except shutil.Error as error:  # a list of all files and what happened to each
+        raise OSError(error.args[0][0][2]) from error

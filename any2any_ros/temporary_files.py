@@ -34,7 +34,7 @@ def is_unfinished(path: Path) -> bool:
 @contextmanager
 def temporary_file(path: Path, write: Write) -> Iterator[Path]:
     """Write a temporary file beside `path`, down to the disk, and yield its path; remove it if it is still there."""
-    with _temporary(path, _new_file) as (temporary, descriptor):
+    with named(path), _temporary(path, _new_file) as (temporary, descriptor):
         with os.fdopen(os.dup(descriptor), "wb") as stream:
             write(stream)
         os.fsync(descriptor)
@@ -42,9 +42,20 @@ def temporary_file(path: Path, write: Write) -> Iterator[Path]:
 
 
 @contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Let an OSError say what could not be written: that of a full disk often names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
 def temporary_folder(path: Path) -> Iterator[Path]:
     """Make a temporary folder beside `path` and yield its path; remove it at the end."""
-    with _temporary(path, _new_folder) as (temporary, _):
+    with named(path), _temporary(path, _new_folder) as (temporary, _):
         yield temporary
 
 

@@ -77,6 +77,8 @@ class Clouds:
             name, points = str(stored["id"]), stored["points"]
             if name != id or points.dtype != np.int16 or points.ndim != 2 or points.shape[1] != 3:
                 raise ValueError(f"it holds {points.dtype} {points.shape} of place '{name}'")
+        except FileNotFoundError:  # another map was saved here meanwhile
+            return None
         except Exception as error:  # any damage reads the same to a user
             raise Any2AnyError(
                 f"Cannot read the scan of place '{id}', {file}",

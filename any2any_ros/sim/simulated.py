@@ -20,6 +20,7 @@ from typing import Any
 import cv2
 
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.temporary_files import remove_litter
 
 
 def story_head(version: int, config: Any) -> dict[str, Any]:
@@ -33,6 +34,7 @@ def reusable(folder: Path, kind: str, head: dict[str, Any], overwrite: bool) -> 
     head: how its story must begin. overwrite: whether a world of other settings may be replaced. Raises Any2AnyError
     when the folder holds something else.
     """
+    remove_litter(folder.parent)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     story = folder / f"{kind}.json"

@@ -21,7 +21,7 @@ from typing import Any
 from stepping import answer, at_steps, copied, done, fork
 
 OLD, NEW = 0, 1
-COMPUTATION = 0.05  # s between two steps, from which on the kills start after it
+COMPUTATION = 0.1  # s of processor time between two steps, from which on the kills start after it
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,16 @@ class Writer:
     """Something that can be written and read.
 
     write(home, number): writes the old one (0) or the new one (1) into the folder `home`. read(home): returns its
-    content as JSON can hold it, or raises. replaces: whether the new one may be written over the old one.
+    content as JSON can hold it, or raises. around(home): writes what is there before. prepare(): computes what all of
+    these need, once. starts: over what the new one is written: an old one ("old"), or none ("nothing").
     """
 
     name: str
     write: Callable[[Path, int], object]
     read: Callable[[Path], Any]
-    replaces: bool = True
+    around: Callable[[Path], object] = lambda home: None
+    prepare: Callable[[], object] = lambda: None
+    starts: tuple[str, ...] = ("old", "nothing")
 
 
 @dataclass
@@ -60,39 +63,34 @@ class Outcome:
 
 
 def campaign(writer: Writer, folder: Path, kills: int) -> Outcome:
-    """Kill the writer `kills` times: a quarter where nothing is yet, the others over an old one."""
+    """Kill the writer `kills` times: where there is none yet a quarter of them, the others over an old one."""
     outcome = Outcome(writer.name)
-    over_old = 3 * kills // 4 if writer.replaces else 0
-    for replaced, count in ((True, over_old), (False, kills - over_old)):
+    writer.prepare()
+    first = kills if "old" not in writer.starts else kills // 4 if "nothing" in writer.starts else 0
+    for start, count in (("old", kills - first), ("nothing", first)):
         if count:
-            run = Campaign(writer, folder / ("over" if replaced else "first"), replaced, count)
-            answer = copied(run.start)
-            if "error" in answer:
-                outcome.failures.append(f"the campaign failed: {answer['error']}")
+            result = copied(Campaign(writer, folder / start, start, count).start)
+            if "error" in result:
+                outcome.failures.append(f"the campaign failed: {result['error']}")
             else:
-                outcome.add(answer["result"])
+                outcome.add(result["result"])
     return outcome
 
 
 class Campaign:
     """The kills of a writer that starts each time from the same files."""
 
-    def __init__(self, writer: Writer, folder: Path, replaced: bool, count: int) -> None:
-        self.writer, self.folder, self.home, self.replaced, self.count = (
-            writer,
-            folder,
-            folder / "home",
-            replaced,
-            count,
-        )
+    def __init__(self, writer: Writer, folder: Path, before: str, count: int) -> None:
+        self.writer, self.folder, self.home = writer, folder, folder / "home"
+        self.before, self.count = before, count
         self.outcome = Outcome(writer.name)
-        self.before = "old" if replaced else "nothing"
 
     def start(self) -> None:
         """Become the writer, and answer from within its work. Runs in a process of its own."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.home.mkdir(parents=True)
-        if self.replaced:
+        done(copied(lambda: self.writer.around(self.home)))
+        if self.before == "old":
             done(copied(lambda: self.writer.write(self.home, OLD)))
         self.expected = {self.before: self._content()}
         shutil.copytree(self.home, self.folder / "before")
@@ -107,13 +105,21 @@ class Campaign:
         self.writer.write(self.home, NEW)
         os._exit(0)  # a copy has ended its work; the writer itself has ended in _kill_all
 
-    def _recorded(self) -> list[tuple[float, bool]]:
-        """Write, and return when each step came and whether a file was open then; at last, when the work was done."""
-        steps: list[tuple[float, bool]] = []
-        at_steps(self.home, lambda: steps.append((time.monotonic(), _holds_files(self.home))))
+    def _recorded(self) -> list[tuple[float, float, bool]]:
+        """Write, and return of each step when it came, after how much processor time, and whether a file was open.
+
+        The last row is the end of the work.
+        """
+        steps: list[tuple[float, float, bool]] = []
+
+        def record() -> None:
+            steps.append((time.monotonic(), time.process_time(), _holds_files(self.home)))
+
+        at_steps(self.home, record)
         self.writer.write(self.home, NEW)
         at_steps(self.home, None)
-        return [*steps, (time.monotonic(), False)]
+        record()
+        return steps
 
     def _kill_all(self) -> None:
         """Called at the step from which all kills start. Returns in copies of the process, which then write on."""
@@ -169,7 +175,10 @@ class Campaign:
         return False
 
     def _content(self) -> dict[str, Any]:
-        return copied(lambda: self.writer.read(self.home))
+        try:
+            return {"result": json.loads(json.dumps(self.writer.read(self.home)))}
+        except Exception as error:
+            return {"error": f"{type(error).__name__}: {error}"}
 
     def _restore(self, name: str) -> None:
         shutil.rmtree(self.home)
@@ -182,7 +191,7 @@ def names(folder: Path) -> list[str]:
 
 def _after_the_longest_computation(steps: list[Any]) -> int:
     """Return the step before which the writer has computed for longest, among those at which it has no file open."""
-    waited = [(at - steps[i][0], i + 1) for i, (at, holds) in enumerate(steps[1:-1]) if not holds]
+    waited = [(at - steps[i][1], i + 1) for i, (_, at, holds) in enumerate(steps[1:-1]) if not holds]
     longest, step = max(waited, default=(0.0, 0))
     return step if longest > COMPUTATION else 0
 

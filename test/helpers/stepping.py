@@ -1,6 +1,6 @@
 """A process that is copied (fork), and stopped before an operation on a file, for killing.py.
 
-A step is an operation on a file of one folder: one is opened, made, renamed, removed or flushed.
+A step is an operation on a file of one folder: one is looked for, opened, made, renamed, removed or flushed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link"}
+EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.scandir", "os.listdir"}
 
 _current: dict[str, Any] = {"home": "", "call": None, "installed": False}
 
