@@ -18,7 +18,7 @@ NAMED = 5.0  # s from the beginning of a fault until /diagnostics must name it
 GONE = 10.0  # s from its end until /diagnostics must no longer
 STARVED = 0.1  # largest share of skipped rankings while all cores are starved
 GROWTH = 0.05  # largest growth of a process's memory
-WARM_UP = 120.0  # s of a process's life before its memory is judged; a quarter of a shorter life
+WARM_UP = 120.0  # s of a process's life before its memory is judged; half of a shorter life
 WINDOW = 60.0  # s at both ends of the rest, whose medians are compared; a quarter of a shorter rest
 SHORTEST_LIFE = 20.0  # s; the memory of a process that lived shorter is not judged
 
@@ -186,7 +186,7 @@ def lives(played: Played) -> list[Life]:
             own = [(at, rss) for at, number, _, rss in rows if number == process]
             length = own[-1][0] - own[0][0]
             if length >= SHORTEST_LIFE:
-                warm = own[0][0] + min(WARM_UP, length / 4)
+                warm = own[0][0] + min(WARM_UP, length / 2)
                 window = min(WINDOW, (own[-1][0] - warm) / 4)
                 first = statistics.median(rss for at, rss in own if warm <= at <= warm + window)
                 last = statistics.median(rss for at, rss in own if at >= own[-1][0] - window)

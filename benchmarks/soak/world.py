@@ -24,7 +24,7 @@ from any2any_ros.storage import replacing
 from any2any_ros.workflows.build_map import MapOptions, write_map
 from any2any_ros.workflows.calibrate import CalibrationOptions, calibrate
 
-FORMAT = 2  # changes whenever the world does
+FORMAT = 3  # changes whenever the world does
 TOWN = town.TownConfig(
     places=60, squares=2, speed=34.0, rate=10.0, points=6000, width=208, height=64, caption_empty=0.0
 )
@@ -185,6 +185,7 @@ def _no_confidence(folder: Path) -> None:
 
 
 def _no_fusion(folder: Path) -> None:
+    (folder / "calibration" / "fusion.npz").unlink()
     (folder / "calibration" / "fusion.json").write_text('{"format": 2, "kind": "fusion", "plug": "os", "values": {}}')
 
 

@@ -108,7 +108,7 @@ def test_memory_may_grow_by_five_percent_after_the_warm_up():
     chapter = played()
     chapter.memory = memory(growth=0.05)
     assert not failed(chapter)
-    chapter.memory = memory(growth=0.12)
+    chapter.memory = memory(growth=0.16)
     assert failed(chapter)["growth"].startswith("system clock: retrieval: +")
     chapter.memory = {"retrieval": memory()["retrieval"][:8]}  # it lived for 14 s
     assert judge.lives(chapter) == []
