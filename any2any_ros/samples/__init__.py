@@ -9,38 +9,35 @@ from collections.abc import Callable
 from typing import Any
 
 from any2any_ros import limits
-from any2any_ros.samples.audio import sound
+from any2any_ros.samples.audio import captured_sound, described_sound, sound
 from any2any_ros.samples.compressed import (
+    compressed_depth,
     compressed_image,
     compressed_thermal,
     decode_image,
     decode_pixels,
     decode_thermal,
 )
+from any2any_ros.samples.encodings import DEPTH_ENCODINGS, IMAGE_ENCODINGS, PLANE_ENCODINGS, THERMAL_ENCODINGS
 from any2any_ros.samples.examples import example
-from any2any_ros.samples.images import (
-    DEPTH_ENCODINGS,
-    IMAGE_ENCODINGS,
-    THERMAL_ENCODINGS,
-    depth,
-    image,
-    thermal,
-    valid_depth,
-)
-from any2any_ros.samples.lidar import POINT_TYPES, cloud, scan
+from any2any_ros.samples.images import depth, image, thermal, valid_depth
+from any2any_ros.samples.lidar import POINT_TYPES, cloud, livox, multi_echo_scan, scan
 from any2any_ros.samples.values import NS, Scan, Sound, Transcript
 
 __all__ = [
     "DEPTH_ENCODINGS",
     "IMAGE_ENCODINGS",
     "NS",
+    "PLANE_ENCODINGS",
     "POINT_TYPES",
     "THERMAL_ENCODINGS",
     "TYPES",
     "Scan",
     "Sound",
     "Transcript",
+    "captured_sound",
     "cloud",
+    "compressed_depth",
     "compressed_image",
     "compressed_thermal",
     "decode",
@@ -48,8 +45,11 @@ __all__ = [
     "decode_pixels",
     "decode_thermal",
     "depth",
+    "described_sound",
     "example",
     "image",
+    "livox",
+    "multi_echo_scan",
     "scan",
     "sound",
     "stamp_ns",
@@ -70,10 +70,20 @@ def text(message: Any) -> str:
 # ROS type -> the kinds of sample that it can be decoded to, and the function for each
 TYPES: dict[str, dict[str, Callable[[Any], Any]]] = {
     "sensor_msgs/msg/Image": {"image": image, "depth": depth, "thermal": thermal},
-    "sensor_msgs/msg/CompressedImage": {"image": compressed_image, "thermal": compressed_thermal},
+    "sensor_msgs/msg/CompressedImage": {
+        "image": compressed_image,
+        "depth": compressed_depth,
+        "thermal": compressed_thermal,
+    },
     "sensor_msgs/msg/PointCloud2": {"cloud": cloud},
+    "livox_ros_driver2/msg/CustomMsg": {"cloud": livox},
+    "livox_ros_driver/msg/CustomMsg": {"cloud": livox},
     "sensor_msgs/msg/LaserScan": {"scan": scan},
+    "sensor_msgs/msg/MultiEchoLaserScan": {"scan": multi_echo_scan},
     "any2any_ros/msg/AudioStamped": {"sound": sound},
+    "audio_common_msgs/msg/AudioStamped": {"sound": described_sound},
+    "audio_common_msgs/msg/AudioDataStamped": {"sound": captured_sound},
+    "audio_common_msgs/msg/AudioData": {"sound": captured_sound},
     "std_msgs/msg/String": {"text": text},
 }
 

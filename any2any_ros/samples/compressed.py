@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from any2any_ros import limits
 from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.samples.images import to_rgb
+from any2any_ros.samples.images import eight_bits, to_rgb, valid_depth
 
 T = TypeVar("T")
 Bytes = NDArray[np.uint8]
@@ -26,12 +26,16 @@ ANIMATED = (b"acTL", b"fcTL", b"fdAT")
 SEGMENT = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])")  # of a JPEG: where one begins that has a length, or the end
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # segments that hold the size of the picture
 SCAN, END = 0xDA, 0xD9
+DEPTH, DEPTH_HEADER = "compressedDepth", 12  # in the format of a message; bytes before its PNG: kind, two float32
 MOST_SHRUNK = 8 * 1032  # pixels in a byte of a file: of one bit each, which zlib can make 1032 times smaller
 SMALLER = "Have the camera driver publish smaller pictures, or scale them down"
 
 
 def compressed_image(message: Any) -> NDArray[np.uint8]:
     """Return a colour image (H, W, 3) uint8, RGB. Raises Any2AnyError when it is neither JPEG nor PNG."""
+    if DEPTH in message.format:
+        why, remedy = f"it is a depth image ('{message.format}')", "Name its topic for depth, not for a camera"
+        raise Any2AnyError("Cannot use a compressed image", why, remedy)
     why = "are neither JPEG nor PNG, or are truncated"
     return _decode_message(
         message, decode_image, "a compressed image", why, "Have the camera driver publish JPEG or PNG"
@@ -45,13 +49,33 @@ def compressed_thermal(message: Any) -> Array:
     return _decode_message(message, decode_thermal, "a compressed thermal image", why, remedy)
 
 
+def compressed_depth(message: Any) -> Array:
+    """Return a depth image (H, W) in metres, NaN where nothing was measured.
+
+    Reads PNG of one channel: in millimetres, or as compressed_depth_image_transport publishes it. Raises Any2AnyError
+    on anything else.
+    """
+    data, what = np.frombuffer(message.data, dtype=np.uint8), "a compressed depth image"
+    bare = data[:8].tobytes() == PNG
+    scale, offset = (0.0, 0.0) if bare or data.size < DEPTH_HEADER else data[4:DEPTH_HEADER].view("<f4").astype(float)
+    counts = decode_pixels(data if bare else data[DEPTH_HEADER:], "IMREAD_UNCHANGED")
+    if counts is None or counts.dtype != np.uint16 or counts.ndim != 2:
+        why = f"its {data.size} bytes ('{message.format}') are no PNG of one channel of 16 bits, or are truncated"
+        raise Any2AnyError(f"Cannot use {what}", why, "Have the driver publish PNG (parameter format), not RVL")
+    if "32FC1" not in message.format:
+        return valid_depth(counts.astype(np.float32) * np.float32(0.001))
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # 1 / depth, in steps; 0: nothing measured
+        metres = np.where(counts > 0, scale / (counts.astype(np.float64) - offset), np.nan)
+        return valid_depth(metres.astype(np.float32))
+
+
 def decode_image(data: Bytes) -> NDArray[np.uint8] | None:
     """Return the image (H, W, 3) uint8, RGB, in the bytes of a JPEG or PNG file; None when they are damaged.
 
     Raises Any2AnyError when the image is larger than `limits` allow.
     """
-    pixels = decode_pixels(data, "IMREAD_COLOR")
-    return None if pixels is None else to_rgb(pixels, "COLOR_BGR2RGB")
+    pixels = decode_pixels(data, "IMREAD_COLOR", "IMREAD_ANYDEPTH")
+    return None if pixels is None else to_rgb(eight_bits(pixels), "COLOR_BGR2RGB")
 
 
 def decode_thermal(data: Bytes) -> Array | None:
@@ -63,8 +87,8 @@ def decode_thermal(data: Bytes) -> Array | None:
     return None if counts is None or counts.ndim != 2 else counts.astype(np.float32)
 
 
-def decode_pixels(data: Bytes, flag: str) -> NDArray[Any] | None:
-    """Return what OpenCV reads from the bytes of a JPEG or PNG file; None when they are damaged. flag: IMREAD_COLOR, …
+def decode_pixels(data: Bytes, *flags: str) -> NDArray[Any] | None:
+    """Return what OpenCV reads from the bytes of a JPEG or PNG file; None when they are damaged. flags: IMREAD_COLOR, …
 
     Raises Any2AnyError when the image is larger than `limits` allow.
     """
@@ -75,7 +99,7 @@ def decode_pixels(data: Bytes, flag: str) -> NDArray[Any] | None:
     if width * height > MOST_SHRUNK * data.size:  # decoding it would take as long as a whole picture
         return None
     try:
-        return cv2.imdecode(data, getattr(cv2, flag)) if width else None
+        return cv2.imdecode(data, sum(getattr(cv2, flag) for flag in flags)) if width else None
     except cv2.error:
         return None
 
@@ -102,7 +126,10 @@ def _size_of_png(data: bytes) -> tuple[int, int]:
 
 
 def _size_of_jpeg(data: bytes) -> tuple[int, int]:
-    """Return width and height as libjpeg finds them, which skips what lies between two segments."""
+    """Return width and height as libjpeg finds them, which skips what lies between two segments.
+
+    (0, 0) for a file without an end, which was cut short: OpenCV would make the rest of the picture grey.
+    """
     size, passes, segment = (0, 0), 0, SEGMENT.search(data, len(JPEG))
     while segment and segment[1][0] != END and passes <= limits.PASSES:
         at, passes = segment.end(), passes + (segment[1][0] == SCAN)
@@ -110,7 +137,7 @@ def _size_of_jpeg(data: bytes) -> tuple[int, int]:
             size = int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 3 : at + 5], "big")
         segment = SEGMENT.search(data, at + max(2, int.from_bytes(data[at : at + 2], "big")))
     limits.check("a picture", passes, limits.PASSES, "passes over its pixels", "Save it as an ordinary JPEG")
-    return size
+    return size if segment else (0, 0)
 
 
 def _decode_message(message: Any, decode: Callable[[Bytes], T | None], what: str, why: str, remedy: str) -> T:

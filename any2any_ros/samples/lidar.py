@@ -45,7 +45,8 @@ def cloud(message: Any) -> Array:
 def _bytes_of_points(message: Any) -> NDArray[np.uint8]:
     """Return the bytes of all points, one after the other, without the padding of the rows."""
     data = np.frombuffer(message.data, dtype=np.uint8)
-    height, width, row_step = message.height, message.width, message.row_step
+    height, width = message.height, message.width
+    row_step = message.row_step or width * message.point_step  # 0: the driver did not fill it in
     limits.check("a point cloud", height * width, limits.POINTS, "points", "Have the driver publish thinner ones")
     limits.check("a point cloud", message.point_step, limits.MESSAGE_BYTES, "bytes in each point", "Check the driver")
     if height * row_step > data.size or width * message.point_step > row_step:
@@ -88,19 +89,45 @@ def _columns(points: NDArray[Any]) -> Array:
     return columns
 
 
+def livox(message: Any) -> Array:
+    """Return the points (N, 4) of a CustomMsg of the Livox drivers: x, y, z in metres, and reflectivity.
+
+    Raises Any2AnyError when it has too many points.
+    """
+    points = message.points
+    limits.check("a point cloud", len(points), limits.POINTS, "points", "Have the driver publish thinner ones")
+    columns = np.array([(p.x, p.y, p.z, p.reflectivity) for p in points], dtype=np.float32).reshape(-1, 4)
+    return columns[np.isfinite(columns).all(axis=1)]
+
+
 def scan(message: Any) -> Scan:
     """Return a sensor_msgs/LaserScan. Ranges outside the sensor's own limits become inf.
 
-    Raises Any2AnyError when it has too many beams, and when its angles are not finite.
+    A largest range of 0 is one that the driver does not know, and counts as infinite. Raises Any2AnyError when it has
+    too many beams, and when its angles are not finite.
     """
+    _few_beams(message)
+    return _scan(message, np.array(message.ranges, dtype=np.float32))
+
+
+def multi_echo_scan(message: Any) -> Scan:
+    """Return a sensor_msgs/MultiEchoLaserScan as the scan of the first echo of each beam, as `scan` does."""
+    _few_beams(message)
+    firsts = [beam.echoes[0] if len(beam.echoes) else np.inf for beam in message.ranges]
+    return _scan(message, np.array(firsts, dtype=np.float32))
+
+
+def _few_beams(message: Any) -> None:
     limits.check("a laser scan", len(message.ranges), limits.BEAMS, "beams", "Have the driver publish fewer")
-    why = wrong_geometry(message.angle_min, message.angle_increment, message.range_max)
+
+
+def _scan(message: Any, ranges: Array) -> Scan:
+    range_max = float(message.range_max) or math.inf
+    why = wrong_geometry(message.angle_min, message.angle_increment, range_max)
     if why:
         raise Any2AnyError("Cannot use a laser scan", why, "The driver describes its scans wrongly: check it")
-    ranges = np.array(message.ranges, dtype=np.float32)
-    valid = (ranges >= message.range_min) & (ranges <= message.range_max)
-    ranges[~valid] = np.inf
-    return Scan(ranges, float(message.angle_min), float(message.angle_increment), float(message.range_max))
+    ranges[~((ranges >= message.range_min) & (ranges <= range_max))] = np.inf
+    return Scan(ranges, float(message.angle_min), float(message.angle_increment), range_max)
 
 
 def wrong_geometry(angle_min: Any, angle_increment: Any, range_max: Any) -> str:

@@ -44,6 +44,38 @@ def test_sound_that_cannot_be_read_is_refused(change):
         samples.sound(sound_message(b"\0\0", **change))
 
 
+def chunk(field, values, number, channels=1, name="audio_data", rate=44100):
+    info = SimpleNamespace(format=number, channels=channels, rate=rate)
+    return SimpleNamespace(audio=SimpleNamespace(info=info, **{name: SimpleNamespace(**{field: values})}))
+
+
+@pytest.mark.parametrize("name", ["audio_data", "audio"])
+@pytest.mark.parametrize(
+    ("field", "number", "values"),
+    [("float32_data", 1, [0.5, -1.0]), ("int32_data", 2, [1 << 30, -(1 << 31)]),
+     ("int16_data", 8, [1 << 14, -(1 << 15)]), ("int8_data", 16, [64, -128]), ("uint8_data", 32, [192, 0])],
+)  # fmt: skip
+def test_sound_of_audio_common_is_read_as_its_format_says(field, number, values, name):
+    heard = samples.described_sound(chunk(field, values, number, name=name))
+    assert heard.samples.tolist() == [0.5, -1.0] and heard.rate == 44100
+    stereo = samples.described_sound(chunk(field, np.array(values * 2), number, 2, name))
+    assert stereo.samples.tolist() == [-0.25, -0.25]
+
+
+@pytest.mark.parametrize("change", [{"number": 4}, {"channels": 0}, {"rate": 0}], ids=str)
+def test_sound_of_audio_common_that_cannot_be_read_is_refused(change):
+    with pytest.raises(Any2AnyError, match="PortAudio's format"):
+        samples.described_sound(chunk("int16_data", [0], **({"number": 8} | change)))
+
+
+@pytest.mark.parametrize("wrap", [lambda m: m, lambda m: SimpleNamespace(audio=m)], ids=["plain", "stamped"])
+def test_captured_sound_is_what_audio_capture_publishes_by_default(wrap):
+    heard = samples.captured_sound(wrap(SimpleNamespace(data=np.array([16384, -32768], "<i2").tobytes() + b"\1")))
+    assert heard.samples.tolist() == [0.5, -1.0] and heard.rate == 16000
+    with pytest.raises(Any2AnyError, match="it is MP3"):
+        samples.captured_sound(wrap(SimpleNamespace(data=b"\xff\xfb\x90\x00")))
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_samples_that_are_not_finite_are_refused(value):
     with pytest.raises(Any2AnyError, match="samples that are not finite"):

@@ -34,9 +34,12 @@ def test_a_grey_or_deep_picture_becomes_rgb_of_eight_bits():
 
 
 @pytest.mark.parametrize("end", [".png", ".jpg"])
-@pytest.mark.parametrize("share", [0.01, 0.3, 0.9])
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.9, 0.999])
 def test_a_picture_cut_short_is_refused(end, share, capfd):
-    whole = cv2.imencode(end, np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8))[1].tobytes()
+    """Of a JPEG of which most is there, OpenCV makes a picture that is grey below."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    whole = cv2.imencode(end, noise, [cv2.IMWRITE_JPEG_RST_INTERVAL, 1])[1].tobytes()
+    samples.compressed_image(compressed(whole))
     with pytest.raises(Any2AnyError, match="neither JPEG nor PNG, or are truncated"):
         samples.compressed_image(compressed(whole[: int(share * len(whole))]))
 
@@ -45,6 +48,44 @@ def test_a_picture_cut_short_is_refused(end, share, capfd):
 def test_what_is_no_picture_is_refused(data, capfd):
     with pytest.raises(Any2AnyError, match=f"its {len(data)} bytes"):
         samples.compressed_image(compressed(data))
+
+
+# --- depth ------------------------------------------------------------------------------------------------------
+
+MILLIMETRES = np.array([[0, 1, 500], [1234, 65535, 0]], np.uint16)
+METRES = np.array([[np.nan, 0.001, 0.5], [1.234, 65.535, np.nan]], np.float32)
+HEADER = bytes(12)
+
+
+def png_of(values):
+    return cv2.imencode(".png", values)[1].tobytes()
+
+
+@pytest.mark.parametrize(("header", "form"), [(HEADER, "16UC1; compressedDepth png"), (b"", "16UC1; png compressed ")])
+def test_compressed_millimetres_become_metres_and_zero_a_hole(header, form):
+    read = samples.compressed_depth(compressed(header + png_of(MILLIMETRES), form))
+    np.testing.assert_allclose(read, METRES, rtol=1e-6)
+
+
+def test_compressed_inverse_depth_becomes_metres():
+    scale, offset = 1000.0, -20.0
+    steps = np.array([[0, 80], [180, 480]], np.uint16)  # step = scale / metres + offset
+    header = bytes(4) + np.array([scale, offset], "<f4").tobytes()
+    read = samples.compressed_depth(compressed(header + png_of(steps), "32FC1; compressedDepth png"))
+    np.testing.assert_allclose(read, [[np.nan, 10.0], [5.0, 2.0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", bytes(7), HEADER, HEADER + b"rvl" * 50, HEADER + png_of(GREY), HEADER + png_of(MILLIMETRES)[:-1]]
+)
+def test_compressed_depth_that_is_none_is_refused(data):
+    with pytest.raises(Any2AnyError, match="no PNG of one channel of 16 bits, or are truncated"):
+        samples.compressed_depth(compressed(data, "16UC1; compressedDepth png"))
+
+
+def test_a_picture_of_depth_is_none_of_a_camera():
+    with pytest.raises(Any2AnyError, match=r"it is a depth image \('16UC1; compressedDepth png'\)"):
+        samples.compressed_image(compressed(HEADER + png_of(MILLIMETRES), "16UC1; compressedDepth png"))
 
 
 @pytest.mark.parametrize("pixels", [RGB[..., ::-1], None], ids=["colour", "damaged"])

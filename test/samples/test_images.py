@@ -1,27 +1,14 @@
 """Images of every encoding become arrays, or are refused with a reason."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from image_messages import GREY, RGB, image_message
 
 from any2any_ros import samples
 from any2any_ros.errors import Any2AnyError
-
-RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
-GREY = RGB[..., 0]
-
-
-def image_message(pixels, encoding, padding=0, big=False, width=None):
-    rows = pixels.reshape(len(pixels), -1).view(np.uint8)
-    padded = np.pad(rows, ((0, 0), (0, padding)), constant_values=77)
-    return SimpleNamespace(
-        encoding=encoding, height=len(pixels), width=width or pixels.shape[1], step=padded.shape[1],
-        is_bigendian=int(big), data=padded.tobytes(),
-    )  # fmt: skip
 
 
 def with_alpha(pixels):
@@ -39,6 +26,7 @@ EXACT = {
     "8UC3": (RGB[..., ::-1], RGB),
     "rgba8": (with_alpha(RGB), RGB),
     "bgra8": (with_alpha(RGB[..., ::-1]), RGB),
+    "8UC4": (with_alpha(RGB[..., ::-1]), RGB),
     "mono8": (GREY, np.dstack([GREY] * 3)),
     "8UC1": (GREY, np.dstack([GREY] * 3)),
 }
@@ -46,6 +34,10 @@ WIDE = {
     "mono16": (GREY, np.dstack([GREY] * 3)),
     "rgb16": (RGB, RGB),
     "bgr16": (RGB[..., ::-1], RGB),
+    "16UC3": (RGB[..., ::-1], RGB),
+    "rgba16": (with_alpha(RGB), RGB),
+    "bgra16": (with_alpha(RGB[..., ::-1]), RGB),
+    "16UC4": (with_alpha(RGB[..., ::-1]), RGB),
 }
 
 
@@ -74,6 +66,7 @@ def test_bayer_patterns_give_the_colour_that_was_seen(pattern, colour):
         mosaic[i // 2 :: 2, i % 2 :: 2] = colour["rgb".index(channel)]
     read = samples.image(image_message(mosaic, f"bayer_{pattern}8", padding=3))
     assert (read == colour).all()
+    assert (samples.image(image_message(wide(mosaic, "<"), f"bayer_{pattern}16", padding=6)) == colour).all()
 
 
 # BT.601, the range that video uses: white is 235, not 255.
@@ -102,7 +95,7 @@ def test_every_encoding_was_tried():
         "yuv422",
         "yuyv",
         "yuv422_yuy2",
-        *(f"bayer_{p}8" for p in ("rggb", "bggr", "gbrg", "grbg")),
+        *(f"bayer_{p}{bits}" for p in ("rggb", "bggr", "gbrg", "grbg") for bits in (8, 16)),
     }
     assert tried == set(samples.IMAGE_ENCODINGS)
 
@@ -118,7 +111,7 @@ def test_pictures_of_any_size_are_read_or_refused(encoding, height, width):
         assert channels == 2 and width % 2
 
 
-@pytest.mark.parametrize("encoding", ["32FC1", "16UC1", "jpeg", "", "RGB8"])
+@pytest.mark.parametrize("encoding", ["32FC1", "16UC1", "jpeg", "", "RGB9"])
 def test_an_unknown_encoding_is_refused_beside_the_known(encoding):
     with pytest.raises(Any2AnyError, match=f"its encoding is '{encoding}', known are rgb8, bgr8"):
         samples.image(image_message(RGB, encoding))
@@ -175,7 +168,7 @@ def test_any_depth_is_positive_metres_or_a_hole(values):
     np.testing.assert_array_equal(np.isnan(read), ~(np.isfinite(values) & (values > 0)))
 
 
-@pytest.mark.parametrize("encoding", ["rgb8", "8UC1", "64FC1", "32FC2", "", "16uc1"])
+@pytest.mark.parametrize("encoding", ["rgb8", "8UC1", "64FC1", "32FC2", "", "16UC2"])
 def test_what_is_no_depth_is_refused_beside_the_known(encoding):
     with pytest.raises(Any2AnyError, match=f"its encoding is '{encoding}', known are 16UC1, mono16, 32FC1"):
         samples.depth(image_message(MILLIMETRES, encoding, width=3))

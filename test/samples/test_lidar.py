@@ -71,6 +71,21 @@ def test_no_points_are_no_points(height):
     assert samples.cloud(cloud_message(b"", 0, height=height)).shape == (0, 4)
 
 
+@pytest.mark.parametrize("height", [1, 3])
+def test_rows_whose_length_the_driver_left_out_follow_each_other(height):
+    cloud = samples.cloud(cloud_message(POINTS.tobytes(), 3 // height, height=height, row=0))
+    np.testing.assert_array_equal(cloud, POINTS)
+
+
+def test_points_of_livox_are_read():
+    points = [SimpleNamespace(x=x, y=y, z=z, reflectivity=int(i * 255), tag=0, line=1) for x, y, z, i in POINTS]
+    points.append(SimpleNamespace(x=np.nan, y=0.0, z=0.0, reflectivity=1))
+    read = samples.livox(SimpleNamespace(points=points))
+    np.testing.assert_array_equal(read[:, :3], POINTS[:, :3])
+    assert read[:, 3].tolist() == [127, 0, 255]
+    assert samples.livox(SimpleNamespace(points=[])).shape == (0, 4)
+
+
 def test_an_organised_cloud_is_read_row_by_row_past_its_padding():
     rows = POINTS.tobytes() + b"\xff" * 7 + POINTS[::-1].tobytes() + b"\xff" * 7
     points = samples.cloud(cloud_message(rows, 3, height=2, row=3 * 16 + 7))
@@ -154,7 +169,7 @@ def test_readings_outside_the_sensors_range_become_infinite():
 @pytest.mark.parametrize(
     "change",
     [{"angle_min": np.nan}, {"angle_min": np.inf}, {"angle_increment": -np.inf}, {"range_max": np.nan},
-     {"range_max": -np.inf}, {"range_max": 0.0}],
+     {"range_max": -np.inf}, {"range_max": -1.0}],
     ids=str,
 )  # fmt: skip
 def test_a_scan_of_angles_or_limits_that_are_none_is_refused(change):
@@ -164,8 +179,16 @@ def test_a_scan_of_angles_or_limits_that_are_none_is_refused(change):
         samples.scan(message)
 
 
-def test_a_scan_may_know_no_largest_range():
-    assert samples.scan(scan_message([1.0, np.inf], high=np.inf)).ranges.tolist() == [1.0, np.inf]
+@pytest.mark.parametrize("high", [np.inf, 0.0])
+def test_a_scan_may_know_no_largest_range(high):
+    scan = samples.scan(scan_message([1.0, np.inf], high=high))
+    assert scan.ranges.tolist() == [1.0, np.inf] and scan.range_max == np.inf
+
+
+def test_of_several_echoes_the_first_counts():
+    beams = [SimpleNamespace(echoes=echoes) for echoes in ([2.0, 3.0], [0.01, 4.0], [], np.array([5.0], np.float32))]
+    scan = samples.multi_echo_scan(scan_message(beams))
+    assert scan.ranges.tolist() == [2.0, np.inf, np.inf, 5.0] and scan.angle_increment == 0.5
 
 
 @pytest.mark.parametrize("kind", [list, tuple, lambda r: array.array("f", r)])

@@ -22,10 +22,13 @@ KINDS = {
     "image": "sensor_msgs/msg/Image",
     "depth": "sensor_msgs/msg/Image",
     "thermal": "sensor_msgs/msg/Image",
+    "plane image": "sensor_msgs/msg/Image",
     "compressed image": "sensor_msgs/msg/CompressedImage",
+    "compressed depth": "sensor_msgs/msg/CompressedImage",
     "compressed thermal": "sensor_msgs/msg/CompressedImage",
     "cloud": "sensor_msgs/msg/PointCloud2",
     "scan": "sensor_msgs/msg/LaserScan",
+    "echo scan": "sensor_msgs/msg/MultiEchoLaserScan",
     "sound": "any2any_ros/msg/AudioStamped",
     "text": "std_msgs/msg/String",
 }
@@ -49,6 +52,17 @@ def image(choices: Choices, encodings: Any) -> Any:
     )  # fmt: skip
 
 
+def planes(choices: Choices) -> Any:
+    encoding = choices.choice(sorted(samples.PLANE_ENCODINGS))
+    height, width = 2 * choices.randint(1, 5), 2 * choices.randint(1, 5)
+    step = width + choices.one(0, 0, 2)
+    rows = height * samples.PLANE_ENCODINGS[encoding][0] // 2
+    data = choices.arrays.integers(0, 255, rows * step).astype(np.uint8)
+    return make(
+        KINDS["image"], header=header(choices), height=height, width=width, encoding=encoding, step=step, data=data
+    )
+
+
 @cache
 def _pictures() -> tuple[tuple[str, np.ndarray], ...]:
     import cv2
@@ -68,6 +82,17 @@ def picture(choices: Choices) -> bytes:
 def compressed(choices: Choices, grey: bool = False) -> Any:
     name, data = choices.choice(_pictures()[2 if grey else 0 :])
     return make(KINDS["compressed image"], header=header(choices), format=name, data=data)
+
+
+def compressed_depth(choices: Choices) -> Any:
+    """Return a PNG of 16 bits, with or without a header before it."""
+    quantisation = np.array([0, 1000, -20], "<f4").view(np.uint8)
+    data = _pictures()[-1][1]
+    return make(
+        KINDS["compressed depth"], header=header(choices),
+        format=choices.one("16UC1; compressedDepth png", "32FC1; compressedDepth png", "png"),
+        data=choices.one(np.concatenate([quantisation, data]), data),
+    )  # fmt: skip
 
 
 def cloud(choices: Choices) -> Any:
@@ -96,6 +121,15 @@ def scan(choices: Choices) -> Any:
     )  # fmt: skip
 
 
+def echo_scan(choices: Choices) -> Any:
+    echoes = [choices.arrays.uniform(0, 31, choices.randint(0, 3)).astype(np.float32) for _ in range(choices.one(0, 9))]
+    beams = [make("sensor_msgs/msg/LaserEcho", echoes=echo) for echo in echoes]
+    return make(
+        KINDS["echo scan"], header=header(choices), angle_min=-1.0, angle_max=1.0, angle_increment=0.1,
+        range_min=0.1, range_max=choices.one(30.0, 0.0), ranges=beams,
+    )  # fmt: skip
+
+
 def sound(choices: Choices) -> Any:
     encoding = choices.one("S16LE", "F32LE")
     count, channels = choices.randint(0, 2000), choices.randint(1, 3)
@@ -115,10 +149,13 @@ VALID = {
     "image": partial(image, encodings=samples.IMAGE_ENCODINGS),
     "depth": partial(image, encodings=samples.DEPTH_ENCODINGS),
     "thermal": partial(image, encodings=samples.THERMAL_ENCODINGS),
+    "plane image": planes,
     "compressed image": compressed,
+    "compressed depth": compressed_depth,
     "compressed thermal": partial(compressed, grey=True),
     "cloud": cloud,
     "scan": scan,
+    "echo scan": echo_scan,
     "sound": sound,
     "text": text,
 }
