@@ -15,7 +15,8 @@ from sensor_msgs.msg import CompressedImage, PointCloud2, PointField
 from any2any_ros import msg
 from any2any_ros.nodes import topology
 from any2any_ros.nodes.bringup import Bringup
-from any2any_ros.nodes.topology import COMPRESSED, Process
+from any2any_ros.nodes.topology import Process
+from any2any_ros.retrieval.sensor_topic import COMPRESSED
 
 GB = 1 << 30
 PICTURE = np.random.default_rng(0).integers(0, 255, (48, 96, 3), dtype=np.uint8)
