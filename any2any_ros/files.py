@@ -117,11 +117,12 @@ def unfinished(folder: Path) -> Iterator[Path]:
 def refuse_other_files(folder: Path, parts: Iterable[str]) -> None:
     """Raise Any2AnyError when the folder holds a name that fits none of the patterns `parts`, or is no folder."""
     what = f"Cannot replace the folder {folder}"
-    if not folder.is_dir():
-        if folder.exists():
-            raise Any2AnyError(what, "it is a file", "Choose another folder, or remove that file")
+    try:
+        names = sorted(name for name in os.listdir(folder) if not NAME.fullmatch(name))
+    except FileNotFoundError:
         return
-    names = sorted(entry.name for entry in folder.iterdir() if not NAME.fullmatch(entry.name))
+    except NotADirectoryError as error:
+        raise Any2AnyError(what, "it is a file", "Choose another folder, or remove that file") from error
     other = [name for name in names if not any(fnmatch(name, part) for part in parts)]
     if other:
         remedy = f"Choose another folder, or move '{other[0]}' away"
