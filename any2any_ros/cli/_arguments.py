@@ -56,10 +56,15 @@ def of_modalities(texts: list[str], flag: str) -> dict[str, str]:
 
 
 def pairs(texts: list[str], flag: str) -> dict[str, str]:
-    """Return the values of NAME=VALUE arguments by name; of a name that is given twice, the last."""
+    """Return the values of NAME=VALUE arguments by name. Raises Any2AnyError when a name is given twice."""
     wrong = [text for text in texts if "=" not in text]
     if wrong:
         raise Any2AnyError(f"Cannot understand '{flag} {wrong[0]}'", "it has no '='", "Write NAME=VALUE")
+    named = [text.split("=", 1)[0] for text in texts]
+    twice = next((name for name in named if named.count(name) > 1), None)
+    if twice is not None:
+        raise Any2AnyError(f"{flag} names {twice} twice", " and ".join(t for t in texts if t.startswith(f"{twice}=")),
+                           "Keep one of them")  # fmt: skip
     return dict(text.split("=", 1) for text in texts)
 
 

@@ -22,7 +22,8 @@ def add_source_arguments(parser: argparse.ArgumentParser, name: str = "source") 
     """Add the arguments that `open_from` reads."""
     parser.add_argument(
         name, metavar=name.upper(), type=Path,
-        help="the recording: KITTI folder, CARMEN laser log (.log, .log.gz) or rosbag2 folder",
+        help="the recording: KITTI folder, CARMEN laser log (.log, .log.gz), or a bag: rosbag2 folder, .mcap or .db3 "
+        "file, or a ROS 1 .bag",
     )  # fmt: skip
     parser.add_argument("--sequence", metavar="NN", help="sequence of a KITTI odometry folder, e.g. 00")
     parser.add_argument(
@@ -31,9 +32,9 @@ def add_source_arguments(parser: argparse.ArgumentParser, name: str = "source") 
         "topics)",
     )  # fmt: skip
     parser.add_argument(
-        "--pose-topic", default=bags.TRUTH, metavar="TOPIC",
+        "--pose-topic", metavar="TOPIC",
         help="topic of the robot's poses in a bag: PoseStamped, PoseWithCovarianceStamped or Odometry (default "
-        "%(default)s)",
+        f"{bags.TRUTH}, if it is there)",
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from any2any_ros.cli import _arguments, _sources
 from any2any_ros.data import bags
+from any2any_ros.data.bag_reading import is_bag
 from any2any_ros.data.drive import keyframes
 from any2any_ros.data.sources import DriveSource
 from any2any_ros.errors import Any2AnyError
@@ -40,11 +41,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.source.exists() and is_bag(arguments.source):
+        raise _refusal(arguments.source, arguments.bag)
     source = _sources.open_from(arguments)
-    if not isinstance(source, DriveSource):
-        raise Any2AnyError(f"Cannot convert {arguments.source}", "it is a bag already", "Use it as it is")
+    assert isinstance(source, DriveSource)
     drive = source.drive.take(keyframes(source.drive.poses, arguments.keyframe))
     bags.write(drive, arguments.bag, arguments.storage, progress_bar, source.report)
     print(f"{arguments.bag}: {len(drive)} frames of {', '.join(drive.modalities)}")
     _sources.tell(arguments, source, {"bag": str(arguments.bag), "frames": len(drive)})
     return 0
+
+
+def _refusal(old: Path, new: Path) -> Any2AnyError:
+    """Return why a bag is not converted."""
+    what = f"Cannot convert {old}"
+    if old.suffix == ".bag":
+        remedy = f"build-map and others read it as it is; or: rosbags-convert --src {old} --dst {new}"
+        return Any2AnyError(what, "it is a bag of ROS 1 already", remedy)
+    return Any2AnyError(what, "it is a bag already", "Use it as it is")

@@ -5,6 +5,7 @@ rosbags has no setting for this. So its functions that unpack are replaced here,
 
 from __future__ import annotations
 
+import bz2
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,12 +16,14 @@ from typing import Any
 
 import apsw
 import lz4.frame
+from rosbags.rosbag1 import reader as rosbag1
 from rosbags.rosbag2 import reader, storage_mcap, storage_sqlite3
 
 from any2any_ros import limits
 
 MODULES: tuple[Any, ...] = (reader, storage_mcap, storage_sqlite3)
 ZSTD = MODULES[0].zstd
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"  # how a file or a message begins that zstd has packed
 SPARE = 1 << 30  # bytes that stay free on the disk
 
 
@@ -92,7 +95,9 @@ def limited_databases() -> Iterator[None]:
         apsw.connection_hooks.remove(_limit_values)
 
 
-storage_mcap.DECOMPRESSORS.update({"lz4": _unpacker(lz4.frame.open), "zstd": _unpacker(ZSTD.open)})
-MODULES[0].zstd = SimpleNamespace(open=_opened, decompress=_unpacker(ZSTD.open))
+unpacked = _unpacker(ZSTD.open)  # a message, unpacked
+rosbag1.decompressors.update({"bz2": _unpacker(bz2.open), "lz4": _unpacker(lz4.frame.open)})
+storage_mcap.DECOMPRESSORS.update({"lz4": _unpacker(lz4.frame.open), "zstd": unpacked})
+MODULES[0].zstd = SimpleNamespace(open=_opened, decompress=unpacked)
 for module in MODULES:
     module.parse_qos = _short(module.parse_qos)

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from rosbags.highlevel import AnyReader
 from scipy.spatial.transform import Rotation, Slerp
 
 from any2any_ros import samples
 from any2any_ros.arrays import Float64
 from any2any_ros.data import bag_messages
+from any2any_ros.data.bag_reader import BagReader
 from any2any_ros.data.bag_reading import decoded
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.poses import FARTHEST, is_rotation
@@ -19,7 +19,7 @@ from any2any_ros.poses import FARTHEST, is_rotation
 POSE_TYPES = (bag_messages.POSE, "geometry_msgs/msg/PoseWithCovarianceStamped", "nav_msgs/msg/Odometry")
 
 
-def poses_at(reader: AnyReader, topic: str, stamps: Iterable[int]) -> Float64:
+def poses_at(reader: BagReader, topic: str, stamps: Iterable[int]) -> Float64:
     """Return the poses (N, 4, 4) at the stamps, ns; NaN before the first message of the topic and after the last.
 
     topic: of one of POSE_TYPES. Raises Any2AnyError for another type, and where the bag is damaged.
@@ -42,7 +42,7 @@ def poses_at(reader: AnyReader, topic: str, stamps: Iterable[int]) -> Float64:
     return poses
 
 
-def _poses_in(reader: AnyReader, connections: list[Any]) -> Iterable[tuple[int, tuple[float, ...]]]:
+def _poses_in(reader: BagReader, connections: list[Any]) -> Iterable[tuple[int, tuple[float, ...]]]:
     """Yield (stamp, (x, y, z, qx, qy, qz, qw)) of every pose message."""
     for connection in connections:
         if connection.msgtype not in POSE_TYPES:

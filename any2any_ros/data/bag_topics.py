@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rosbags.highlevel import AnyReader
-
-from any2any_ros.data.bag_reading import decoded, open_reader
+from any2any_ros.data.bag_reader import BagReader
+from any2any_ros.data.bag_reading import decoded, leave_out, open_reader
 from any2any_ros.declared import LONGEST_TEXT
 from any2any_ros.retrieval.sensor_topic import SensorTopic
 
@@ -21,9 +20,9 @@ def sensor_topics(path: Path, topics: Mapping[str, str]) -> dict[str, SensorTopi
         return {m: SensorTopic(c.topic, c.msgtype, _frame(reader, c)) for m, c in known.items()}
 
 
-def _frame(reader: AnyReader, connection: Any) -> str:
+def _frame(reader: BagReader, connection: Any) -> str:
     """Return the frame of the first message, "" without one."""
-    for _, _, message in decoded(reader, [connection]):
+    for _, _, message in decoded(reader, [connection], leave_out):
         frame = str(message.header.frame_id) if hasattr(message, "header") else ""
         return frame if frame.isprintable() and len(frame) <= LONGEST_TEXT else ""
     return ""

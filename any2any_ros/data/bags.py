@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from any2any_ros import samples
@@ -15,8 +14,10 @@ from any2any_ros.arrays import Array, Float64, Int64
 from any2any_ros.cdr import typestore
 from any2any_ros.config import AliveConfig
 from any2any_ros.data import bag_messages
+from any2any_ros.data.bag_encoding import embeddings, modalities_of
 from any2any_ros.data.bag_poses import POSE_TYPES, poses_at
-from any2any_ros.data.bag_reading import decoded, open_reader
+from any2any_ros.data.bag_reader import BagReader
+from any2any_ros.data.bag_reading import decoded, leave_out, named, open_reader
 from any2any_ros.data.drive import LATEST, Drive, sample_of
 from any2any_ros.data.report import SensorReport, TopicReport
 from any2any_ros.encoders import ENCODERS
@@ -87,7 +88,7 @@ def _write_frames(drive: Drive, writer: Writer, progress: Progress[int], report:
 # --- bag -> observations --------------------------------------------------------------------------------------
 
 
-def default_topics(reader: AnyReader) -> dict[str, str]:
+def default_topics(reader: BagReader) -> dict[str, str]:
     """Return modality -> topic for each encoder whose default topic is in the bag, with a type it accepts."""
     topics = {}
     for modality in ENCODERS.names():
@@ -111,67 +112,66 @@ def observe(
 
     topics: None: the default topics. Poses come from `pose_topic` (PoseStamped, PoseWithCovarianceStamped or Odometry),
     interpolated; a moment before its first or after its last pose has none (NaN). A message that an encoder refuses is
-    left out. report: counts what becomes of every message. Raises Any2AnyError when the bag cannot be read, when it has
-    none of the topics, and when an encoder does not accept the type of its topic.
+    left out. report: counts what becomes of every message. Raises Any2AnyError when the bag cannot be read, when it
+    lacks one of the topics, and when an encoder does not accept the type of its topic.
     """
     report = SensorReport() if report is None else report
     with open_reader(path) as reader:
         wanted = {m: t.lstrip("/") for m, t in (topics or default_topics(reader)).items() if m in encoders}
-        connections = _connections(reader, wanted, encoders, path)
-        rows = _rows(report, reader, wanted)
-        messages = progress(decoded(reader, connections), f"encoding {path.name}")
-        moments = sorted(_moments(messages, wanted, encoders, rows), key=lambda moment: moment.stamp_ns)
+        for note in reader.notes:
+            report.note(note)
+        connections = _connections(reader, wanted, encoders)
+        rows = _rows(report, connections, wanted)
+
+        def refused(connection: Any, why: str) -> None:
+            for modality in modalities_of(connection, wanted):
+                rows[modality].read()
+                rows[modality].refused(why)
+
+        messages = progress(decoded(reader, connections, refused), f"encoding {path.name}")
+        encoded = embeddings(messages, wanted, encoders, rows)
+        moments = sorted(_moments(encoded, wanted), key=lambda moment: moment.stamp_ns)
         poses = poses_at(reader, pose_topic, [m.stamp_ns for m in moments])
     return _stack(path.name, moments, poses, encoders)
 
 
-def _connections(
-    reader: AnyReader, wanted: Mapping[str, str], encoders: Mapping[str, Encoder], path: Path
-) -> list[Any]:
+def _connections(reader: BagReader, wanted: Mapping[str, str], encoders: Mapping[str, Encoder]) -> list[Any]:
     """Return the bag's connections of the wanted topics, whose types the encoders accept."""
-    connections = [c for c in reader.connections if c.topic.lstrip("/") in wanted.values()]
-    if not connections:
+    if not wanted:
         raise Any2AnyError(
-            f"Nothing in the bag {path} can be encoded",
+            f"Nothing in the bag {reader.paths[0]} can be encoded",
             f"its topics are {', '.join(sorted({c.topic for c in reader.connections}))}",
             "Name them: --topic camera=/my/image",
         )
-    for connection in connections:
-        for modality in _modalities_of(connection, wanted):
+    for modality, topic in wanted.items():
+        for connection in named(reader, topic):
             _refuse_type(connection, modality, encoders[modality])
-    return connections
+    return [c for c in reader.connections if modalities_of(c, wanted)]
 
 
-def _rows(report: SensorReport, reader: AnyReader, wanted: Mapping[str, str]) -> dict[str, TopicReport]:
+def _rows(report: SensorReport, connections: list[Any], wanted: Mapping[str, str]) -> dict[str, TopicReport]:
     """Return modality -> its row of the report."""
     rows = {}
     for modality, topic in wanted.items():
-        named = [c for c in reader.connections if c.topic.lstrip("/") == topic]
-        if named:
-            rows[modality] = report.topic(modality, named[0].topic, named[0].msgtype, sum(c.msgcount for c in named))
+        own = [c for c in connections if c.topic.lstrip("/") == topic]
+        rows[modality] = report.topic(modality, own[0].topic, own[0].msgtype, sum(c.msgcount for c in own))
     return rows
 
 
-def _moments(
-    messages: Iterable[tuple[Any, int, Any]],
-    wanted: Mapping[str, str],
-    encoders: Mapping[str, Encoder],
-    rows: Mapping[str, TopicReport],
-) -> Iterator[Observation]:
-    """Encode the messages and yield the moments that they form, at the times at which a live node would."""
-    assembler = Assembler(AliveConfig(), expected=wanted)
+def _moments(encoded: Iterable[tuple[int, Embedding]], expected: Iterable[str]) -> Iterator[Observation]:
+    """Yield the moments that the embeddings form, at the times at which a live node would.
+
+    encoded: (time received in ns, embedding). expected: modalities.
+    """
+    assembler = Assembler(AliveConfig(), expected=expected)
     deadline = 0  # ns: when the moment that is open is closed, whatever is missing
-    for connection, received, message in messages:
-        for modality in _modalities_of(connection, wanted):
-            embedding = _encode(encoders[modality], rows[modality], connection, received, message)
-            if embedding is None:
-                continue
-            if received > deadline:
-                yield from _flushed(assembler, deadline)
-            waited = assembler.waiting
-            yield from assembler.add(embedding, received)
-            if assembler.waiting and not waited:
-                deadline = received + int(AliveConfig.wait * samples.NS)
+    for received, embedding in encoded:
+        if received > deadline:
+            yield from _flushed(assembler, deadline)
+        waited = assembler.waiting
+        yield from assembler.add(embedding, received)
+        if assembler.waiting and not waited:
+            deadline = received + int(AliveConfig.wait * samples.NS)
     yield from _flushed(assembler, deadline)
 
 
@@ -181,17 +181,18 @@ def clouds(path: Path, topic: str, stamps_ns: Int64, within: float = AliveConfig
     stamps_ns (S,). within: s; a stamp without a cloud this near is left out, and so is a cloud that cannot be used.
     """
     with open_reader(path) as reader:
-        named = [c for c in reader.connections if c.topic.lstrip("/") == topic.lstrip("/")]
-        connections = [c for c in named if c.msgtype in samples.types_of("cloud")]
+        called = [c for c in reader.connections if c.topic.lstrip("/") == topic.lstrip("/")]
+        connections = [c for c in called if c.msgtype in samples.types_of("cloud")]
         if not connections or len(stamps_ns) == 0:
             return
         # The topic is read twice: the clouds of a whole drive do not fit into memory.
-        cloud_stamps = np.array([samples.stamp_ns(m) or received for _, received, m in decoded(reader, connections)])
+        first = decoded(reader, connections, leave_out)
+        cloud_stamps = np.array([samples.stamp_ns(message) or received for _, received, message in first])
         if len(cloud_stamps) == 0:
             return
         nearest = np.array([np.abs(cloud_stamps - stamp).argmin() for stamp in stamps_ns])
         near = np.abs(cloud_stamps[nearest] - stamps_ns) <= within * samples.NS
-        for i, (connection, _, message) in enumerate(decoded(reader, connections)):
+        for i, (connection, _, message) in enumerate(decoded(reader, connections, leave_out)):
             for index in np.flatnonzero(near & (nearest == i)):
                 try:
                     yield int(index), samples.decode(connection.msgtype, message, "cloud")
@@ -205,10 +206,6 @@ def _flushed(assembler: Assembler, now_ns: int) -> list[Observation]:
     return [] if moment is None else [moment]
 
 
-def _modalities_of(connection: Any, wanted: Mapping[str, str]) -> list[str]:
-    return [m for m, topic in wanted.items() if topic == connection.topic.lstrip("/")]
-
-
 def _refuse_type(connection: Any, modality: str, encoder: Encoder) -> None:
     types = samples.types_of(encoder.accepts)
     if connection.msgtype not in types:
@@ -217,21 +214,6 @@ def _refuse_type(connection: Any, modality: str, encoder: Encoder) -> None:
             f"its type is {connection.msgtype}",
             f"Choose a topic of type {' or '.join(types)}",
         )
-
-
-def _encode(encoder: Encoder, row: TopicReport, connection: Any, received: int, message: Any) -> Embedding | None:
-    stamp = samples.stamp_ns(message) or received
-    row.read()
-    try:
-        sample = encoder.gather(samples.decode(connection.msgtype, message, encoder.accepts), stamp)
-        if sample is None:
-            return None
-        vector = encoder.encode(sample)
-    except Any2AnyError as error:
-        row.refused(str(error))
-        return None
-    row.encoded()
-    return Embedding(row.modality, vector, stamp, encoder=encoder.fingerprint)
 
 
 def _stack(name: str, moments: list[Observation], poses: Float64, encoders: Mapping[str, Encoder]) -> ObservationSet:

@@ -1,4 +1,4 @@
-"""Opens a recording by its path: a KITTI folder, a CARMEN laser log, or a ROS 2 bag."""
+"""Opens a recording by its path: a KITTI folder, a CARMEN laser log, or a bag of ROS 2 or ROS 1."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from any2any_ros import names
 from any2any_ros.arrays import Array
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import bag_topics, bags, carmen, kitti
-from any2any_ros.data.bag_reading import open_reader
+from any2any_ros.data.bag_reading import is_bag, named, open_reader
 from any2any_ros.data.drive import Drive, encode, keyframes
 from any2any_ros.data.report import SensorReport
 from any2any_ros.errors import Any2AnyError
@@ -92,7 +92,7 @@ class DriveSource:
 
 @dataclass(frozen=True, eq=False)
 class BagSource:
-    """A ROS 2 bag. topics: modality -> topic. pose_topic: where its poses are."""
+    """A bag. topics: modality -> topic. pose_topic: where its poses are."""
 
     path: Path
     topics: Mapping[str, str]
@@ -134,30 +134,46 @@ def open_recording(
     path: str | os.PathLike[str],
     sequence: str | None = None,
     topics: Mapping[str, str] | None = None,
-    pose_topic: str = bags.TRUTH,
+    pose_topic: str | None = None,
 ) -> Recording:
     """Open a recording.
 
     sequence: of a KITTI odometry folder, such as "00". topics: of a bag, modality -> topic; None: the default topics.
-    pose_topic: of a bag. Raises Any2AnyError when there is nothing that can be read.
+    pose_topic: of a bag; None: TRUTH, if it is there. Raises Any2AnyError when there is nothing that can be read, when
+    a topic is not there, and when an option does not apply to this kind of recording.
     """
     path = Path(path)
     if not path.exists():
         raise Any2AnyError(f"There is no {path}", "the path does not exist", "Check its spelling")
+    for_folders, for_bags = {"sequence": sequence}, {"topic": topics, "pose-topic": pose_topic}
+    if is_bag(path):
+        _refuse_options(path, "a bag", for_folders)
+        return _bag(path, topics, pose_topic)
     if path.is_file():
+        _refuse_options(path, "a laser log", {**for_folders, **for_bags})
         return DriveSource(carmen.read(path), IN_BUILDINGS)
-    if (path / "metadata.yaml").exists():
-        return BagSource(path, topics or _default_topics(path), pose_topic)
+    _refuse_options(path, "a folder of files, not a bag", for_bags)
     return DriveSource(kitti.read(path, sequence), ON_ROADS)
 
 
-def _default_topics(path: Path) -> dict[str, str]:
+def _refuse_options(path: Path, kind: str, options: Mapping[str, Any]) -> None:
+    """Raise Any2AnyError when an option is given that says nothing about this kind of recording."""
+    for name, value in options.items():
+        if value is not None:
+            raise Any2AnyError(f"--{name} cannot be used with {path}", f"it is {kind}", f"Leave --{name} out")
+
+
+def _bag(path: Path, topics: Mapping[str, str] | None, pose_topic: str | None) -> BagSource:
+    """Return a bag whose topics are all there."""
     with open_reader(path) as reader:
-        topics = bags.default_topics(reader)
-        if not topics:
+        found = topics or bags.default_topics(reader)
+        if not found:
             raise Any2AnyError(
                 f"Nothing in the bag {path} can be encoded",
                 f"none of its topics is a default one: {', '.join(sorted({c.topic for c in reader.connections}))}",
                 "Name them: --topic camera=/my/image",
             )
-    return topics
+        source = BagSource(path, found, pose_topic or bags.TRUTH)
+        for topic in [*found.values(), *([pose_topic] if pose_topic else [])]:
+            named(reader, topic)
+    return source

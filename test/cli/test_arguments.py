@@ -61,8 +61,13 @@ def test_real_settings_come_through(cls):
 
 
 def test_names_and_values_are_split_at_the_first_equals_sign():
-    assert _arguments.pairs(["a=1", "b=/x=y", "c=", "a=2"], "--topic") == {"a": "2", "b": "/x=y", "c": ""}
+    assert _arguments.pairs(["a=1", "b=/x=y", "c="], "--topic") == {"a": "1", "b": "/x=y", "c": ""}
     assert _arguments.pairs([], "--topic") == {}
+
+
+def test_a_name_that_is_given_twice_is_refused():
+    with pytest.raises(Any2AnyError, match="--topic names lidar twice: lidar=/front and lidar=/rear"):
+        _arguments.pairs(["lidar=/front", "camera=/image", "lidar=/rear"], "--topic")
 
 
 def test_a_pair_without_an_equals_sign_is_refused():

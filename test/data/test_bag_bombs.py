@@ -14,6 +14,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from any2any_ros import limits
 from any2any_ros.data import bag_limits, bags
 from any2any_ros.data.bag_reading import open_reader, serialised
+from any2any_ros.data.report import SensorReport
 from any2any_ros.samples import NS
 
 STRING = "std_msgs/msg/String"
@@ -142,5 +143,6 @@ def test_settings_of_a_topic_without_end_are_refused():
 def test_a_message_that_is_too_large_is_told_and_not_decoded(tmp_path, built, monkeypatch):
     path = written(tmp_path / "bag", ("/caption", STRING, [(NS, text("a mill " * 1000))]))
     monkeypatch.setattr(limits, "SMALL_MESSAGE_BYTES", 7000)
-    said, _ = outcome(lambda: bags.observe(path, {"text": built["text"]}))
-    assert said.startswith("Cannot read the bag") and "at most 7,000 are read" in said
+    report = SensorReport()
+    assert len(bags.observe(path, {"text": built["text"]}, report=report)) == 0
+    assert "at most 7,000 are read" in report.first_reason

@@ -44,8 +44,27 @@ def test_a_folder_with_metadata_is_a_bag(bag):
 
 
 def test_named_topics_take_the_place_of_the_default_ones(bag):
-    source = open_recording(bag, topics={"front": "/camera/image_raw"}, pose_topic="/odom")
-    assert source.modalities == ("front",) and source.pose_topic == "/odom"
+    source = open_recording(bag, topics={"front": "/camera/image_raw"}, pose_topic="ground_truth/pose")
+    assert source.modalities == ("front",) and source.pose_topic == "ground_truth/pose"
+
+
+@pytest.mark.parametrize("options", [{"topics": {"lidar": "/points"}}, {"pose_topic": "/points"}], ids=str)
+def test_a_topic_that_is_not_there_is_an_error_that_lists_what_is(bag, options):
+    """Case 10."""
+    topics = "/camera/image_raw, /caption, /ground_truth/pose, /lidar/points, /microphone/audio"
+    with pytest.raises(Any2AnyError, match=f"There is no topic /points in the bag .*: its topics are {topics}"):
+        open_recording(bag, **options)
+
+
+def test_options_that_do_not_apply_are_errors(bag, laps, log):
+    for path, options, name in (
+        (bag, {"sequence": "00"}, "sequence"),
+        (log, {"sequence": "00"}, "sequence"),
+        (log, {"topics": {"laser_scan": "/scan"}}, "topic"),
+        (laps, {"sequence": "00", "pose_topic": "/odom"}, "pose-topic"),
+    ):
+        with pytest.raises(Any2AnyError, match=f"--{name} cannot be used with {path}"):
+            open_recording(path, **options)
 
 
 def test_places_in_buildings_are_smaller():

@@ -1,0 +1,67 @@
+"""Encodes the messages of a bag, each sensor in a thread of its own, while the next messages are read."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+from any2any_ros import samples
+from any2any_ros.data.report import TopicReport
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.observation import Embedding
+from any2any_ros.protocols import Encoder
+
+AHEAD = 8  # messages that are read, and not yet used: some for each sensor, and together no more than 1 GB
+Message = tuple[Any, int, Any]  # connection, time received in ns, message
+
+
+def modalities_of(connection: Any, wanted: Mapping[str, str]) -> list[str]:
+    """Return the modalities of a topic. wanted: modality -> topic without its leading slash."""
+    return [m for m, topic in wanted.items() if topic == connection.topic.lstrip("/")]
+
+
+def embeddings(
+    messages: Iterable[Message],
+    wanted: Mapping[str, str],
+    encoders: Mapping[str, Encoder],
+    rows: Mapping[str, TopicReport],
+) -> Iterator[tuple[int, Embedding]]:
+    """Yield (time received in ns, embedding) in the order of the messages.
+
+    A message that its encoder refuses is left out, and counted in `rows`, by modality. A sensor's messages are encoded
+    in their order, because an encoder of sound gathers them.
+    """
+    waiting: deque[tuple[int, Future[Embedding | None]]] = deque()
+    with ExitStack() as threads:
+        workers = {m: threads.enter_context(ThreadPoolExecutor(1, f"encode {m}")) for m in wanted}
+        for connection, received, message in messages:
+            for m in modalities_of(connection, wanted):
+                task = workers[m].submit(_encoded, encoders[m], rows[m], connection.msgtype, received, message)
+                waiting.append((received, task))
+            while len(waiting) > AHEAD:
+                yield from _finished(*waiting.popleft())
+        while waiting:
+            yield from _finished(*waiting.popleft())
+
+
+def _finished(received: int, task: Future[Embedding | None]) -> list[tuple[int, Embedding]]:
+    embedding = task.result()
+    return [] if embedding is None else [(received, embedding)]
+
+
+def _encoded(encoder: Encoder, row: TopicReport, kind: str, received: int, message: Any) -> Embedding | None:
+    stamp = samples.stamp_ns(message) or received
+    row.read()
+    try:
+        sample = encoder.gather(samples.decode(kind, message, encoder.accepts), stamp)
+        if sample is None:
+            return None
+        vector = encoder.encode(sample)
+    except Any2AnyError as error:
+        row.refused(str(error))
+        return None
+    row.encoded()
+    return Embedding(row.modality, vector, stamp, encoder=encoder.fingerprint)
