@@ -11,6 +11,19 @@ Progress = Callable[[Iterable[T], str], Iterable[T]]  # (loop, what the loop doe
 TRAINING = "training"  # what a loop over the checkpoints of a training does
 
 
+class Counted(Iterable[T]):
+    """A loop of which it is known how often it runs, so that a bar shows how much is left."""
+
+    def __init__(self, loop: Iterable[T], count: int) -> None:
+        self._loop, self._count = loop, count
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._loop)
+
+    def __len__(self) -> int:
+        return self._count
+
+
 def silent(loop: Iterable[T], what: str) -> Iterable[T]:
     """Report nothing."""
     return loop

@@ -3,8 +3,11 @@
     any2any replay my_bag --rate 2 --loop
     any2any replay my_bag --kill camera@20s-40s --kill lidar@30s-50s
 
-The times of --kill count from the start of the replay. Nodes that listen need use_sim_time (bringup: --use-sim-time;
-launch: use_sim_time:=true). Nothing is published until every topic has a subscriber, or until --wait is over.
+A topic is offered with the reliability and durability that it was recorded with, so that latched topics reach late
+subscribers. Topics whose type is not installed are left out with a line, and so is a recorded /clock. Messages of ROS 1
+are converted. The times of --kill count from the start of the replay. Nodes that listen need use_sim_time (bringup:
+--use-sim-time; launch: use_sim_time:=true). Nothing is published until every topic has a subscriber, or until --wait is
+over.
 """
 
 from __future__ import annotations
@@ -15,10 +18,11 @@ from pathlib import Path
 from any2any_ros.cli import _arguments
 from any2any_ros.node_config import ReplayConfig
 from any2any_ros.nodes import session
+from any2any_ros.progress import progress_bar
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bag", metavar="BAG", type=Path, help="rosbag2 folder")
+    parser.add_argument("bag", metavar="BAG", type=Path, help="rosbag2 folder, or ROS 1 bag")
     parser.add_argument(
         "--kill",
         action="append",
@@ -39,6 +43,6 @@ def run(arguments: argparse.Namespace) -> int:
     config = _arguments.settings(arguments, ReplayConfig)
     with session.node("replay", arguments.dds_profile) as node:
         stop = runtime.Stop()
-        count = Replay(node, arguments.bag, config, outages).run(stop)
+        count = Replay(node, arguments.bag, config, outages, progress=progress_bar).run(stop)
         print(f"{arguments.bag}: {count} messages published")
         return 130 if stop else 0

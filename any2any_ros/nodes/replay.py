@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,15 @@ from rosgraph_msgs.msg import Clock
 
 from any2any_ros import names
 from any2any_ros.data import bags
+from any2any_ros.data.bag_conversion import ros2_type, to_cdr
 from any2any_ros.data.bag_reading import open_reader, serialised
 from any2any_ros.data.drive import LATEST
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.node_config import ReplayConfig
-from any2any_ros.nodes import messages
+from any2any_ros.nodes import messages, recorded_qos
 from any2any_ros.nodes.runtime import Stop
+from any2any_ros.progress import Counted, Progress, silent
 from any2any_ros.samples import NS
 
 SETTLE = 0.5  # s for the other nodes to discover each other
@@ -64,8 +66,9 @@ class Outage:
 class Replay:
     """Publishes a bag through a node.
 
-    A topic that cannot be published is left out. published: called after every message with its topic and its stamp in
-    the bag, ns. tell: takes lines for the user.
+    Messages of a ROS 1 bag are converted. A topic that cannot be published is left out. published: called after every
+    message with its topic and its stamp in the bag, ns. tell: takes lines for the user. progress: wraps the loop over
+    the messages.
     """
 
     node: Node
@@ -74,7 +77,9 @@ class Replay:
     outages: tuple[Outage, ...] = ()
     published: Callable[[str, int], None] = lambda topic, stamp: None
     tell: Callable[[str], None] = print
+    progress: Progress[Any] = silent
     _publishers: dict[str, Any] = field(default_factory=dict)
+    _converters: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
     _connections: list[Any] = field(default_factory=list)
 
     def run(self, stop: Stop) -> int:
@@ -105,21 +110,25 @@ class Replay:
             try:
                 if topic in self._publishers:
                     raise Any2AnyError("It has two types", "the other one is published", "Record one of them")
-                self._publishers[topic] = self._publisher(topic, type_name)
-                self._connections += [c for c in reader.connections if (c.topic, c.msgtype) == (topic, type_name)]
+                connections = [c for c in reader.connections if (c.topic, c.msgtype) == (topic, type_name)]
+                self._publishers[topic] = self._publisher(
+                    topic, ros2_type(type_name), recorded_qos.offered(connections)
+                )
+                self._converters[topic] = to_cdr(reader, type_name)
+                self._connections += connections
             except Any2AnyError as error:
                 what, why = f"Topic '{topic}' as {type_name} is left out", f"{error.what}: {error.why}"
                 self.tell(str(Any2AnyError(what, why, error.remedy)))
         if not self._publishers:
             raise Any2AnyError(f"Cannot publish the topics of {self.bag}", "each was left out", "Choose another bag")
 
-    def _publisher(self, topic: str, type_name: str) -> Any:
+    def _publisher(self, topic: str, type_name: str, qos: QoSProfile) -> Any:
         """Return a publisher of a topic of the bag. Raises Any2AnyError when it cannot be published."""
         if topic.lstrip("/") == "clock":
             raise Any2AnyError("It would be published twice", "a replay publishes the time", "Nothing need be done")
         message, name = messages.message_class(type_name), names.topic(topic)
         try:
-            return self.node.create_publisher(message, name, QoSProfile(depth=10))
+            return self.node.create_publisher(message, name, qos)
         except (NameValidationException, RCLError) as error:  # RCLError: another node gives it another type
             raise Any2AnyError("ROS does not publish it", str(error), "Record the bag without it") from error
 
@@ -139,7 +148,7 @@ class Replay:
         self._clock.publish(Clock(clock=messages.time_message(first)))
         time.sleep(0.1)  # until every node has received the clock
         count, clock, began = 0, first, time.monotonic()
-        for connection, stamp, raw in serialised(reader, self._connections, first, last + 1):
+        for connection, stamp, raw in self.progress(self._messages(reader, first, last), f"replaying {self.bag.name}"):
             while clock < stamp and not stop:
                 clock = min(stamp, clock + int(CLOCK_STEP * NS))
                 self._sleep_until(began + (clock - first) / NS / self.config.rate)
@@ -147,10 +156,15 @@ class Replay:
             if stop:
                 break
             if not self._is_off(connection.topic, (stamp - first) / NS):
-                self._publishers[connection.topic].publish(bytes(raw))
+                self._publishers[connection.topic].publish(self._converters[connection.topic](raw))
                 self.published(connection.topic, stamp)
                 count += 1
         return count
+
+    def _messages(self, reader: AnyReader, first: int, last: int) -> Iterable[tuple[Any, int, bytes]]:
+        found = serialised(reader, self._connections, first, last + 1)
+        whole = (first, last) == (reader.start_time, reader.end_time)
+        return Counted(found, sum(c.msgcount for c in self._connections)) if whole else found
 
     def _span(self, reader: AnyReader) -> tuple[int, int]:
         """Return the first and the last time of the bag that is replayed, ns."""

@@ -7,8 +7,11 @@ import time
 import numpy as np
 import pytest
 import rclpy
-from bag_files import text, written
+from bag_files import STORE, text, written
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosgraph_msgs.msg import Clock
@@ -20,6 +23,7 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.node_config import ReplayConfig
 from any2any_ros.nodes import messages, runtime
 from any2any_ros.nodes.replay import Outage, Replay
+from any2any_ros.progress import silent
 
 NEVER = type("Never", (), {"__bool__": lambda self: False})()
 
@@ -71,10 +75,11 @@ def listener():
     made.close()
 
 
-def replay(listener, bag, *outages, stop=NEVER, **config):
+def replay(listener, bag, *outages, stop=NEVER, progress=silent, **config):
     told = []
     outages = tuple(Outage.parse(text) for text in outages)
-    count = Replay(listener.player, bag, ReplayConfig(wait=0.5, **config), outages, tell=told.append).run(stop)
+    settings = ReplayConfig(wait=0.5, **config)
+    count = Replay(listener.player, bag, settings, outages, tell=told.append, progress=progress).run(stop)
     time.sleep(0.3)
     return count, told
 
@@ -166,6 +171,47 @@ def test_what_cannot_be_published_is_left_out_with_a_line_and_never_imported(lis
     assert "'/evil' as evil_robot/msg/Evil is left out: There is no message type" in told[1]
     assert "'/front camera' as std_msgs/msg/String is left out: '/front camera' cannot be the name of" in told[2]
     assert not (tmp_path / "imported").exists()
+
+
+def test_a_recorded_clock_does_not_compete(listener, tmp_path):
+    clock = STORE.types["rosgraph_msgs/msg/Clock"](clock=STORE.types["builtin_interfaces/msg/Time"](sec=77, nanosec=0))
+    path = written(tmp_path / "bag", ("/clock", "rosgraph_msgs/msg/Clock", [(10**9, clock)]),
+                   ("/caption", "std_msgs/msg/String", [(10**9, text("a mill"))]))  # fmt: skip
+    _, told = replay(listener, path)
+    assert {c for c, _ in listener.heard["clock"]} == {10**9}
+    assert "'/clock' as rosgraph_msgs/msg/Clock is left out" in told[0]
+
+
+def test_a_latched_topic_reaches_a_late_subscriber(listener, tmp_path):
+    latched = Qos(QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL, QosTime(0, 0),
+                  QosTime(0, 0), QosLiveliness.AUTOMATIC, QosTime(0, 0), False)  # fmt: skip
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        connection = writer.add_connection(
+            "/description", "std_msgs/msg/String", typestore=STORE, offered_qos_profiles=[latched]
+        )
+        writer.write(connection, 10**9, STORE.serialize_cdr(text("a mill"), "std_msgs/msg/String"))
+    replay(listener, tmp_path / "bag")
+    late = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    listener.node.create_subscription(String, "/description", lambda m: listener._on("caption", m.data), late)
+    deadline = time.monotonic() + 5
+    while not listener.heard["caption"] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert [said for said, _ in listener.heard["caption"]] == ["a mill"]
+
+
+def test_a_ros_1_bag_is_converted(listener, tmp_path):
+    ros1 = get_typestore(Stores.ROS1_NOETIC)
+    with Writer1(tmp_path / "old.bag") as writer:
+        connection = writer.add_connection("/camera/image_raw", "sensor_msgs/msg/Image", typestore=ros1)
+        header = ros1.types["std_msgs/msg/Header"](1, ros1.types["builtin_interfaces/msg/Time"](5, 6), "camera")
+        image = ros1.types["sensor_msgs/msg/Image"](header, 1, 1, "mono8", 0, 1, np.ones(1, np.uint8))
+        writer.write(connection, 10**9, ros1.serialize_ros1(image, image.__msgtype__))
+    seen = []
+    count, _ = replay(
+        listener, tmp_path / "old.bag", progress=lambda loop, what: seen.append((len(loop), what)) or loop
+    )
+    assert count == 1 and [stamp for stamp, _ in listener.heard["image"]] == [5 * 10**9 + 6]
+    assert seen == [(1, "replaying old.bag")]
 
 
 def test_times_that_no_clock_can_have_are_refused(listener, tmp_path):
