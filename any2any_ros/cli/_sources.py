@@ -10,8 +10,8 @@ from typing import Any
 
 from any2any_ros import storage
 from any2any_ros.cli import _arguments
-from any2any_ros.config import PlaceConfig
-from any2any_ros.data import bags
+from any2any_ros.config import PlaceConfig, PoseConfig
+from any2any_ros.data.bag_poses import TRUTH
 from any2any_ros.data.sources import Recording, open_recording
 from any2any_ros.workflows.scans import MOUNTING
 
@@ -33,9 +33,14 @@ def add_source_arguments(parser: argparse.ArgumentParser, name: str = "source") 
     )  # fmt: skip
     parser.add_argument(
         "--pose-topic", metavar="TOPIC",
-        help="topic of the robot's poses in a bag: PoseStamped, PoseWithCovarianceStamped or Odometry (default "
-        f"{bags.TRUTH}, if it is there)",
+        help="topic of the robot's poses in a bag: Odometry, PoseStamped, PoseWithCovarianceStamped or NavSatFix; "
+        f"two frames of /tf as /tf:map.base_link (default {TRUTH}, if it is there)",
     )  # fmt: skip
+    parser.add_argument(
+        "--poses", type=_arguments.existing, metavar="FILE",
+        help="trajectory of a bag instead of a topic: TUM (time x y z qx qy qz qw), or KITTI poses with times.txt",
+    )  # fmt: skip
+    _arguments.add_settings(parser, PoseConfig)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +64,8 @@ def open_from(arguments: argparse.Namespace, name: str = "source") -> Recording:
         arguments.sequence,
         _arguments.pairs(arguments.topic, "--topic") or None,
         arguments.pose_topic,
+        arguments.poses,
+        _arguments.settings(arguments, PoseConfig),
     )
 
 

@@ -15,7 +15,7 @@ from any2any_ros.observation import Embedding
 from any2any_ros.protocols import Encoder
 
 AHEAD = 8  # messages that are read, and not yet used: some for each sensor, and together no more than 1 GB
-Message = tuple[Any, int, Any]  # connection, time received in ns, message
+Message = tuple[Any, int, int, Any]  # connection, time received and time of the sensor in ns, message
 
 
 def modalities_of(connection: Any, wanted: Mapping[str, str]) -> list[str]:
@@ -37,9 +37,9 @@ def embeddings(
     waiting: deque[tuple[int, Future[Embedding | None]]] = deque()
     with ExitStack() as threads:
         workers = {m: threads.enter_context(ThreadPoolExecutor(1, f"encode {m}")) for m in wanted}
-        for connection, received, message in messages:
+        for connection, received, stamp, message in messages:
             for m in modalities_of(connection, wanted):
-                task = workers[m].submit(_encoded, encoders[m], rows[m], connection.msgtype, received, message)
+                task = workers[m].submit(_encoded, encoders[m], rows[m], connection.msgtype, stamp, message)
                 waiting.append((received, task))
             while len(waiting) > AHEAD:
                 yield from _finished(*waiting.popleft())
@@ -52,8 +52,7 @@ def _finished(received: int, task: Future[Embedding | None]) -> list[tuple[int, 
     return [] if embedding is None else [(received, embedding)]
 
 
-def _encoded(encoder: Encoder, row: TopicReport, kind: str, received: int, message: Any) -> Embedding | None:
-    stamp = samples.stamp_ns(message) or received
+def _encoded(encoder: Encoder, row: TopicReport, kind: str, stamp: int, message: Any) -> Embedding | None:
     row.read()
     try:
         sample = encoder.gather(samples.decode(kind, message, encoder.accepts), stamp)

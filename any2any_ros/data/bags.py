@@ -12,14 +12,16 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from any2any_ros import samples
 from any2any_ros.arrays import Array, Float64, Int64
 from any2any_ros.cdr import typestore
-from any2any_ros.config import AliveConfig
-from any2any_ros.data import bag_messages
+from any2any_ros.config import AliveConfig, PoseConfig
+from any2any_ros.data import bag_messages, bag_poses
+from any2any_ros.data.bag_clocks import OFF, stamp_of, timed
 from any2any_ros.data.bag_encoding import embeddings, modalities_of
-from any2any_ros.data.bag_poses import POSE_TYPES, poses_at
+from any2any_ros.data.bag_poses import TRUTH, PoseSource
 from any2any_ros.data.bag_reader import BagReader
 from any2any_ros.data.bag_reading import decoded, leave_out, named, open_reader
 from any2any_ros.data.drive import LATEST, Drive, sample_of
 from any2any_ros.data.report import SensorReport, TopicReport
+from any2any_ros.data.trajectory import refuse_apart
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, Observation, ObservationSet
@@ -29,7 +31,6 @@ from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.assembler import Assembler
 from any2any_ros.storage import replacing
 
-TRUTH = "ground_truth/pose"  # topic of the true poses, in bags that are written here
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 
 
@@ -69,14 +70,14 @@ def _write_frames(drive: Drive, writer: Writer, progress: Progress[int], report:
     encoders = {m: ENCODERS.find(m) for m in drive.modalities}
     makers = {m: bag_messages.MAKERS[e.accepts] for m, e in encoders.items()}
     connections = {m: writer.add_connection(f"/{encoders[m].topic}", makers[m][0], typestore=store) for m in makers}
-    truth = writer.add_connection(f"/{TRUTH}", POSE_TYPES[0], typestore=store)
+    truth = writer.add_connection(f"/{TRUTH}", bag_messages.POSE, typestore=store)
     rows = {m: report.topic(m, f"/{encoders[m].topic}", makers[m][0], len(drive)) for m in makers}
     located = rigid(drive.poses)
     for i in progress(range(len(drive)), f"writing {drive.name} as a bag"):
         stamp = int(drive.stamps_ns[i])
         if located[i]:
             pose = bag_messages.pose_message(store, drive.poses[i], stamp)
-            writer.write(truth, stamp, store.serialize_cdr(pose, POSE_TYPES[0]))
+            writer.write(truth, stamp, store.serialize_cdr(pose, bag_messages.POSE))
         for m, (type_name, make) in makers.items():
             sample = sample_of(drive, m, i, rows[m])
             if sample is not None:
@@ -104,16 +105,16 @@ def observe(
     path: Path,
     encoders: Mapping[str, Encoder],
     topics: Mapping[str, str] | None = None,
-    pose_topic: str = TRUTH,
+    poses: PoseSource = PoseSource(),
     progress: Progress[Any] = silent,
     report: SensorReport | None = None,
 ) -> ObservationSet:
     """Encode a bag's topics (modality -> topic) and assemble the embeddings into moments, as the live nodes do.
 
-    topics: None: the default topics. Poses come from `pose_topic` (PoseStamped, PoseWithCovarianceStamped or Odometry),
-    interpolated; a moment before its first or after its last pose has none (NaN). A message that an encoder refuses is
-    left out. report: counts what becomes of every message. Raises Any2AnyError when the bag cannot be read, when it
-    lacks one of the topics, and when an encoder does not accept the type of its topic.
+    topics: None: the default topics. Poses are interpolated; a moment before the first or after the last pose, or in a
+    gap between them, has none (NaN). A message that an encoder refuses is left out. report: counts what becomes of
+    every message, and why moments have no pose. Raises Any2AnyError when the bag cannot be read, when it lacks one of
+    the topics, when an encoder does not accept the type of its topic, and when sensors and poses have different clocks.
     """
     report = SensorReport() if report is None else report
     with open_reader(path) as reader:
@@ -128,11 +129,17 @@ def observe(
                 rows[modality].read()
                 rows[modality].refused(why)
 
-        messages = progress(decoded(reader, connections, refused), f"encoding {path.name}")
+        found = bag_poses.read(reader, poses, report)
+        clocks = found.clocks(poses.settings)
+        messages = progress(timed(decoded(reader, connections, refused), clocks), f"encoding {path.name}")
         encoded = embeddings(messages, wanted, encoders, rows)
         moments = sorted(_moments(encoded, wanted), key=lambda moment: moment.stamp_ns)
-        poses = poses_at(reader, pose_topic, [m.stamp_ns for m in moments])
-    return _stack(path.name, moments, poses, encoders)
+    stamps = np.array([moment.stamp_ns for moment in moments], dtype=np.int64)
+    located = found.trajectory.at(stamps, poses.settings).without(np.isin(stamps, list(clocks.doubtful)), OFF)
+    refuse_apart(path.name, stamps, located, found.trajectory)
+    for why, count in located.counts().items():
+        report.without_pose(count, why)
+    return _stack(path.name, moments, located.poses, encoders)
 
 
 def _connections(reader: BagReader, wanted: Mapping[str, str], encoders: Mapping[str, Encoder]) -> list[Any]:
@@ -175,10 +182,13 @@ def _moments(encoded: Iterable[tuple[int, Embedding]], expected: Iterable[str]) 
     yield from _flushed(assembler, deadline)
 
 
-def clouds(path: Path, topic: str, stamps_ns: Int64, within: float = AliveConfig.slop) -> Iterator[tuple[int, Array]]:
+def clouds(
+    path: Path, topic: str, stamps_ns: Int64, within: float = AliveConfig.slop, stamps: str = PoseConfig.stamps
+) -> Iterator[tuple[int, Array]]:
     """Yield, in order of time, the index of each stamp and the point cloud (N, 4) of the topic that is nearest to it.
 
     stamps_ns (S,). within: s; a stamp without a cloud this near is left out, and so is a cloud that cannot be used.
+    stamps: which times the clouds have, as in PoseConfig.
     """
     with open_reader(path) as reader:
         called = [c for c in reader.connections if c.topic.lstrip("/") == topic.lstrip("/")]
@@ -187,7 +197,7 @@ def clouds(path: Path, topic: str, stamps_ns: Int64, within: float = AliveConfig
             return
         # The topic is read twice: the clouds of a whole drive do not fit into memory.
         first = decoded(reader, connections, leave_out)
-        cloud_stamps = np.array([samples.stamp_ns(message) or received for _, received, message in first])
+        cloud_stamps = np.array([stamp_of(message, received, stamps) for _, received, message in first])
         if len(cloud_stamps) == 0:
             return
         nearest = np.array([np.abs(cloud_stamps - stamp).argmin() for stamp in stamps_ns])

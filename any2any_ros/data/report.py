@@ -58,6 +58,11 @@ class TopicReport:
         self.messages_refused += 1
         self.first_reason = self.first_reason or reason
 
+    def undecodable(self, connection: Any, reason: str) -> None:
+        """Count a message that came and cannot be decoded, as `bag_reading.decoded` tells it."""
+        self.read()
+        self.refused(reason)
+
     def remarks(self) -> Iterator[str]:
         """Yield what the table has no room for."""
         name = f"{self.modality} ({self.topic})" if self.topic else self.modality

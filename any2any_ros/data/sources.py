@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from any2any_ros import names
+from any2any_ros import config, names
 from any2any_ros.arrays import Array
-from any2any_ros.config import PlaceConfig
+from any2any_ros.config import PlaceConfig, PoseConfig
 from any2any_ros.data import bag_topics, bags, carmen, kitti
+from any2any_ros.data.bag_poses import PoseSource
 from any2any_ros.data.bag_reading import is_bag, named, open_reader
 from any2any_ros.data.drive import Drive, encode, keyframes
 from any2any_ros.data.report import SensorReport
@@ -92,18 +93,17 @@ class DriveSource:
 
 @dataclass(frozen=True, eq=False)
 class BagSource:
-    """A bag. topics: modality -> topic. pose_topic: where its poses are."""
+    """A bag. topics: modality -> topic. poses: where its poses come from."""
 
     path: Path
     topics: Mapping[str, str]
-    pose_topic: str
+    poses: PoseSource = PoseSource()
     place: PlaceConfig = ON_ROADS
     report: SensorReport = field(default_factory=SensorReport)
 
     def __post_init__(self) -> None:
         for modality, topic in self.topics.items():
             names.modality(modality), names.topic(topic)
-        names.topic(self.pose_topic)
 
     @property
     def name(self) -> str:
@@ -117,14 +117,16 @@ class BagSource:
         self, encoders: Mapping[str, Encoder], keyframe: float, progress: Progress[Any] = silent
     ) -> ObservationSet:
         self.report.clear()
-        moments = bags.observe(self.path, encoders, self.topics, self.pose_topic, progress, self.report)
+        moments = bags.observe(self.path, encoders, self.topics, self.poses, progress, self.report)
         self.report.located(moments)
         return moments.take(keyframes(moments.poses, keyframe))
 
     def clouds(self, frames: ObservationSet, progress: Progress[Any] = silent) -> Iterator[tuple[str, Array]]:
-        clouds = bags.clouds(self.path, self.topics[LIDAR], frames.stamps_ns) if LIDAR in self.topics else ()
-        for i, points in progress(clouds, f"scans of {self.name}"):
-            yield frames.ids[i], points
+        if LIDAR in self.topics:
+            stamps = self.poses.settings.stamps
+            clouds = bags.clouds(self.path, self.topics[LIDAR], frames.stamps_ns, stamps=stamps)
+            for i, points in progress(clouds, f"scans of {self.name}"):
+                yield frames.ids[i], points
 
     def sensor_topics(self) -> Mapping[str, SensorTopic]:
         return bag_topics.sensor_topics(self.path, self.topics)
@@ -135,20 +137,25 @@ def open_recording(
     sequence: str | None = None,
     topics: Mapping[str, str] | None = None,
     pose_topic: str | None = None,
+    poses: str | os.PathLike[str] | None = None,
+    pose_settings: PoseConfig = PoseConfig(),
 ) -> Recording:
     """Open a recording.
 
     sequence: of a KITTI odometry folder, such as "00". topics: of a bag, modality -> topic; None: the default topics.
-    pose_topic: of a bag; None: TRUTH, if it is there. Raises Any2AnyError when there is nothing that can be read, when
-    a topic is not there, and when an option does not apply to this kind of recording.
+    pose_topic: of a bag, such as "/odom", "/tf:map.base_link" or "/fix"; None: TRUTH, if it is there. poses: a
+    trajectory file (TUM, or KITTI with times.txt) instead of a topic. Raises Any2AnyError when there is nothing that
+    can be read, when a topic is not there, and when an option does not apply to this kind of recording.
     """
     path = Path(path)
     if not path.exists():
         raise Any2AnyError(f"There is no {path}", "the path does not exist", "Check its spelling")
-    for_folders, for_bags = {"sequence": sequence}, {"topic": topics, "pose-topic": pose_topic}
+    chosen = {f.name.replace("_", "-"): getattr(pose_settings, f.name) for f in config.fields(PoseConfig)}
+    for_folders, for_bags = {"sequence": sequence}, {"topic": topics, "pose-topic": pose_topic, "poses": poses}
+    for_bags |= {name: value for name, value in chosen.items() if value != getattr(PoseConfig, name.replace("-", "_"))}
     if is_bag(path):
         _refuse_options(path, "a bag", for_folders)
-        return _bag(path, topics, pose_topic)
+        return _bag(path, topics, PoseSource(pose_topic or "", Path(poses) if poses else None, pose_settings))
     if path.is_file():
         _refuse_options(path, "a laser log", {**for_folders, **for_bags})
         return DriveSource(carmen.read(path), IN_BUILDINGS)
@@ -163,7 +170,7 @@ def _refuse_options(path: Path, kind: str, options: Mapping[str, Any]) -> None:
             raise Any2AnyError(f"--{name} cannot be used with {path}", f"it is {kind}", f"Leave --{name} out")
 
 
-def _bag(path: Path, topics: Mapping[str, str] | None, pose_topic: str | None) -> BagSource:
+def _bag(path: Path, topics: Mapping[str, str] | None, poses: PoseSource) -> BagSource:
     """Return a bag whose topics are all there."""
     with open_reader(path) as reader:
         found = topics or bags.default_topics(reader)
@@ -173,7 +180,7 @@ def _bag(path: Path, topics: Mapping[str, str] | None, pose_topic: str | None) -
                 f"none of its topics is a default one: {', '.join(sorted({c.topic for c in reader.connections}))}",
                 "Name them: --topic camera=/my/image",
             )
-        source = BagSource(path, found, pose_topic or bags.TRUTH)
-        for topic in [*found.values(), *([pose_topic] if pose_topic else [])]:
+        source = BagSource(path, found, poses)
+        for topic in [*found.values(), *([poses.name] if poses.topic else [])]:
             named(reader, topic)
     return source

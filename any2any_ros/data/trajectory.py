@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from any2any_ros.arrays import Float64, Int64
+from any2any_ros.arrays import Flags, Float64, Int64
 from any2any_ros.config import PoseConfig
 from any2any_ros.data.drive import STEP, spaced
 from any2any_ros.data.kitti_poses import ROS_FROM_CAMERA
@@ -18,7 +18,7 @@ from any2any_ros.samples import NS
 
 FASTEST = 100.0  # m/s; two poses that are farther apart belong to two drives, or to two clocks
 JITTER = 1.0  # m that a pose may be off without being a jump
-BEFORE, AFTER, NONE = "before the first pose", "after the last pose", "there are no poses"
+BEFORE, AFTER, NONE = "before the first pose", "after the last pose", "no poses were found (--pose-topic, --poses)"
 FAR_ENOUGH = 5.0  # m of driving that tell which axis of the poses is forward
 FORWARD = 0.9  # share of the way that leads forward, where one axis is
 FLAT = 5.0  # times the robot's way is longer than it is high
@@ -34,6 +34,11 @@ class Located:
     def counts(self) -> dict[str, int]:
         """Return how many moments have no pose, by reason, the most frequent first."""
         return dict(Counter(filter(None, self.reasons)).most_common())
+
+    def without(self, wrong: Flags, why: str) -> Located:
+        """Return the same, where the moments `wrong` (M,) have no pose for this reason, or for one they had before."""
+        reasons = [reason or why * bool(w) for reason, w in zip(self.reasons, wrong, strict=True)]
+        return Located(np.where(wrong[:, None, None], np.nan, self.poses), tuple(reasons))
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,8 +5,9 @@ A transform is a pose (4, 4) of a child frame in its parent's: it takes points o
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -72,24 +73,27 @@ def interpolated(stamps_ns: Int64, poses: Float64, at_ns: Int64) -> Float64:
 
 @dataclass(eq=False)
 class _Edge:
-    """The transforms of one child frame in its parent's, in order of time; a static one has a single pose."""
+    """The transforms of one child frame in its parent's: rows of 7 numbers, as in `matrices`, in order of time."""
 
     parent: str
     static: bool
-    stamps: list[int] = field(default_factory=list)
-    poses: list[Float64] = field(default_factory=list)
+    stamps: array[int] = field(default_factory=lambda: array("q"))
+    rows: array[float] = field(default_factory=lambda: array("d"))
 
-    def add(self, stamp_ns: int, pose: Float64, capacity: int | None) -> None:
-        row = bisect_right(self.stamps, stamp_ns)
-        self.stamps.insert(row, stamp_ns)
-        self.poses.insert(row, pose)
+    def add(self, stamp_ns: int, row: Sequence[float], capacity: int | None) -> None:
+        at = bisect_right(self.stamps, stamp_ns)
+        self.stamps.insert(at, stamp_ns)
+        self.rows[7 * at : 7 * at] = array("d", row)
         if capacity is not None and len(self.stamps) > capacity:
-            del self.stamps[0], self.poses[0]
+            del self.stamps[0], self.rows[:7]
 
     def at(self, at_ns: Int64) -> Float64:
+        rows = np.array(self.rows).reshape(-1, 7)
         if self.static:
-            return np.broadcast_to(self.poses[-1], (len(at_ns), 4, 4))
-        return interpolated(np.array(self.stamps, dtype=np.int64), np.array(self.poses), at_ns)
+            return np.broadcast_to(matrices(rows[-1:]), (len(at_ns), 4, 4))
+        stamps = np.array(self.stamps, dtype=np.int64)
+        first, last = (before(stamps, at_ns[[end(at_ns)]])[0] if len(at_ns) else 0 for end in (np.argmin, np.argmax))
+        return interpolated(stamps[first : last + 2], matrices(rows[first : last + 2]), at_ns)
 
 
 class TransformBuffer:
@@ -102,13 +106,16 @@ class TransformBuffer:
         self._capacity = capacity
         self._edges: dict[str, _Edge] = {}
 
-    def add(self, parent: str, child: str, pose: Float64, stamp_ns: int | None = None) -> None:
-        """Take the pose (4, 4) of the child's frame in the parent's. stamp_ns: None: it holds at all times."""
+    def add(self, parent: str, child: str, row: Sequence[float], stamp_ns: int | None = None) -> None:
+        """Take the pose of the child's frame in the parent's: x y z in metres, and a quaternion x y z w, not zero.
+
+        stamp_ns: None: it holds at all times.
+        """
         parent, child, static = parent.lstrip("/"), child.lstrip("/"), stamp_ns is None
         edge = self._edges.get(child)
         if edge is None or edge.parent != parent or edge.static != static:
             edge = self._edges[child] = _Edge(parent, static)
-        edge.add(stamp_ns or 0, pose, 1 if static else self._capacity)
+        edge.add(stamp_ns or 0, row, 1 if static else self._capacity)
 
     @property
     def frames(self) -> tuple[str, ...]:
@@ -119,11 +126,13 @@ class TransformBuffer:
         """Return parent and child of each transform that is not static."""
         return [(edge.parent, child) for child, edge in self._edges.items() if not edge.static]
 
-    def stamps(self, parent: str, child: str) -> list[Int64]:
-        """Return the stamps of each transform on the way between two frames that is not static."""
-        names = {name for way in self._ways(parent, child) for name in way}
-        edges = [self._edges[name] for name in sorted(names)]
-        return [np.array(edge.stamps, dtype=np.int64) for edge in edges if not edge.static]
+    def moving_between(self, parent: str, child: str) -> list[tuple[str, str]]:
+        """Return the same of the transforms on the way between two frames, those next to the child first.
+
+        Raises Any2AnyError when no way leads from one frame to the other.
+        """
+        up, down = self._ways(parent, child)
+        return [(self._edges[name].parent, name) for name in up + down if not self._edges[name].static]
 
     def lookup(self, parent: str, child: str, at_ns: ArrayLike) -> Float64:
         """Return the poses (M, 4, 4) of the child's frame in the parent's at the times (M,).

@@ -17,8 +17,8 @@ from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
 
 from any2any_ros import names
-from any2any_ros.data import bags
 from any2any_ros.data.bag_conversion import ros2_type, to_cdr
+from any2any_ros.data.bag_poses import TRUTH
 from any2any_ros.data.bag_reading import open_reader, serialised
 from any2any_ros.data.drive import LATEST
 from any2any_ros.encoders import ENCODERS
@@ -137,7 +137,7 @@ class Replay:
         deadline = time.monotonic() + self.config.wait
         waiting = dict(self._publishers)
         while waiting and time.monotonic() < deadline and not stop:
-            waiting = {t: p for t, p in waiting.items() if not p.get_subscription_count() and t != f"/{bags.TRUTH}"}
+            waiting = {t: p for t, p in waiting.items() if not p.get_subscription_count() and t != f"/{TRUTH}"}
             time.sleep(0.02)
         if waiting and not stop:
             self.tell(f"no subscriber on {', '.join(sorted(waiting))}")

@@ -10,7 +10,8 @@ from bag_files import STORE, text, written
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from any2any_ros.data import bag_messages, bags
+from any2any_ros.data import bag_messages, bag_poses, bags
+from any2any_ros.data.bag_poses import PoseSource
 from any2any_ros.data.bag_reading import open_reader
 from any2any_ros.data.sources import open_recording
 from any2any_ros.errors import Any2AnyError
@@ -45,7 +46,7 @@ def test_a_type_with_other_fields_than_ours_is_refused(tmp_path, built):
 def test_poses_with_other_fields_than_ours_are_refused(tmp_path, built):
     path = defined_otherwise(tmp_path / "bag", "nav_msgs/msg/Odometry", "string data\n")
     with open_reader(path) as reader, pytest.raises(Any2AnyError, match="other fields"):
-        bags.poses_at(reader, "/lidar/points", [NS])
+        bag_poses.read(reader, PoseSource("/lidar/points"))
 
 
 @pytest.mark.parametrize("text", ["", "]: [", "a: 1", "rosbag2_bagfile_information: 3", "\x00\xff", "{" * 5000])
@@ -101,4 +102,5 @@ def test_a_pose_that_is_none_is_left_out(tmp_path, quaternion, position):
         )
         content.append((second * NS, make[kind](header=bag_messages.header(STORE, second * NS, ""), pose=pose)))
     with open_reader(written(tmp_path / "bag", ("/odom", kind, content))) as reader:
-        np.testing.assert_allclose(bags.poses_at(reader, "/odom", [2 * NS])[0, :3, 3], (2, 0, 0))
+        found = bag_poses.read(reader, PoseSource("/odom")).trajectory.at(np.array([2 * NS]))
+        np.testing.assert_allclose(found.poses[0, :3, 3], (2, 0, 0))

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from any2any_ros import cdr, encoders
+from any2any_ros.config import PoseConfig
 from any2any_ros.data import bags, kitti
+from any2any_ros.data.bag_poses import PoseSource
 from any2any_ros.data.sources import IN_BUILDINGS, ON_ROADS, BagSource, DriveSource, open_recording
 from any2any_ros.errors import Any2AnyError
 
@@ -40,12 +42,12 @@ def test_a_file_is_a_laser_log(log):
 def test_a_folder_with_metadata_is_a_bag(bag):
     source = open_recording(bag)
     assert isinstance(source, BagSource) and source.name == "ring" and source.place == ON_ROADS
-    assert source.modalities == ("audio", "camera", "lidar", "text") and source.pose_topic == bags.TRUTH
+    assert source.modalities == ("audio", "camera", "lidar", "text") and source.poses == PoseSource()
 
 
 def test_named_topics_take_the_place_of_the_default_ones(bag):
     source = open_recording(bag, topics={"front": "/camera/image_raw"}, pose_topic="ground_truth/pose")
-    assert source.modalities == ("front",) and source.pose_topic == "ground_truth/pose"
+    assert source.modalities == ("front",) and source.poses.topic == "ground_truth/pose"
 
 
 @pytest.mark.parametrize("options", [{"topics": {"lidar": "/points"}}, {"pose_topic": "/points"}], ids=str)
@@ -62,6 +64,8 @@ def test_options_that_do_not_apply_are_errors(bag, laps, log):
         (log, {"sequence": "00"}, "sequence"),
         (log, {"topics": {"laser_scan": "/scan"}}, "topic"),
         (laps, {"sequence": "00", "pose_topic": "/odom"}, "pose-topic"),
+        (log, {"poses": "slam.txt"}, "poses"),
+        (laps, {"sequence": "00", "pose_settings": PoseConfig(pose_gap_time=3.0)}, "pose-gap-time"),
     ):
         with pytest.raises(Any2AnyError, match=f"--{name} cannot be used with {path}"):
             open_recording(path, **options)

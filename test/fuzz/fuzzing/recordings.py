@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from any2any_ros.data import bags, carmen, gold, kitti, wav
+from any2any_ros.data import bag_poses, bags, carmen, gold, kitti, wav
 from any2any_ros.data.bag_reading import open_reader
 from any2any_ros.data.sources import open_recording
 
@@ -145,7 +145,8 @@ def _read_bag(folder: Path) -> Any:
 def _read_all_messages(folder: Path) -> Any:
     with open_reader(folder) as reader:
         stamps = np.array([10**9, 2 * 10**9])
-        return bags.poses_at(reader, bags.TRUTH, stamps), list(bags.clouds(folder, "/lidar/points", stamps))
+        poses = bag_poses.read(reader, bag_poses.PoseSource()).trajectory.at(stamps).poses
+    return poses, list(bags.clouds(folder, "/lidar/points", stamps))
 
 
 def _wrong_clouds(given: Any, result: Any) -> str:
