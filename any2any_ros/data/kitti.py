@@ -1,4 +1,4 @@
-"""Reads KITTI folders: odometry sequences, raw drives, and other folders of this layout, such as the simulated town.
+"""Reads KITTI folders, and other folders of these layouts (kitti_layout.py), such as the simulated town.
 
 Three more files are read beside KITTI's own: captions.txt (a line for each frame, empty = no caption), audio.wav (it
 starts at time 0; the sound of frame i begins at frame i-1), and thermal/ (PNG of one channel, 8 or 16 bits).
@@ -6,10 +6,9 @@ starts at time 0; the sound of frame i begins at frame i-1), and thermal/ (PNG o
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from any2any_ros import limits, reading, samples
 from any2any_ros.arrays import Array, Float64, Int64
-from any2any_ros.data import pictures, wav
-from any2any_ros.data.drive import LATEST
-from any2any_ros.data.kitti_poses import COPY, enough, numbers, poses_of
+from any2any_ros.data import kitti_layout, kitti_poses, other_poses, pictures, wav
+from any2any_ros.data.kitti_poses import COPY, enough
+from any2any_ros.data.kitti_times import START, stamps_of
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.samples import NS, Sound
+from any2any_ros.samples import Sound
 
-CLOUDS = ("velodyne", "velodyne_points/data")
-PICTURES = ("image_2", "image_02/data", "image_02")
-THERMAL = ("thermal", "thermal/data")
-START = NS  # ns, the stamp of time 0: for ROS a stamp of 0 means that there is no stamp
-NUMBER = re.compile(r"[0-9]{1,10}")  # the name of a frame's file, without its ending
-RAW_PERIOD = 0.1  # s between frame numbers: the sensors of KITTI run at 10 Hz
+POINT = 4  # floats of a point: x, y, z, reflectance; nuScenes has a fifth, the number of the beam
+RINGS = 256  # more than a LiDAR has beams
+SAMPLE = 20  # scans whose sizes tell how many floats their points have
+BY_COLUMNS = ("velodyne_left", "velodyne_right")  # folders of Oxford RobotCar, whose scans have all x first, then all y
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +34,7 @@ class KittiDrive:
     """One sequence as a drive (data/drive.py).
 
     files: modality -> frame -> file. captions: frame -> text. heard_from_ns (N,): where the sound of each frame begins.
+    floats: of a point of its scans.
     """
 
     name: str
@@ -47,6 +45,7 @@ class KittiDrive:
     captions: Mapping[str, str]
     sound: Path | None
     heard_from_ns: Int64
+    floats: int = POINT
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -81,7 +80,7 @@ class KittiDrive:
         file = self.files.get(modality, {}).get(frame)
         if file is None:
             return None
-        return READERS[modality](file)
+        return points(file, self.floats) if modality == "lidar" else READERS[modality](file)
 
     def _sound_of(self, i: int) -> Sound | None:
         if self.sound is None:
@@ -91,19 +90,38 @@ class KittiDrive:
         return heard if heard.samples.size else None
 
 
-def points(file: Path) -> Array:
+def points(file: Path, floats: int = POINT) -> Array:
     """Return a Velodyne scan (N, 4): x forward, y left, z up in metres, and reflectance.
 
-    Raises Any2AnyError for a file that is cut short.
+    floats: of a point. Raises Any2AnyError for a file that is cut short.
     """
-    data = _bytes_of(file, 16 * limits.POINTS)
-    if data.size == 0 or data.size % 16:
+    size = 4 * floats
+    data = _bytes_of(file, size * limits.POINTS)
+    if data.size == 0 or data.size % size:
         raise Any2AnyError(
             f"Cannot read the scan {file}",
-            f"its {data.size} bytes are not whole points of 16 bytes",
+            f"its {data.size} bytes are not whole points of {size} bytes",
             "Copy or download it again",
         )
-    return data.view("<f4").reshape(-1, 4)
+    values = data.view("<f4")
+    if file.parent.name in BY_COLUMNS:
+        return np.ascontiguousarray(values.reshape(floats, -1).T)
+    return np.ascontiguousarray(values.reshape(-1, floats)[:, :POINT])
+
+
+def _floats_of(scans: Iterable[Path]) -> int:
+    """Return how many floats a point of these scans has: five where four do not fit, or where the fifth of the first
+    scan is the number of a beam in each point."""
+    files = list(islice(scans, SAMPLE))
+    sizes = [file.stat().st_size for file in files]
+    if not files or any(size % 20 for size in sizes):
+        return POINT
+    if any(size % 16 for size in sizes):
+        return 5
+    fifth = _bytes_of(files[0], 20 * limits.POINTS).view("<f4")[4::5]
+    with np.errstate(invalid="ignore"):
+        rings = fifth.size and fifth.any() and ((fifth >= 0) & (fifth < RINGS) & (fifth == np.floor(fifth))).all()
+    return 5 if rings else POINT
 
 
 def picture(file: Path) -> NDArray[np.uint8]:
@@ -123,91 +141,42 @@ def _bytes_of(file: Path, most: int) -> NDArray[np.uint8]:
         raise Any2AnyError(f"Cannot read {file}", str(error), COPY) from error
 
 
-READERS: dict[str, Callable[[Path], Any]] = {"lidar": points, "camera": picture, "thermal": thermal}
-
-
-def sequences(root: Path) -> tuple[str, ...]:
-    """Return the names of the sequences of an odometry folder; () for a folder that is one drive."""
-    return tuple(sorted(p.name for p in (root / "sequences").glob("*") if p.is_dir()))
+READERS: dict[str, Callable[[Path], Any]] = {"camera": picture, "thermal": thermal}
 
 
 def read(root: Path, sequence: str | None = None) -> KittiDrive:
-    """Read one sequence of an odometry folder, or a folder that is one drive (`sequence` None).
+    """Read one drive: `sequence` of a folder of several, or `root`, or the only one in it.
 
     Poses are those of the LiDAR, or of the inertial unit in a raw drive. Raises Any2AnyError when there is no drive,
-    and when a file of it is damaged or too short.
+    when there are several, and when a file of it is damaged or too short.
     """
-    folder = root / "sequences" / sequence if sequence else root
-    files = {
-        "lidar": _listed(folder, CLOUDS, ".bin"),
-        "camera": _listed(folder, PICTURES, ".png", ".jpg"),
-        "thermal": _listed(folder, THERMAL, ".png"),
-    }
+    home = kitti_layout.home_of(root, sequence).absolute()
+    files = kitti_layout.files_of(home)
     frames = sorted(set().union(*files.values()), key=int)
-    if not frames:
-        have = sequences(root)
-        hint = f"Choose a sequence: {', '.join(have)}" if have else "Check the path"
-        raise Any2AnyError(f"{folder} is no KITTI drive", f"no {CLOUDS[0]}/*.bin nor {PICTURES[0]}/*.png in it", hint)
-    name = sequence or folder.resolve().name
-    stamps = _stamps(folder, frames)
-    if (np.diff(stamps) <= 0).any():
-        raise Any2AnyError(f"Cannot use the drive {folder}", "its times do not increase", "Check times.txt")
-    sound = folder / "audio.wav"
+    timed = kitti_layout.is_time(frames[0])
+    stamps = stamps_of(home, frames)
+    rows = list(range(len(frames))) if timed else [int(frame) for frame in frames]
+    poses, sound = kitti_poses.poses_of(home, rows), home / "audio.wav"
     return KittiDrive(
-        name,
+        home.name if home.name != ".." else home.resolve().name,
         stamps,
-        poses_of(root, folder, sequence, frames),
+        other_poses.poses_of(home, stamps, rows) if poses is None else poses,
         tuple(frames),
         files,
-        _captions(folder, frames),
-        sound if sound.exists() else None,
+        _captions(home, dict(zip(frames, rows, strict=True))),
+        sound if sound.exists() and not timed else None,
         np.concatenate([[START], stamps[:-1]]),
+        _floats_of(files["lidar"].values()),
     )
 
 
-def _listed(folder: Path, folders: tuple[str, ...], *endings: str) -> dict[str, Path]:
-    """Return frame -> file of the first of `folders` that holds files with these endings."""
-    for name in folders:
-        files = {p.stem: p for p in (folder / name).glob("*") if p.suffix in endings and NUMBER.fullmatch(p.stem)}
-        if files:
-            return files
-    return {}
-
-
-def _stamps(folder: Path, frames: list[str]) -> Int64:
-    """Return the time of each frame in ns: from times.txt (s), timestamps.txt (dates), or the frame number at 10 Hz."""
-    number = [int(frame) for frame in frames]
-    seconds = folder / "times.txt"
-    dates = next((p for p in (folder / "velodyne_points/timestamps.txt", folder / "image_02/timestamps.txt")
-                  if p.exists()), None)  # fmt: skip
-    if not seconds.exists() and dates is None:
-        return START + np.array([round(i * RAW_PERIOD * NS) for i in number], dtype=np.int64)
-    file = dates if dates is not None and not seconds.exists() else seconds
-    times = _seconds(file) if file is dates else numbers(file, 1)[:, 0]
-    enough(folder, "times", len(times), max(number) + 1)
-    wrong = times[~((times >= 0) & (times < LATEST))]
-    if wrong.size:
-        raise Any2AnyError(f"Cannot read {file}", f"{wrong[0]:g} s is no time since the start of the drive", COPY)
-    return START + np.asarray(np.round(times[number] * NS), dtype=np.int64)
-
-
-def _seconds(dates: Path) -> Float64:
-    """Return the seconds (N,) since the first date of a file that has one date in each line."""
-    try:
-        lines = reading.content(dates, limits.LINES_BYTES).decode("utf-8").splitlines()
-        days = [datetime.fromisoformat(line[:26]) for line in lines if line]
-        return np.array([(day - days[0]).total_seconds() for day in days])
-    except (OSError, ValueError, TypeError) as error:  # TypeError: some of the dates have a time zone
-        raise Any2AnyError(f"Cannot read {dates}", str(error), COPY) from error
-
-
-def _captions(folder: Path, frames: list[str]) -> dict[str, str]:
+def _captions(folder: Path, rows: Mapping[str, int]) -> dict[str, str]:
+    """Return the captions of the frames. rows: frame -> line of the file."""
     file = folder / "captions.txt"
     if not file.exists():
         return {}
     # Not splitlines(): a caption may hold other characters that end a line in Unicode.
-    lines = (
-        _bytes_of(file, limits.LINES_BYTES).tobytes().decode("utf-8", errors="replace").removesuffix("\n").split("\n")
-    )
-    enough(file, "captions", len(lines), max(int(f) for f in frames) + 1)
-    return {f: lines[int(f)].strip() for f in frames if lines[int(f)].strip()}
+    text = _bytes_of(file, limits.LINES_BYTES).tobytes().decode("utf-8", errors="replace")
+    lines = text.removesuffix("\n").split("\n")
+    enough(file, "captions", len(lines), max(rows.values()) + 1)
+    return {frame: lines[row].strip() for frame, row in rows.items() if lines[row].strip()}

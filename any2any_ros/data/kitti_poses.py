@@ -16,28 +16,49 @@ from any2any_ros.poses import rigid
 # From KITTI's camera axes (x right, y down, z forward) to the ROS axes of REP-103 (x forward, y left, z up).
 ROS_FROM_CAMERA = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], dtype=np.float64)
 COPY = "Copy or download it again"
+STANDING, FORWARD = 0.02, 0.9  # m of a step that may be noise; share of a step that leads forward
 NO_POSE = "no pose: a rotation and a position in metres are needed"
 
 
-def poses_of(root: Path, folder: Path, sequence: str | None, frames: list[str]) -> Float64:
-    """Return the poses (N, 4, 4) of the LiDAR in ROS axes; NaN without ground truth, and for a row of NaN.
+def poses_of(home: Path, number: list[int]) -> Float64 | None:
+    """Return the poses (N, 4, 4) of the frames of these numbers, of the LiDAR in ROS axes; None without any.
 
-    Raises Any2AnyError when there are fewer poses than frames, and when one of them is no pose.
+    From poses/NN.txt of an odometry folder, from poses.txt beside the scans, or from the inertial unit. NaN for a row
+    of NaN. Raises Any2AnyError when there are fewer poses than frames, and when one of them is no pose.
     """
-    number = [int(frame) for frame in frames]
-    truth = root / "poses" / f"{sequence}.txt"
-    if sequence and truth.exists():
-        rows = numbers(truth, 12)
-        enough(truth, "poses", len(rows), max(number) + 1)
-        return np.asarray(ROS_FROM_CAMERA @ _matrices(rows, truth)[number] @ _camera_from_lidar(folder))
-    oxts = sorted((folder / "oxts" / "data").glob("*.txt"))
+    beside = [home.parents[1] / "poses" / f"{home.name}.txt"] if home.parent.name == "sequences" else []
+    for truth in (*beside, home / "poses.txt"):
+        if truth.exists():
+            rows = numbers(truth, 12)
+            enough(truth, "poses", len(rows), max(number) + 1)
+            return in_ros_axes(matrices(rows, truth), home)[number]
+    oxts = sorted((home / "oxts" / "data").glob("*.txt"))
     if oxts:
-        enough(folder / "oxts", "poses", len(oxts), max(number) + 1)
+        enough(home / "oxts", "poses", len(oxts), max(number) + 1)
         return _inertial(oxts)[number]
-    return np.full((len(frames), 4, 4), np.nan)
+    return None
 
 
-def _matrices(rows: Float64, file: Path) -> Float64:
+def in_ros_axes(poses: Float64, home: Path) -> Float64:
+    """Return the poses (N, 4, 4) of KITTI's camera as those of the LiDAR in ROS axes.
+
+    Some tools write those of the LiDAR: they move along x, not along z, and are returned as they are.
+    """
+    if drives_along(poses, 0) and not drives_along(poses, 2):
+        return poses
+    return np.asarray(ROS_FROM_CAMERA @ poses @ _camera_from_lidar(home))
+
+
+def drives_along(poses: Float64, axis: int) -> bool:
+    """Return whether the robot of these poses (N, 4, 4) drives along one of its own axes, mostly forward."""
+    steps = np.diff(poses[:, :3, 3], axis=0)
+    own = np.einsum("nij,ni->nj", poses[:-1, :3, :3], steps)
+    length = np.linalg.norm(own, axis=1)
+    moving = length > STANDING
+    return bool(moving.any() and np.median(own[moving, axis] / length[moving]) > FORWARD)
+
+
+def matrices(rows: Float64, file: Path) -> Float64:
     """Return (N, 4, 4) for rows (N, 12 or more); NaN for a row that has a NaN."""
     poses = np.tile(np.eye(4), (len(rows), 1, 1))
     poses[:, :3] = rows[:, :12].reshape(-1, 3, 4)
@@ -51,20 +72,31 @@ def _matrices(rows: Float64, file: Path) -> Float64:
 
 def _camera_from_lidar(folder: Path) -> Float64:
     """Return the calibration Tr (4, 4); without one, only the change of axes."""
-    calib = folder / "calib.txt"
+    for name in ("Tr", "Tr_velo_cam"):
+        matrix = calibration(folder / "calib.txt", name)
+        if matrix is not None:
+            return matrix
+    return np.asarray(ROS_FROM_CAMERA.T)
+
+
+def calibration(file: Path, name: str = "") -> Float64 | None:
+    """Return the matrix (4, 4) of 12 numbers behind a name in a file of calibration; None where it is not there.
+
+    name: "" for a file of these numbers alone. Raises Any2AnyError when they are no pose.
+    """
     try:
-        rows = reading.text(calib).splitlines() if calib.is_file() else []
+        lines = reading.text(file).splitlines() if file.is_file() else []
     except (OSError, ValueError) as error:
-        raise Any2AnyError(f"Cannot read {calib}", str(error), COPY) from error
-    values = next((line.split()[1:] for line in rows if line.split(":")[0] in ("Tr", "Tr_velo_cam")), None)
+        raise Any2AnyError(f"Cannot read {file}", str(error), COPY) from error
+    values = next((line.split()[bool(name) :] for line in lines if not name or line.split(":")[0] == name), None)
     if values is None:
-        return np.asarray(ROS_FROM_CAMERA.T)
+        return None
     try:
         matrix = np.vstack([np.array(values, dtype=np.float64).reshape(3, 4), [0, 0, 0, 1]])
     except ValueError as error:
-        raise Any2AnyError(f"Cannot read {calib}", f"Tr is no 12 numbers: {error}", COPY) from error
+        raise Any2AnyError(f"Cannot read {file}", f"{name or 'it'} is no 12 numbers: {error}", COPY) from error
     if not rigid(matrix[None]).all():
-        raise Any2AnyError(f"Cannot read {calib}", f"Tr is {NO_POSE}", COPY)
+        raise Any2AnyError(f"Cannot read {file}", f"{name or 'it'} is {NO_POSE}", COPY)
     return matrix
 
 
@@ -93,8 +125,8 @@ def _inertial(files: list[Path]) -> Float64:
     return poses
 
 
-def numbers(file: Path, columns: int) -> Float64:
-    """Return the numbers (N, `columns` or more) of a text file.
+def numbers(file: Path, columns: int, delimiter: str | None = None) -> Float64:
+    """Return the numbers (N, `columns` or more) of a text file. delimiter: between them; None: white space.
 
     Raises Any2AnyError when it holds anything else, and when it is too large.
     """
@@ -102,7 +134,7 @@ def numbers(file: Path, columns: int) -> Float64:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of an empty file, which `enough` refuses
             lines = reading.lines(file, limits.LINES_BYTES)
-            rows = np.loadtxt(lines, dtype=np.float64, ndmin=2, encoding="utf-8")
+            rows = np.loadtxt(lines, dtype=np.float64, ndmin=2, encoding="utf-8", delimiter=delimiter)
     except (OSError, ValueError, EOFError, zlib.error) as error:
         raise Any2AnyError(f"Cannot read {file}", str(error), COPY) from error
     if rows.shape[1] < columns:

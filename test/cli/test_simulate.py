@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from any2any_ros.data import kitti
+from any2any_ros.data import kitti, kitti_layout
 from any2any_ros.sim.town import TownConfig
 
 SMALL = "--places 20 --squares 2 --speed 40 --points 1000 --width 32 --height 16 --workers 1".split()  # noqa: SIM905
@@ -24,7 +24,7 @@ def test_flags_are_the_settings(town):
     story = json.loads((town / "town.json").read_text())
     expected = TownConfig(places=20, squares=2, speed=40, points=1000, width=32, height=16)
     assert story["settings"] == asdict(expected)
-    assert kitti.sequences(town) == ("00", "01") and len(kitti.read(town, "01")) == 20
+    assert kitti_layout.drives(town) == ("00", "01") and len(kitti.read(town, "01")) == 20
 
 
 def test_says_what_it_made_and_keeps_what_is_there(any2any, town):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from kitti_files import PERIOD, PLACES, SPACING, oxts_row, write_raw
 
-from any2any_ros.data import kitti, kitti_poses
+from any2any_ros.data import kitti, kitti_layout, kitti_poses
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS
 
@@ -20,7 +20,7 @@ def test_reads_an_odometry_sequence(laps):
     assert drive.ids()[:2] == ("00/000000", "00/000001")
     np.testing.assert_array_equal(np.diff(drive.stamps_ns), int(PERIOD * NS))
     assert drive.stamps_ns.dtype == np.int64 and drive.stamps_ns[0] > 0  # a stamp of 0 is none
-    assert kitti.sequences(laps) == ("00", "01", "02")
+    assert kitti_layout.drives(laps) == ("00", "01", "02")
 
 
 def test_samples_are_what_is_in_the_files(laps):

@@ -74,6 +74,33 @@ def _raw() -> Files:
 
 
 @cache
+def _kitti_360() -> Files:
+    whole, name = _kitti(), "2013_05_28_drive_0000_sync"
+    files: Files = {}
+    for i in range(FRAMES):
+        scan, pixels = (whole[f"sequences/00/{file}"] for file in (f"velodyne/{i:06d}.bin", f"image_2/{i:06d}.png"))
+        files[f"data_3d_raw/{name}/velodyne_points/data/{i:010d}.bin"] = scan
+        files[f"data_2d_raw/{name}/image_00/data_rect/{i:010d}.png"] = pixels
+    poses = "".join(f"{i} 1 0 0 {3 * i} 0 1 0 0 0 0 1 0\n" for i in range(FRAMES))
+    files[f"data_poses/{name}/poses.txt"] = poses.encode()
+    files["calibration/calib_cam_to_pose.txt"] = b"image_00: 0 0 1 0 1 0 0 0 0 1 0 0\n"
+    files["calibration/calib_cam_to_velo.txt"] = b"0 0 1 0 -1 0 0 0 0 -1 0 0\n"
+    return files
+
+
+@cache
+def _mulran() -> Files:
+    files, whole = {}, _kitti()
+    stamps = [1_561_000_444_000_000_000 + i * 10**9 for i in range(FRAMES)]
+    for i, stamp in enumerate(stamps):
+        files[f"Ouster/{stamp}.bin"] = whole[f"sequences/00/velodyne/{i:06d}.bin"]
+        files[f"cam0/data/{stamp + 10**7}.png"] = whole[f"sequences/00/image_2/{i:06d}.png"]
+    poses = "".join(f"{stamp},1,0,0,{3 * i},0,1,0,0,0,0,1,0\n" for i, stamp in enumerate(stamps))
+    files["global_pose.csv"] = poses.encode()
+    return files
+
+
+@cache
 def _bag(storage: str) -> Files:
     folder = folders.scratch() / f"made-{storage}"
     folders.write(_kitti(), folder / "drive")
@@ -207,6 +234,8 @@ LOGS = {"house.log": LOG, "house.log.gz": gzip.compress(LOG, 1)}
 BOUNDARIES = (
     _folder("KITTI odometry", lambda c: _kitti(), _read_kitti, _wrong_drive, milliseconds=4),
     _folder("KITTI raw", lambda c: _raw(), partial(_read_kitti, sequence=None), _wrong_drive, milliseconds=3),
+    _folder("KITTI-360", lambda c: _kitti_360(), partial(_read_kitti, sequence=None), _wrong_drive, milliseconds=6),
+    _folder("MulRan", lambda c: _mulran(), partial(_read_kitti, sequence=None), _wrong_drive, milliseconds=4),
     *(
         _folder(f"laser log, {n}", lambda c, n=n: {n: LOGS[n]}, partial(_read_log, name=n), _wrong_drive)
         for n in LOGS
