@@ -21,8 +21,8 @@ from any2any_ros.poses import fault
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.localizer import Localizer
-from any2any_ros.retrieval.map_folder import CONTENT, HEADER
-from any2any_ros.retrieval.reference_map import ADOPTED, ReferenceMap
+from any2any_ros.retrieval.map_folder import ADOPTED, CONTENT, HEADER, adopted_homes
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.samples import NS, Sound
 from any2any_ros.samples.validation import validate
 
@@ -203,7 +203,7 @@ def _write(reference: ReferenceMap, source: Path, target: Path) -> None:
     for name in (calibration.FOLDER, ADOPTED):
         files.remove(target / name)
     _copy(source / calibration.FOLDER, target / calibration.FOLDER)
-    for home in reference_map.adopted_homes(source):
+    for home in adopted_homes(source):
         _copy(home, target / ADOPTED / home.name)
     with files.unfinished(target / "parts") as new:
         parts = {kind: new / name for kind, name in reference.parts.items() if (source / name).exists()}

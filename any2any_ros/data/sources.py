@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from any2any_ros import config, names
 from any2any_ros.arrays import Array
 from any2any_ros.config import PlaceConfig, PoseConfig
-from any2any_ros.data import bag_topics, bags, carmen, kitti
+from any2any_ros.data import bag_poses, bag_topics, bags, carmen, kitti
 from any2any_ros.data.bag_poses import PoseSource
 from any2any_ros.data.bag_reading import is_bag, named, open_reader
 from any2any_ros.data.drive import Drive, encode, keyframes
+from any2any_ros.data.earth import Origin
 from any2any_ros.data.report import SensorReport
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry.clouds import LIDAR
@@ -54,6 +55,14 @@ class Recording(Protocol):
     def sensor_topics(self) -> Mapping[str, SensorTopic]:
         """Return, by modality, the ROS topics that were recorded; nothing for a recording without topics."""
 
+    @property
+    def origin(self) -> Origin | None:
+        """Where on Earth the frame of the poses begins; None where they do not come from satellites."""
+
+    def placed(self, origin: Origin | None) -> Recording:
+        """Return the recording with its poses in the frame of a map with this origin. Poses that do not come from
+        satellites stay as they are. Raises Any2AnyError when they do, and the map has no origin."""
+
 
 @dataclass(frozen=True, eq=False)
 class DriveSource:
@@ -89,6 +98,13 @@ class DriveSource:
 
     def sensor_topics(self) -> Mapping[str, SensorTopic]:
         return {}
+
+    @property
+    def origin(self) -> None:
+        return None
+
+    def placed(self, origin: Origin | None) -> Recording:
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +146,22 @@ class BagSource:
 
     def sensor_topics(self) -> Mapping[str, SensorTopic]:
         return bag_topics.sensor_topics(self.path, self.topics)
+
+    @property
+    def origin(self) -> Origin | None:
+        with open_reader(self.path) as reader:
+            return self.poses.origin or bag_poses.origin(reader, self.poses)
+
+    def placed(self, origin: Origin | None) -> Recording:
+        if self.origin is None:
+            return self
+        if origin is None:
+            raise Any2AnyError(
+                f"The poses of {self.name} and of the map have two frames",
+                "the drive's come from satellites, and the map has no origin on Earth",
+                "Give poses in the map's frame (--pose-topic, --poses), or build the map with such poses, too",
+            )
+        return replace(self, poses=replace(self.poses, origin=origin))
 
 
 def open_recording(

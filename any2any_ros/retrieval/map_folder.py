@@ -15,15 +15,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from any2any_ros import files, temporary_files
+from any2any_ros import files, names, temporary_files
+from any2any_ros.errors import Any2AnyError
 
 HEADER = "map.json"
-SCANS, OBJECTS = "clouds", "objects"
+SCANS, OBJECTS, ADOPTED = "clouds", "objects", "adopted"
 OLD_PARTS = {SCANS: SCANS, OBJECTS: f"{OBJECTS}.npz"}  # in maps whose map.json names no parts
 
 # What a folder may hold that another map replaces.
 CONTENT = (
-    HEADER, "places-*.npz", "calibration", "adopted", "shards", SCANS, f"{SCANS}-*", f"{OBJECTS}.*", f"{OBJECTS}-*.npz",
+    HEADER, "places-*.npz", "calibration", ADOPTED, "shards", SCANS, f"{SCANS}-*", f"{OBJECTS}.*", f"{OBJECTS}-*.npz",
     ".calibration.*", ".clouds.*", ".places.*", ".map.json.*",
 )  # fmt: skip
 
@@ -68,3 +69,18 @@ def clean(folder: Path, places: str, parts: Mapping[str, str]) -> None:
 
 def _part_name(kind: str) -> re.Pattern[str]:
     return re.compile(rf"{re.escape(kind)}(-[0-9a-f]{{16}})?(\.npz|\.json)?")
+
+
+def adopted_homes(folder: Path) -> list[Path]:
+    """Return the folders of the sensors that the map in `folder` has adopted, sorted by modality.
+
+    Raises Any2AnyError when one has a name that no modality can have.
+    """
+    homes = files.replaced(folder / ADOPTED)
+    for home in homes:
+        try:
+            names.modality(home.name)
+        except Any2AnyError as error:
+            why = f"{error.what}: {error.why}"
+            raise Any2AnyError(f"Cannot read the adopted sensor {home}", why, "Remove or rename it") from error
+    return homes

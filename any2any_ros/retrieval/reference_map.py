@@ -33,7 +33,7 @@ from any2any_ros.retrieval.sensor_topic import SensorTopic
 
 FORMAT = 1
 COLUMN = "embedding/"
-ADOPTED = "adopted"
+OPTIONAL = ("topics", "origin")  # of map.json
 PLACES_FILE = re.compile(r"places-[0-9a-f]{16}\.npz")
 
 
@@ -65,7 +65,7 @@ class EncoderRecord:
 @dataclass(frozen=True)
 class MapHeader:
     """The content of map.json. count: of the places. places: name of their file. parts: see map_folder.py. topics: in a
-    map from a bag, by modality."""
+    map from a bag. origin: see ReferenceMap."""
 
     format: int
     name: str
@@ -75,6 +75,7 @@ class MapHeader:
     places: str
     parts: dict[str, str]
     topics: dict[str, SensorTopic] = field(default_factory=dict)
+    origin: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         if not PLACES_FILE.fullmatch(self.places):
@@ -88,9 +89,10 @@ class ReferenceMap:
     """Reference places, the encoder of each modality, and the frame of the poses.
 
     encoders: by modality; also includes query-only modalities whose encoder shares an embedding space with one of the
-    map's. adopted: the encoders of adopted sensors. topics: of the sensors, in a map from a bag. parts: names of what
-    else in the map's folder belongs to these places, by kind (map_folder.py). shard_cache: where the shards of exactly
-    these places are stored, if the map was read from a folder and has not changed since.
+    map's. adopted: the encoders of adopted sensors. topics: of the sensors, in a map from a bag. origin: where its
+    frame lies on Earth, if its poses came from satellites: latitude and longitude in degrees, height in m; x points
+    east. parts: names of what else in the map's folder belongs to these places, by kind (map_folder.py). shard_cache:
+    where the shards of exactly these places are, if the map was read from a folder and has not changed since.
     """
 
     places: ObservationSet
@@ -100,6 +102,7 @@ class ReferenceMap:
     adopted: Mapping[str, EncoderRecord] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
     topics: Mapping[str, SensorTopic] = field(default_factory=dict)
+    origin: tuple[float, float, float] | None = None
     shard_cache: ShardCache = field(default=IN_MEMORY, init=False)  # not passed on by replace()
 
     def part(self, kind: str, folder: Path) -> Path | None:
@@ -199,7 +202,8 @@ def save(reference: ReferenceMap, folder: Path, parts: Mapping[str, Path] | None
     with explained(what, "Correct the map"):
         records, unnamed = dict(reference.encoders), f"places-{0:016x}.npz"
         topics = {m: t for m, t in reference.topics.items() if m in records}
-        header = MapHeader(FORMAT, reference.name, reference.frame_id, len(reference), records, unnamed, {}, topics)
+        described = (FORMAT, reference.name, reference.frame_id, len(reference), records)
+        header = MapHeader(*described, unnamed, {}, topics, reference.origin)
         declared.check(header)
         names.places(ids)
     # Locked, because otherwise one process could remove what another is going to name.
@@ -208,7 +212,7 @@ def save(reference: ReferenceMap, folder: Path, parts: Mapping[str, Path] | None
         old = {kind: name for kind, name in reference.parts.items() if (folder / name).exists()}
         named = old | map_folder.put(parts or {}, folder, places.removeprefix("places-").removesuffix(".npz"))
         content = asdict(replace(header, places=places, parts=named))
-        files.write_json(folder / HEADER, {key: value for key, value in content.items() if key != "topics" or value})
+        files.write_json(folder / HEADER, {k: v for k, v in content.items() if v or k not in OPTIONAL})
         map_folder.clean(folder, places, named)
     return replace(reference, parts=named)
 
@@ -244,21 +248,6 @@ def _check_spaces(reference: ReferenceMap) -> None:
             raise ValueError(f"its '{modality}' vectors are missing, and can be compared with no others")
 
 
-def adopted_homes(folder: Path) -> list[Path]:
-    """Return the folders of the sensors that the map in `folder` has adopted, sorted by modality.
-
-    Raises Any2AnyError when one has a name that no modality can have.
-    """
-    homes = files.replaced(folder / ADOPTED)
-    for home in homes:
-        try:
-            names.modality(home.name)
-        except Any2AnyError as error:
-            why = f"{error.what}: {error.why}"
-            raise Any2AnyError(f"Cannot read the adopted sensor {home}", why, "Remove or rename it") from error
-    return homes
-
-
 @dataclass(frozen=True)
 class AdoptedSensor:
     """What adopted.json says of the sensor."""
@@ -290,11 +279,12 @@ def _load(folder: Path, prepare: Prepare) -> ReferenceMap:
             raise ValueError(f"its format is {content.get('format')}, this program reads {FORMAT}")
         header = declared.build(MapHeader, content | {"parts": map_folder.parts_of(content)})
         places = _read_places(folder, header)
-    sensors = {p.name: files.read_whole(p, _adopted_sensor) for p in adopted_homes(folder)}
+    sensors = {p.name: files.read_whole(p, _adopted_sensor) for p in map_folder.adopted_homes(folder)}
     adopted = {m: sensor.encoder for m, sensor in sensors.items() if sensor}
     topics = header.topics | {m: sensor.topic for m, sensor in sensors.items() if sensor and sensor.topic}
     with explained(what, remedy):
-        reference = ReferenceMap(places, header.encoders, header.name, header.frame_id, adopted, header.parts, topics)
+        described = (header.encoders, header.name, header.frame_id, adopted, header.parts, topics, header.origin)
+        reference = ReferenceMap(places, *described)
         _check_spaces(reference)
     object.__setattr__(reference, "shard_cache", ShardFolder(folder, header.places, prepare))
     return reference

@@ -63,6 +63,7 @@ def adopt(
     place = options.place or recording.place
     retriever = Retriever.open(folder, place.hit_radius)
     reference = retriever.reference
+    recording = recording.placed(reference.origin)
     refuse(reference, retriever, recording, modality)
     (built,) = chosen_encoders(recording.modalities, {modality: encoder or modality}).values()
     encoders = map_encoders(reference, retriever.modalities) | {modality: built}

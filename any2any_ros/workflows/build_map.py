@@ -66,7 +66,7 @@ def write_map(
     places = recording.observe(built, place.keyframe, progress)
     reference = as_map(places, built, options.name or folder.resolve().name, recording.report.first_reason)
     records = {**reference.encoders, **_query_only(reference, query_only)}
-    reference = replace(reference, encoders=records, topics=recording.sensor_topics())
+    reference = replace(reference, encoders=records, topics=recording.sensor_topics(), origin=recording.origin)
     if not options.scans:
         return reference_map.save(reference, folder)
     with files.unfinished(folder / SCANS) as home:

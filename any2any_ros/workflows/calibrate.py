@@ -64,6 +64,7 @@ def calibrate(
     """
     folder, recording = Path(map), opened(source)
     reference = reference_map.load(folder)
+    recording = recording.placed(reference.origin)
     options = replace(options, place=options.place or recording.place)
     assert options.place is not None
     encoders = map_encoders(reference, recording.modalities)

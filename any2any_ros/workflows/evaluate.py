@@ -168,7 +168,7 @@ class _MapEvaluation:
             self._refuse_refinement(retriever)
         names = set(self.recording.modalities if encoders is None else encoders)
         known = map_encoders(reference, [m for m in self.recording.modalities if m in names])
-        queries = self.recording.observe(known, self.place.keyframe, self.progress)
+        queries = self.recording.placed(reference.origin).observe(known, self.place.keyframe, self.progress)
         task = Task(queries, splits.positives(queries.poses, reference.places.poses, self.place.hit_radius))
         retrievers = [retriever, *(sensor.retriever(reference) for sensor in adopted.load(self.folder).values())]
         groups = [group for each in retrievers for group in evaluation.evaluate(each, task)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from bag_files import text, written
+from pose_messages import FIX, NS, fix
 
 from any2any_ros import cdr, encoders
 from any2any_ros.config import PoseConfig
@@ -11,6 +13,8 @@ from any2any_ros.data import bags, kitti
 from any2any_ros.data.bag_poses import PoseSource
 from any2any_ros.data.sources import IN_BUILDINGS, ON_ROADS, BagSource, DriveSource, open_recording
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.retrieval import reference_map
+from any2any_ros.workflows.build_map import write_map
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +141,27 @@ def test_a_damaged_bag_and_an_odd_folder_are_refused(tmp_path):
     (tmp_path / "metadata.yaml").unlink()
     with pytest.raises(Any2AnyError, match="is no KITTI drive"):
         open_recording(tmp_path)
+
+
+def test_two_drives_by_satellite_are_put_into_one_frame(tmp_path):
+    """The second drive begins 100 m north of the first: its map would lie there, too."""
+    paths = []
+    for name, north in (("first", 0.0), ("second", 100.0)):
+        at = 49.0 + (north + np.arange(12) * 5.0) / 111_229.0
+        fixes = [((i + 1) * NS, fix((i + 1) * NS, latitude, 8.4)) for i, latitude in enumerate(at)]
+        words = [((i + 1) * NS, text(f"mill {i + north}")) for i in range(12)]
+        paths.append(written(tmp_path / name, ("/fix", FIX, fixes), ("/caption", "std_msgs/msg/String", words)))
+    first, second = (open_recording(path, pose_topic="/fix") for path in paths)
+    reference = write_map(first, tmp_path / "map")
+    assert reference_map.load(tmp_path / "map").origin == reference.origin == (49.0, 8.4, 100.0)
+    built = {"text": encoders.build("text")}
+    poses = second.placed(reference.origin).observe(built, 0.0).poses
+    np.testing.assert_allclose(poses[:, 1, 3], 100 + np.arange(12) * 5.0, atol=0.05)
+    np.testing.assert_allclose(second.observe(built, 0.0).poses[0, :3, 3], 0, atol=1e-6)
+    with pytest.raises(Any2AnyError, match="The poses of second and of the map have two frames"):
+        second.placed(None)
+
+
+def test_a_drive_without_satellites_stays_where_it_is(bag, laps):
+    for source in (open_recording(bag), open_recording(laps, "00")):
+        assert source.origin is None and source.placed((49.0, 8.4, 0.0)) is source
