@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from struct import Struct
+from typing import Any, BinaryIO, cast
 
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection, MessageDefinitionFormat
 from rosbags.rosbag2 import reader as rosbag2
+from rosbags.rosbag2 import storage_mcap
 from rosbags.rosbag2.errors import ReaderError
 from rosbags.rosbag2.storage_mcap import (
     ChunkInfo,
     McapReader,
+    Msg,
+    decompress,
     deserialize_qqqi,
     deserialize_uint64,
     read_exact,
@@ -24,7 +28,9 @@ from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_
 from any2any_ros.cdr import typestore
 from any2any_ros.data.bag_limits import ZSTD_MAGIC, unpacked
 
-CHUNK = 0x06  # the kind of record that holds the messages of an mcap file
+MESSAGE, CHUNK = 0x05, 0x06  # kinds of records of an mcap file; chunks hold the messages
+RECORD = Struct("<BQ")  # kind and length, before each record
+HEAD = Struct("<HIQQ")  # channel, number, time received and sent, before the data of a message
 IDL = "=" * 80 + "\nIDL: "  # how a definition of several types in IDL begins
 REASON = 120  # characters of rosbags' reasons, which quote whole definitions
 
@@ -97,6 +103,10 @@ class BagReader(AnyReader):
             # Without metadata.yaml nothing says that messages are packed. CDR begins with a zero.
             packed = self.is2 and bytes(raw[:4]) == ZSTD_MAGIC
             yield connection, received, unpacked(raw) if packed else raw
+
+    def deserialize(self, rawdata: bytes | memoryview, typ: str) -> object:
+        """Return a message, whose large fields are views of `rawdata`; rosbags would copy bytes."""
+        return super().deserialize(cast("bytes", memoryview(rawdata)), typ)
 
 
 def _storages(reader: Any) -> list[Any]:
@@ -179,5 +189,34 @@ class WholeMcap(McapReader):
         return ChunkInfo(first, last, begin, 9 + length, {}, 0, compression, packed_size, unpacked_size, {})
 
 
+def _messages_of(
+    chunk: ChunkInfo, channel_map: dict[int, Connection], start: int, stop: int, bio: BinaryIO
+) -> Generator[Msg, None, None]:
+    """Yield the messages of a chunk in the order of time, as views of it. rosbags copies each message twice.
+
+    The first one bears the time of the chunk and no data: chunks are merged by it before they are read.
+    """
+    yield Msg(chunk.message_start_time, 0, None, None)
+    bio.seek(chunk.chunk_start_offset + 9 + 24)
+    crc = int.from_bytes(read_exact(bio, 4), "little")
+    bio.seek(chunk.chunk_start_offset + 9 + 40 + len(chunk.compression))
+    packed = read_exact(bio, chunk.compressed_size)
+    data = memoryview(decompress(packed, chunk.compression, chunk.uncompressed_size, crc))
+    messages, at = [], 0
+    while at < len(data):
+        kind, length = RECORD.unpack_from(data, at)
+        at += RECORD.size
+        if length > len(data) - at:
+            raise ReaderError("a record is longer than its chunk")
+        if kind == MESSAGE:
+            channel, _, received, _ = HEAD.unpack_from(data, at)
+            if start <= received < stop and channel in channel_map:
+                content = cast("bytes", data[at + HEAD.size : at + length])
+                messages.append(Msg(received, chunk.chunk_start_offset, channel_map[channel], content))
+        at += length
+    yield from sorted(messages, key=lambda message: message.timestamp)
+
+
+storage_mcap.msgsrc = _messages_of
 rosbag2.DirectoryReader.STORAGE_PLUGINS = {**rosbag2.DirectoryReader.STORAGE_PLUGINS, "mcap": WholeMcap}
 rosbag2.Reader.STORAGE_PLUGINS = {**rosbag2.Reader.STORAGE_PLUGINS, ".mcap": WholeMcap}
