@@ -1,6 +1,7 @@
 """`any2any evaluate`: recall of every subset of the sensors, with chance beside it, on real logs too."""
 
 import json
+import shutil
 
 import pytest
 
@@ -88,16 +89,17 @@ def test_a_bag_is_judged_as_its_drive_is(any2any, laps, town_map, tmp_path):
 
 
 def test_bad_inputs_are_refused_in_one_line(refused, laps, town_map, tmp_path):
+    alone = shutil.copytree(laps / "sequences" / "02", tmp_path / "02")  # its poses lie elsewhere
     assert "There is no" in refused("evaluate", tmp_path / "absent.log")
     assert "is no CARMEN laser log" in refused("evaluate", laps / "poses" / "00.txt")
     assert "There is no sensor 'thermal'" in refused("evaluate", laps, "--sequence", "00", "--modality", "thermal")
     assert "no frame comes within 5 m of another one 20 m along the path" in refused(
         "evaluate", laps, "--sequence", "00"
     )
-    assert "or there is no ground truth" in refused("evaluate", laps / "sequences" / "02")
+    assert "or there is no ground truth" in refused("evaluate", alone)
     assert "'hit_radius'" in refused("evaluate", laps, "--sequence", "02", "--hit-radius", -1)
     assert "Cannot read the map" in refused("evaluate", laps, "--sequence", "02", "--map", tmp_path)
-    assert "0 of its 48 frames lie within" in refused("evaluate", laps / "sequences" / "02", "--map", town_map)
+    assert "0 of its 48 frames lie within" in refused("evaluate", alone, "--map", town_map)
     assert "Nothing in 02 can be evaluated" in refused(
         "evaluate", laps, "--sequence", "02", "--map", town_map, "--modality", "x"
     )
