@@ -10,7 +10,7 @@ BIN  := $(ENV) $(VENV)/bin
 pip   = $(ENV) $(1)/bin/python -m pip --disable-pip-version-check install -q --no-build-isolation -c constraints.txt
 PIP  := $(call pip,$(VENV))
 
-PACKAGED := setup.py package.xml $(shell find any2any_ros launch config rviz msg srv action scripts \
+PACKAGED := setup.py package.xml $(shell find any2any_ros launch config rviz msg srv action interfaces scripts \
                                        -type f -not -name '*.pyc' 2>/dev/null)
 
 .PHONY: help demo demo-objects test bench soak fuzz lint torch colcon docs constraints clean

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from setuptools import Distribution, setup
@@ -15,6 +16,9 @@ ROOT = Path(__file__).resolve().parent
 BUILD = ROOT / "build"
 # The PyPI wheels turn the environment into a ROS prefix. Any other ROS builds this package with colcon.
 HAS_ROS_WHEELS = (Path(sys.prefix) / "share" / "rosidl_generator_py").is_dir()
+# Packages of messages of which ROS has no wheel: source folders, as in the package itself.
+BORROWED = ROOT / "interfaces"
+INDEX = "share/ament_index/resource_index/rosidl_interfaces"  # how ROS tools know packages of messages
 
 
 def data_files(source: Path, target: str) -> list[tuple[str, list[str]]]:
@@ -43,15 +47,31 @@ def write_executables() -> list[tuple[str, list[str]]]:
     return data_files(folder, f"lib/{PACKAGE}")
 
 
-def build_interfaces() -> Path:
-    """Return the folder with the compiled messages."""
-    output = BUILD / "interfaces" / sys.implementation.cache_tag
+def packages() -> dict[str, Path]:
+    """Return the packages of messages that are compiled here, and the folders of their definitions."""
+    site = Path(sysconfig.get_path("purelib"))
+    wheels = {path.name.split("-")[0].removeprefix("ros_") for path in site.glob("ros_*.dist-info")}
+    borrowed = {path.name: path for path in sorted(BORROWED.iterdir()) if path.name not in wheels}
+    return {PACKAGE: ROOT, **borrowed}
+
+
+def build_interfaces(package: str, source: Path) -> Path:
+    """Return the folder with the compiled messages of a package."""
+    output = BUILD / "interfaces" / sys.implementation.cache_tag / package
     # Without PYTHONPATH, Python leaves pip's isolated build environment for the one that has the wheels.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     script = ROOT / "scripts" / "build_interfaces.py"
-    if subprocess.run([sys.executable, script, PACKAGE, ROOT, output], env=environment).returncode:
+    if subprocess.run([sys.executable, script, package, source, output], env=environment).returncode:
         raise SystemExit("any2any_ros: the ROS messages were not built, see above")
     return output / "prefix"
+
+
+def write_index(package: str, share: Path) -> tuple[str, list[str]]:
+    """Write the list of a package's messages, by which ROS tools find them. share: where their definitions lie."""
+    file = BUILD / "index" / package
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(sorted(str(path.relative_to(share)) for path in share.rglob("*.idl"))))
+    return INDEX, [os.path.relpath(file, ROOT)]
 
 
 class BuildPy(build_py):
@@ -63,10 +83,15 @@ class BuildPy(build_py):
         if not HAS_ROS_WHEELS:
             print(f"{PACKAGE}: no ROS wheels in {sys.prefix}, messages left out; on a robot colcon builds them")
             return
-        prefix = build_interfaces()
-        shutil.copytree(prefix / "python", self.build_lib, dirs_exist_ok=True)
-        for folder in ("lib", "share"):
-            self.distribution.data_files.extend(data_files(prefix / folder, folder))
+        for package, source in packages().items():
+            prefix = build_interfaces(package, source)
+            shutil.copytree(prefix / "python", self.build_lib, dirs_exist_ok=True)
+            for folder in ("lib", "share"):
+                self.distribution.data_files.extend(data_files(prefix / folder, folder))
+            self.distribution.data_files.append(write_index(package, prefix / "share" / package))
+            if source != ROOT:  # setup() has the definitions of the others already
+                self.distribution.data_files.extend(data_files(source, f"share/{package}"))
+                Path(self.build_lib, package, "__init__.py").touch()
 
 
 class PlatformDistribution(Distribution):

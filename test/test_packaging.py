@@ -1,6 +1,8 @@
 """pip and colcon install the same package, whole, where Python and ROS tools look for it."""
 
+import importlib
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -9,6 +11,8 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+
+from any2any_ros import cdr
 
 ROOT = Path(__file__).parents[1]
 PIP = Path(sys.prefix)
@@ -57,6 +61,20 @@ def test_every_node_is_an_executable(prefix: Path) -> None:
 
 def test_ament_index_knows_the_package(prefix: Path) -> None:
     assert (prefix / "share/ament_index/resource_index/packages/any2any_ros").exists()
+
+
+def test_messages_without_a_wheel_are_built_as_ros_has_them() -> None:
+    """ROS finds tf2_msgs, and gives its message the hash that ROS 2 gives it: our /tf is the /tf of other programs."""
+    if not (PIP / "share/tf2_msgs").exists():
+        pytest.skip("not installed: run `make test`")
+    assert (PIP / "share/ament_index/resource_index/rosidl_interfaces/tf2_msgs").read_text() == "msg/TFMessage.idl"
+    described = json.loads((PIP / "share/tf2_msgs/msg/TFMessage.json").read_text())
+    hashes = {found["type_name"]: found["hash_string"] for found in described["type_hashes"]}
+    assert hashes["tf2_msgs/msg/TFMessage"] == cdr.typestore().hash_rihs01("tf2_msgs/msg/TFMessage")
+    module = importlib.import_module("tf2_msgs.msg")
+    transform = importlib.import_module("geometry_msgs.msg").TransformStamped(child_frame_id="base_link")
+    raw = importlib.import_module("rclpy.serialization").serialize_message(module.TFMessage(transforms=[transform]))
+    assert cdr.read(raw, "tf2_msgs/msg/TFMessage").transforms[0].child_frame_id == "base_link"
 
 
 def test_version_is_the_same_everywhere() -> None:
