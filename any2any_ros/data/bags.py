@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.assembler import Assembler
 from any2any_ros.storage import replacing
 
+PACKETS = re.compile(r"Packet|/VelodyneScan|/PandarScan")  # in the names of types
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 
 
@@ -219,9 +221,10 @@ def _flushed(assembler: Assembler, now_ns: int) -> list[Observation]:
 def _refuse_type(connection: Any, modality: str, encoder: Encoder) -> None:
     types = samples.types_of(encoder.accepts)
     if connection.msgtype not in types:
+        packets = PACKETS.search(connection.msgtype) is not None
         raise Any2AnyError(
             f"Topic {connection.topic} cannot be encoded as {modality}",
-            f"its type is {connection.msgtype}",
+            f"its type is {connection.msgtype}{', raw packets that only the driver of the sensor reads' * packets}",
             f"Choose a topic of type {' or '.join(types)}",
         )
 
