@@ -101,7 +101,7 @@ def _mulran() -> Files:
 
 
 @cache
-def _bag(storage: str) -> Files:
+def bag_files(storage: str) -> Files:
     folder = folders.scratch() / f"made-{storage}"
     folders.write(_kitti(), folder / "drive")
     return folders.read(bags.write(kitti.read(folder / "drive", "00"), folder / "bag", storage))
@@ -220,7 +220,7 @@ def _wrong_points(given: Any, points: Any) -> str:
 
 
 def _bag_files(storage: str, choices: Choices) -> Files:
-    return _bag(storage)
+    return bag_files(storage)
 
 
 def _folder(name: str, files: Any, cross: Any, wrong: Any, **more: Any) -> Boundary:
