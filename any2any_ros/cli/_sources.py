@@ -13,6 +13,7 @@ from any2any_ros.cli import _arguments
 from any2any_ros.config import PlaceConfig, PoseConfig
 from any2any_ros.data.bag_poses import TRUTH
 from any2any_ros.data.sources import Recording, open_recording
+from any2any_ros.workflows.inputs import topics_of_map
 from any2any_ros.workflows.scans import MOUNTING
 
 USUAL = "(default: what is usual for this kind of recording)"
@@ -28,8 +29,8 @@ def add_source_arguments(parser: argparse.ArgumentParser, name: str = "source") 
     parser.add_argument("--sequence", metavar="NN", help="sequence of a KITTI odometry folder, e.g. 00")
     parser.add_argument(
         "--topic", action="append", default=[], metavar="NAME=TOPIC",
-        help="topic of a modality in a bag, e.g. camera=/front/image_raw; repeat for several (default: the encoders' "
-        "topics)",
+        help="topic of a modality in a bag, e.g. camera=/front/image_raw; repeat for several (default: the topics "
+        "that the map was made from, else the encoders')",
     )  # fmt: skip
     parser.add_argument(
         "--pose-topic", metavar="TOPIC",
@@ -57,12 +58,16 @@ def tell(arguments: argparse.Namespace, recording: Recording, figures: Mapping[s
         storage.write_json(arguments.json, {**(figures or {}), "reading": recording.report.as_dict()})
 
 
-def open_from(arguments: argparse.Namespace, name: str = "source") -> Recording:
-    """Open the recording that the arguments name."""
+def open_from(arguments: argparse.Namespace, map: Path | None = None) -> Recording:
+    """Open the recording that the arguments name.
+
+    map: folder of the map that it is compared with, whose topics count where the arguments name no other.
+    """
+    told = _arguments.pairs(arguments.topic, "--topic")
     return open_recording(
-        getattr(arguments, name),
+        arguments.source,
         arguments.sequence,
-        _arguments.pairs(arguments.topic, "--topic") or None,
+        {**topics_of_map(map, arguments.source), **told} or None,
         arguments.pose_topic,
         arguments.poses,
         _arguments.settings(arguments, PoseConfig),

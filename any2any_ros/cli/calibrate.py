@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    source = _sources.open_from(arguments)
+    source = _sources.open_from(arguments, arguments.map)
     options = CalibrationOptions(
         _sources.place_of(arguments, source.place),
         _arguments.settings(arguments, CalibrationConfig),

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    source = _sources.open_from(arguments)
+    source = _sources.open_from(arguments, arguments.map)
     options = EvaluationOptions(
         _sources.place_of(arguments, source.place),
         arguments.missing,

@@ -20,6 +20,13 @@ def sensor_topics(path: Path, topics: Mapping[str, str]) -> dict[str, SensorTopi
         return {m: SensorTopic(c.topic, c.msgtype, _frame(reader, c)) for m, c in known.items()}
 
 
+def recorded_again(path: Path, topics: Mapping[str, SensorTopic]) -> dict[str, str]:
+    """Return, by modality, the names of those topics that are in the bag with the same type."""
+    with open_reader(path) as reader:
+        known = {(c.topic.lstrip("/"), c.msgtype) for c in reader.connections}
+    return {m: topic.name for m, topic in topics.items() if (topic.name.lstrip("/"), topic.type) in known}
+
+
 def _frame(reader: BagReader, connection: Any) -> str:
     """Return the frame of the first message, "" without one."""
     for _, _, message in decoded(reader, [connection], leave_out):

@@ -59,7 +59,7 @@ def adopt(
     sensor, when the map is not calibrated, when the drive lacks it or a sensor of the map, and as
     `adopt_from_frames` does.
     """
-    folder, recording = Path(map), opened(source)
+    folder, recording = Path(map), opened(source, map)
     place = options.place or recording.place
     retriever = Retriever.open(folder, place.hit_radius)
     reference = retriever.reference

@@ -62,7 +62,7 @@ def calibrate(
     Where the map has LiDAR scans, and the drive has them too, the calibration also learns how to refine a ranking;
     `obstacle` says why it does not. Raises Any2AnyError when too few frames lie near a place of the map.
     """
-    folder, recording = Path(map), opened(source)
+    folder, recording = Path(map), opened(source, map)
     reference = reference_map.load(folder)
     recording = recording.placed(reference.origin)
     options = replace(options, place=options.place or recording.place)

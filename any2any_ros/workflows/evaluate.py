@@ -121,7 +121,7 @@ def evaluate(
     encoders: of the drive; a map has its own, and only the names of `encoders` count there. Raises Any2AnyError when no
     frame has a right answer.
     """
-    recording = opened(source)
+    recording = opened(source, map)
     place = options.place or recording.place
     if map is None:
         return _against_itself(recording, place, encoders, options, progress)

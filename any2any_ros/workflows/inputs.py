@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from any2any_ros import encoders
+from any2any_ros.data.bag_reading import is_bag
+from any2any_ros.data.bag_topics import recorded_again
 from any2any_ros.data.sources import Recording, open_recording
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.protocols import Encoder
+from any2any_ros.retrieval import reference_map
 
 Source = str | os.PathLike[str] | Recording
 # None: every modality by its default encoder. Names: these modalities only, by their default encoders. A mapping: these
@@ -17,12 +21,24 @@ Source = str | os.PathLike[str] | Recording
 EncoderChoice = Mapping[str, str | Encoder] | Iterable[str] | None
 
 
-def opened(source: Source) -> Recording:
+def opened(source: Source, map: str | os.PathLike[str] | None = None) -> Recording:
     """Return a recording. A path is opened with defaults; `open_recording` takes a sequence, topics and a pose topic.
 
+    map: folder of the map that it is compared with; a bag is then opened with the topics that the map was made from.
     Raises Any2AnyError when there is nothing at the path that can be read.
     """
-    return open_recording(source) if isinstance(source, str | os.PathLike) else source
+    if not isinstance(source, str | os.PathLike):
+        return source
+    return open_recording(source, topics=topics_of_map(map, source) or None)
+
+
+def topics_of_map(map: str | os.PathLike[str] | None, source: str | os.PathLike[str]) -> dict[str, str]:
+    """Return, by modality, those topics of the map in a folder that a bag has; nothing for another recording."""
+    path = Path(source)
+    if map is None or not path.exists() or not is_bag(path):
+        return {}
+    topics = reference_map.load(Path(map)).topics
+    return recorded_again(path, topics) if topics else {}
 
 
 def chosen_encoders(available: Sequence[str], choice: EncoderChoice = None) -> dict[str, Encoder]:

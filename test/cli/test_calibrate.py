@@ -71,7 +71,7 @@ def test_bad_inputs_are_refused_in_one_line(refused, laps, town_map, tmp_path):
     assert "'precision'" in refused("calibrate", town_map, laps, "--sequence", "01", "--precision", 2)
     assert "'hit_radius'" in refused("calibrate", town_map, laps, "--sequence", "01", "--hit-radius", 0)
     # A drive elsewhere: the same ring without its poses.
-    alone = laps / "sequences" / "01"
+    alone = shutil.copytree(laps / "sequences" / "01", tmp_path / "01")
     assert "0 of 24 queries lie near a reference" in refused("calibrate", town_map, alone)
     log = tmp_path / "house.log"
     lines = (f"FLASER 40 {' '.join(['5'] * 40)} {6 * i} 23 0 0 0 0 {i + 1} host {i}\n" for i in range(9))

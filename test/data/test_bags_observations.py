@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bag_files import MODALITIES, STORE, text, written
+from rosbags.rosbag2 import Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from any2any_ros import encoders, samples
 from any2any_ros.data import bag_messages, bags, carmen
@@ -54,6 +56,23 @@ def test_default_topics_are_those_of_the_encoders_there_are(bag):
 def cloud(stamp, seed=0):
     points = np.random.default_rng(seed).normal(0, 10, (500, 4)).astype(np.float32)
     return bag_messages.cloud_message(STORE, points, bag_messages.header(STORE, stamp, "lidar"))
+
+
+@pytest.mark.parametrize("storage", bags.STORAGES.values())
+def test_a_type_that_only_the_bag_defines_is_read(tmp_path, built, storage):
+    point, custom = "livox_ros_driver2/msg/CustomPoint", "livox_ros_driver2/msg/CustomMsg"
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    store.register(get_types_from_msg("float32 x\nfloat32 y\nfloat32 z\nuint8 reflectivity", point))
+    store.register(get_types_from_msg(f"std_msgs/Header header\n{point.replace('/msg', '')}[] points", custom))
+    points = np.random.default_rng(0).normal(0, 10, (200, 3)).astype(np.float32).tolist()
+    header = bag_messages.header(store, NS, "livox")
+    message = store.types[custom](header, [store.types[point](*p, 7) for p in points])
+    with Writer(tmp_path / "bag", version=9, storage_plugin=storage) as writer:
+        connection = writer.add_connection("/livox/lidar", custom, typestore=store)
+        writer.write(connection, NS, store.serialize_cdr(message, custom))
+    found = bags.observe(tmp_path / "bag", {"lidar": built["lidar"]}, {"lidar": "/livox/lidar"})
+    expected = built["lidar"].encode(np.array([[*p, 7] for p in points], np.float32))
+    np.testing.assert_array_equal(found.embeddings["lidar"][0], expected)
 
 
 def test_messages_without_a_header_bear_the_time_they_came(tmp_path, built):
