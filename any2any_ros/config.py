@@ -207,6 +207,10 @@ class PoseConfig(Settings):
         "an error when they look like a camera's",
         choices=("auto", "ros", "camera"),
     )
+    base_frame: str = setting(
+        "",
+        "frame of the robot, to which /tf_static moves the poses and the LiDAR's scans; empty: the frame of the poses",
+    )
     stamps: str = setting(
         "auto",
         "times of a bag's messages; header: when a sensor measured; received: when they were recorded; auto: header, "

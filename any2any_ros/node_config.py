@@ -55,7 +55,8 @@ class RetrievalNodeConfig(Settings):
         names.topic,
     )
     cloud_mounting: str = setting(
-        "0 0 0 0 0 0", "pose of that LiDAR in the frame of the map's poses: x y z in m, roll pitch yaw in rad"
+        "",
+        "pose of that LiDAR in the robot's frame: x y z in m, roll pitch yaw in rad; empty: as when the map was built",
     )
     cloud_period: float = setting(
         1.0,

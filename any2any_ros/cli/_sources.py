@@ -78,8 +78,8 @@ def add_mounting(parser: argparse.ArgumentParser) -> None:
     """Add the pose of the LiDAR on the robot."""
     parser.add_argument(
         "--mounting", default=MOUNTING, metavar="POSE",
-        help="pose of the LiDAR in the frame of the recording's poses, 'x y z roll pitch yaw' in metres and radians "
-        "(default: the poses are the LiDAR's)",
+        help="pose of the LiDAR in the robot's frame, 'x y z roll pitch yaw' in metres and radians (default: what "
+        "/tf_static of a bag says, or the map, or else that the poses are the LiDAR's)",
     )  # fmt: skip
 
 

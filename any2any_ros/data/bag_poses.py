@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
@@ -23,16 +22,16 @@ from any2any_ros.data import bag_messages, earth, trajectory_files
 from any2any_ros.data.bag_clocks import Clocks, in_order, stamp_of
 from any2any_ros.data.bag_reader import BagReader
 from any2any_ros.data.bag_reading import decoded, leave_out, named
+from any2any_ros.data.bag_transforms import TRANSFORMS, fault, row_of, static_transforms, transforms
 from any2any_ros.data.earth import Origin
 from any2any_ros.data.report import POSE, SensorReport, TopicReport
 from any2any_ros.data.trajectory import Trajectory
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.geometry.transforms import TransformBuffer, matrices
-from any2any_ros.poses import FARTHEST, is_rotation
+from any2any_ros.geometry.transforms import matrices
+from any2any_ros.poses import FARTHEST
 
 TRUTH = "ground_truth/pose"  # topic of the true poses, in bags that are written here
 POSES = (bag_messages.POSE, "geometry_msgs/msg/PoseWithCovarianceStamped", "nav_msgs/msg/Odometry")
-TRANSFORMS = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
 FIX = "sensor_msgs/msg/NavSatFix"
 POSE_TYPES = (*POSES, FIX, TRANSFORMS[0])
 LATE = "its stamp is seconds before those of earlier messages"
@@ -137,7 +136,47 @@ def read(reader: BagReader, source: PoseSource, report: SensorReport | None = No
             found = _from_fixes(reader, source, connections, row)
         else:
             found = _from_poses(reader, source, connections, row)
-    return replace(found, trajectory=found.trajectory.in_ros_axes(settings.pose_axes))
+    found = replace(found, trajectory=found.trajectory.in_ros_axes(settings.pose_axes))
+    return _moved(found, reader, source) if settings.base_frame else found
+
+
+def mounting(reader: BagReader, source: PoseSource, sensor_frame: str) -> Float64 | None:
+    """Return the pose (4, 4) of a sensor's frame in the robot's, by the static transforms; None where they do not say.
+
+    The robot's frame is that of the poses, or `base_frame`.
+    """
+    robot, sensor = source.settings.base_frame or _frame(reader, source), sensor_frame.lstrip("/")
+    buffer = static_transforms(reader, source.name)
+    if not robot or not {robot, sensor} <= set(buffer.frames):
+        return None
+    return np.asarray(buffer.lookup(robot, sensor, [0])[0])
+
+
+def _frame(reader: BagReader, source: PoseSource) -> str:
+    """Return the frame whose poses a source has; "" where it does not say."""
+    if source.frames:
+        return source.frames[1]
+    connections = [] if source.file else _connections(reader, source)
+    first = next(decoded(reader, connections, leave_out), None) if connections else None
+    if first is None:
+        return ""
+    connection, _, message = first
+    if connection.msgtype in TRANSFORMS:
+        message = next(iter(message.transforms), None)
+    owner = message.header if connection.msgtype == FIX else message
+    return str(getattr(owner, "frame_id" if connection.msgtype == FIX else "child_frame_id", "")).lstrip("/")
+
+
+def _moved(found: BagPoses, reader: BagReader, source: PoseSource) -> BagPoses:
+    """Return the poses of `base_frame`, which is fixed to the frame whose poses were found."""
+    base = source.settings.base_frame.lstrip("/")
+    if not found.frame:
+        raise Any2AnyError(
+            f"Cannot move the poses to {base}", f"{found.trajectory.source or 'the bag'} does not say whose they are",
+            "Leave out --base-frame, or give Odometry, NavSatFix or /tf",
+        )  # fmt: skip
+    offset = static_transforms(reader, source.name).lookup(found.frame, base, [0])[0]
+    return replace(found, trajectory=replace(found.trajectory, poses=found.trajectory.poses @ offset), frame=base)
 
 
 def origin(reader: BagReader, source: PoseSource) -> Origin | None:
@@ -148,16 +187,6 @@ def origin(reader: BagReader, source: PoseSource) -> Origin | None:
         return None
     found = next(filter(None, (_fix(message)[0] for _, _, message in decoded(reader, connections, leave_out))), None)
     return None if found is None else (found[0], found[1], float(np.nan_to_num(found[2])))
-
-
-def static_transforms(reader: BagReader, topic: str = "/tf") -> TransformBuffer:
-    """Return the transforms that hold at all times, from the topic beside `topic`: /tf_static."""
-    buffer = TransformBuffer()
-    for _, _, transform in _transforms(reader, f"{topic}_static"):
-        row = _row(transform.transform.translation, transform.transform.rotation)
-        if not _fault(row):
-            buffer.add(transform.header.frame_id, transform.child_frame_id, row)
-    return buffer
 
 
 def _connections(reader: BagReader, source: PoseSource) -> list[Any]:
@@ -184,9 +213,9 @@ def _from_poses(reader: BagReader, source: PoseSource, connections: list[Any], r
     for _, received, message in decoded(reader, connections, row.undecodable):
         row.read()
         pose = message.pose.pose if hasattr(message.pose, "pose") else message.pose
-        numbers = _row(pose.position, pose.orientation)
+        numbers = row_of(pose.position, pose.orientation)
         frame = frame or str(getattr(message, "child_frame_id", "")).lstrip("/")
-        if _usable(row, _fault(numbers)):
+        if _usable(row, fault(numbers)):
             seen.add(stamp_of(message, received, source.settings.stamps), received, numbers)
     stamps, received_at, rows = seen.steady(row.topic, source.settings, row)
     return BagPoses(Trajectory.of(stamps, matrices(rows), row.topic), stamps, received_at, frame)
@@ -209,10 +238,10 @@ def _from_fixes(reader: BagReader, source: PoseSource, connections: list[Any], r
 def _from_transforms(reader: BagReader, source: PoseSource, connections: list[Any], row: TopicReport) -> BagPoses:
     settings, edges, buffer = source.settings, dict[tuple[str, str], _Messages](), static_transforms(reader, row.topic)
     row.promised = None  # a message holds many transforms
-    for _, received, transform in _transforms(reader, row.topic):
+    for _, received, transform in transforms(reader, row.topic):
         row.read()
-        numbers = _row(transform.transform.translation, transform.transform.rotation)
-        if _usable(row, _fault(numbers)):
+        numbers = row_of(transform.transform.translation, transform.transform.rotation)
+        if _usable(row, fault(numbers)):
             edge = (transform.header.frame_id.lstrip("/"), transform.child_frame_id.lstrip("/"))
             seen = edges.setdefault(edge, _Messages())
             seen.add(stamp_of(transform, received, settings.stamps), received, numbers)
@@ -244,30 +273,11 @@ def _only(edges: dict[tuple[str, str], _Messages], topic: str) -> tuple[str, str
     )  # fmt: skip
 
 
-def _transforms(reader: BagReader, topic: str) -> Iterator[tuple[Any, int, Any]]:
-    """Yield (connection, time received in ns, TransformStamped) of a topic; nothing when the bag has none of it."""
-    found = [c for c in reader.connections if c.topic.lstrip("/") == topic.lstrip("/") and c.msgtype in TRANSFORMS]
-    for connection, received, message in decoded(reader, found, leave_out) if found else ():
-        for transform in message.transforms:
-            yield connection, received, transform
-
-
 def _usable(row: TopicReport, why: str) -> bool:
     """Return whether nothing is wrong with a message; count it as refused otherwise."""
     if why:
         row.refused(why)
     return not why
-
-
-def _row(position: Any, rotation: Any) -> tuple[float, ...]:
-    return (position.x, position.y, position.z, rotation.x, rotation.y, rotation.z, rotation.w)
-
-
-def _fault(row: tuple[float, ...]) -> str:
-    """Return why x y z and a quaternion are no pose; "" when they are one. Some drivers publish zeros at first."""
-    if not is_rotation(row[3:]):
-        return f"its quaternion {row[3:]} is no rotation"
-    return "" if np.abs(row[:3]).max() < FARTHEST else f"its position {row[:3]} is no place"
 
 
 def _fix(message: Any) -> tuple[tuple[float, float, float] | None, str]:

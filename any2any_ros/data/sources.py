@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from any2any_ros import config, names
-from any2any_ros.arrays import Array
+from any2any_ros.arrays import Array, Float64
 from any2any_ros.config import PlaceConfig, PoseConfig
 from any2any_ros.data import bag_poses, bag_topics, bags, carmen, kitti
 from any2any_ros.data.bag_poses import PoseSource
@@ -55,6 +55,9 @@ class Recording(Protocol):
     def sensor_topics(self) -> Mapping[str, SensorTopic]:
         """Return, by modality, the ROS topics that were recorded; nothing for a recording without topics."""
 
+    def mounting(self) -> Float64 | None:
+        """Return the pose (4, 4) of the LiDAR in the robot's frame; None where the recording does not say it."""
+
     @property
     def origin(self) -> Origin | None:
         """Where on Earth the frame of the poses begins; None where they do not come from satellites."""
@@ -98,6 +101,9 @@ class DriveSource:
 
     def sensor_topics(self) -> Mapping[str, SensorTopic]:
         return {}
+
+    def mounting(self) -> None:
+        return None
 
     @property
     def origin(self) -> None:
@@ -146,6 +152,13 @@ class BagSource:
 
     def sensor_topics(self) -> Mapping[str, SensorTopic]:
         return bag_topics.sensor_topics(self.path, self.topics)
+
+    def mounting(self) -> Float64 | None:
+        topic = self.sensor_topics().get(LIDAR)
+        if topic is None:
+            return None
+        with open_reader(self.path) as reader:
+            return bag_poses.mounting(reader, self.poses, topic.frame_id)
 
     @property
     def origin(self) -> Origin | None:

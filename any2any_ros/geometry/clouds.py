@@ -119,6 +119,14 @@ def mounting(text: str) -> Float64:
     return pose
 
 
+def mounting_text(pose: Float64) -> str:
+    """Return the text of a pose (4, 4) that `mounting` reads, to a tenth of a millimetre."""
+    from scipy.spatial.transform import Rotation
+
+    yaw, pitch, roll = Rotation.from_matrix(pose[:3, :3]).as_euler("ZYX")
+    return " ".join(f"{number + 0.0:g}" for number in np.round([*pose[:3, 3], roll, pitch, yaw], 4))
+
+
 def moved(points: Floats, pose: Float64) -> Float64:
     """Return the points (N, 3) of a sensor, moved into the robot's frame; pose (4, 4): of the sensor in this frame."""
     return np.asarray(np.asarray(points)[:, :3] @ pose[:3, :3].T + pose[:3, 3])

@@ -18,6 +18,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import PointCloud2
 
 from any2any_ros import cdr, samples
+from any2any_ros.arrays import Float64, Floats
 from any2any_ros.errors import error_text
 from any2any_ros.geometry import clouds
 from any2any_ros.geometry.clouds import LIDAR
@@ -30,6 +31,7 @@ from any2any_ros.nodes.outputs import RefinedOutputs
 from any2any_ros.observation import Observation
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.retrieval.map_folder import SCANS
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.samples import NS
 
@@ -64,7 +66,9 @@ class ScanRefinement:
         """
         if not config.cloud_topic:
             return
-        self._mounting, self._period = clouds.mounting(config.cloud_mounting), config.cloud_period
+        if config.cloud_mounting:
+            clouds.mounting(config.cloud_mounting)
+        self._mounting, self._period = config.cloud_mounting, config.cloud_period
         self._observation: Observation | None = None
         self._clouds: Newest[tuple[int, bytes]] = Newest(WAITING_CLOUDS)
         self._done: deque[tuple[Job, Registrations]] = deque()
@@ -128,12 +132,17 @@ class ScanRefinement:
         try:
             points = samples.cloud(cdr.read(job.raw, "sensor_msgs/msg/PointCloud2"))
             refiner = replace(job.retriever.refiner, complain=self._warn)
-            registrations = refiner.register(clouds.moved(points, self._mounting), job.ids)
+            registrations = refiner.register(self._in_robot(points, job.retriever.reference), job.ids)
         except Exception as error:  # one unusable cloud must not end the thread
             self._warn(error_text(error))
         self._seconds = time.perf_counter() - began
         self._done.append((job, registrations))
         self._finished.trigger()
+
+    def _in_robot(self, points: Floats, reference: ReferenceMap) -> Float64:
+        """Return points (N, 3 or more) of the LiDAR in the robot's frame."""
+        mounting = self._mounting or reference.mounting
+        return clouds.moved(points, clouds.mounting(mounting) if mounting else np.eye(4))
 
     def _publish(self) -> None:
         """Rank the observation again with its registrations, and publish the result. Runs in the executor's thread."""

@@ -23,6 +23,7 @@ from any2any_ros import declared, encoders, files, names, reading
 from any2any_ros.alignments import Pair
 from any2any_ros.declared import NOT_NEGATIVE, POSITIVE
 from any2any_ros.errors import Any2AnyError, explained
+from any2any_ros.geometry import clouds
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import map_folder
@@ -33,7 +34,7 @@ from any2any_ros.retrieval.sensor_topic import SensorTopic
 
 FORMAT = 1
 COLUMN = "embedding/"
-OPTIONAL = ("topics", "origin")  # of map.json
+OPTIONAL = ("topics", "origin", "mounting")  # of map.json
 PLACES_FILE = re.compile(r"places-[0-9a-f]{16}\.npz")
 
 
@@ -65,7 +66,7 @@ class EncoderRecord:
 @dataclass(frozen=True)
 class MapHeader:
     """The content of map.json. count: of the places. places: name of their file. parts: see map_folder.py. topics: in a
-    map from a bag. origin: see ReferenceMap."""
+    map from a bag. origin, mounting: see ReferenceMap."""
 
     format: int
     name: str
@@ -76,12 +77,15 @@ class MapHeader:
     parts: dict[str, str]
     topics: dict[str, SensorTopic] = field(default_factory=dict)
     origin: tuple[float, float, float] | None = None
+    mounting: str = ""
 
     def __post_init__(self) -> None:
         if not PLACES_FILE.fullmatch(self.places):
             raise ValueError(f"'{self.places}' is no name of a file of places")
         if not self.frame_id:
             raise ValueError("its frame_id is empty")
+        if self.mounting:
+            clouds.mounting(self.mounting)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +95,8 @@ class ReferenceMap:
     encoders: by modality; also includes query-only modalities whose encoder shares an embedding space with one of the
     map's. adopted: the encoders of adopted sensors. topics: of the sensors, in a map from a bag. origin: where its
     frame lies on Earth, if its poses came from satellites: latitude and longitude in degrees, height in m; x points
-    east. parts: names of what else in the map's folder belongs to these places, by kind (map_folder.py). shard_cache:
+    east. mounting: of the LiDAR whose scans it has, "x y z roll pitch yaw" in the robot's frame, m and rad; "": none is
+    known. parts: names of what else in the map's folder belongs to these places, by kind (map_folder.py). shard_cache:
     where the shards of exactly these places are, if the map was read from a folder and has not changed since.
     """
 
@@ -103,6 +108,7 @@ class ReferenceMap:
     parts: Mapping[str, str] = field(default_factory=dict)
     topics: Mapping[str, SensorTopic] = field(default_factory=dict)
     origin: tuple[float, float, float] | None = None
+    mounting: str = ""
     shard_cache: ShardCache = field(default=IN_MEMORY, init=False)  # not passed on by replace()
 
     def part(self, kind: str, folder: Path) -> Path | None:
@@ -203,7 +209,7 @@ def save(reference: ReferenceMap, folder: Path, parts: Mapping[str, Path] | None
         records, unnamed = dict(reference.encoders), f"places-{0:016x}.npz"
         topics = {m: t for m, t in reference.topics.items() if m in records}
         described = (FORMAT, reference.name, reference.frame_id, len(reference), records)
-        header = MapHeader(*described, unnamed, {}, topics, reference.origin)
+        header = MapHeader(*described, unnamed, {}, topics, reference.origin, reference.mounting)
         declared.check(header)
         names.places(ids)
     # Locked, because otherwise one process could remove what another is going to name.
@@ -284,7 +290,7 @@ def _load(folder: Path, prepare: Prepare) -> ReferenceMap:
     topics = header.topics | {m: sensor.topic for m, sensor in sensors.items() if sensor and sensor.topic}
     with explained(what, remedy):
         described = (header.encoders, header.name, header.frame_id, adopted, header.parts, topics, header.origin)
-        reference = ReferenceMap(places, *described)
+        reference = ReferenceMap(places, *described, header.mounting)
         _check_spaces(reference)
     object.__setattr__(reference, "shard_cache", ShardFolder(folder, header.places, prepare))
     return reference

@@ -23,7 +23,7 @@ from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.map_folder import SCANS
 from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
 from any2any_ros.workflows.inputs import EncoderChoice, Source, chosen_encoders, opened
-from any2any_ros.workflows.scans import MOUNTING, robot_scans
+from any2any_ros.workflows.scans import MOUNTING, mounting_of, robot_scans
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,9 @@ class MapOptions:
     name: of the map; empty: the name of its folder. keyframe: distance between two places in metres; None: what is
     usual for the kind of recording. query_only: modalities that are not stored in the map, and may still be compared
     with it, because their encoder shares an embedding space with one of the map's. scans: whether every place's LiDAR
-    scan is stored, too (about 20 kB each; docs/geometry.md). mounting: pose of the LiDAR in the frame of the
-    recording's poses, "x y z roll pitch yaw" in metres and radians.
+    scan is stored, too (about 20 kB each; docs/geometry.md). mounting: pose of the LiDAR in the robot's
+    frame, "x y z roll pitch yaw" in metres and radians; "": what a bag's /tf_static says, or that the poses are the
+    LiDAR's.
     """
 
     name: str = ""
@@ -58,7 +59,8 @@ def write_map(
     """
     recording, folder = opened(source), Path(folder)
     _refuse_absent_scans(recording.modalities, recording.name, options)
-    mounting = clouds.mounting(options.mounting)
+    if options.mounting:
+        clouds.mounting(options.mounting)  # refused before anything is encoded
     built = chosen_encoders(tuple(dict.fromkeys([*recording.modalities, *options.query_only])), encoders)
     query_only = {m: built.pop(m) if m in built else build_encoder(m) for m in options.query_only}
     usual = recording.place
@@ -69,6 +71,8 @@ def write_map(
     reference = replace(reference, encoders=records, topics=recording.sensor_topics(), origin=recording.origin)
     if not options.scans:
         return reference_map.save(reference, folder)
+    mounting = mounting_of(recording, options.mounting)
+    reference = replace(reference, mounting=clouds.mounting_text(mounting))
     with files.unfinished(folder / SCANS) as home:
         clouds.write(home, robot_scans(recording, reference.places, mounting, progress))
         return reference_map.save(reference, folder, {SCANS: home})

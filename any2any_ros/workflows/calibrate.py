@@ -18,7 +18,6 @@ from any2any_ros.config import PlaceConfig
 from any2any_ros.data import splits
 from any2any_ros.data.sources import Recording
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.geometry import clouds
 from any2any_ros.geometry.clouds import Clouds
 from any2any_ros.geometry.refiner import Refiner, RefinerConfig
 from any2any_ros.observation import ObservationSet
@@ -41,7 +40,7 @@ class CalibrationOptions:
     """How a map is calibrated.
 
     place: what counts as the same place; None: what is usual for the kind of recording. mounting: pose of the LiDAR in
-    the frame of the recording's poses, "x y z roll pitch yaw" in metres and radians.
+    the robot's frame, "x y z roll pitch yaw" in metres and radians; "": what a bag's /tf_static or the map says.
     """
 
     place: PlaceConfig | None = None
@@ -92,7 +91,7 @@ def _scan_registration(
     """Return what registers the drive's scans with the map's; None when there are none, or no candidates."""
     if not stored or not options.refiner.candidates or scans.obstacle(recording):
         return None
-    mounting = clouds.mounting(options.mounting)
+    mounting = scans.mounting_of(recording, options.mounting, reference.mounting)
     register = scans.registering(Refiner(stored), recording, queries, reference.places, mounting, progress)
     return ScanRegistration(register, options.refiner)
 

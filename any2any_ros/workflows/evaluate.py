@@ -16,7 +16,7 @@ from any2any_ros.data import splits
 from any2any_ros.data.sources import Recording
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
-from any2any_ros.geometry import clouds, refiner
+from any2any_ros.geometry import refiner
 from any2any_ros.imputers.none import NO_IMPUTER
 from any2any_ros.progress import Progress, silent
 from any2any_ros.retrieval import adopted
@@ -212,7 +212,7 @@ class _MapEvaluation:
     def _refined(self, retriever: Retriever, task: Task) -> Rows:
         """Return the same before and after the refinement."""
         answerable, row = task.queries.take(task.answerable), {name: i for i, name in enumerate(task.queries.ids)}
-        mounting = clouds.mounting(self.options.mounting)
+        mounting = scans.mounting_of(self.recording, self.options.mounting, retriever.reference.mounting)
         points = scans.robot_scans(self.recording, answerable, mounting, self.progress)
         results = reliability.refined(retriever, task, ((row[name], scan) for name, scan in points))
         return reliability.by_refinement(results, _miss(retriever))

@@ -18,7 +18,21 @@ from any2any_ros.node_config import RetrievalNodeConfig
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress
 
-MOUNTING = RetrievalNodeConfig.cloud_mounting  # the poses are the LiDAR's
+LIDAR_POSES = "0 0 0 0 0 0"  # the robot's frame is the LiDAR's
+MOUNTING = RetrievalNodeConfig.cloud_mounting  # of the map, or of the recording
+
+
+def mounting_of(recording: Recording, text: str, known: str = "") -> Float64:
+    """Return the pose (4, 4) of a recording's LiDAR in the robot's frame.
+
+    text: what the user says; "": what the recording says, or else `known`, of the map; "": the poses are the LiDAR's.
+    Raises Any2AnyError for a text that is no mounting.
+    """
+    found = None if text else recording.mounting()
+    if found is not None:
+        recording.report.note(f"The LiDAR is mounted at {clouds.mounting_text(found)}, by /tf_static")
+        return found
+    return clouds.mounting(text or known or LIDAR_POSES)
 
 
 def robot_scans(

@@ -3,10 +3,12 @@
 import json
 
 import numpy as np
+from bag_files import STORE, written
+from pose_messages import TF, transforms
 from scipy.spatial import cKDTree
 
 from any2any_ros import encoders
-from any2any_ros.data import bags, kitti
+from any2any_ros.data import bag_messages, bags, kitti
 from any2any_ros.geometry.clouds import Clouds
 from any2any_ros.geometry.registration import thinned
 from any2any_ros.observation import Observation
@@ -91,6 +93,7 @@ def test_scans_are_kept_in_the_robots_frame(any2any, laps, tmp_path):
     flags = ("--sequence", "00", "--modality", "lidar", "--clouds", "--mounting")
     for name, mounting in (("ahead", "1 0 0.5 0 0 0"), ("plain", "0 0 0 0 0 0")):
         assert any2any("build-map", laps, tmp_path / name, *flags, mounting).code == 0
+        assert reference_map.load(tmp_path / name).mounting == mounting
     moved, plain = (scans_of(tmp_path / name).scan("00/000003").points.mean(axis=0) for name in ("ahead", "plain"))
     np.testing.assert_allclose(moved - plain, [1, 0, 0.5], atol=0.3)  # another few are beyond the reach
 
@@ -102,6 +105,27 @@ def test_a_bag_keeps_the_same_scans(any2any, laps, tmp_path):
         assert any2any("build-map", drive, tmp_path / name, *sequence, "--modality", "lidar", "--clouds").code == 0
     one, two = scans_of(tmp_path / "one"), scans_of(tmp_path / "two")
     np.testing.assert_array_equal(one.scan("00/000009").points, two.scan("bag/000009").points)
+
+
+def test_a_bag_says_where_its_lidar_is_mounted(any2any, laps, tmp_path):
+    """The frames are those of the recording: poses of base_link in /tf, clouds of the frame lidar."""
+    drive = kitti.read(laps, "00").take(range(4))
+    clouds = [
+        (
+            int(t),
+            bag_messages.cloud_message(STORE, drive.sample("lidar", i), bag_messages.header(STORE, int(t), "lidar")),
+        )
+        for i, t in enumerate(drive.stamps_ns)
+    ]
+    moving = [(int(t), transforms(int(t), ("map", "base_link", (i, 0, 0), 0))) for i, t in enumerate(drive.stamps_ns)]
+    static = [(int(drive.stamps_ns[0]), transforms(0, ("base_link", "lidar", (1, 0, 0.5), 0)))]
+    bag = written(
+        tmp_path / "bag", ("/lidar/points", "sensor_msgs/msg/PointCloud2", clouds), ("/tf", TF, moving),
+        ("/tf_static", TF, static),
+    )  # fmt: skip
+    done = any2any("build-map", bag, tmp_path / "map", "--pose-topic", "/tf:map.base_link", "--clouds")
+    assert done.code == 0 and "The LiDAR is mounted at 1 0 0.5 0 0 0, by /tf_static" in done.out
+    assert reference_map.load(tmp_path / "map").mounting == "1 0 0.5 0 0 0"
 
 
 def test_bad_inputs_are_refused_in_one_line(refused, laps, tmp_path):

@@ -146,6 +146,40 @@ def test_of_two_parents_the_one_that_was_asked_for_counts(tmp_path):
         np.testing.assert_allclose(read(path, f"/tf:{parent}.base").trajectory.poses[:, 0, 3], sign * np.arange(10))
 
 
+def test_static_transforms_say_where_a_sensor_is_mounted(tree, tmp_path):
+    with open_reader(tree) as reader:
+        for frames, base, height in (("map.base_link", "", 2), ("odom.lidar", "", 0), ("map.odom", "base_link", 2)):
+            source = PoseSource(f"/tf:{frames}", settings=PoseConfig(base_frame=base))
+            found = bag_poses.mounting(reader, source, "/lidar")
+            np.testing.assert_array_equal(found[:3, 3], (0, 0, height))
+        assert bag_poses.mounting(reader, PoseSource("/tf:map.odom"), "lidar") is None  # odom does not hold it
+        assert bag_poses.mounting(reader, PoseSource("/tf:map.base_link"), "gps") is None
+    path = mounted(tmp_path / "fixed", ODOMETRY, odometry(SECONDS, range(10)))
+    with open_reader(path) as reader:
+        assert bag_poses.mounting(reader, PoseSource("/pose"), "lidar")[0, 3] == 2
+        assert bag_poses.mounting(reader, PoseSource(), "lidar") is None
+
+
+def mounted(path, kind, content):
+    """Write a bag of poses of base_link, to which an antenna and a LiDAR are fixed, 2 m ahead and 1 m to the left."""
+    edges = [("base_link", "gps", (0, 1, 0), 0), ("base_link", "lidar", (2, 0, 0), 0)]
+    return written(path, ("/pose", kind, content), ("/tf_static", TF, [(10 * NS, transforms(0, *edges))]))
+
+
+def test_poses_are_moved_to_the_base_frame(tmp_path):
+    """An antenna 1 m to the left of a robot that drives east is 1 m north of it."""
+    content = [(int(s), fix(int(s), 49.0, 8.4 + i * 1e-4)) for i, s in enumerate(SECONDS)]
+    path = mounted(tmp_path / "bag", FIX, content)
+    found = read(path, "/pose", settings=PoseConfig(base_frame="base_link"))
+    assert found.frame == "base_link"
+    np.testing.assert_allclose(found.trajectory.poses[:, 1, 3], -1.0, atol=1e-3)
+    with pytest.raises(Any2AnyError, match="no transform from gps to wheel: the frames are base_link, gps, lidar"):
+        read(path, "/pose", settings=PoseConfig(base_frame="wheel"))
+    path = mounted(tmp_path / "stamped", STAMPED, [(NS, message(STAMPED, NS))])
+    with pytest.raises(Any2AnyError, match="Cannot move the poses to base_link: /pose does not say whose they are"):
+        read(path, "/pose", settings=PoseConfig(base_frame="base_link"))
+
+
 # --- satellites ---------------------------------------------------------------------------------------------------
 
 

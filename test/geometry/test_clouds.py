@@ -10,7 +10,7 @@ from streets import street
 
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry import clouds as module
-from any2any_ros.geometry.clouds import Clouds, mounting, moved
+from any2any_ros.geometry.clouds import Clouds, mounting, mounting_text, moved
 from any2any_ros.geometry.registration import RegistrationConfig, thinned
 
 
@@ -102,6 +102,7 @@ def test_a_mounting_is_read_as_static_transforms_are(numbers):
     roll, pitch, yaw = (Rotation.from_euler(axis, angle) for axis, angle in zip("xyz", numbers[3:], strict=True))
     np.testing.assert_allclose(pose[:3, :3], (yaw * pitch * roll).as_matrix(), atol=1e-12)
     np.testing.assert_array_equal(pose[3], [0, 0, 0, 1])
+    np.testing.assert_allclose(mounting(mounting_text(pose)), pose, atol=2e-4)
 
 
 def test_a_sensor_that_is_turned_sees_the_same_point():
