@@ -149,6 +149,13 @@ class ObservationSet:
             return np.zeros(len(self), dtype=bool)
         return ~np.isnan(self.embeddings[modality][:, 0])
 
+    def observed(self) -> Flags:
+        """Return (N,): the rows that have at least one modality."""
+        some = np.zeros(len(self), dtype=bool)
+        for modality in self.modalities:
+            some |= self.present(modality)
+        return some
+
     def observation(self, i: int) -> Observation:
         """Return row i without its missing modalities."""
         vectors = {m: v[i] for m, v in self.embeddings.items() if not np.isnan(v[i, 0])}

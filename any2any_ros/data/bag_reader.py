@@ -32,7 +32,6 @@ MESSAGE, CHUNK = 0x05, 0x06  # kinds of records of an mcap file; chunks hold the
 RECORD = Struct("<BQ")  # kind and length, before each record
 HEAD = Struct("<HIQQ")  # channel, number, time received and sent, before the data of a message
 IDL = "=" * 80 + "\nIDL: "  # how a definition of several types in IDL begins
-REASON = 120  # characters of rosbags' reasons, which quote whole definitions
 
 
 class BagReader(AnyReader):
@@ -78,8 +77,8 @@ class BagReader(AnyReader):
                 defined.update(found)
                 if found and c.digest:
                     digests[c.msgtype] = c.digest
-            except Exception as error:  # a parser may raise anything
-                self.undecodable[c.msgtype] = str(error)[:REASON]
+            except Exception:  # a parser may raise anything
+                self.undecodable[c.msgtype] = "its definition in the bag cannot be parsed"
         missing = {c.msgtype for c in self.connections} - set(defined) - set(self.undecodable)
         if missing & set(ours):
             defined = {**ours, **defined}

@@ -112,6 +112,11 @@ class SensorReport:
         """Why the first message was refused, with its sensor; "" when none was."""
         return next((f"{t.modality}: {t.first_reason}" for t in self.topics.values() if t.messages_refused), "")
 
+    @property
+    def refusal(self) -> str:
+        """The end of a sentence about a recording of which too little was encoded; "" when nothing was refused."""
+        return f"; the first that was refused, of {self.first_reason}" if self.first_reason else ""
+
     def table(self) -> str:
         """Return one line for each topic, then a line for each thing that a user should know; "" for nothing read."""
         rows = [asdict(topic) for topic in self.topics.values()]

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from any2any_ros import files
 from any2any_ros.encoders import build as build_encoder
 from any2any_ros.errors import Any2AnyError
@@ -66,7 +64,7 @@ def write_map(
     usual = recording.place
     place = usual if options.keyframe is None else replace(usual, keyframe=options.keyframe)
     places = recording.observe(built, place.keyframe, progress)
-    reference = as_map(places, built, options.name or folder.resolve().name, recording.report.first_reason)
+    reference = as_map(places, built, options.name or folder.resolve().name, recording.report.refusal)
     records = {**reference.encoders, **_query_only(reference, query_only)}
     reference = replace(reference, encoders=records, topics=recording.sensor_topics(), origin=recording.origin)
     if not options.scans:
@@ -122,15 +120,14 @@ def _query_only(reference: ReferenceMap, encoders: Mapping[str, Encoder]) -> dic
 def as_map(places: ObservationSet, encoders: Mapping[str, Encoder], name: str, refusal: str = "") -> ReferenceMap:
     """Return a map of these places. A place that no sensor observed is left out; one without a pose is kept.
 
-    refusal: why the first sample was refused, for the error. Raises Any2AnyError when no place has an embedding.
+    refusal: end of the sentence that says why, in the error. Raises Any2AnyError when no place has an embedding.
     """
-    some = [places.present(m) for m in places.modalities]
-    observed = np.logical_or.reduce(some) if some else np.zeros(len(places), dtype=bool)
+    observed = places.observed()
     if not observed.any():
         raise Any2AnyError(
             f"Cannot make map '{name}'",
-            f"none of its {len(places)} frames has anything that was encoded ({', '.join(encoders) or 'nothing'})"
-            + (f"; the first that was refused, of {refusal}" if refusal else ""),
+            f"none of its {len(places)} frames has anything that was encoded "
+            f"({', '.join(encoders) or 'nothing'}){refusal}",
             "Choose other modalities, or another drive",
         )
     records = {m: EncoderRecord.of(e) for m, e in encoders.items() if m in places.embeddings}

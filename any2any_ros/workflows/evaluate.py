@@ -136,13 +136,14 @@ def _against_itself(
     progress: Progress[Any],
 ) -> Report:
     frames = recording.observe(chosen_encoders(recording.modalities, encoders), place.keyframe, progress)
+    frames = frames.take(frames.observed())  # as in a map: what nobody saw is no place
     right = splits.positives(frames.poses, frames.poses, place.hit_radius)
     allowed = splits.same_drive(frames.poses, place.path_gap, options.references == EARLIER)
     if not (right & allowed).any():
         raise Any2AnyError(
             f"Nothing in {recording.name} can be evaluated",
             f"no frame comes within {place.hit_radius:g} m of another one {place.path_gap:g} m along the path, "
-            "or there is no ground truth",
+            f"or there is no ground truth{recording.report.refusal}",
             "Give a drive with loops, or a map (--map MAP)",
         )
     task = Task(frames, right, allowed, same_place=place.hit_radius)
@@ -197,7 +198,7 @@ class _MapEvaluation:
         return Any2AnyError(
             f"Nothing in {self.recording.name} can be evaluated",
             f"{task.answerable.sum()} of its {len(task)} frames lie within {self.place.hit_radius:g} m of a place "
-            f"of the map, whose sensors are {', '.join(reference.sensors)}",
+            f"of the map, whose sensors are {', '.join(reference.sensors)}{self.recording.report.refusal}",
             "Give a drive through the mapped places, with one of these sensors and with poses in the map's frame",
         )
 

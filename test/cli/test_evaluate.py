@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from any2any_ros.data import bags, kitti
@@ -126,3 +127,20 @@ def test_a_command_shows_them(any2any, laps, town_map, tmp_path):
 def test_no_such_share(any2any, laps, text):
     done = any2any("evaluate", laps, "--missing", text)
     assert done.code == 2 and "--missing" in done.err and "Traceback" not in done.err
+
+
+def test_a_scan_that_cannot_be_used_is_missing_and_evaluation_goes_on(any2any, tmp_path):
+    """A scan in open space ended the evaluation of a whole log."""
+    draw, lines = np.random.default_rng(0), []
+    walls = draw.uniform(2, 20, (30, 180)).round(2)
+    for i, place in enumerate([*range(30), *range(30)]):
+        ranges = np.full(180, 81.9) if i in (4, 40) else walls[place]
+        lines.append(f"FLASER 180 {' '.join(map(str, ranges))} {place} 0 0 0 0 0 {i} host {i}\n")
+    (tmp_path / "house.log").write_text("".join(lines))
+    flags = ("--hit-radius", 0.5, "--keyframe", 0, "--path-gap", 20, "--json", tmp_path / "f.json")
+    done = any2any("evaluate", tmp_path / "house.log", *flags)
+    assert done.code == 0, done.err
+    found = json.loads((tmp_path / "f.json").read_text())
+    (group,), (topic,) = found["groups"], found["reading"]["topics"]
+    assert (topic["messages_read"], topic["messages_refused"]) == (60, 2) and topic["first_reason"]
+    assert group["queries"] == 28 and group["recall@1"] == 1  # without frame 40, and the one whose answer was frame 4
