@@ -82,9 +82,18 @@ def test_poses_of_mulran_have_times_of_their_own(tmp_path):
     found = kitti.read(tmp_path).poses
     assert np.isnan(found[0]).all()  # before the first pose
     np.testing.assert_allclose(found[1:, :3, 3], (poses[:-1, :3, 3] + poses[1:, :3, 3]) / 2, atol=1e-3)
+    poses[2, 0, 0] = np.nan  # a row that knows no pose counts as missing
+    (tmp_path / "global_pose.csv").write_text(lines(poses, times, between=","))
+    assert np.isfinite(kitti.read(tmp_path).poses[1:]).all()
 
 
-@pytest.mark.parametrize("text", ["1,2,3\n", f"{STAMP}" + ",0" * 12 + "\n", "", "a,b\n"])
+UNIT = ",1,0,0,0,0,1,0,0,0,0,1,0\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1,2,3\n", f"{STAMP}" + ",0" * 12 + "\n", "", "a,b\n", f"nan{UNIT}", f"inf{UNIT}", f"-5{UNIT}", f"1e30{UNIT}"],
+)
 def test_damaged_poses_are_refused_by_name(tmp_path, text):
     scans(tmp_path / "Ouster", [STAMP])
     (tmp_path / "global_pose.csv").write_text(text)
