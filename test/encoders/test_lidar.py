@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from any2any_ros.encoders.lidar import LidarConfig, LidarEncoder
+from any2any_ros.encoders.lidar import LidarConfig, LidarEncoder, sector_of
 from any2any_ros.errors import Any2AnyError
 
 DESCRIPTORS = ("polar", "range_image", "bev")
@@ -181,3 +181,15 @@ def test_a_cloud_of_nothing_but_ground_is_refused(name):
     flat[:, 2] = -1.8
     with pytest.raises(Any2AnyError, match=r"no point is higher than 1\.8 m below the sensor"):
         ENCODERS[name].encode(flat)
+
+
+@pytest.mark.parametrize("sectors", [8, 60, 720])
+@pytest.mark.parametrize("reach", [1e-38, 1.0, 500.0])
+def test_the_sector_of_a_point_is_that_of_its_angle(sectors, reach):
+    """Points at the edges of sectors and on the axes, with zeros of either sign, and many others."""
+    edges = np.arange(4 * sectors) * (np.pi / 2 / sectors)
+    axes = np.array([[1, 0], [-1, 0], [0, 1], [0, -1], [1, -0.0], [-1, -0.0], [-0.0, 1], [-0.0, -1]])
+    anywhere = np.random.default_rng(0).uniform(-1, 1, (100_000, 2))
+    x, y = (np.concatenate([np.c_[np.cos(edges), np.sin(edges)], axes, anywhere]) * reach).astype(np.float32).T
+    expected = np.floor(np.arctan2(y, x) * (sectors / (2 * np.pi)))
+    np.testing.assert_array_equal(sector_of(x, y, sectors), np.where(expected < 0, expected + sectors, expected))
