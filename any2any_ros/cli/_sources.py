@@ -23,10 +23,10 @@ def add_source_arguments(parser: argparse.ArgumentParser, name: str = "source") 
     """Add the arguments that `open_from` reads."""
     parser.add_argument(
         name, metavar=name.upper(), type=Path,
-        help="the recording: KITTI folder, CARMEN laser log (.log, .log.gz), or a bag: rosbag2 folder, .mcap or .db3 "
-        "file, or a ROS 1 .bag",
+        help="the recording: KITTI folder or one like it (docs/recordings.md), CARMEN laser log (.log, .log.gz), or a "
+        "bag: rosbag2 folder, .mcap or .db3 file, or a ROS 1 .bag",
     )  # fmt: skip
-    parser.add_argument("--sequence", metavar="NN", help="sequence of a KITTI odometry folder, e.g. 00")
+    parser.add_argument("--sequence", metavar="NN", help="drive of a folder of several, e.g. 00 of KITTI odometry")
     parser.add_argument(
         "--topic", action="append", default=[], metavar="NAME=TOPIC",
         help="topic of a modality in a bag, e.g. camera=/front/image_raw; repeat for several (default: the topics "
