@@ -47,7 +47,7 @@ def _messages(choices: Choices) -> list[Message]:
     return found
 
 
-def _changed(choices: Choices, found: list[Message]) -> list[Message]:
+def changed(choices: Choices, found: list[Message]) -> list[Message]:
     at = choices.randrange(len(found))
     topic, kind, received, message = found[at]
     how = choices.random()
@@ -66,7 +66,7 @@ def _changed(choices: Choices, found: list[Message]) -> list[Message]:
     return [*found[:at], (topic, kind, received, message), *found[at + 1 :]]
 
 
-def _written(found: list[Message], path: Path) -> None:
+def written(found: list[Message], path: Path) -> None:
     types = store()
     with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         connections: dict[tuple[str, str], Any] = {}
@@ -81,7 +81,7 @@ def _written(found: list[Message], path: Path) -> None:
 def _read(found: list[Message]) -> Any:
     def cross(folder: Path) -> Any:
         path = folder / "bag"
-        _written(found, path)
+        written(found, path)
         recording = open_recording(path)
         places = recording.observe({m: e for m, e in encoders().items() if m in recording.modalities}, 0.0)
         return places, list(recording.clouds(places))
@@ -97,7 +97,7 @@ def _wrong(given: Any, result: Any) -> str:
 
 BOUNDARIES = (
     Boundary(
-        "bag, its messages", _messages, _read, _wrong, _changed, milliseconds=150, seconds=5.0, megabytes=128,
+        "bag, its messages", _messages, _read, _wrong, changed, milliseconds=150, seconds=5.0, megabytes=128,
         least=1000,
     ),
 )  # fmt: skip
