@@ -255,7 +255,9 @@ def _from_transforms(reader: BagReader, source: PoseSource, connections: list[An
     if not moving:
         raise Any2AnyError(f"{child} does not move in {parent}", f"{row.topic} has only static transforms", FRAMES)
     stamps, received_at, _ = steady[moving[0]]
-    tracks = [Trajectory.of(steady[edge][0], matrices(steady[edge][2]), "") for edge in moving]
+    tracks = [
+        Trajectory.of(steady[edge][0], matrices(steady[edge][2]), f"{row.topic}:{edge[0]}.{edge[1]}") for edge in moving
+    ]
     knots = reduce(np.union1d, (track.stamps_ns for track in tracks))
     known = np.all([[not why for why in track.at(knots, settings).reasons] for track in tracks], axis=0)
     poses = buffer.lookup(parent, child, knots[known])

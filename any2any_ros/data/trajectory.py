@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from any2any_ros.arrays import Flags, Float64, Int64
+from any2any_ros.arrays import Flags, Float64, Int64, Rows
 from any2any_ros.config import PoseConfig
 from any2any_ros.data.drive import STEP, spaced
 from any2any_ros.data.kitti_poses import ROS_FROM_CAMERA
@@ -18,6 +18,7 @@ from any2any_ros.samples import NS
 
 FASTEST = 100.0  # m/s; two poses that are farther apart belong to two drives, or to two clocks
 JITTER = 1.0  # m that a pose may be off without being a jump
+FEW = 0.1  # share of the stamps that may have two poses
 BEFORE, AFTER, NONE = "before the first pose", "after the last pose", "no poses were found (--pose-topic, --poses)"
 FAR_ENOUGH = 5.0  # m of driving that tell which axis of the poses is forward
 FORWARD = 0.9  # share of the way that leads forward, where one axis is
@@ -54,8 +55,11 @@ class Trajectory:
 
     @classmethod
     def of(cls, stamps_ns: ArrayLike, poses: Float64, source: str) -> Trajectory:
-        """Return the trajectory of poses (N, 4, 4) in any order. Of two poses of one stamp the later one counts; when
-        they lie far apart, none does."""
+        """Return the trajectory of poses (N, 4, 4) in any order.
+
+        Of two poses of one stamp the later one counts; when they lie far apart, none does. Raises Any2AnyError when
+        many stamps have two such poses.
+        """
         stamps = np.asarray(stamps_ns, dtype=np.int64)
         order = np.argsort(stamps, kind="stable")
         stamps, poses = stamps[order], poses[order]
@@ -63,6 +67,12 @@ class Trajectory:
         jump = twin & (_distance(poses) > JITTER)
         last = np.append(~twin, True)[: len(stamps)]
         torn = np.unique(stamps[:-1][jump]) if len(stamps) else stamps
+        if len(torn) > FEW * last.sum():
+            raise Any2AnyError(
+                f"The poses of {source} contradict each other",
+                f"{len(torn)} of {last.sum()} stamps have two, up to {_distance(poses)[jump].max():.1f} m apart",
+                "Record again: its clock stepped back, or two programs or robots wrote to it",
+            )
         kept = last & ~np.isin(stamps, torn)
         return cls(stamps[kept], poses[kept], source)
 
@@ -76,25 +86,24 @@ class Trajectory:
         if len(self) == 0:
             return Located(poses, (NONE,) * len(stamps))
         row = transforms.before(self.stamps_ns, stamps)
-        gap = self.gaps(limits)
-        reasons = [
-            BEFORE if stamp < self.stamps_ns[0] else AFTER if stamp > self.stamps_ns[-1]
-            else gap.get(i, "") if stamp != self.stamps_ns[i] else ""
-            for stamp, i in zip(stamps.tolist(), row.tolist(), strict=True)
-        ]  # fmt: skip
-        poses[[i for i, reason in enumerate(reasons) if reason]] = np.nan
-        return Located(poses, tuple(reasons))
-
-    def gaps(self, limits: PoseConfig) -> dict[int, str]:
-        """Return the rows after which the next pose is too far away to interpolate, and how far it is."""
+        apart, jump = self._gaps(limits)
+        between = stamps != self.stamps_ns[row]
+        in_gap, in_jump = (between & np.isin(row, rows) for rows in (apart, jump))
         seconds, metres = np.diff(self.stamps_ns) / NS, _distance(self.poses)
+        reasons = np.full(len(stamps), "", dtype=object)
+        reasons[in_jump] = f"where the poses jump, by {_extent(metres[np.unique(row[in_jump])], 'm')}"
+        reasons[in_gap] = f"in a gap between poses, of {_extent(seconds[np.unique(row[in_gap])], 's')}"
+        reasons[stamps < self.stamps_ns[0]], reasons[stamps > self.stamps_ns[-1]] = BEFORE, AFTER
+        poses[reasons != ""] = np.nan
+        return Located(poses, tuple(reasons.tolist()))
+
+    def _gaps(self, limits: PoseConfig) -> tuple[Rows, Rows]:
+        """Return the rows after which the next pose comes too late to interpolate, and those after which it is too far
+        away."""
+        seconds, metres = np.diff(self.stamps_ns) / NS, _distance(self.poses)
+        late = seconds > limits.pose_gap_time
         fast = (metres > JITTER) & (metres > FASTEST * seconds)
-        wide = (seconds > limits.pose_gap_time) | (metres > limits.pose_gap_distance)
-        return {
-            int(i): f"in a gap of {seconds[i]:.1f} s" if seconds[i] > limits.pose_gap_time
-            else f"where the poses jump by {metres[i]:.1f} m in {seconds[i]:.2g} s"
-            for i in np.flatnonzero(fast | wide)
-        }  # fmt: skip
+        return np.flatnonzero(late), np.flatnonzero(~late & (fast | (metres > limits.pose_gap_distance)))
 
     def in_ros_axes(self, axes: str) -> Trajectory:
         """Return the trajectory in the axes of REP-103. axes: "ros", "camera", or "auto": ROS axes are expected.
@@ -139,6 +148,12 @@ def refuse_apart(owner: str, stamps_ns: Int64, located: Located, trajectory: Tra
             "Give poses of the same time and clock; of a bag with sensors that count from their start: "
             "--stamps received",
         )
+
+
+def _extent(sizes: Float64, unit: str) -> str:
+    """Return how large gaps (N,) are: "20.0 s", or "2.5 to 20.0 s"."""
+    low, high = f"{sizes.min(initial=np.inf):.1f}", f"{sizes.max(initial=0):.1f}"
+    return f"{high} {unit}" if low == high else f"{low} to {high} {unit}"
 
 
 def _distance(poses: Float64) -> Float64:

@@ -93,4 +93,4 @@ def test_no_pose_is_invented_in_a_gap(tmp_path, lidar):
     path = recorded(tmp_path / "bag", TIMES, (row <= 30) | (row >= 50))
     found, report = observed(path, lidar)
     assert np.isnan(found.poses[31:50]).all() and not np.isnan(found.poses[[30, 50]]).any()
-    assert report.unlocated == {"in a gap of 10.0 s": 19}
+    assert report.unlocated == {"in a gap between poses, of 10.0 s": 19}

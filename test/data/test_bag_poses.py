@@ -133,7 +133,7 @@ def test_a_gap_of_one_transform_is_a_gap_of_the_chain(tmp_path):
     quick = [(int(s), transforms(int(s), ("odom", "base", (0, 0, 0), 0))) for s in SECONDS]
     found = read(written(tmp_path / "bag", ("/tf", TF, slow + quick)), "/tf:map.base").trajectory
     assert found.stamps_ns.tolist() == [*SECONDS[:3], *SECONDS[8:]]
-    assert found.at(np.array([14 * NS])).reasons == ("in a gap of 6.0 s",)
+    assert found.at(np.array([14 * NS])).reasons == ("in a gap between poses, of 6.0 s",)
 
 
 def test_of_two_parents_the_one_that_was_asked_for_counts(tmp_path):

@@ -27,15 +27,15 @@ def stamps(*seconds):
 def test_every_moment_has_a_pose_or_a_reason():
     found = line([10, 11, 31, 31.5, 33], [0, 5, 6, 40, 41]).at(stamps(9, 10.5, 11, 20, 31, 31.25, 32, 40))
     np.testing.assert_array_equal(found.poses[:, 0, 3], [np.nan, 2.5, 5, np.nan, 6, np.nan, 40 + 1 / 3, np.nan])
-    jump = "where the poses jump by 34.0 m in 0.5 s"
-    assert found.reasons == (BEFORE, "", "", "in a gap of 20.0 s", "", jump, "", AFTER)
-    assert found.counts() == {BEFORE: 1, "in a gap of 20.0 s": 1, jump: 1, AFTER: 1}
+    jump = "where the poses jump, by 34.0 m"
+    assert found.reasons == (BEFORE, "", "", "in a gap between poses, of 20.0 s", "", jump, "", AFTER)
+    assert found.counts() == {BEFORE: 1, "in a gap between poses, of 20.0 s": 1, jump: 1, AFTER: 1}
 
 
 def test_how_wide_a_gap_may_be_is_a_setting():
     wide = PoseConfig(pose_gap_time=30.0, pose_gap_distance=50.0)
     assert line([10, 40], [0, 40]).at(stamps(20), wide).counts() == {}
-    assert line([10, 40], [0, 60]).at(stamps(20), wide).counts() == {"where the poses jump by 60.0 m in 30 s": 1}
+    assert line([10, 40], [0, 60]).at(stamps(20), wide).counts() == {"where the poses jump, by 60.0 m": 1}
 
 
 def test_no_robot_is_so_fast():
@@ -46,8 +46,15 @@ def test_no_robot_is_so_fast():
 
 
 def test_two_far_poses_of_one_stamp_are_none_and_two_near_ones_the_later():
-    found = line([1, 2, 2, 3, 3], [0, 1, 1.5, 2, 50])
-    assert found.stamps_ns.tolist() == [NS, 2 * NS] and found.poses[:, 0, 3].tolist() == [0, 1.5]
+    found = line([*range(12), 5, 7], [*range(12), 5.5, 50])
+    assert (found.stamps_ns // NS).tolist() == [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11] and found.poses[5, 0, 3] == 5.5
+    with pytest.raises(Any2AnyError, match=r"contradict each other: 1 of 3 stamps have two, up to 48.0 m apart"):
+        line([1, 2, 3, 3], [0, 1, 2, 50])
+
+
+def test_many_gaps_are_one_reason():
+    found = line([0, 5, 6, 16, 17], [0, 1, 2, 3, 4]).at(stamps(2, 3, 5.5, 10))
+    assert found.counts() == {"in a gap between poses, of 5.0 to 10.0 s": 3}
 
 
 def test_no_poses_are_a_reason_too():
