@@ -119,10 +119,10 @@ def refuse_other_files(folder: Path, parts: Iterable[str]) -> None:
     what = f"Cannot replace the folder {folder}"
     try:
         names = sorted(name for name in os.listdir(folder) if not NAME.fullmatch(name))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if folder.exists():
+            raise Any2AnyError(what, "it is a file", "Choose another folder, or remove that file") from error
         return
-    except NotADirectoryError as error:
-        raise Any2AnyError(what, "it is a file", "Choose another folder, or remove that file") from error
     other = [name for name in names if not any(fnmatch(name, part) for part in parts)]
     if other:
         remedy = f"Choose another folder, or move '{other[0]}' away"

@@ -39,7 +39,8 @@ from any2any_ros.data.sources import ON_ROADS
 from any2any_ros.learning.head import RECIPES, Recipe
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.adopted import Adopted, fingerprints
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.tables import table
 from any2any_ros.workflows.calibrate import CalibrationOptions, fit

@@ -20,7 +20,8 @@ from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.calibration import Calibration
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.sim import mfeat
 from any2any_ros.workflows import build_map
 from any2any_ros.workflows.calibrate import FOLDS, OUTSIDE, STRETCH

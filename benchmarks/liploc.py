@@ -36,7 +36,8 @@ from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.learning import csa
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Alignment, Encoder
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever, bare_retriever
 from any2any_ros.retrieval.similarity import one_space
 from any2any_ros.tables import table

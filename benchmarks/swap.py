@@ -38,7 +38,8 @@ from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.calibration import Calibration
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 
 SENSORS = ("audio", "camera", "lidar")
 SMALL, DIMENSION = 10_000, 256

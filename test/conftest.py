@@ -116,7 +116,9 @@ def _write_drive(root, sequence, rounds):
         captions.append("houses {}, {} and {}".format(*own.integers(100, 1000, 3)))
         if frame:  # frame i's sound is heard before it
             sound.append(_hum(own, noise))
-        poses.append(_camera_pose(2 * np.pi * frame / PLACES))
+        poses.append(
+            _camera_pose(2 * np.pi * (frame + 0.02 * int(sequence)) / PLACES)
+        )  # no drive repeats another's poses
     np.savetxt(folder / "times.txt", PERIOD * np.arange(frames), fmt="%e")
     np.savetxt(root / "poses" / f"{sequence}.txt", np.reshape(poses, (-1, 12)), fmt="%.12e")
     (folder / "calib.txt").write_text("Tr: 0 -1 0 0 0 0 -1 -0.08 1 0 0 -0.27\n")
@@ -161,7 +163,7 @@ def untrained_model(tmp_path_factory):
     from any2any_ros import encoders
     from any2any_ros.objects import grounding_model
     from any2any_ros.objects.heads import EMMA
-    from any2any_ros.retrieval.reference_map import EncoderRecord
+    from any2any_ros.retrieval.map_header import EncoderRecord
 
     draw, folder = np.random.default_rng(0), tmp_path_factory.mktemp("model")
     made = {m: encoders.build(plug) for m, plug in {"camera": "crop", "depth": "depth", "text": "text"}.items()}

@@ -13,7 +13,7 @@ import pytest
 
 from any2any_ros import encoders, samples
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.retrieval.reference_map import EncoderRecord
+from any2any_ros.retrieval.map_header import EncoderRecord
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "any2any_ros"

@@ -18,7 +18,8 @@ from any2any_ros.node_config import EncoderNodeConfig, GroundingNodeConfig, Retr
 from any2any_ros.objects import grounding_model
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import adopted, calibration, reference_map
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 
 BAD = ["", "../../evil", "/etc/passwd", "a/b", "a.b", "a b", "camera\n", "caméra", "x" * 65, "x" * 1_000_000, None, 7]
 STATES = Path(__file__).with_name("formats") / "today/states"

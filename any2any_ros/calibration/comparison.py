@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from any2any_ros.trust.confidence import Event
 
 # Their scores are log likelihoods, which make good probabilities. By a single sensor all fusions rank alike.
 PREFERRED = ("mixture", "likelihood_ratio")
+DOUBT = 0.01  # a probability of chance, above which a calibration is taken for one that knows no places
 LUCK = 0.005  # a lead in recall@1 that is not larger may be chance
 
 
@@ -44,6 +46,17 @@ def _summary(ranked: list[RankedQuery]) -> dict[str, Any]:
     right = [query.event.right for query in ranked]
     relevant = np.array([np.pad(r[:DEEPEST], (0, max(0, DEEPEST - len(r)))) for r in right])
     return evaluation.summary(relevant, [query.positives for query in ranked], [query.candidates for query in ranked])
+
+
+def by_luck(row: Mapping[str, Any]) -> bool:
+    """Return whether chance explains the recall@1 of a row under every availability pattern (binomial test)."""
+    from scipy.stats import binomtest
+
+    groups = row["patterns"].values()
+    tests = (
+        binomtest(round(g["recall@1"] * g["queries"]), g["queries"], min(g["chance@1"], 1.0), "greater") for g in groups
+    )
+    return all(test.pvalue > DOUBT / len(groups) for test in tests)
 
 
 def best(table: list[dict[str, Any]], places: int) -> int:

@@ -15,7 +15,7 @@ from any2any_ros.objects.views import ObjectViews
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress, silent
 from any2any_ros.protocols import Encoder
-from any2any_ros.retrieval.reference_map import EncoderRecord
+from any2any_ros.retrieval.map_header import EncoderRecord
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,7 +28,8 @@ from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import calibration
 from any2any_ros.retrieval.calibration import Calibration
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 
 FORMAT, HEADER = 1, "model.json"
 # What a folder may hold that a model replaces.
@@ -108,11 +109,7 @@ class Model:
     def encoder(self, modality: str) -> ProjectedEncoder:
         """Build one encoder with its head. Raises Any2AnyError when the head was trained with another encoder."""
         record = self.records[modality]
-        built = record.build()
-        if built.fingerprint != record.fingerprint:
-            why = f"the encoder is now {built.fingerprint}, the head was trained with {record.fingerprint}"
-            raise Any2AnyError(f"The model cannot use '{modality}'", why, TRAIN)
-        return ProjectedEncoder(built, self.heads, modality, self.fingerprint(modality))
+        return ProjectedEncoder(record.build(), self.heads, modality, self.fingerprint(modality))
 
     def fingerprint(self, modality: str) -> str:
         """Return a name of encoder and head. Vectors of two models may be compared only when it is equal."""

@@ -26,7 +26,8 @@ from any2any_ros.objects.remembered_object import RememberedObject, Sighting, bo
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import map_folder, reference_map
 from any2any_ros.retrieval.map_folder import HEADER, OBJECTS
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 
 NAME = "object-"  # begins the id of an object; its number follows
 SeenGone = Callable[[Sequence[RememberedObject]], Iterable[bool]]  # whether a picture proves that each object is gone

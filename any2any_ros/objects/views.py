@@ -14,7 +14,7 @@ from any2any_ros.arrays import Array, Names
 from any2any_ros.declared import UNKNOWN
 from any2any_ros.errors import Any2AnyError, explained
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval.reference_map import EncoderRecord
+from any2any_ros.retrieval.map_header import EncoderRecord
 
 
 @dataclass(frozen=True, eq=False)

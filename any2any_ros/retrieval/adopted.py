@@ -19,7 +19,8 @@ from any2any_ros.errors import Any2AnyError, explained
 from any2any_ros.retrieval import calibration as calibrations
 from any2any_ros.retrieval.calibration import Calibration
 from any2any_ros.retrieval.map_folder import ADOPTED, adopted_homes
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.sensor_topic import SensorTopic
 

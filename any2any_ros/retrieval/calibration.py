@@ -48,7 +48,7 @@ class Calibration:
     fusion compared, by availability pattern, on held-out calibration places. drift: by modality, how the query's
     vectors usually differ from the map's. refiner: what an overlap of scans tells; None where that was not fitted.
     pairs: (query, reference) modalities that are compared in one space; empty: `ReferenceMap.pairs`. alignments: by
-    pair, for modalities that share no space; they replace `pairs`.
+    pair, for modalities that share no space; they replace `pairs`. map: the identity of the map; empty: unknown.
     """
 
     fusion: Fusion
@@ -61,13 +61,17 @@ class Calibration:
     pairs: tuple[Pair, ...] = ()
     imputer: Imputer = NO_IMPUTER
     alignments: Mapping[Pair, Alignment] | None = None
+    map: str = ""
 
     def __post_init__(self) -> None:
         for modality in (*self.encoders, *self.drift, *(m for pair in self.pairs for m in pair)):
             names.modality(modality)
 
     def validate(self, reference: ReferenceMap) -> None:
-        """Raise Any2AnyError when the calibration was fitted for other encoders than the map's."""
+        """Raise Any2AnyError when the calibration was fitted for another map, or for other encoders than the map's."""
+        if self.map and reference.identity and self.map != reference.identity:
+            why = "it was made for the places of another map"
+            raise Any2AnyError(f"The calibration does not fit map '{reference.name}'", why, REMEDY)
         if reference.fingerprints != self.encoders:
             raise Any2AnyError(
                 f"The calibration does not fit map '{reference.name}'",
@@ -118,6 +122,7 @@ class Header:
     refiner: dict[str, Any] | None
     pairs: tuple[Pair, ...]
     table: list[dict[str, Any]]
+    map: str = ""
 
     def __post_init__(self) -> None:
         if len({*self.drift}) < len(self.drift):
@@ -132,7 +137,7 @@ def uncalibrated(
     reference: ReferenceMap, same_place: float = PlaceConfig.hit_radius, pairs: tuple[Pair, ...] = ()
 ) -> Calibration:
     """Return a calibration without fitting: the mean of raw similarities, no probability, nothing accepted."""
-    return Calibration(RawMean(), None, reference.fingerprints, same_place, pairs=pairs)
+    return Calibration(RawMean(), None, reference.fingerprints, same_place, pairs=pairs, map=reference.identity)
 
 
 def save(calibration: Calibration, folder: Path) -> None:
@@ -147,7 +152,8 @@ def save(calibration: Calibration, folder: Path) -> None:
         if calibration.refiner is not None:
             storage.save(calibration.refiner.evidence, home / "refiner-evidence")
             storage.save(calibration.refiner.confidence, home / "refiner-confidence")
-        files.write_json(home / HEADER, vars(_header(calibration)))
+        header = vars(_header(calibration))
+        files.write_json(home / HEADER, {k: v for k, v in header.items() if k != "map" or v})
 
 
 def _header(calibration: Calibration) -> Header:
@@ -162,9 +168,18 @@ def _header(calibration: Calibration) -> Header:
         None if calibration.refiner is None else dict(calibration.refiner.summary),
         calibration.pairs,
         calibration.table,
+        calibration.map,
     )
     declared.check(header)
     return header
+
+
+def made_for(folder: Path) -> str:
+    """Return the identity of the map that folder/calibration was made for; empty when that is unknown."""
+    try:
+        return str(reading.json_object(folder / FOLDER / HEADER).get("map", ""))
+    except (OSError, ValueError, Any2AnyError):
+        return ""
 
 
 def load(folder: Path) -> Calibration | None:
@@ -188,6 +203,7 @@ def _read(home: Path) -> Calibration:
         _load_refiner(home, header),
         header.pairs,
         imputers.load(header.imputer, home / "imputer"),
+        map=header.map,
     )
 
 

@@ -2,7 +2,7 @@
 
 MAP/map.json            format, name, frame, names of the places' file and of other parts, encoders. It is written
                         last: until then a reader sees the old map (map_folder.py)
-MAP/places-<hash>.npz   ids, poses, one array (N, D) for each modality
+MAP/places-<hash>.npz   ids, poses, stamps where they are known, one array (N, D) for each modality
 MAP/shards/             of a large map only: its vectors as a search reads them (retrieval/large/shard_cache.py)
 MAP/calibration/        what `any2any calibrate` fitted for this map (retrieval/calibration.py)
 MAP/adopted/            adopted sensors, which query the map but are not part of it (retrieval/adopted.py)
@@ -10,82 +10,29 @@ MAP/adopted/            adopted sensors, which query the map but are not part of
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros import declared, encoders, files, names, reading
+from any2any_ros import declared, files, names, reading
 from any2any_ros.alignments import Pair
-from any2any_ros.declared import NOT_NEGATIVE, POSITIVE
+from any2any_ros.arrays import Int64
 from any2any_ros.errors import Any2AnyError, explained
-from any2any_ros.geometry import clouds
-from any2any_ros.observation import Embedding, ObservationSet
+from any2any_ros.observation import NO_STAMPS, Embedding, ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import map_folder
 from any2any_ros.retrieval.large import LARGE, npz
 from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, Prepare, ShardCache, ShardFolder, do_nothing
 from any2any_ros.retrieval.map_folder import HEADER
+from any2any_ros.retrieval.map_header import OPTIONAL, EncoderRecord, MapHeader
 from any2any_ros.retrieval.sensor_topic import SensorTopic
 
 FORMAT = 1
-COLUMN = "embedding/"
-OPTIONAL = ("topics", "origin", "mounting")  # of map.json
-PLACES_FILE = re.compile(r"places-[0-9a-f]{16}\.npz")
-
-
-@dataclass(frozen=True)
-class EncoderRecord:
-    """The encoder of one modality: enough to build it again, and to refuse the vectors of another encoder.
-
-    space: name of the embedding space that it shares with other encoders; empty: none.
-    """
-
-    plug: str
-    fingerprint: str
-    dimension: Annotated[int, POSITIVE]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    space: str = ""
-
-    @classmethod
-    def of(cls, encoder: Encoder) -> EncoderRecord:
-        """Return the record of an encoder."""
-        settings = asdict(encoder.config)
-        name = encoders.ENCODERS.name_of(encoder)
-        return cls(name, encoder.fingerprint, encoder.dimension, settings, encoder.space)
-
-    def build(self) -> Encoder:
-        """Build the encoder. Raises Any2AnyError where this is not possible, or where its module is not allowed."""
-        return encoders.rebuild(self.plug, self.settings)
-
-
-@dataclass(frozen=True)
-class MapHeader:
-    """The content of map.json. count: of the places. places: name of their file. parts: see map_folder.py. topics: in a
-    map from a bag. origin, mounting: see ReferenceMap."""
-
-    format: int
-    name: str
-    frame_id: str
-    count: Annotated[int, NOT_NEGATIVE]
-    encoders: dict[str, EncoderRecord]
-    places: str
-    parts: dict[str, str]
-    topics: dict[str, SensorTopic] = field(default_factory=dict)
-    origin: tuple[float, float, float] | None = None
-    mounting: str = ""
-
-    def __post_init__(self) -> None:
-        if not PLACES_FILE.fullmatch(self.places):
-            raise ValueError(f"'{self.places}' is no name of a file of places")
-        if not self.frame_id:
-            raise ValueError("its frame_id is empty")
-        if self.mounting:
-            clouds.mounting(self.mounting)
+COLUMN, STAMPS = "embedding/", "stamps"
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +43,10 @@ class ReferenceMap:
     map's. adopted: the encoders of adopted sensors. topics: of the sensors, in a map from a bag. origin: where its
     frame lies on Earth, if its poses came from satellites: latitude and longitude in degrees, height in m; x points
     east. mounting: of the LiDAR whose scans it has, "x y z roll pitch yaw" in the robot's frame, m and rad; "": none is
-    known. parts: names of what else in the map's folder belongs to these places, by kind (map_folder.py). shard_cache:
-    where the shards of exactly these places are, if the map was read from a folder and has not changed since.
+    known. identity: names the places that the map was built with, and stays when it grows; what was fitted for another
+    map does not fit it. Empty: unknown. parts: names of what else in the map's folder belongs to these places, by kind
+    (map_folder.py). shard_cache: where the shards of exactly these places are, if the map was read from a folder and
+    has not changed since.
     """
 
     places: ObservationSet
@@ -109,6 +58,7 @@ class ReferenceMap:
     topics: Mapping[str, SensorTopic] = field(default_factory=dict)
     origin: tuple[float, float, float] | None = None
     mounting: str = ""
+    identity: str = ""
     shard_cache: ShardCache = field(default=IN_MEMORY, init=False)  # not passed on by replace()
 
     def part(self, kind: str, folder: Path) -> Path | None:
@@ -209,7 +159,7 @@ def save(reference: ReferenceMap, folder: Path, parts: Mapping[str, Path] | None
         records, unnamed = dict(reference.encoders), f"places-{0:016x}.npz"
         topics = {m: t for m, t in reference.topics.items() if m in records}
         described = (FORMAT, reference.name, reference.frame_id, len(reference), records)
-        header = MapHeader(*described, unnamed, {}, topics, reference.origin, reference.mounting)
+        header = MapHeader(*described, unnamed, {}, topics, reference.origin, reference.mounting, reference.identity)
         declared.check(header)
         names.places(ids)
     # Locked, because otherwise one process could remove what another is going to name.
@@ -226,6 +176,9 @@ def save(reference: ReferenceMap, folder: Path, parts: Mapping[str, Path] | None
 def _write_places(places: ObservationSet, ids: NDArray[np.str_], folder: Path) -> str:
     """Write the places to a file whose name holds a digest of its content; return the name."""
     columns: dict[str, Any] = {f"{COLUMN}{m}": v for m, v in places.embeddings.items()}
+    stamps = np.asarray(places.stamps_ns)
+    if stamps.any():
+        columns[STAMPS] = stamps
     return files.write_digested(folder / "places.npz", lambda s: np.savez(s, ids=ids, poses=places.poses, **columns))
 
 
@@ -241,8 +194,16 @@ def _read_places(folder: Path, header: MapHeader) -> ObservationSet:
     if len(ids) != header.count:
         raise ValueError(f"it has {len(ids)} places, and {HEADER} says {header.count}")
     columns = {n.removeprefix(COLUMN): values for n, values in arrays.items() if n.startswith(COLUMN)}
-    places = ObservationSet.verified(columns, arrays["poses"], ids)
+    places = ObservationSet.verified(columns, arrays["poses"], ids, _stamps(arrays, len(ids)))
     return places if len(ids) >= LARGE else replace(places)  # made anew, its values are read and validated
+
+
+def _stamps(arrays: Mapping[str, Any], count: int) -> Int64:
+    """Return the stamps (N,), which a map from before version 0.2 does not have. Raises ValueError for other arrays."""
+    stamps = arrays.get(STAMPS, NO_STAMPS)
+    if stamps.dtype != np.int64 or (STAMPS in arrays and stamps.shape != (count,)):
+        raise ValueError(f"its stamps are {stamps.dtype} {stamps.shape}")
+    return np.asarray(stamps)
 
 
 def _check_spaces(reference: ReferenceMap) -> None:
@@ -290,7 +251,7 @@ def _load(folder: Path, prepare: Prepare) -> ReferenceMap:
     topics = header.topics | {m: sensor.topic for m, sensor in sensors.items() if sensor and sensor.topic}
     with explained(what, remedy):
         described = (header.encoders, header.name, header.frame_id, adopted, header.parts, topics, header.origin)
-        reference = ReferenceMap(places, *described, header.mounting)
+        reference = ReferenceMap(places, *described, header.mounting, header.identity)
         _check_spaces(reference)
     object.__setattr__(reference, "shard_cache", ShardFolder(folder, header.places, prepare))
     return reference

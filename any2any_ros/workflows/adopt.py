@@ -15,14 +15,16 @@ from any2any_ros.calibration.fitting import CalibrationConfig
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data.sources import Recording
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import ObservationSet
+from any2any_ros.observation import NO_STAMPS, ObservationSet
 from any2any_ros.progress import Progress, silent
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import adopted as adopted_sensors
 from any2any_ros.retrieval.adopted import Adopted, fingerprints
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap, map_encoders
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust.confidence import ConfidenceConfig
+from any2any_ros.workflows import own_drive
 from any2any_ros.workflows.calibrate import CalibrationOptions, fit
 from any2any_ros.workflows.inputs import Source, chosen_encoders, opened
 
@@ -107,13 +109,14 @@ def adopt_from_frames(
     """
     place, modality = options.place or PlaceConfig(), sensor.modality
     what = f"Cannot adopt '{modality}' into map '{reference.name}'"
-    if set(frames.ids) & set(reference.places.ids):
+    if own_drive.is_the_maps(reference, frames):
         raise Any2AnyError(
             what, "the map was made from this drive", "Build the map again with the sensor, or give another drive"
         )
     beside = frames.take(frames.present(modality))
     rows, matches = adoption.recognised(retriever, beside.only(retriever.modalities), progress)
-    pairs = replace(beside.take(rows), poses=reference.places.poses[matches])
+    # These are no longer the moments of the drive: each has the pose of a place.
+    pairs = replace(beside.take(rows), poses=reference.places.poses[matches], stamps_ns=NO_STAMPS)
     report: dict[str, Any] = {"frames": len(beside), "pairs": len(pairs)} | _right(beside.take(rows), pairs, place)
     if len(pairs) < options.adoption.min_pairs:
         raise Any2AnyError(

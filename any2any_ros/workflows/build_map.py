@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,11 +19,14 @@ from any2any_ros.observation import ObservationSet
 from any2any_ros.place_map import PlaceMap, open_map
 from any2any_ros.progress import Progress, silent
 from any2any_ros.protocols import Encoder
-from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval import calibration, map_folder, reference_map
 from any2any_ros.retrieval.map_folder import SCANS
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.workflows.inputs import EncoderChoice, Source, chosen_encoders, opened
 from any2any_ros.workflows.scans import MOUNTING, mounting_of, robot_scans
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,12 +73,15 @@ def write_map(
     records = {**reference.encoders, **_query_only(reference, query_only)}
     reference = replace(reference, encoders=records, topics=recording.sensor_topics(), origin=recording.origin)
     if not options.scans:
-        return reference_map.save(reference, folder)
-    mounting = mounting_of(recording, options.mounting)
-    reference = replace(reference, mounting=clouds.mounting_text(mounting))
-    with files.unfinished(folder / SCANS) as home:
-        clouds.write(home, robot_scans(recording, reference.places, mounting, progress))
-        return reference_map.save(reference, folder, {SCANS: home})
+        saved = reference_map.save(reference, folder)
+    else:
+        mounting = mounting_of(recording, options.mounting)
+        reference = replace(reference, mounting=clouds.mounting_text(mounting))
+        with files.unfinished(folder / SCANS) as home:
+            clouds.write(home, robot_scans(recording, reference.places, mounting, progress))
+            saved = reference_map.save(reference, folder, {SCANS: home})
+    _remove_what_was_fitted_for_another(folder, reference.identity)
+    return saved
 
 
 def build_map(
@@ -92,6 +100,14 @@ def build_map(
     """
     write_map(source, path, encoders, options, progress)
     return open_map(path)
+
+
+def _remove_what_was_fitted_for_another(folder: Path, identity: str) -> None:
+    """Remove the calibration and the adopted sensors of the map that was here before, unless it had the same places."""
+    for home, part in ((folder, folder / calibration.FOLDER), *((p, p) for p in map_folder.adopted_homes(folder))):
+        if part.exists() and calibration.made_for(home) != identity:
+            files.remove(part)
+            LOG.warning("%s was fitted for the places of another map: removed", part)
 
 
 def _refuse_absent_scans(modalities: tuple[str, ...], name: str, options: MapOptions) -> None:
@@ -131,4 +147,14 @@ def as_map(places: ObservationSet, encoders: Mapping[str, Encoder], name: str, r
             "Choose other modalities, or another drive",
         )
     records = {m: EncoderRecord.of(e) for m, e in encoders.items() if m in places.embeddings}
-    return ReferenceMap(places.take(observed), records, name)
+    places = places.take(observed)
+    return ReferenceMap(places, records, name, identity=_identity(places, records))
+
+
+def _identity(places: ObservationSet, records: Mapping[str, EncoderRecord]) -> str:
+    """Return a digest of the places and of their encoders."""
+    digest = hashlib.sha256(repr(sorted((m, r.fingerprint) for m, r in records.items())).encode())
+    arrays: list[Any] = [places.poses, places.stamps_ns, *(places.embeddings[m] for m in places.modalities)]
+    for array in arrays:
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:16]

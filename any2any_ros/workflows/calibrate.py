@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from any2any_ros.arrays import Flags
-from any2any_ros.calibration import fitting
+from any2any_ros.calibration import comparison, fitting
 from any2any_ros.calibration.fitting import CalibrationConfig
 from any2any_ros.calibration.refinement import ScanRegistration
 from any2any_ros.calibration.task import Task
@@ -28,7 +26,7 @@ from any2any_ros.retrieval.map_folder import SCANS
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust.confidence import ConfidenceConfig
-from any2any_ros.workflows import scans
+from any2any_ros.workflows import own_drive, scans
 from any2any_ros.workflows.inputs import Source, opened
 
 FOLDS, STRETCH = 4, 25.0  # the folds take turns every so many metres of driving
@@ -70,8 +68,20 @@ def calibrate(
     queries = recording.observe(encoders, options.place.keyframe, progress)
     scans = _scan_registration(Clouds(reference.part(SCANS, folder)), recording, reference, queries, options, progress)
     fitted = fit(reference, queries, options, scans)
+    _refuse_chance(reference, next(row for row in fitted.table if row["chosen"]))
     calibration.save(fitted, folder)
     return fitted
+
+
+def _refuse_chance(reference: ReferenceMap, row: Mapping[str, Any]) -> None:
+    """Raise Any2AnyError when the drive was recognised no better than by chance. row: of the chosen fusion."""
+    if comparison.by_luck(row):
+        raise Any2AnyError(
+            f"Cannot calibrate map '{reference.name}'",
+            f"the drive is recognised no better than by chance: recall@1 is {row['recall@1']:.3f}, by chance "
+            f"{row['chance@1']:.3f}",
+            "Check that map and drive have poses in one frame, and that the same sensors see the same places",
+        )
 
 
 def obstacle(map: str | os.PathLike[str], recording: Recording, options: CalibrationOptions) -> str:
@@ -118,22 +128,8 @@ def task_of(reference: ReferenceMap, queries: ObservationSet, place: PlaceConfig
     return Task(
         queries,
         positive=splits.positives(poses, places, place.hit_radius),
-        allowed=_allowed(reference, queries, place),
+        allowed=own_drive.allowed(reference, queries, place, "calibrate"),
         hidden=splits.positives(poses, places, OUTSIDE * place.hit_radius),
         folds=splits.blocks(poses, STRETCH, FOLDS),
         same_place=place.hit_radius,
     )
-
-
-def _allowed(reference: ReferenceMap, queries: ObservationSet, place: PlaceConfig) -> Flags:
-    """Return which references may answer (Q, R): all, except near by when the drive is the map's own."""
-    shared = len(set(queries.ids) & set(reference.places.ids))
-    if shared == 0:
-        return np.ones((len(queries), len(reference)), dtype=bool)
-    if queries.ids != reference.places.ids:
-        raise Any2AnyError(
-            f"Cannot calibrate map '{reference.name}' with this drive",
-            f"{shared} of its {len(queries)} frames are places of the map, so they would find themselves",
-            "Give another drive, or the map's own with the --keyframe it was made with",
-        )
-    return splits.same_drive(queries.poses, place.path_gap)

@@ -24,7 +24,7 @@ from any2any_ros.retrieval.map_folder import SCANS
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
 from any2any_ros.retrieval.retriever import Retriever, bare_retriever
 from any2any_ros.trust.confidence import ConfidenceConfig
-from any2any_ros.workflows import scans
+from any2any_ros.workflows import own_drive, scans
 from any2any_ros.workflows.inputs import EncoderChoice, Source, chosen_encoders, opened
 
 UNFITTED = ("raw_mean", "min_max", "z_score", "reciprocal_rank")  # fusions that need no calibration
@@ -170,7 +170,8 @@ class _MapEvaluation:
         names = set(self.recording.modalities if encoders is None else encoders)
         known = map_encoders(reference, [m for m in self.recording.modalities if m in names])
         queries = self.recording.placed(reference.origin).observe(known, self.place.keyframe, self.progress)
-        task = Task(queries, splits.positives(queries.poses, reference.places.poses, self.place.hit_radius))
+        right = splits.positives(queries.poses, reference.places.poses, self.place.hit_radius)
+        task = Task(queries, right, own_drive.allowed(reference, queries, self.place, "evaluate"))
         retrievers = [retriever, *(sensor.retriever(reference) for sensor in adopted.load(self.folder).values())]
         groups = [group for each in retrievers for group in evaluation.evaluate(each, task)]
         if not groups:

@@ -21,7 +21,7 @@ from any2any_ros.objects.grounding_model import Model
 from any2any_ros.objects.views import ObjectViews
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress, silent
-from any2any_ros.retrieval.reference_map import EncoderRecord
+from any2any_ros.retrieval.map_header import EncoderRecord
 from any2any_ros.workflows import described_objects, training
 
 LIKE = 20  # candidates of a validation trial when the label is INSTANCE

@@ -18,7 +18,7 @@ from any2any_ros.objects import grounding_model
 from any2any_ros.objects.grounding_model import Model
 from any2any_ros.objects.heads import EMMA
 from any2any_ros.retrieval import reference_map
-from any2any_ros.retrieval.reference_map import EncoderRecord
+from any2any_ros.retrieval.map_header import EncoderRecord
 from any2any_ros.sim import tabletop, town
 from any2any_ros.storage import replacing
 from any2any_ros.workflows.build_map import MapOptions, write_map

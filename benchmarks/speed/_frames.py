@@ -16,7 +16,8 @@ from any2any_ros.data import kitti
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import calibration, reference_map
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.sim import town
 
 STORED = Path("out/bench")  # folder of what takes long to make and never changes

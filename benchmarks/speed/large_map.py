@@ -31,7 +31,8 @@ from any2any_ros.retrieval.large import shard_cache, shards
 from any2any_ros.retrieval.large.bounds import PairQuery
 from any2any_ros.retrieval.large.search import Search
 from any2any_ros.retrieval.localizer import Localizer
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from benchmarks import fusion_at_scale
 from benchmarks.speed._clock import clock, one_thread, spread, timed

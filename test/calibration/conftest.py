@@ -8,7 +8,8 @@ from adopted_worlds import COUNT, SEEN, SENSOR, WIDTH, observe
 
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import calibration, reference_map
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.workflows.adopt import adopt_from_frames
 from any2any_ros.workflows.calibrate import fit

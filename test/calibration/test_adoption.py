@@ -87,11 +87,11 @@ def test_too_few_pairs_are_refused_with_their_number(world):
 
 
 def test_the_maps_own_drive_is_refused(world):
-    folder, driven = world
+    folder, _ = world
     retriever = Retriever.open(folder, 5.0)
     reference = retriever.reference
     with pytest.raises(Any2AnyError, match="the map was made from this drive"):
-        adopt_from_frames(reference, retriever, replace(driven, ids=reference.places.ids), SENSOR)
+        adopt_from_frames(reference, retriever, reference.places, SENSOR)
 
 
 def test_pairs_at_one_place_or_never_beside_a_known_sensor_teach_nothing(world):

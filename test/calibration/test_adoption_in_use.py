@@ -18,7 +18,7 @@ from any2any_ros.retrieval import retriever as retriever_module
 from any2any_ros.retrieval.adopted import Adopted
 from any2any_ros.retrieval.large.searcher import LargeMapSearcher
 from any2any_ros.retrieval.localizer import Localizer
-from any2any_ros.retrieval.reference_map import EncoderRecord
+from any2any_ros.retrieval.map_header import EncoderRecord
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.retrieval.sensor_topic import SensorTopic
 

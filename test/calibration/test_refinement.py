@@ -17,7 +17,8 @@ from any2any_ros.geometry.refiner import NO_REFINER, OverlapEvidence, Refiner, R
 from any2any_ros.geometry.registration import Registration
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval.calibration import load, save, uncalibrated
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust.confidence import ConfidenceConfig
 

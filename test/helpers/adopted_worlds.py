@@ -3,7 +3,7 @@
 import numpy as np
 
 from any2any_ros.observation import Embedding
-from any2any_ros.retrieval.reference_map import EncoderRecord
+from any2any_ros.retrieval.map_header import EncoderRecord
 from any2any_ros.workflows.adopt import NewSensor
 
 NEW = EncoderRecord("thermal", "thermal-test", 10)

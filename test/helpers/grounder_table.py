@@ -8,7 +8,7 @@ from any2any_ros import encoders
 from any2any_ros.objects.camera_view import CameraView
 from any2any_ros.objects.grounding_model import Model
 from any2any_ros.objects.heads import EMMA
-from any2any_ros.retrieval.reference_map import EncoderRecord
+from any2any_ros.retrieval.map_header import EncoderRecord
 from any2any_ros.sim.tabletop import CameraConfig
 
 PLUGS = {"text": "text", "speech": "speech", "camera": "crop", "depth": "depth"}

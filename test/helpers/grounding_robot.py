@@ -14,7 +14,7 @@ from any2any_ros.nodes.grounding_node import GroundingNode
 from any2any_ros.objects import grounding_model
 from any2any_ros.objects.grounding_model import Model
 from any2any_ros.objects.heads import EMMA
-from any2any_ros.retrieval.reference_map import EncoderRecord
+from any2any_ros.retrieval.map_header import EncoderRecord
 from any2any_ros.sim import tabletop
 
 Result = action.RetrieveObject.Result

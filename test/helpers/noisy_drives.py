@@ -4,7 +4,8 @@ import numpy as np
 
 from any2any_ros.calibration.task import Task
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.trust.confidence import ConfidenceConfig
 
 PROMISES = ConfidenceConfig(min_queries=30)

@@ -10,7 +10,8 @@ from any2any_ros.objects.grounding_model import Model
 from any2any_ros.objects.heads import EMMA
 from any2any_ros.objects.views import ObjectViews
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 
 LATENT, WIDTH = 6, 10

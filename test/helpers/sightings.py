@@ -4,7 +4,7 @@ import numpy as np
 
 from any2any_ros.objects.object_memory import MemoryConfig, ObjectMemory
 from any2any_ros.objects.remembered_object import Sighting
-from any2any_ros.retrieval.reference_map import EncoderRecord
+from any2any_ros.retrieval.map_header import EncoderRecord
 
 ENCODERS = {"camera": EncoderRecord("emma", "emma:c", 4), "depth": EncoderRecord("emma", "emma:d", 4)}
 DRAW = np.random.default_rng(0)

@@ -5,7 +5,8 @@ import json
 import numpy as np
 
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 
 
 def places(n=6, seed=0):

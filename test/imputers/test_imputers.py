@@ -18,7 +18,8 @@ from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval import retriever as retriever_module
 from any2any_ros.retrieval.large.searcher import LargeMapSearcher
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever, bare_retriever
 from any2any_ros.trust.confidence import ConfidenceConfig
 

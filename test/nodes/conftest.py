@@ -16,7 +16,8 @@ import pytest
 from any2any_ros.nodes import topology
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import reference_map
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 
 PATIENCE = 10.0  # s that anything may take before a test fails
 

@@ -14,7 +14,8 @@ from any2any_ros.nodes import messages
 from any2any_ros.nodes.process_health import RECENT
 from any2any_ros.observation import Embedding
 from any2any_ros.retrieval import reference_map
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from any2any_ros.nodes import messages
 from any2any_ros.nodes.retrieval_node import RetrievalNode
 from any2any_ros.observation import Observation
 from any2any_ros.retrieval import adopted, calibration
-from any2any_ros.retrieval.reference_map import EncoderRecord
+from any2any_ros.retrieval.map_header import EncoderRecord
 from any2any_ros.retrieval.retriever import bare_retriever
 
 

@@ -21,7 +21,8 @@ from any2any_ros.nodes.retrieval_node import RetrievalNode
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import calibration, reference_map, retriever
 from any2any_ros.retrieval.large.searcher import LargeMapSearcher
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 
 CALIBRATED = Path(__file__).parents[1] / "formats" / "today" / "refined" / "calibration"
 

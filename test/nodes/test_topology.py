@@ -15,7 +15,8 @@ from any2any_ros.nodes import topology
 from any2any_ros.nodes.bringup import program
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import reference_map
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.sensor_topic import SensorTopic
 
 

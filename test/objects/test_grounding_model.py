@@ -15,7 +15,7 @@ from any2any_ros.objects.grounding_model import Model
 from any2any_ros.objects.heads import EMMA
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import calibration
-from any2any_ros.retrieval.reference_map import EncoderRecord
+from any2any_ros.retrieval.map_header import EncoderRecord
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_an_encoder_with_its_head_encodes_into_the_common_space():
 def test_an_encoder_that_has_changed_since_is_refused():
     trained = real()
     with pytest.raises(
-        Any2AnyError, match=r"cannot use 'camera': the encoder is now crop-.*, the head .* with crop-1\."
+        Any2AnyError, match=r"'crop' is not the one .*: it is crop-1-.* now, they were made by crop-1\."
     ):
         trained.encoder("camera")
 

@@ -11,7 +11,7 @@ from any2any_ros import storage
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.objects.object_memory import ObjectMemory
 from any2any_ros.retrieval import reference_map
-from any2any_ros.retrieval.reference_map import EncoderRecord
+from any2any_ros.retrieval.map_header import EncoderRecord
 
 
 def filled(**settings):

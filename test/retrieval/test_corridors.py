@@ -12,7 +12,8 @@ from any2any_ros.calibration.fitting import calibrate
 from any2any_ros.calibration.task import Task
 from any2any_ros.data import splits
 from any2any_ros.observation import ObservationSet
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.samples import Scan
 from any2any_ros.trust.confidence import ConfidenceConfig

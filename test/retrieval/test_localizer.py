@@ -11,7 +11,8 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, Observation, ObservationSet
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.localizer import Localizer
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.trust.drift import Difference
 
 MS = 1_000_000

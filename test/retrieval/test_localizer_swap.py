@@ -8,7 +8,8 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, ObservationSet
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.localizer import Localizer
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 
 MS = 1_000_000
 IDS = ("church", "field", "shops")

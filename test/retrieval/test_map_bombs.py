@@ -16,7 +16,8 @@ from any2any_ros.geometry.registration import PreparedScan
 from any2any_ros.observation import ObservationSet
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.large import shards
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.reference_map import ReferenceMap
 
 ZEROS = npy((1 << 23,), "<f8", bytes(1 << 26))  # 64 MB; of two such arrays one file is too many
 

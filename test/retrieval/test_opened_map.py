@@ -13,8 +13,8 @@ from any2any_ros.learning import head
 from any2any_ros.observation import Observation
 from any2any_ros.retrieval import adopted, calibration, reference_map, retriever
 from any2any_ros.retrieval.large.searcher import LargeMapSearcher
+from any2any_ros.retrieval.map_header import EncoderRecord
 from any2any_ros.retrieval.opened_map import open_map
-from any2any_ros.retrieval.reference_map import EncoderRecord
 
 
 def opened(folder):

@@ -3,8 +3,9 @@
 import numpy as np
 
 from any2any_ros.observation import ObservationSet
+from any2any_ros.retrieval.map_header import EncoderRecord
 from any2any_ros.retrieval.objects import Objects
-from any2any_ros.retrieval.reference_map import EncoderRecord, ReferenceMap
+from any2any_ros.retrieval.reference_map import ReferenceMap
 
 
 def places(modalities, count, lap, noise, missing=0.0):

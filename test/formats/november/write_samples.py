@@ -26,8 +26,8 @@ from any2any_ros.retrieval.adoption import AdoptionConfig
 from any2any_ros.retrieval.calibration import CalibrationConfig, open_map
 from any2any_ros.retrieval.clouds import Clouds
 from any2any_ros.retrieval.geometry import GeometryConfig
+from any2any_ros.retrieval.map_header import EncoderRecord
 from any2any_ros.retrieval.object_memory import ObjectMemory, Sighting
-from any2any_ros.retrieval.reference_map import EncoderRecord
 from any2any_ros.retrieval.similarity import SameSpace
 from any2any_ros.tools import calibrate
 from any2any_ros.tools.adopt import adopt

@@ -18,7 +18,7 @@ from any2any_ros.objects.grounder import Grounder
 from any2any_ros.objects.grounding_model import Model
 from any2any_ros.objects.heads import EMMA
 from any2any_ros.objects.remembered_object import Sighting
-from any2any_ros.retrieval.reference_map import EncoderRecord
+from any2any_ros.retrieval.map_header import EncoderRecord
 from any2any_ros.samples import decode, stamp_ns
 
 from . import ros

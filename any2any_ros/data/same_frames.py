@@ -1,0 +1,66 @@
+"""Finds frames of a drive that are places of a map, by their content: names of files and folders say nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from any2any_ros.arrays import Array, Flags, Float64, Int64
+from any2any_ros.observation import ObservationSet
+from any2any_ros.samples import NS
+
+EQUAL = 1e-4  # largest distance between equal vectors, as a share of their length
+STAMP, POSE = NS // 1000, 1e-3  # ns; metres and parts of rotation matrices
+ROWS = 1024  # queries compared at once
+NAMED = ("text", "speech")  # two drives past one place are told the same words
+
+
+def found(queries: ObservationSet, places: ObservationSet) -> Flags:
+    """Return (Q,): which frames are places of the map, because a vector, or stamp and pose, are the same.
+
+    Two measurements never give the same vector, but a description does; and so do a dark picture or silence, which
+    then occur more than once among the places. Such vectors say nothing.
+    """
+    same = _same_moment(queries, places)
+    for modality in set(queries.embeddings) & set(places.embeddings) - {*NAMED}:
+        if queries.embeddings[modality].shape[1] == places.embeddings[modality].shape[1]:
+            same |= _same_vector(queries.embeddings[modality], np.asarray(places.embeddings[modality]))
+    return same
+
+
+def _same_moment(queries: ObservationSet, places: ObservationSet) -> Flags:
+    """Return (Q,): which frames have stamp and pose of a place."""
+    stamps_ns, poses = np.asarray(places.stamps_ns), np.asarray(places.poses)
+    known = np.flatnonzero((stamps_ns != 0) & _located(poses))
+    order = known[np.argsort(stamps_ns[known], kind="stable")]
+    stamps: Int64 = stamps_ns[order]
+    same = np.zeros(len(queries), dtype=bool)
+    if len(order):
+        after = np.clip(np.searchsorted(stamps, queries.stamps_ns), 1, max(len(order) - 1, 1))
+        for row in (after - 1, np.minimum(after, len(order) - 1)):
+            near = np.abs(stamps[row] - queries.stamps_ns) <= STAMP
+            off = np.abs(poses[order[row]] - queries.poses).max(axis=(1, 2))  # NaN: unknown
+            same |= near & (off <= POSE) & (queries.stamps_ns != 0)
+    return same
+
+
+def _located(poses: Float64) -> Flags:
+    return np.asarray(np.isfinite(poses).all(axis=(1, 2)))
+
+
+def _same_vector(queries: Array, places: Array) -> Flags:
+    """Return (Q,): which vectors (Q, D) are a vector of the places (R, D) that no other place has."""
+    rows = np.flatnonzero(~np.isnan(places[:, 0]))
+    same = np.zeros(len(queries), dtype=bool)
+    if len(rows) == 0 or queries.shape[1] == 0:
+        return same
+    lengths = np.linalg.norm(places[rows], axis=1)
+    units = places[rows] / np.maximum(lengths, np.finfo(np.float32).tiny)[:, None]
+    for begin in range(0, len(queries), ROWS):
+        block = np.nan_to_num(queries[begin : begin + ROWS])
+        nearest = (block @ units.T).argmax(axis=1)
+        limit = EQUAL * lengths[nearest]
+        equal = (np.linalg.norm(block - places[rows[nearest]], axis=1) <= limit) & (limit > 0)
+        for i in np.flatnonzero(equal):
+            twins = np.linalg.norm(places[rows] - places[rows[nearest[i]]], axis=1) <= limit[i]
+            same[begin + i] = twins.sum() == 1
+    return same

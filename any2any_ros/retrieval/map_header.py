@@ -1,0 +1,80 @@
+"""What map.json says of a map: its encoders, its parts, and where it came from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any
+
+from any2any_ros import encoders
+from any2any_ros.declared import NOT_NEGATIVE, POSITIVE
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.geometry import clouds
+from any2any_ros.protocols import Encoder
+from any2any_ros.retrieval.sensor_topic import SensorTopic
+
+PLACES_FILE = re.compile(r"places-[0-9a-f]{16}\.npz")
+OPTIONAL = ("topics", "origin", "mounting", "identity")  # left out where there is nothing to say
+
+
+@dataclass(frozen=True)
+class EncoderRecord:
+    """The encoder of one modality: enough to build it again, and to refuse the vectors of another encoder.
+
+    space: name of the embedding space that it shares with other encoders; empty: none.
+    """
+
+    plug: str
+    fingerprint: str
+    dimension: Annotated[int, POSITIVE]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    space: str = ""
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> EncoderRecord:
+        """Return the record of an encoder."""
+        settings = asdict(encoder.config)
+        name = encoders.ENCODERS.name_of(encoder)
+        return cls(name, encoder.fingerprint, encoder.dimension, settings, encoder.space)
+
+    def build(self) -> Encoder:
+        """Build the encoder.
+
+        Raises Any2AnyError where this is not possible, where its module is not allowed, and when it is another one by
+        now: vectors of two encoders, or of two versions of one, cannot be compared.
+        """
+        built = encoders.rebuild(self.plug, self.settings)
+        if built.fingerprint != self.fingerprint:
+            raise Any2AnyError(
+                f"Encoder '{self.plug}' is not the one that made the stored vectors",
+                f"it is {built.fingerprint} now, they were made by {self.fingerprint}",
+                "Build the map (or train the model) again, or install the version and the weights that made it",
+            )
+        return built
+
+
+@dataclass(frozen=True)
+class MapHeader:
+    """The content of map.json. count: of the places. places: name of their file. parts: see map_folder.py. topics: in a
+    map from a bag. origin, mounting, identity: see ReferenceMap."""
+
+    format: int
+    name: str
+    frame_id: str
+    count: Annotated[int, NOT_NEGATIVE]
+    encoders: dict[str, EncoderRecord]
+    places: str
+    parts: dict[str, str]
+    topics: dict[str, SensorTopic] = field(default_factory=dict)
+    origin: tuple[float, float, float] | None = None
+    mounting: str = ""
+    identity: str = ""
+
+    def __post_init__(self) -> None:
+        if not PLACES_FILE.fullmatch(self.places):
+            raise ValueError(f"'{self.places}' is no name of a file of places")
+        if not self.frame_id:
+            raise ValueError("its frame_id is empty")
+        if self.mounting:
+            clouds.mounting(self.mounting)
