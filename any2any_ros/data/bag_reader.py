@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from struct import Struct
 from typing import Any, BinaryIO, cast
@@ -46,8 +46,8 @@ class BagReader(AnyReader):
 
     def _open(self) -> None:
         assert self.stack is not None
+        self.readers = self._whole_files(self.stack)
         for reader in self.readers:
-            self.stack.enter_context(reader)
             self._accept_other_settings(reader)
             self.notes += [storage.cut for storage in _storages(reader) if getattr(storage, "cut", "")]
         self.connections = [connection for reader in self.readers for connection in reader.connections]
@@ -55,6 +55,19 @@ class BagReader(AnyReader):
         for topic, kind in sorted({(c.topic, c.msgtype) for c in self.connections}):
             if kind in self.undecodable:
                 self.notes.append(f"Topic {topic} cannot be read: {kind}: {self.undecodable[kind]}")
+
+    def _whole_files(self, stack: ExitStack) -> list[Any]:
+        """Open the files; leave out those that cannot be opened, if others can: the last one of a killed recorder."""
+        readers, errors = [], []
+        for reader in self.readers:
+            try:
+                readers.append(stack.enter_context(reader))
+            except Exception as error:
+                errors.append(error)
+                self.notes.append(f"{Path(str(reader.path)).name} is left out: {error}")
+        if not readers:
+            raise errors[0]
+        return readers
 
     @staticmethod
     def _accept_other_settings(reader: Any) -> None:

@@ -69,21 +69,27 @@ def open_reader(path: Path) -> Iterator[BagReader]:
 
 
 def _opened(path: Path) -> BagReader:
-    """Return an opened reader of all files of the bag that are there."""
+    """Return an opened reader of the bag; of its files without metadata.yaml where some of them cannot be read."""
     parts, notes = _parts(path)
-    reader = BagReader(parts, notes)
+    files = _files(path)
     try:
-        with limited_databases():
-            reader.open()
-        return reader
+        reader = _open(parts, notes)
+        if reader.message_count or files in ([], parts):
+            return reader
+        reader.close()
+        why = "it promises no message"  # a recorder that was killed wrote it when it began
     except Exception as error:
-        files = _files(path) if "files are missing" in str(error) else []
-        if not files:
+        if files in ([], parts) or (len(files) == 1 and "files are missing" not in str(error)):
             raise
-        reader = BagReader(files, [*notes, f"{error} The others are read: {', '.join(file.name for file in files)}"])
-        with limited_databases():
-            reader.open()
-        return reader
+        why = str(error)
+    return _open(files, [*notes, f"The bag is read without its metadata.yaml, because of this: {why}"])
+
+
+def _open(files: list[Path], notes: list[str]) -> BagReader:
+    reader = BagReader(files, notes)
+    with limited_databases():
+        reader.open()
+    return reader
 
 
 def _parts(path: Path) -> tuple[list[Path], list[str]]:
@@ -95,8 +101,8 @@ def _parts(path: Path) -> tuple[list[Path], list[str]]:
     if (path / "metadata.yaml").exists():
         reading.content(path / "metadata.yaml", limits.YAML_BYTES)  # parsing it takes 300 times as much memory
         return [path], _unsaved(files)
-    for file in files or [path / "metadata.yaml"]:
-        _refuse_file(file)
+    if len(files) < 2:
+        _refuse_file(files[0] if files else path / "metadata.yaml")
     return files, [
         f"{path.name} has no metadata.yaml: its files are read without it. To make one: ros2 bag reindex {path.name}"
         if files[0].suffix != ".bag"

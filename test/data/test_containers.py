@@ -94,7 +94,18 @@ def test_a_split_bag_of_which_a_part_is_missing_is_read_and_told(tmp_path):
     metadata = path / "metadata.yaml"
     metadata.write_text(metadata.read_text().replace("- bag.mcap", "- bag.mcap\n  - bag_1.mcap"))
     places, report = read(path)
-    assert len(places) == 6 and "bag_1.mcap" in report.table() and "The others are read: bag.mcap" in report.table()
+    assert len(places) == 6 and "read without its metadata.yaml" in report.table() and "bag_1.mcap" in report.table()
+
+
+def test_the_last_file_of_a_killed_recorder_is_left_out(tmp_path):
+    path = parts(tmp_path / "bag", (1, 2), (3, 4))
+    (path / "bag_2.mcap").touch()
+    places, report = read(path)
+    assert len(places) == 4 and "bag_2.mcap is left out: " in report.table()
+    for file in path.iterdir():
+        file.write_bytes(b"")
+    with pytest.raises(Any2AnyError, match="seems to be empty"):
+        open_recording(path)
 
 
 @pytest.mark.parametrize("share", [0.6, 0.99])
@@ -135,6 +146,14 @@ def test_fewer_messages_than_the_metadata_promises_are_told(tmp_path):
     metadata = path / "metadata.yaml"
     metadata.write_text(re.sub(r"message_count: 6", "message_count: 9", metadata.read_text()))
     assert "text (/caption): the bag promises 9 messages, and 6 came" in read(path)[1].table()
+
+
+def test_metadata_of_a_recorder_that_was_killed_promises_nothing(tmp_path):
+    path = captions(tmp_path / "bag")
+    metadata = path / "metadata.yaml"
+    metadata.write_text(re.sub(r"message_count: 6", "message_count: 0", metadata.read_text()))
+    places, report = read(path)
+    assert len(places) == 6 and "because of this: it promises no message" in report.table()
 
 
 def test_a_type_that_nobody_can_parse_spoils_no_other_topic(tmp_path, expected):
