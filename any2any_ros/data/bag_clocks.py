@@ -55,6 +55,7 @@ def in_order(topic: str, stamps_ns: Int64) -> Flags:
 @dataclass(eq=False)
 class _Topic:
     stamps: list[int] = field(default_factory=list)
+    received: list[int] = field(default_factory=list)
     off: list[int] = field(default_factory=list)  # ns that wrong stamps are ahead
 
     @property
@@ -67,8 +68,9 @@ class _Topic:
 class Clocks:
     """Compares the stamps of sensors with those of the poses. stamps: as in PoseConfig; only "auto" compares.
 
-    pose_stamps, pose_received (N,): ns, by the time of recording; pose_topic: their name. doubtful: stamps that are
-    wrong. certain: a sensor has another clock, and `check` will say so.
+    pose_stamps, pose_received (N,): ns, by the time of recording; pose_topic: their name. Poses of a file were not
+    recorded: `pose_received` is empty, and what tells the clocks apart is when the file begins and ends. doubtful:
+    stamps that are wrong. certain: a sensor has another clock, and `check` will say so.
     """
 
     stamps: str
@@ -85,7 +87,8 @@ class Clocks:
         if self.stamps == "auto" and len(self.pose_stamps):
             seen = self._topics.setdefault(topic, _Topic())
             seen.stamps.append(stamp)
-            ahead = stamp - received - self._pose_ahead(received)
+            seen.received.append(received)
+            ahead = stamp - received - self._pose_ahead(received) if len(self.pose_received) else 0
             if abs(ahead) > SAME_CLOCK:
                 seen.off.append(ahead)
                 self.doubtful.add(stamp)
@@ -95,8 +98,15 @@ class Clocks:
     def check(self) -> None:
         """Raise Any2AnyError when one of the sensors has another clock."""
         for topic, seen in self._topics.items():
-            if seen.other:
+            if seen.other or (len(self.pose_received) == 0 and self._fits_recording(seen)):
                 raise self._other(topic, seen)
+
+    def _fits_recording(self, seen: _Topic) -> bool:
+        """Return whether a file of poses begins and ends when the sensor was recorded, not when it says it measured."""
+        stamps, received = np.array(seen.stamps), np.array(seen.received)
+        seen.off = (stamps - received).tolist()
+        apart = [abs(int(t[i]) - int(self.pose_stamps[i])) for t in (stamps, received) for i in (0, -1)]
+        return bool(abs(np.median(seen.off)) > SAME_CLOCK and sum(apart[2:]) < sum(apart[:2]))
 
     def _pose_ahead(self, received: int) -> int:
         """Return how far the stamp of the pose that was recorded at about this time is ahead of its recording, ns."""

@@ -77,8 +77,8 @@ class PoseSource:
 class BagPoses:
     """A bag's trajectory.
 
-    stamps, received (N,): of its messages, ns, in the order of recording. frame: whose poses they are; "" where the bag
-    does not say it. origin: of NavSatFix.
+    stamps, received (N,): of its messages, ns, in the order of recording; of a file, stamps alone. frame: whose poses
+    they are; "" where the bag does not say it. origin: of NavSatFix.
     """
 
     trajectory: Trajectory
@@ -123,7 +123,8 @@ def read(reader: BagReader, source: PoseSource, report: SensorReport | None = No
     """
     report, settings = report or SensorReport(), source.settings
     if source.file:
-        found = BagPoses(trajectory_files.read(source.file))
+        trajectory = trajectory_files.read(source.file)
+        found = BagPoses(trajectory, trajectory.stamps_ns)
     else:
         connections = _connections(reader, source)
         if not connections:

@@ -62,6 +62,18 @@ def test_stamps_of_another_clock_are_told_with_both_ranges_and_cured(tmp_path, l
     np.testing.assert_allclose(found.poses[:, 0, 3], np.arange(60))
 
 
+def test_a_trajectory_file_tells_by_its_begin_and_end_which_clock_it_has(tmp_path, lidar):
+    """SLAM on the LiDAR has the LiDAR's stamps; a receiver of satellites has the time at which all was recorded."""
+    path, topics = recorded(tmp_path / "bag", TIMES + 17 * NS), {"lidar": "/points"}
+    for name, times in (("slam", TIMES + 17 * NS), ("survey", TIMES)):
+        rows = [f"{t / NS:.6f} {i} 0 0 0 0 0 1\n" for i, t in enumerate(times)]
+        (tmp_path / name).write_text("".join(rows))
+    poses = bags.observe(path, lidar, topics, PoseSource(file=tmp_path / "slam")).poses
+    np.testing.assert_allclose(poses[1:-1, 0, 3], np.arange(1, 59), atol=0.01)
+    with pytest.raises(Any2AnyError, match=r"poses \(survey\) are not of one clock: .* /points is 17.0 s ahead"):
+        bags.observe(path, lidar, topics, PoseSource(file=tmp_path / "survey"))
+
+
 def test_stamps_may_be_trusted_although_the_recorder_says_otherwise(tmp_path, lidar):
     path = recorded(tmp_path / "bag", TIMES + 4 * NS)
     found, report = observed(path, lidar, stamps="header")
