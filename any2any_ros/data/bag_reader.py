@@ -31,13 +31,14 @@ from any2any_ros.data.bag_limits import ZSTD_MAGIC, unpacked
 MESSAGE, CHUNK = 0x05, 0x06  # kinds of records of an mcap file; chunks hold the messages
 RECORD = Struct("<BQ")  # kind and length, before each record
 HEAD = Struct("<HIQQ")  # channel, number, time received and sent, before the data of a message
+TOO_SHORT = "it is cut before its first whole part"
 IDL = "=" * 80 + "\nIDL: "  # how a definition of several types in IDL begins
 
 
 class BagReader(AnyReader):
     """A reader of one bag in one or more files, of ROS 1 or ROS 2.
 
-    notes: lines that a user should know of, such as that a file is cut. undecodable: type -> why it cannot be decoded.
+    notes: lines that a user should know of, such as that a file is cut. undecodable: topic -> why it cannot be decoded.
     """
 
     def __init__(self, paths: Sequence[Path], notes: Collection[str] = ()) -> None:
@@ -51,10 +52,14 @@ class BagReader(AnyReader):
             self._accept_other_settings(reader)
             self.notes += [storage.cut for storage in _storages(reader) if getattr(storage, "cut", "")]
         self.connections = [connection for reader in self.readers for connection in reader.connections]
-        self._define_types()
-        for topic, kind in sorted({(c.topic, c.msgtype) for c in self.connections}):
-            if kind in self.undecodable:
-                self.notes.append(f"Topic {topic} cannot be read: {kind}: {self.undecodable[kind]}")
+        unknown = self._define_types()
+        for c in sorted(self.connections, key=lambda connection: connection.topic):
+            form = getattr(c.ext, "serialization_format", "cdr")
+            if form != "cdr":
+                self.undecodable[c.topic] = f"its messages are {form}, not CDR"
+            elif c.msgtype in unknown:
+                self.undecodable[c.topic] = f"{c.msgtype}: {unknown[c.msgtype]}"
+        self.notes += [f"Topic {topic} cannot be read: {why}" for topic, why in self.undecodable.items()]
 
     def _whole_files(self, stack: ExitStack) -> list[Any]:
         """Open the files; leave out those that cannot be opened, if others can: the last one of a killed recorder."""
@@ -81,9 +86,13 @@ class BagReader(AnyReader):
                 if (c.topic, c.msgtype) in said:
                     storage.connections[i] = c._replace(ext=said[c.topic, c.msgtype].ext, digest="")
 
-    def _define_types(self) -> None:
-        """Take the definition of each type from the bag, or from ROS 2 where the bag has none."""
+    def _define_types(self) -> dict[str, str]:
+        """Take the definition of each type from the bag, or from ROS 2 where the bag has none.
+
+        Return the types without a definition, each with the reason.
+        """
         ours, defined, digests = typestore().fielddefs, dict[str, Any](), dict[str, str]()
+        unknown: dict[str, str] = {}
         for c in self.connections:
             try:
                 found = _definition(c)
@@ -91,18 +100,19 @@ class BagReader(AnyReader):
                 if found and c.digest:
                     digests[c.msgtype] = c.digest
             except Exception:  # a parser may raise anything
-                self.undecodable[c.msgtype] = "its definition in the bag cannot be parsed"
-        missing = {c.msgtype for c in self.connections} - set(defined) - set(self.undecodable)
+                unknown[c.msgtype] = "its definition in the bag cannot be parsed"
+        missing = {c.msgtype for c in self.connections} - set(defined) - set(unknown)
         if missing & set(ours):
             defined = {**ours, **defined}
-        self.undecodable |= dict.fromkeys(missing - set(ours), "the bag does not define it")
+        unknown |= dict.fromkeys(missing - set(ours), "the bag does not define it")
         self.typestore = get_typestore(Stores.EMPTY)
         self.typestore.register(defined)
         for kind, digest in digests.items():
             with suppress(Exception):  # a type that it holds may be undefined
                 if self._digest(kind) == digest:
                     continue
-            self.undecodable[kind] = "the bag defines it otherwise than it was recorded"
+            unknown[kind] = "the bag defines it otherwise than it was recorded"
+        return unknown
 
     def _digest(self, kind: str) -> str:
         return self.typestore.hash_rihs01(kind) if self.is2 else self.typestore.generate_msgdef(kind)[1]
@@ -149,9 +159,9 @@ class WholeMcap(McapReader):
     def _open(self) -> None:
         try:
             super()._open()
-        except ReaderError:
-            if not self.data_start:  # its beginning is no mcap's
-                raise
+        except (ReaderError, TypeError) as error:  # TypeError: a record was expected where the file ends
+            if not self.data_start:
+                raise error if isinstance(error, ReaderError) else ReaderError(TOO_SHORT) from error
             self._open_cut()
 
     def _open_cut(self) -> None:
@@ -162,7 +172,7 @@ class WholeMcap(McapReader):
         assert self.statistics is not None
         found = self.statistics
         if not found.message_count:
-            raise ReaderError("it is cut before its first whole part")
+            raise ReaderError(TOO_SHORT)
         counts = found.channel_message_counts
         self.connections = [c._replace(msgcount=counts.get(c.id, 0)) for c in self.connections]
         self.chunks = [chunk._replace(channel_count=counts) for chunk in chunks]

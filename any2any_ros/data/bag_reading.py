@@ -79,7 +79,8 @@ def _opened(path: Path) -> BagReader:
         reader.close()
         why = "it promises no message"  # a recorder that was killed wrote it when it began
     except Exception as error:
-        if files in ([], parts) or (len(files) == 1 and "files are missing" not in str(error)):
+        alone = len(files) == 1 and not any(word in str(error) for word in ("files are missing", "Serialization"))
+        if files in ([], parts) or alone:
             raise
         why = str(error)
     return _open(files, [*notes, f"The bag is read without its metadata.yaml, because of this: {why}"])
@@ -222,8 +223,8 @@ def _refuse_definition(reader: BagReader, connection: Any) -> None:
     """Raise Any2AnyError when a message of the connection has other fields than this program reads, or unknown ones."""
     ours, kind = typestore(), connection.msgtype
     what, bag = f"Topic {connection.topic} cannot be read", f"the bag {reader.paths[0]}"
-    if kind in reader.undecodable:
-        raise Any2AnyError(what, f"{bag}, {kind}: {reader.undecodable[kind]}", AGAIN)
+    if connection.topic in reader.undecodable:
+        raise Any2AnyError(what, f"{bag}, {reader.undecodable[connection.topic]}", AGAIN)
     if kind in ours.fielddefs and not _same_fields(reader, kind):
         why, remedy = f"{bag} defines {kind} with other fields than this program", "with the message packages of ROS"
         raise Any2AnyError(what, why, f"{AGAIN} {remedy}")

@@ -175,6 +175,16 @@ def test_a_type_that_nobody_can_parse_spoils_no_other_topic(tmp_path, expected):
         open_recording(tmp_path / "odd", topics={"text": "/odd"}).observe({"text": encoders.build("text")}, 0.0)
 
 
+def test_a_topic_that_is_not_cdr_spoils_no_other_topic(tmp_path):
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        topic = writer.add_connection("/caption", STRING, typestore=STORE)
+        odd = writer.add_connection("/odd", STRING, typestore=STORE, serialization_format="json")
+        writer.write(odd, NS, b"{}")
+        writer.write(topic, NS, STORE.serialize_cdr(text("a mill"), STRING))
+    places, report = read(tmp_path / "bag")
+    assert len(places) == 1 and report.notes[-1] == "Topic /odd cannot be read: its messages are json, not CDR"
+
+
 def ros1(path, frames=3):
     """Write a ROS 1 bag of pictures and captions."""
     store = get_typestore(Stores.ROS1_NOETIC)
@@ -206,6 +216,7 @@ def test_a_ros_1_bag_is_read(tmp_path, expected):
 def spoilt(tmp_path):
     """Return files that are no bags, and what is said of them."""
     (tmp_path / "empty.mcap").touch()
+    (tmp_path / "short.mcap").write_bytes(b"\x89MCAP0\r\n")
     (tmp_path / "lfs.db3").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     (tmp_path / "words.mcap").write_text("no bag\n" * 9)
     (tmp_path / "packed.mcap.zstd").write_bytes(ZSTD.compress(b"bag"))
@@ -213,7 +224,8 @@ def spoilt(tmp_path):
     shutil.copy(next(captions(tmp_path / "new").glob("*.mcap")), tmp_path / "new.db3")
     (tmp_path / "cut.bag").write_bytes((tmp_path / "old.bag.active").read_bytes()[:5000])
     return {
-        "empty.mcap": "the file is empty", "lfs.db3": "git lfs pull", "words.mcap": "it is not an mcap file",
+        "empty.mcap": "the file is empty", "short.mcap": "it is cut before its first whole part",
+        "lfs.db3": "git lfs pull", "words.mcap": "it is not an mcap file",
         "packed.mcap.zstd": "zstd -d packed.mcap.zstd", "old.bag.active": "its name does not end in .bag",
         "new.db3": "it is an mcap file, and its name does not end in .mcap", "cut.bag": "rosbag reindex cut.bag",
     }  # fmt: skip
