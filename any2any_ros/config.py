@@ -168,7 +168,7 @@ class PlaceConfig(Settings):
     )
     keyframe: float = setting(
         0.0,
-        "distance driven from one reference place to the next; 0: every frame is a place",
+        "distance from one reference place to the next; 0: every frame is a place",
         unit="m",
         minimum=0,
         maximum=1e4,

@@ -92,7 +92,7 @@ def add_place_arguments(parser: argparse.ArgumentParser) -> None:
 def add_keyframe(parser: argparse.ArgumentParser) -> None:
     """Add the distance between two frames."""
     parser.add_argument(
-        "--keyframe", type=float, metavar="METRES", help=f"distance driven between two frames that are used {USUAL}"
+        "--keyframe", type=float, metavar="METRES", help=f"distance between two frames that are used {USUAL}"
     )
 
 

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_arguments.number(float, 0, 1e4),
         default=0.0,
         metavar="METRES",
-        help="distance driven between two frames (default: every frame)",
+        help="distance between two frames (default: every frame)",
     )
     _sources.add_json(parser)
 
