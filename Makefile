@@ -13,7 +13,7 @@ PIP  := $(call pip,$(VENV))
 PACKAGED := setup.py package.xml $(shell find any2any_ros launch config rviz msg srv action interfaces scripts \
                                        -type f -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: help demo demo-objects test bench soak fuzz lint torch colcon docs constraints clean
+.PHONY: help demo demo-objects test bench soak fuzz kills lint torch colcon docs constraints clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -25,8 +25,8 @@ demo: $(VENV)/.package ## drive through a simulated town: `any2any demo`
 demo-objects: $(VENV)/.torch ## learn objects, look at a table, ask for things: `any2any demo objects`
 	@$(BIN)/any2any demo objects $(ARGS)
 
-test: $(VENV)/.package ## run the tests, e.g. make test ARGS="-k fusion"
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.package ## run the tests by two processes, e.g. make test ARGS="-k fusion"
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 bench: $(VENV)/.package ## measure this machine, write docs/benchmarks.md; ARGS="--quick" or "--only encoders"
 	@$(BIN)/python -m benchmarks.bench $(ARGS)
@@ -37,6 +37,9 @@ soak: $(VENV)/.package ## let faults happen to the real nodes and judge them, e.
 fuzz: $(VENV)/.package ## throw wrong inputs at every boundary, e.g. make fuzz ARGS="--minutes 60" or "--replay build/fuzz/FILE"
 	@$(BIN)/python -c "import atheris" 2>/dev/null || $(PIP) atheris || echo "atheris does not install here: inputs are not guided"
 	@$(BIN)/python scripts/fuzz.py $(ARGS)
+
+kills: $(VENV)/.torch ## kill every writer of files many times, e.g. make kills ARGS="--kills 200"
+	@$(BIN)/python scripts/kill_writers.py $(ARGS)
 
 lint: $(VENV)/.dependencies ## ruff and mypy
 	@$(BIN)/ruff check .

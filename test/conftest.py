@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import wave
 from collections import namedtuple
 from dataclasses import asdict
@@ -22,7 +23,17 @@ settings.register_profile("any2any", deadline=None)
 settings.load_profile("any2any")
 
 ROOT = Path(__file__).parents[1]
+WITH_NODES = re.compile(r"\brclpy\b|\bbench\b|[Bb]ringup")
 PLACES, SPACING, PERIOD = 24, 6.0, 0.5  # of the drive below: places on a ring, metres and seconds between them
+
+
+def pytest_collection_modifyitems(items):
+    """Where two processes share the tests (make test), one of them runs all that start nodes, one after the other."""
+    files = {item.path for item in items}
+    ours = {file for file in files if "nodes" in file.parts or WITH_NODES.search(file.read_text())}
+    for item in items:
+        if item.path in ours:
+            item.add_marker(pytest.mark.xdist_group("nodes"))
 
 
 @pytest.fixture(autouse=True)

@@ -5,11 +5,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from any2any_ros import samples, share
+from any2any_ros import share
 from any2any_ros.encoders import ENCODERS
 from any2any_ros.nodes import topology
 from any2any_ros.nodes.bringup import Bringup
-from any2any_ros.retrieval import sensor_topic
 
 FILE = share.find("config", "sros2", "policy.xml")
 INCLUDE = "{http://www.w3.org/2001/XInclude}include"
@@ -80,7 +79,7 @@ def test_it_has_an_enclave_for_each_default_encoder_with_its_topics_and_for_the_
     own = {("publish", "/embeddings"), ("subscribe", "/clock")}
     for cls in DEFAULT_ENCODERS:
         topics = {f"/{cls.topic}"}
-        if sensor_topic.COMPRESSED in samples.types_of(cls.accepts):
+        if cls.accepts in topology.PICTURES:
             topics.add(f"/{cls.topic}/compressed")
         allowed = POLICY[f"{cls.modality}_encoder"]
         assert own <= allowed and {t for how, t in allowed - own if how == "subscribe"} == topics
