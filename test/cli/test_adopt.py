@@ -1,5 +1,6 @@
 """`any2any adopt`: a new sensor in an old map from the command line, and every refusal in one line."""
 
+import json
 import shutil
 
 import cv2
@@ -60,8 +61,10 @@ def folder(calibrated, tmp_path):
 
 
 def test_a_thermal_camera_is_adopted_and_evaluated(any2any, drives, folder):
-    done = any2any("adopt", folder, drives, "--sequence", "02", *ADOPT)
+    done = any2any("adopt", folder, drives, "--sequence", "02", *ADOPT, "--json", folder / "f.json")
     assert done.code == 0, done.err
+    told = json.loads((folder / "f.json").read_text())
+    assert told["adopted"]["pairs"] > 150 and {row["modality"] for row in told["reading"]["topics"]} >= {"thermal"}
     assert "of 200 frames were recognised with certainty" in done.out and "that have a pose" in done.out
     assert "'thermal' now answers" in done.out and "chance@1" in done.out
     (adopted,) = adopted_sensors.load(folder).values()

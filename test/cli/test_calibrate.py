@@ -38,10 +38,13 @@ def test_a_calibrated_map_says_how_probable_its_answers_are(laps, town_map):
 
 def test_promises_and_fusion_are_flags(any2any, laps, town_map, tmp_path):
     folder = shutil.copytree(town_map, tmp_path / "map")
-    done = any2any("calibrate", folder, laps, "--sequence", "01", "--fusion", "min_max", "--precision", 0.6)
+    flags = ("--fusion", "min_max", "--precision", 0.6, "--json", tmp_path / "f.json")
+    done = any2any("calibrate", folder, laps, "--sequence", "01", *flags)
     assert done.code == 0 and len(done.out.split("\n\n")[0].split("\n")) == 3
     header = json.loads((folder / "calibration" / "calibration.json").read_text())
     assert header["fusion"] == "min_max" and header["same_place"] == 5.0
+    told = json.loads((tmp_path / "f.json").read_text())
+    assert told["fusions"][0]["fusion"] == "min_max" and len(told["reading"]["topics"]) == 4
 
 
 def test_what_is_near_can_be_told(any2any, laps, town_map, tmp_path):
