@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from any2any_ros import names
 from any2any_ros.config import fields
+from any2any_ros.data.bag_poses import PoseSource
 from any2any_ros.data.sources import BagSource
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.node_config import EncoderNodeConfig, GroundingNodeConfig, RetrievalNodeConfig
@@ -120,9 +121,9 @@ def test_in_a_model(untrained_model, tmp_path):
 @pytest.mark.parametrize("topics", [{"../x": "/camera"}, {"camera": "/a b"}])
 def test_in_the_topics_of_a_bag(tmp_path, topics):
     with pytest.raises(Any2AnyError, match="cannot be the name of"):
-        BagSource(tmp_path, topics, "/odom")
+        BagSource(tmp_path, topics)
     with pytest.raises(Any2AnyError, match="cannot be the name of a topic"):
-        BagSource(tmp_path, {}, "")
+        PoseSource("/a b")
 
 
 @pytest.mark.parametrize("cls", [EncoderNodeConfig, RetrievalNodeConfig, GroundingNodeConfig])

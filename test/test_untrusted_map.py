@@ -101,11 +101,11 @@ def test_its_user_allows_it_by_a_flag(any2any, laps, hostile, module, imported):
 
 
 def test_naming_an_encoder_allows_it_and_later_commands_are_told_again(any2any, refused, laps, module, tmp_path):
-    flags = ("--sequence", "00", "--modality", "text")
-    assert any2any("build-map", laps, tmp_path / "own", *flags, "--encoder", f"text={module}").code == 0
+    flags = ("--modality", "text", "--sequence")
+    assert any2any("build-map", laps, tmp_path / "own", *flags, "00", "--encoder", f"text={module}").code == 0
     assert a2a.open_map(tmp_path / "own").rank({"text": "houses 1, 2 and 3"}).matches
     plugins._allowed.clear()  # as in another process
-    evaluate = ("evaluate", laps, *flags, "--map", tmp_path / "own")
+    evaluate = ("evaluate", laps, *flags, "01", "--map", tmp_path / "own")
     assert f"--allow-module {module}" in refused(*evaluate)
     assert any2any(*evaluate, "--allow-module", module).code == 0
 

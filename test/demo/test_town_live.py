@@ -90,8 +90,9 @@ def test_killing_an_encoder_process_is_killing_its_sensor(ring, tmp_path):
     run = driven(drive, tmp_path, during=strike, source_timeout=TIMEOUT)
     assert town_live.continuity(run, drive, 0.5, TIMEOUT)["answered"] == 24
     used = [("lidar" in r.modalities) for r, _ in run.received.rankings if r.modalities]
-    died, back = used.index(False), len(used) - 1 - used[::-1].index(False)
-    assert all(used[:died]) and not any(used[died : back + 1]) and all(used[back + 1 :])
+    first = used.index(True)  # on a busy machine its first messages take longer than the camera's
+    died, back = used.index(False, first), len(used) - 1 - used[::-1].index(False)
+    assert first <= 2 and all(used[first:died]) and not any(used[died : back + 1]) and all(used[back + 1 :])
     seconds = [(r.stamp_ns - run.start_ns) / 1e9 for r, _ in run.received.rankings if r.modalities]
     assert done["killed"] <= seconds[died] <= done["killed"] + TIMEOUT + 0.5 + 0.1
     assert back + 1 < len(used)  # it came back

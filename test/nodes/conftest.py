@@ -132,12 +132,13 @@ def _with_overrides(cls: type[Any], overrides: list[Any]) -> Any:
 
 
 @pytest.fixture
-def no_former_nodes() -> None:
-    """Take nodes of former tests from the network: a reference cycle keeps one that failed to answer a request.
+def no_former_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start without the nodes of former tests, which a reference cycle may keep.
 
-    Else it would be seen by its name, and a new node of this name would log by its publisher.
+    One would be seen by its name, and a new node of its name would log by its publisher.
     """
     gc.collect()
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(random.randint(101, 200)))
 
 
 @pytest.fixture
