@@ -10,8 +10,7 @@ from any2any_ros.samples import NS
 
 EQUAL = 1e-4  # largest distance between equal vectors, as a share of their length
 STAMP, POSE = NS // 1000, 1e-3  # ns; metres and parts of rotation matrices
-ROWS = 1024  # queries compared at once
-NAMED = ("text", "speech")  # two drives past one place are told the same words
+WORDS = "text"  # the modality in which two drives past one place are told the same
 
 
 def found(queries: ObservationSet, places: ObservationSet) -> Flags:
@@ -21,7 +20,7 @@ def found(queries: ObservationSet, places: ObservationSet) -> Flags:
     then occur more than once among the places. Such vectors say nothing.
     """
     same = _same_moment(queries, places)
-    for modality in set(queries.embeddings) & set(places.embeddings) - {*NAMED}:
+    for modality in set(queries.embeddings) & set(places.embeddings) - {WORDS}:
         if queries.embeddings[modality].shape[1] == places.embeddings[modality].shape[1]:
             same |= _same_vector(queries.embeddings[modality], np.asarray(places.embeddings[modality]))
     return same
@@ -48,19 +47,22 @@ def _located(poses: Float64) -> Flags:
 
 
 def _same_vector(queries: Array, places: Array) -> Flags:
-    """Return (Q,): which vectors (Q, D) are a vector of the places (R, D) that no other place has."""
-    rows = np.flatnonzero(~np.isnan(places[:, 0]))
+    """Return (Q,): which vectors (Q, D) are a vector of the places (R, D) that no other place has.
+
+    Equal vectors are equally long along any line. So those of the places are sorted along one, and a query is compared
+    with the few that end where it ends.
+    """
     same = np.zeros(len(queries), dtype=bool)
-    if len(rows) == 0 or queries.shape[1] == 0:
-        return same
-    lengths = np.linalg.norm(places[rows], axis=1)
-    units = places[rows] / np.maximum(lengths, np.finfo(np.float32).tiny)[:, None]
-    for begin in range(0, len(queries), ROWS):
-        block = np.nan_to_num(queries[begin : begin + ROWS])
-        nearest = (block @ units.T).argmax(axis=1)
-        limit = EQUAL * lengths[nearest]
-        equal = (np.linalg.norm(block - places[rows[nearest]], axis=1) <= limit) & (limit > 0)
-        for i in np.flatnonzero(equal):
-            twins = np.linalg.norm(places[rows] - places[rows[nearest[i]]], axis=1) <= limit[i]
-            same[begin + i] = twins.sum() == 1
+    line: Array = np.random.default_rng(0).normal(size=(queries.shape[1], 1)).astype(np.float32)[:, 0]
+    line = line / np.linalg.norm(line)
+    ends: Float64 = np.asarray(places @ line, dtype=np.float64)  # NaN where the modality is missing
+    order = np.argsort(ends)[: np.count_nonzero(~np.isnan(ends))]
+    ends = ends[order]
+    for i, query in enumerate(queries):
+        end, limit = float(query @ line), EQUAL * float(np.linalg.norm(query))
+        if not limit > 0:  # no direction, or the modality is missing
+            continue
+        begin, stop = np.searchsorted(ends, (end - limit, end + limit))
+        near = np.linalg.norm(places[order[begin:stop]] - query, axis=1) <= limit
+        same[i] = near.sum() == 1
     return same
