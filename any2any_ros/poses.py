@@ -17,14 +17,13 @@ SHORTEST, LONGEST = 1e-6, 1e6  # of a quaternion: it should be 1
 
 def rigid(poses: Float64) -> Flags:
     """Return (N,): which of the matrices (N, 4, 4) are poses: finite, a rotation, and within `FARTHEST`."""
-    rotation = poses[:, :3, :3]
-    with np.errstate(over="ignore", invalid="ignore"):
-        product = rotation @ rotation.swapaxes(1, 2)
-        straight = (np.abs(product - np.eye(3)) < TOLERANCE).all(axis=(1, 2))  # False for NaN
-        near = (np.abs(poses[:, :3, 3]) < FARTHEST).all(axis=1)
-        upright = np.zeros(len(poses), dtype=bool)
-        upright[straight] = np.linalg.det(rotation[straight]) > 0  # a mirrored frame has -1
-    return np.asarray(upright & near & (poses[:, 3] == (0, 0, 0, 1)).all(axis=1))
+    good = (poses[:, 3] == (0, 0, 0, 1)).all(axis=1) & (np.abs(poses[:, :3, 3]) < FARTHEST).all(axis=1)
+    a, b, c = poses[:, :3, :3].transpose(1, 2, 0)  # rows of the rotations (3, N): a million take a fifth of a second
+    with np.errstate(over="ignore", invalid="ignore"):  # comparisons are False for NaN
+        for one, other, product in ((a, a, 1), (b, b, 1), (c, c, 1), (a, b, 0), (a, c, 0), (b, c, 0)):
+            good &= np.abs(one[0] * other[0] + one[1] * other[1] + one[2] * other[2] - product) < TOLERANCE
+        mixed = sum(a[i] * (b[j] * c[k] - b[k] * c[j]) for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)))
+    return np.asarray(good & (mixed > 0))  # the determinant; a mirrored frame has -1
 
 
 def fault(pose: Float64) -> str:

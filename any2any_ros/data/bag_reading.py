@@ -158,7 +158,8 @@ def _cure(path: Path, reason: str) -> str:
 
 def _check_types(reader: AnyReader) -> None:
     """Raise TypeError when the bag counts or names things by something else: SQLite holds any type in any column."""
-    numbers = (reader.message_count, reader.start_time, reader.end_time)
+    counts = [c.msgcount for c in reader.connections]
+    numbers = (reader.message_count, reader.start_time, reader.end_time, *counts)
     names = [name for c in reader.connections for name in (c.topic, c.msgtype)]
     if not (all(isinstance(n, int) for n in numbers) and all(isinstance(name, str) for name in names)):
         raise TypeError("the name of a topic, its type, or a count is of another kind")

@@ -165,7 +165,13 @@ class CalMRL:
             pull += r @ scaled
             square += np.einsum("nd,nd->n", r, r) / self.noise[m]
             constant += r.shape[1] * np.log(2 * np.pi * self.noise[m])
-        covariance = symmetric(np.linalg.inv(precision))
+        try:
+            covariance = symmetric(np.linalg.inv(precision))
+        except np.linalg.LinAlgError:  # singular
+            covariance = np.full_like(precision, np.nan)
+        if not np.isfinite(covariance).all():
+            why, remedy = "its posterior has no covariance", "Calibrate again: any2any calibrate MAP DRIVE"
+            raise Any2AnyError("The imputer cannot be used", why, remedy)
         mean = pull @ covariance
         # `pull - mean precision` is zero but for rounding errors of the mean; the term keeps these from counting.
         explained = np.einsum("nl,nl->n", 2 * pull - mean @ precision, mean)

@@ -23,6 +23,7 @@ from any2any_ros.alignments import Pair
 from any2any_ros.arrays import Int64
 from any2any_ros.errors import Any2AnyError, explained
 from any2any_ros.observation import NO_STAMPS, Embedding, ObservationSet
+from any2any_ros.poses import validated
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import map_folder
 from any2any_ros.retrieval.large import LARGE, npz
@@ -183,8 +184,8 @@ def _write_places(places: ObservationSet, ids: NDArray[np.str_], folder: Path) -
 
 
 def _read_places(folder: Path, header: MapHeader) -> ObservationSet:
-    """Read the places. Those of a large map stay on disk, memory-mapped: their values are validated later, once, when
-    they are prepared for searching."""
+    """Read the places. Those of a large map stay on disk, memory-mapped: the values of their vectors are validated
+    later, once, when they are prepared for searching."""
     file = folder / header.places
     reading.check_arrays(file)
     with np.load(file, allow_pickle=False) as stored:
@@ -194,8 +195,11 @@ def _read_places(folder: Path, header: MapHeader) -> ObservationSet:
     if len(ids) != header.count:
         raise ValueError(f"it has {len(ids)} places, and {HEADER} says {header.count}")
     columns = {n.removeprefix(COLUMN): values for n, values in arrays.items() if n.startswith(COLUMN)}
-    places = ObservationSet.verified(columns, arrays["poses"], ids, _stamps(arrays, len(ids)))
-    return places if len(ids) >= LARGE else replace(places)  # made anew, its values are read and validated
+    places = ObservationSet.verified(columns, validated(arrays["poses"]), ids, _stamps(arrays, len(ids)))
+    if len(ids) < LARGE:
+        return replace(places)  # made anew, its values are read and validated
+    npz.release(places)
+    return places
 
 
 def _stamps(arrays: Mapping[str, Any], count: int) -> Int64:

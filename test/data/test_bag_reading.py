@@ -61,6 +61,7 @@ WRONG = {
     "a topic": (r"name: /caption", "name: 5"),
     "a type": (r"type: std_msgs/msg/String", "type: [1]"),
     "a count": (r"(?m)^(  message_count:).*$", r"\1 many"),
+    "a topic's count": (r"(?m)^(  - message_count:).*$", r"\1 many"),
     "a time": (r"nanoseconds_since_epoch: \d+", "nanoseconds_since_epoch: soon"),
     "a length": (r"nanoseconds: \d+", "nanoseconds: 1.5"),
 }

@@ -1,5 +1,7 @@
 """CalMRL's posterior, imputation and likelihood against dense Gaussian algebra, and worked examples."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from gaussian_world import as_set, dense, made, random_model
@@ -94,6 +96,14 @@ def test_an_alignment_compares_what_either_modality_says_of_the_latent():
         expected = mean / np.linalg.norm(mean, axis=1, keepdims=True)
         np.testing.assert_allclose(side(whole.embeddings[m]), expected, atol=1e-6)
     assert (pair.query(model.means["a"][None]) == 0).all()
+
+
+@pytest.mark.parametrize("size", [1e12, 1e200])
+def test_weights_that_leave_no_covariance_are_an_error(size):
+    model, (data, _) = random_model(0), made(0, n=4)
+    weights = {m: np.full_like(w, size) for m, w in model.weights.items()}
+    with np.errstate(all="ignore"), pytest.raises(Any2AnyError, match="The imputer cannot be used"):
+        replace(model, weights=weights).extend(data)
 
 
 def test_modalities_that_it_has_not_learnt_are_named():

@@ -36,7 +36,7 @@ def _odd(choices: Choices, given: tuple[str, Any]) -> tuple[str, Any]:
     plug, sample = given
     if isinstance(sample, Scan):
         angles = {n: mutated(choices, getattr(sample, n)) for n in ("angle_min", "angle_increment", "range_max")}
-        if choices.often(0.5) and all(isinstance(a, int | float) and np.isfinite(a) for a in angles.values()):
+        if choices.often(0.5) and all(isinstance(a, int | float) and abs(a) < 1e308 for a in angles.values()):
             return plug, Scan(sample.ranges, *angles.values())
         return plug, replace(sample, ranges=_same_type(choices, sample.ranges))
     if isinstance(sample, Sound):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from large_maps import in_memory, never_made, opened, same_answers, shard_folders, write
 
+from any2any_ros.errors import Any2AnyError
 from any2any_ros.learning import csa
 from any2any_ros.retrieval.large import shard_cache, shards
 from any2any_ros.retrieval.large.shard_cache import IN_MEMORY, ShardFolder
@@ -222,3 +223,14 @@ def test_a_full_disk_leaves_the_map_in_memory_and_nothing_behind(one, monkeypatc
     found = held_with_one_warning(one)
     assert shard_folders(one) == []
     same_answers(found, in_memory(found))
+
+
+def test_poses_that_are_none_are_refused_although_the_shards_are_whole(one):
+    opened(one)
+    (file,) = one.glob("places-*.npz")
+    with np.load(file) as stored:
+        arrays = dict(stored)
+    arrays["poses"][7] = np.pi
+    np.savez(file, **arrays)
+    with pytest.raises(Any2AnyError, match=r"Pose 7 of \d+ cannot be used"):
+        opened(one)
