@@ -15,7 +15,7 @@ from typing import Any
 
 RECENT = 5.0  # s for which a failure is shown as an error
 LOOKS = 3  # looks at the clock of the process over which waiting is judged; a node looks once a second
-LEAST = 0.02  # share of the time that a process must wait at least before it is said to wait: an idle one rarely runs
+LEAST = 0.1  # share of the time that a process must wait at least before it is said to wait: an idle one rarely runs
 
 OK, WARN, ERROR = b"\x00", b"\x01", b"\x02"  # levels of a DiagnosticStatus
 

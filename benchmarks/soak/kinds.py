@@ -55,7 +55,7 @@ SENSOR, ALL = "sensor", "all"
 ENCODER, RETRIEVAL, ANSWERS = "{sensor}_encoder: {sensor}", "retrieval: {sensor}", "retrieval: answers"
 MAP, OBJECTS = "retrieval: map", "grounding: objects"
 STALE, CLOCK, BUSY = (
-    Cause(RETRIEVAL, "stale"),
+    Cause(RETRIEVAL, "stale|never received"),
     Cause(".*: clock", "clock"),
     Cause(".*: process", "waits for a processor"),
 )
