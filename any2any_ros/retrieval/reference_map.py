@@ -195,9 +195,10 @@ def _read_places(folder: Path, header: MapHeader) -> ObservationSet:
     if len(ids) != header.count:
         raise ValueError(f"it has {len(ids)} places, and {HEADER} says {header.count}")
     columns = {n.removeprefix(COLUMN): values for n, values in arrays.items() if n.startswith(COLUMN)}
-    places = ObservationSet.verified(columns, validated(arrays["poses"]), ids, _stamps(arrays, len(ids)))
+    places = ObservationSet.verified(columns, arrays["poses"], ids, _stamps(arrays, len(ids)))
     if len(ids) < LARGE:
         return replace(places)  # made anew, its values are read and validated
+    validated(places.poses)
     npz.release(places)
     return places
 

@@ -80,12 +80,12 @@ VALUES = {
 def test_values_that_are_none_are_refused_at_once_or_when_a_large_map_is_first_prepared(
     saved, monkeypatch, changes, fusion
 ):
+    calibration.save(calibration.Calibration(fusion, None, load(saved).fingerprints), saved)
     resave(saved, **changes)
     with pytest.raises(Any2AnyError, match=r"Cannot read the map .*cannot be used|Cannot read the map .*not usable"):
         load(saved)
     for module in (reference_map, retriever):
         monkeypatch.setattr(module, "LARGE", 3)
-    calibration.save(calibration.Calibration(fusion, None, load(saved).fingerprints), saved)
     with pytest.raises(Any2AnyError, match=r"cannot be used|are not usable"):
         retriever.Retriever.open(saved, device="cpu")
 
