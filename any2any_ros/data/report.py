@@ -69,7 +69,7 @@ class TopicReport:
         if self.messages_refused:
             yield f"{name}: {self.messages_refused} refused, the first because: {self.first_reason}"
         if self.topic and self.promised is not None and self.messages_read < self.promised:
-            yield f"{name}: the bag promises {self.promised} messages, and {self.messages_read} came"
+            yield f"{name}: {self.promised} messages were promised, and {self.messages_read} came"
 
 
 @dataclass

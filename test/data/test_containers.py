@@ -125,7 +125,7 @@ def test_of_a_cut_mcap_all_whole_messages_are_read_and_the_cure_is_named(tmp_pat
     row = report.topic("text", "/caption", "")
     assert 0.3 * 40 < row.messages_read == row.messages_encoded == len(places) < 40
     assert "bag.mcap is cut" in report.table() and "mcap recover bag.mcap" in report.table()
-    assert ("promises 40 messages" in report.table()) == with_metadata
+    assert ("40 messages were promised" in report.table()) == with_metadata
 
 
 def test_settings_in_the_metadata_may_differ_from_the_storage(tmp_path, expected):
@@ -145,7 +145,7 @@ def test_fewer_messages_than_the_metadata_promises_are_told(tmp_path):
     path = captions(tmp_path / "bag")
     metadata = path / "metadata.yaml"
     metadata.write_text(re.sub(r"message_count: 6", "message_count: 9", metadata.read_text()))
-    assert "text (/caption): the bag promises 9 messages, and 6 came" in read(path)[1].table()
+    assert "text (/caption): 9 messages were promised, and 6 came" in read(path)[1].table()
 
 
 def test_metadata_of_a_recorder_that_was_killed_promises_nothing(tmp_path):

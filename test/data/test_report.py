@@ -39,7 +39,7 @@ def test_the_table_has_a_line_for_each_topic_and_says_why():
     assert table[2].split() == ["lidar", "/points", "sensor_msgs/msg/PointCloud2", "5", "3", "1", "2", "0"]
     assert table[3:] == [
         "lidar (/points): 2 refused, the first because: it is empty",
-        "lidar (/points): the bag promises 5 messages, and 3 came",
+        "lidar (/points): 5 messages were promised, and 3 came",
         "2 moments have no pose: before the first message of /odom",
         "It has no metadata.yaml",
     ]

@@ -25,8 +25,11 @@ def mapped(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
     Raises KeyError when an array is missing; ValueError, OSError or BadZipFile when the file is damaged, is compressed
     or holds Python objects.
     """
-    with zipfile.ZipFile(path) as archive, open(path, "rb") as file:
-        return {name: _member(path, archive, file, archive.getinfo(f"{name}.npy")) for name in names}
+    try:
+        with zipfile.ZipFile(path) as archive, open(path, "rb") as file:
+            return {name: _member(path, archive, file, archive.getinfo(f"{name}.npy")) for name in names}
+    except NotImplementedError as error:  # a later version of the format, or an unknown compression
+        raise ValueError(str(error)) from error
 
 
 def release(places: ObservationSet) -> None:

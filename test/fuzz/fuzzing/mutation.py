@@ -145,7 +145,8 @@ def _array(choices: Choices, value: np.ndarray) -> Any:
     if how < 0.95:
         with np.errstate(all="ignore"):
             try:
-                return value.astype(choices.one(*KINDS))
+                # NumPy 2.4 ends the process where texts become times, or times texts.
+                return value.astype(choices.one(*KINDS)) if value.dtype.kind in "biufc" else value
             except (TypeError, ValueError, OverflowError):
                 return np.zeros(value.shape, "f8")
     return np.array(other(choices), dtype=object)

@@ -113,6 +113,11 @@ DAMAGE = {
     "columns first": (lambda f: np.savez(f, long=np.asfortranarray(np.zeros((2, 3)))), ValueError, "order"),
     "objects": (lambda f: np.savez(f, long=np.array([{"x": 1}])), ValueError, "object"),
     "compressed": (lambda f: np.savez_compressed(f, **ARRAYS), ValueError, "'long.npy' is compressed"),
+    "of a later version": (
+        lambda f: patched(f, b"PK\x01\x02-\x03-\x00", b"PK\x01\x02-\x03\xff\x00"),
+        ValueError,
+        "zip file version 25.5",
+    ),
     "of other arrays": (lambda f: np.savez(f, other=np.zeros(3)), KeyError, "long"),
 }
 
