@@ -165,13 +165,18 @@ def _check_types(reader: AnyReader) -> None:
         raise TypeError("the name of a topic, its type, or a count is of another kind")
 
 
+def listed(reader: AnyReader) -> str:
+    """Return the names of the topics, for an error."""
+    return ", ".join(sorted({c.topic for c in reader.connections}))
+
+
 def named(reader: AnyReader, topic: str) -> list[Any]:
     """Return the connections of a topic. Raises Any2AnyError, which lists what there is, when there are none."""
     connections = [c for c in reader.connections if c.topic.lstrip("/") == topic.lstrip("/")]
     if not connections:
         raise Any2AnyError(
             f"There is no topic {topic} in the bag {reader.paths[0]}",
-            f"its topics are {', '.join(sorted({c.topic for c in reader.connections}))}",
+            f"its topics are {listed(reader)}",
             "Name one of them",
         )
     return connections

@@ -19,7 +19,7 @@ from any2any_ros.data.bag_clocks import OFF, stamp_of, timed
 from any2any_ros.data.bag_encoding import embeddings, modalities_of
 from any2any_ros.data.bag_poses import TRUTH, PoseSource
 from any2any_ros.data.bag_reader import BagReader
-from any2any_ros.data.bag_reading import decoded, leave_out, named, open_reader
+from any2any_ros.data.bag_reading import decoded, leave_out, listed, named, open_reader
 from any2any_ros.data.drive import LATEST, Drive, sample_of
 from any2any_ros.data.report import SensorReport, TopicReport
 from any2any_ros.data.trajectory import refuse_apart
@@ -149,7 +149,7 @@ def _connections(reader: BagReader, wanted: Mapping[str, str], encoders: Mapping
     if not wanted:
         raise Any2AnyError(
             f"Nothing in the bag {reader.paths[0]} can be encoded",
-            f"its topics are {', '.join(sorted({c.topic for c in reader.connections}))}",
+            f"its topics are {listed(reader)}",
             "Name them: --topic camera=/my/image",
         )
     for modality, topic in wanted.items():

@@ -13,7 +13,7 @@ from any2any_ros.arrays import Array, Float64
 from any2any_ros.config import PlaceConfig, PoseConfig
 from any2any_ros.data import bag_poses, bag_topics, bags, carmen, kitti
 from any2any_ros.data.bag_poses import PoseSource
-from any2any_ros.data.bag_reading import is_bag, named, open_reader
+from any2any_ros.data.bag_reading import is_bag, listed, named, open_reader
 from any2any_ros.data.drive import Drive, encode, keyframes
 from any2any_ros.data.earth import Origin
 from any2any_ros.data.report import SensorReport
@@ -222,7 +222,7 @@ def _bag(path: Path, topics: Mapping[str, str] | None, poses: PoseSource) -> Bag
         if not found:
             raise Any2AnyError(
                 f"Nothing in the bag {path} can be encoded",
-                f"none of its topics is a default one: {', '.join(sorted({c.topic for c in reader.connections}))}",
+                f"none of its topics is a default one: {listed(reader)}",
                 "Name them: --topic camera=/my/image",
             )
         source = BagSource(path, found, poses)

@@ -16,8 +16,7 @@ COINCIDENCES = 0.01  # share of frames that may be like a place of the map, and 
 
 def is_the_maps(reference: ReferenceMap, frames: ObservationSet) -> bool:
     """Return whether the map was made from this drive, or from a part of it, under whatever name."""
-    same = same_frames.found(frames, reference.places)
-    return bool(same.sum() > COINCIDENCES * len(frames))
+    return _shared(reference, frames) > 0
 
 
 def allowed(reference: ReferenceMap, frames: ObservationSet, place: PlaceConfig, verb: str) -> Flags:
@@ -26,14 +25,19 @@ def allowed(reference: ReferenceMap, frames: ObservationSet, place: PlaceConfig,
     verb: what is done, for the error. Raises Any2AnyError when the map has only a part of the frames, or the drive only
     a part of the map's: the frames would find themselves, or the frame beside them.
     """
-    if not is_the_maps(reference, frames):
+    shared = _shared(reference, frames)
+    if shared == 0:
         return np.ones((len(frames), len(reference)), dtype=bool)
-    places = reference.places
-    if len(frames) == len(reference) and same_frames.found(frames, places).all():
+    if shared == len(frames) == len(reference):
         return splits.same_drive(frames.poses, place.path_gap)
-    shared = int(same_frames.found(frames, places).sum())
     raise Any2AnyError(
         f"Cannot {verb} map '{reference.name}' with this drive",
         f"{shared} of its {len(frames)} frames are places of the map, so they would find themselves",
         "Give another drive, or the map's own with the --keyframe it was made with",
     )
+
+
+def _shared(reference: ReferenceMap, frames: ObservationSet) -> int:
+    """Return how many frames are places of the map; 0 where they are so few that they are coincidences."""
+    shared = int(same_frames.found(frames, reference.places).sum())
+    return shared if shared > COINCIDENCES * len(frames) else 0
