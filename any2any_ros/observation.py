@@ -11,20 +11,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from any2any_ros import names
 from any2any_ros.arrays import Array, Flags, Float64, Floats, Int64, stacked
-from any2any_ros.declared import LARGEST
+from any2any_ros.birds_eye.image import NONE, PACKED, Levels
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.observation_checks import (
+    check_ids,
+    check_images,
+    check_shapes,
+    check_values,
+    duplicate_id,
+    finite_vector,
+)
 from any2any_ros.poses import validated
 from any2any_ros.ranking import Match, Ranking
 
 __all__ = ["Embedding", "Match", "Observation", "ObservationSet", "Ranking", "finite_vector"]  # forwards ranking.py's
 
 NO_STAMPS: Int64 = np.empty(0, dtype=np.int64)
+UNKNOWN_POSE: Float64 = np.full((4, 4), np.nan)
+NO_IMAGES: Mapping[str, Levels] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +43,8 @@ class Embedding:
     """The vector of one sample.
 
     vector: (D,), finite. stamp_ns: when the sensor measured. frame_id: the sensor's frame. encoder: fingerprint of the
-    encoder. Raises Any2AnyError when the vector cannot be used, and for a modality whose name is not valid.
+    encoder. birds_eye: packed bird's-eye image (PACKED,) uint8; empty: none. Raises Any2AnyError when the vector or the
+    image cannot be used, and for a modality whose name is not valid.
     """
 
     modality: str
@@ -40,10 +52,12 @@ class Embedding:
     stamp_ns: int
     frame_id: str = ""
     encoder: str = ""
+    birds_eye: Levels = field(default_factory=lambda: NONE)
 
     def __post_init__(self) -> None:
         names.modality(self.modality)
         object.__setattr__(self, "vector", finite_vector(self.vector, f"embedding '{self.modality}'"))
+        check_images(self.modality, self.birds_eye, (len(self.birds_eye) and PACKED,))
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +65,29 @@ class Observation:
     """The embeddings of one moment.
 
     embeddings: vector (D,) by modality; a missing modality is an absent key. stamp_ns: of the moment. stamps_ns: when
-    each modality was measured, where that is known. Raises Any2AnyError when a vector cannot be used.
+    each modality was measured, where that is known. birds_eye: packed bird's-eye image (PACKED,) uint8, of the
+    modalities that have one. Raises Any2AnyError when a vector cannot be used.
     """
 
     embeddings: Mapping[str, Array]
     stamp_ns: int = 0
     stamps_ns: Mapping[str, int] = field(default_factory=dict)
+    birds_eye: Mapping[str, Levels] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         vectors = {m: finite_vector(v, f"embedding '{m}'") for m, v in self.embeddings.items()}
         object.__setattr__(self, "embeddings", vectors)
+
+    @classmethod
+    def of(cls, embeddings: Iterable[Embedding], stamp_ns: int) -> Observation:
+        """Return the observation of a moment, by its embeddings, one for each modality."""
+        by_modality = {e.modality: e for e in embeddings}
+        return cls(
+            {m: e.vector for m, e in by_modality.items()},
+            stamp_ns,
+            {m: e.stamp_ns for m, e in by_modality.items()},
+            {m: e.birds_eye for m, e in by_modality.items() if len(e.birds_eye)},
+        )
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -68,13 +95,14 @@ class Observation:
 
     def only(self, modalities: Iterable[str]) -> Observation:
         """Return the observation without all modalities but these."""
-        return Observation(_select(self.embeddings, modalities), self.stamp_ns, self.stamps_ns)
+        return replace(self, embeddings=_select(self.embeddings, modalities))
 
-    def as_set(self) -> ObservationSet:
-        """Return a set of this one observation. Its pose is unknown."""
+    def as_set(self, pose: Float64 = UNKNOWN_POSE, id: str = "") -> ObservationSet:
+        """Return a set of this one observation. pose (4, 4)."""
         columns = {m: v[None] for m, v in self.embeddings.items()}
         stamps = np.array([self.stamp_ns], dtype=np.int64)
-        return ObservationSet.verified(columns, np.full((1, 4, 4), np.nan), ("",), stamps)
+        images = {m: image[None] for m, image in self.birds_eye.items()}
+        return ObservationSet.verified(columns, pose[None], (id,), stamps, images)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +112,8 @@ class ObservationSet:
     embeddings: (N, D) by modality; a row of NaN: the modality is missing there.
     poses: (N, 4, 4) float64, from the robot's frame to the map's, REP-103 axes, metres; with a NaN: unknown.
     ids: N unique names. stamps_ns: (N,) int64, 0: unknown; an empty array: all unknown.
+    birds_eye: packed bird's-eye images (N, PACKED) uint8 by modality; zeros: none. Where the modality is missing, its
+    image is not used.
 
     Raises Any2AnyError when the lengths differ, an id appears twice, a row is finite in part only or a pose is none.
     """
@@ -92,6 +122,7 @@ class ObservationSet:
     poses: Float64
     ids: tuple[str, ...]
     stamps_ns: Int64 = field(default_factory=lambda: NO_STAMPS)
+    birds_eye: Mapping[str, Levels] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._set_fields(
@@ -99,27 +130,33 @@ class ObservationSet:
             np.asarray(self.poses, dtype=np.float64),
             tuple(self.ids),
             np.asarray(self.stamps_ns, dtype=np.int64),
+            self.birds_eye,
         )
         object.__setattr__(self, "poses", self.validate())
-        _validate_ids(self.ids)
+        check_ids(self.ids)
 
     def validate(self) -> Float64:
         """Read all values; return the poses (N, 4, 4) as `poses.validated` does. Raises Any2AnyError, see the class."""
         for modality, column in self.embeddings.items():
-            _validate_values(modality, column)
+            check_values(modality, column)
         return validated(self.poses)
 
     @classmethod
     def verified(
-        cls, embeddings: Mapping[str, Array], poses: Float64, ids: tuple[str, ...], stamps_ns: Int64 = NO_STAMPS
+        cls,
+        embeddings: Mapping[str, Array],
+        poses: Float64,
+        ids: tuple[str, ...],
+        stamps_ns: Int64 = NO_STAMPS,
+        birds_eye: Mapping[str, Levels] = NO_IMAGES,
     ) -> ObservationSet:
         """Return a set of vectors that were validated before: rows of other sets, or a map's file.
 
         Only shapes, dtypes and ids are validated. The values are not read, so that gigabytes can stay on disk.
         """
         verified: ObservationSet = object.__new__(cls)
-        verified._set_fields(embeddings, poses, ids, stamps_ns)
-        _validate_ids(ids)
+        verified._set_fields(embeddings, poses, ids, stamps_ns, birds_eye)
+        check_ids(ids)
         return verified
 
     @staticmethod
@@ -131,7 +168,8 @@ class ObservationSet:
         columns = {m: np.concatenate([p._column(m, d) for p in parts]) for m, d in _dimensions(parts).items()}
         poses = np.concatenate([p.poses for p in parts]) if parts else np.empty((0, 4, 4))
         stamps = np.concatenate([p.stamps_ns for p in parts]) if parts else NO_STAMPS
-        return ObservationSet(columns, poses, tuple(i for p in parts for i in p.ids), stamps)
+        images = {m: np.concatenate([p._images(m) for p in parts]) for m in _with_images(parts)}
+        return ObservationSet(columns, poses, tuple(i for p in parts for i in p.ids), stamps, images)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -159,7 +197,8 @@ class ObservationSet:
     def observation(self, i: int) -> Observation:
         """Return row i without its missing modalities."""
         vectors = {m: v[i] for m, v in self.embeddings.items() if not np.isnan(v[i, 0])}
-        return Observation(vectors, int(self.stamps_ns[i]))
+        images = {m: v[i] for m, v in self.birds_eye.items() if m in vectors and v[i].any()}
+        return Observation(vectors, int(self.stamps_ns[i]), birds_eye=images)
 
     def take(self, index: ArrayLike) -> ObservationSet:
         """Return the rows `index`: integers or flags (N,)."""
@@ -171,11 +210,13 @@ class ObservationSet:
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp)
         columns = {m: v[rows] for m, v in self.embeddings.items()}
         ids = tuple(self.ids[i] for i in rows)
-        return ObservationSet.verified(columns, self.poses[rows], ids, self.stamps_ns[rows])
+        images = {m: v[rows] for m, v in self.birds_eye.items()}
+        return ObservationSet.verified(columns, self.poses[rows], ids, self.stamps_ns[rows], images)
 
     def only(self, modalities: Iterable[str]) -> ObservationSet:
         """Return the same observations without all modalities but these."""
-        return ObservationSet.verified(_select(self.embeddings, modalities), self.poses, self.ids, self.stamps_ns)
+        selected = _select(self.embeddings, modalities)
+        return ObservationSet.verified(selected, self.poses, self.ids, self.stamps_ns, self.birds_eye)
 
     def without(self, off: Flags) -> ObservationSet:
         """Return the same observations with sensors off. off: (N, M), in the order of `modalities`."""
@@ -192,20 +233,29 @@ class ObservationSet:
     def appended(self, more: ObservationSet) -> ObservationSet:
         """Return `concatenate([self, more])` without copying the rows of this set (arrays.stacked)."""
         if not set(more.ids).isdisjoint(self.ids):
-            raise _duplicate_id()
+            raise duplicate_id()
         columns = {m: stacked(self._column(m, d), more._column(m, d)) for m, d in _dimensions([self, more]).items()}
         poses, stamps = stacked(self.poses, more.poses), stacked(self.stamps_ns, more.stamps_ns)
+        images = {m: stacked(self._images(m), more._images(m)) for m in _with_images([self, more])}
         whole: ObservationSet = object.__new__(ObservationSet)
-        whole._set_fields(columns, poses, self.ids + more.ids, stamps)
+        whole._set_fields(columns, poses, self.ids + more.ids, stamps, images)
         return whole
 
     def _set_fields(
-        self, embeddings: Mapping[str, Array], poses: Float64, ids: tuple[str, ...], stamps_ns: Int64
+        self,
+        embeddings: Mapping[str, Array],
+        poses: Float64,
+        ids: tuple[str, ...],
+        stamps_ns: Int64,
+        birds_eye: Mapping[str, Levels],
     ) -> None:
         """Set the fields, which have their final dtypes. Raises Any2AnyError when their shapes do not fit together."""
         stamps = stamps_ns if len(stamps_ns) else np.zeros(len(ids), dtype=np.int64)
-        _validate_shapes(embeddings, poses, ids, stamps)
-        for name, value in {"embeddings": embeddings, "poses": poses, "ids": ids, "stamps_ns": stamps}.items():
+        check_shapes(embeddings, poses, ids, stamps)
+        for modality, images in birds_eye.items():
+            check_images(modality, images, (len(ids), PACKED))
+        values = {"embeddings": embeddings, "poses": poses, "ids": ids, "stamps_ns": stamps, "birds_eye": birds_eye}
+        for name, value in values.items():
             object.__setattr__(self, name, value)
 
     def _column(self, modality: str, dimension: int) -> Array:
@@ -213,26 +263,10 @@ class ObservationSet:
         missing = np.broadcast_to(np.float32(np.nan), (len(self), dimension))  # takes no memory
         return self.embeddings.get(modality, missing)
 
-
-def finite_vector(values: ArrayLike, owner: str) -> Array:
-    """Return values (D,), D >= 1, as a contiguous vector. owner: what it belongs to, for the error.
-
-    Raises Any2AnyError when it has another shape or a value that is not finite.
-    """
-    vector = np.ascontiguousarray(values, dtype=np.float32)
-    if vector.ndim != 1 or vector.size == 0:
-        raise Any2AnyError(
-            f"{owner} has no usable vector",
-            f"its shape is {vector.shape}, not (D,)",
-            "Check the encoder that made it",
-        )
-    if not np.isfinite(vector).all():
-        raise Any2AnyError(
-            f"{owner} has no usable vector",
-            f"{np.count_nonzero(~np.isfinite(vector))} of its {vector.size} values are not finite",
-            "Check the sensor message for NaN or infinite values, and the encoder's weights",
-        )
-    return vector
+    def _images(self, modality: str) -> Levels:
+        """Return the bird's-eye images (N, PACKED) of a modality; zeros when the set has none."""
+        missing = np.broadcast_to(np.uint8(0), (len(self), PACKED))
+        return self.birds_eye.get(modality, missing)
 
 
 def _select(embeddings: Mapping[str, Array], modalities: Iterable[str]) -> dict[str, Array]:
@@ -253,39 +287,5 @@ def _dimensions(parts: Sequence[ObservationSet]) -> dict[str, int]:
     return dimensions
 
 
-def _validate_shapes(embeddings: Mapping[str, Array], poses: Float64, ids: tuple[str, ...], stamps: Int64) -> None:
-    n = len(ids)
-    if poses.shape != (n, 4, 4) or poses.dtype != np.float64 or stamps.shape != (n,):
-        raise Any2AnyError(
-            "The observation set does not fit together",
-            f"{n} ids but poses of shape {poses.shape}, {poses.dtype}, and stamps of {stamps.shape}",
-            "Give one 4x4 pose of float64 for each id, and one stamp for each id or none at all",
-        )
-    for modality, column in embeddings.items():
-        if len(column.shape) != 2 or len(column) != n or column.dtype != np.float32:
-            raise Any2AnyError(
-                f"Embeddings '{modality}' do not fit",
-                f"their shape is {column.shape} for {n} ids, their type {column.dtype}",
-                "Give an (N, D) array of float32 with a NaN row where the modality is missing",
-            )
-
-
-def _validate_values(modality: str, column: Array) -> None:
-    finite = np.abs(column) <= LARGEST
-    if not (finite.all(axis=1) | np.isnan(column).all(axis=1)).all():
-        raise Any2AnyError(
-            f"Embeddings '{modality}' are not usable",
-            f"a row is finite in part only, or has a value beyond {LARGEST:g}",
-            "Make every row either all finite or all NaN (missing)",
-        )
-
-
-def _validate_ids(ids: tuple[str, ...]) -> None:
-    # Sorted hashes, because a set of a million ids takes four times as long, and 60 MB.
-    hashes = np.sort(np.fromiter(map(hash, ids), dtype=np.int64, count=len(ids)))
-    if (hashes[1:] == hashes[:-1]).any() and len(set(ids)) != len(ids):
-        raise _duplicate_id()
-
-
-def _duplicate_id() -> Any2AnyError:
-    return Any2AnyError("The observation set does not fit together", "an id appears twice", "Make the ids unique")
+def _with_images(parts: Sequence[ObservationSet]) -> list[str]:
+    return sorted({m for part in parts for m in part.birds_eye})

@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike
 from any2any_ros import files
 from any2any_ros.arrays import Float64
 from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig
+from any2any_ros.encoders import see
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import Embedding, Observation, ObservationSet, Ranking
+from any2any_ros.observation import Embedding, Observation, Ranking
 from any2any_ros.poses import fault
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import calibration, reference_map
@@ -100,7 +101,7 @@ class PlaceMap:
             self.reference.validate(embedding)
         if isinstance(samples, Observation):
             return samples
-        return Observation({e.modality: e.vector for e in embeddings})
+        return Observation.of(embeddings, 0)
 
     def add(self, samples: Samples, pose: ArrayLike, id: str | None = None) -> str:
         """Add a place, found from the next ranking on; return its id. `save` makes it durable.
@@ -113,8 +114,7 @@ class PlaceMap:
         name = id if id is not None else _free_id(known)
         if name in known:
             raise Any2AnyError(f"Cannot add place '{name}'", f"map '{self.name}' has one", "Give another id, or none")
-        columns = {m: vector[None] for m, vector in observation.embeddings.items()}
-        self._localizer.add_place(ObservationSet(columns, place[None], (name,)))
+        self._localizer.add_place(observation.as_set(place, name))
         return name
 
     def save(self, path: str | os.PathLike[str] | None = None) -> Path:
@@ -144,7 +144,8 @@ class PlaceMap:
         value = validate(encoder.accepts, sample, modality)
         if isinstance(value, Sound):
             value = self._window(encoder, value, modality)
-        return Embedding(modality, encoder.encode(value), 0, encoder=encoder.fingerprint)
+        seen = see(encoder, value)
+        return Embedding(modality, seen.vector, 0, encoder=encoder.fingerprint, birds_eye=seen.birds_eye)
 
     def _encoder(self, modality: str) -> Encoder:
         record = self.reference.sensors.get(modality)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from any2any_ros.arrays import Array, Flags, Floats, Int64
+from any2any_ros.birds_eye.image import Levels
 from any2any_ros.observation import ObservationSet
 from any2any_ros.samples import Sound, Transcript
+
+
+class Seen(NamedTuple):
+    """What an encoder makes of one sample: the vector (D,), and a packed bird's-eye image (PACKED,); empty: none."""
+
+    vector: Array
+    birds_eye: Levels
 
 
 @runtime_checkable
@@ -30,6 +38,16 @@ class Encoder(Protocol):
     @property
     def focal(self) -> float | None:
         """Focal length, in pixels, that its pictures must have; None: any."""
+
+    @property
+    def cell(self) -> float:
+        """Side, in metres, of a cell of its bird's-eye images; 0: it makes none. With images it has a setting of this
+        name, and a method see(sample) -> Seen beside `encode`."""
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Lengths of the parts of its vectors, each a description by itself; (): one part. Where images are aligned,
+        the best places by each part are."""
 
     @property
     def dimension(self) -> int: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -50,8 +50,10 @@ def evaluate_once(retriever: Retriever | Scorer, task: Task, rows: Rows) -> dict
     """Return the summary of the queries `rows`, each ranked once, by all modalities that it has."""
     scorer, relevant = Scorer.of(retriever), []
     for chunk in _chunks(rows):
-        scores = scorer.scores(task.queries.take(chunk), task.allowed[chunk])[1]
-        relevant += [_relevant(one, right) for one, right in zip(scores, task.positive[chunk], strict=True)]
+        queries = task.queries.take(chunk)
+        scores = scorer.scores(queries, task.allowed[chunk])[1]
+        for query, one, right in zip(queries, scores, task.positive[chunk], strict=True):
+            relevant.append(_relevant(scorer.aligned(query, one)[0], right))
     flags = np.array(relevant, dtype=bool).reshape(-1, DEEPEST)
     return summary(flags, task.positive[rows].sum(axis=1), task.allowed[rows].sum(axis=1))
 
@@ -105,12 +107,16 @@ def _relevant(scores: Float64, positive: Flags) -> Flags:
 
 @dataclass(frozen=True, eq=False)
 class ScoredQuery:
-    """One query under one pattern: its row in the task, its similarities (R, Mq, Mr) and its scores (R,)."""
+    """One query under one pattern: its row in the task, its similarities (R, Mq, Mr) and its scores (R,).
+
+    overlap: how its bird's-eye image fits those of the best references, by row; the scores take it into account.
+    """
 
     pattern: tuple[str, ...]
     row: int
     similarity: Array
     scores: Float64
+    overlap: Mapping[int, float]
 
 
 def scored(
@@ -124,9 +130,10 @@ def scored(
     for pattern, rows in _queries_by_pattern(scorer, queries, wanted):
         for chunk in _chunks(rows):
             of_chunk = None if allowed is None else allowed[chunk]
-            batch = scorer.scores(queries.take(chunk).only(pattern), of_chunk)
-            for row, similarity, scores in zip(chunk, *batch, strict=True):
-                yield ScoredQuery(pattern, int(row), similarity, scores)
+            of_pattern = queries.take(chunk).only(pattern)
+            batch = scorer.scores(of_pattern, of_chunk)
+            for row, query, similarity, scores in zip(chunk, of_pattern, *batch, strict=True):
+                yield ScoredQuery(pattern, int(row), similarity, *scorer.aligned(query, scores))
 
 
 def _queries_by_pattern(

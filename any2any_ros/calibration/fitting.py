@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from any2any_ros.arrays import Array, Flags, Rows
-from any2any_ros.calibration import comparison, evaluation, refinement
+from any2any_ros.calibration import comparison, evaluation, image_alignment, refinement
 from any2any_ros.calibration.comparison import RankedQuery
 from any2any_ros.calibration.refinement import Fold, FoldedTask, ScanRegistration
 from any2any_ros.calibration.scorer import Scorer
@@ -22,6 +22,7 @@ from any2any_ros.calibration.task import Task
 from any2any_ros.config import Settings, setting
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
+from any2any_ros.geometry.refiner import FittedRefiner
 from any2any_ros.imputers import IMPUTERS
 from any2any_ros.learning import imputers
 from any2any_ros.observation import ObservationSet
@@ -81,6 +82,7 @@ def calibrate(
     fitted_confidence = confidence_fitting.fit(events, promises)
     folded = FoldedTask(task, winner.folds(task), fitted_confidence.temperature)
     answerable = task.take(task.answerable)
+    images = image_alignment.registration(baseline.alignment, task)
     return replace(
         baseline.calibration,
         fusion=winner.fusion.fit(*training.of_queries(task.answerable)),
@@ -88,7 +90,16 @@ def calibrate(
         table=table,
         drift=usual_differences(scorer.differences(answerable.queries, answerable.allowed)),
         refiner=None if scans is None else refinement.fit(folded, scans, promises, config.seed),
+        alignment=None if images is None else _fitted_alignment(folded, images, promises, config.seed),
     )
+
+
+def _fitted_alignment(
+    folded: FoldedTask, images: ScanRegistration, promises: ConfidenceConfig, seed: int
+) -> FittedRefiner | None:
+    """Return what the alignment of images tells. Its summary says of which sensor they are."""
+    fitted = refinement.fit(folded, images, promises, seed)
+    return None if fitted is None else replace(fitted, summary={"sensor": images.sensor, **fitted.summary})
 
 
 def usual_differences(differences: Mapping[str, Array]) -> dict[str, Difference]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from any2any_ros.arrays import Rows
+from any2any_ros.arrays import Float64, Rows
 from any2any_ros.calibration import evaluation
 from any2any_ros.calibration.evaluation import ScoredQuery
 from any2any_ros.calibration.scorer import Scorer
@@ -30,10 +30,23 @@ Register = Callable[[Mapping[int, Rows]], Overlaps]  # by query (row): the refer
 
 @dataclass(frozen=True, eq=False)
 class ScanRegistration:
-    """How a calibration registers scans. register: returns the overlap of each pair of which both have a scan."""
+    """How a calibration registers scans, or aligns images.
+
+    register: returns the overlap of each pair of which both have a scan. config: how many. sensor: whose scans they
+    are. choose: returns the references (rows) to register, from a query (row) and the scores (R,) of all; None: the
+    best ones.
+    """
 
     register: Register
     config: RefinerConfig = RefinerConfig()
+    sensor: str = LIDAR
+    choose: Callable[[int, Float64], Rows] | None = None
+
+    def first(self, query: ScoredQuery) -> Rows:
+        """Return the references (rows) that are registered with a query."""
+        if self.choose is None:
+            return top_k(query.scores, self.config.candidates)
+        return self.choose(query.row, query.scores)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,23 +66,23 @@ class FoldedTask:
     folds: tuple[Fold, ...]
     temperature: float
 
-    def sampled(self, count: int, seed: int) -> FoldedTask:
-        """Return the same task with at most `count` of the queries that have a LiDAR, drawn at random."""
+    def sampled(self, count: int, seed: int, sensor: str) -> FoldedTask:
+        """Return the same task with at most `count` of the queries that have the sensor, drawn at random."""
         queries = self.task.queries
-        with_lidar = queries.present(LIDAR) | (LIDAR not in queries.embeddings)
-        rows = np.concatenate([fold.rows[with_lidar[fold.rows]] for fold in self.folds])
+        with_sensor = queries.present(sensor) | (sensor not in queries.embeddings)
+        rows = np.concatenate([fold.rows[with_sensor[fold.rows]] for fold in self.folds])
         drawn = np.random.default_rng(seed).permutation(rows)[:count]
         return replace(self, folds=tuple(replace(f, rows=f.rows[np.isin(f.rows, drawn)]) for f in self.folds))
 
-    def scored(self, fold: Fold, mapped: bool) -> Iterator[ScoredQuery]:
-        """Yield the queries of a fold under every pattern with which a robot has a scan to register.
+    def scored(self, fold: Fold, mapped: bool, sensor: str) -> Iterator[ScoredQuery]:
+        """Yield the queries of a fold under every pattern with which a robot has a scan of the sensor to register.
 
         mapped: whether the map has the places of the queries.
         """
         task = self.task
         wanted = np.isin(np.arange(len(task)), fold.rows)
         for query in evaluation.scored(fold.scorer, task.queries, wanted, task.allowed if mapped else task.unmapped):
-            if LIDAR in query.pattern or LIDAR not in fold.scorer.modalities:
+            if sensor in query.pattern or sensor not in fold.scorer.modalities:
                 yield query
 
 
@@ -81,14 +94,14 @@ def fit(folded: FoldedTask, scans: ScanRegistration, promises: ConfidenceConfig,
     config = scans.config
     if not config.candidates:
         return None
-    folded = folded.sampled(config.refined_queries, seed)
-    overlaps = scans.register(_wanted(folded, config.candidates))
+    folded = folded.sampled(config.refined_queries, seed, scans.sensor)
+    overlaps = scans.register(_wanted(folded, scans))
     evidence = _evidence(folded, overlaps, config.candidates)
     results = [
         result
         for fold in folded.folds
         for mapped in (True, False)
-        for result in _refined(folded, fold, mapped, overlaps, evidence(excluded=fold))
+        for result in _refined(folded, fold, mapped, overlaps, evidence(excluded=fold), scans)
     ]
     mapped_results = [result for result in results if result.event.mapped]
     if not mapped_results:
@@ -103,13 +116,13 @@ def fit(folded: FoldedTask, scans: ScanRegistration, promises: ConfidenceConfig,
     return FittedRefiner(evidence(), confidence_fitting.fit([result.event for result in results], promises), summary)
 
 
-def _wanted(folded: FoldedTask, count: int) -> dict[int, Rows]:
-    """Return the references (rows) to register for each query (row): its first `count` under any pattern."""
+def _wanted(folded: FoldedTask, scans: ScanRegistration) -> dict[int, Rows]:
+    """Return the references (rows) to register for each query (row): its first ones under any pattern."""
     wanted: dict[int, set[int]] = {}
     for fold in folded.folds:
         for mapped in (True, False):
-            for query in folded.scored(fold, mapped):
-                wanted.setdefault(query.row, set()).update(top_k(query.scores, count).tolist())
+            for query in folded.scored(fold, mapped, scans.sensor):
+                wanted.setdefault(query.row, set()).update(scans.first(query).tolist())
     return {query: np.array(sorted(rows), dtype=np.intp) for query, rows in sorted(wanted.items()) if rows}
 
 
@@ -137,17 +150,18 @@ class _RefinedRanking:
 
 
 def _refined(
-    folded: FoldedTask, fold: Fold, mapped: bool, overlaps: Overlaps, evidence: OverlapEvidence
+    folded: FoldedTask, fold: Fold, mapped: bool, overlaps: Overlaps, evidence: OverlapEvidence, scans: ScanRegistration
 ) -> Iterator[_RefinedRanking]:
     """Yield the rankings of a fold that can be refined. mapped: whether the map has the places of the queries."""
     refiner = replace(NO_REFINER, evidence=evidence, temperature=folded.temperature)
     scorer = fold.scorer.using(fold.scorer.fusion, refiner)
-    for query in folded.scored(fold, mapped):
-        first, of_query = top_k(query.scores, evidence.candidates), overlaps.get(query.row, {})
+    for query in folded.scored(fold, mapped, scans.sensor):
+        first, of_query = scans.first(query), overlaps.get(query.row, {})
         overlap = {row: of_query[row] for row in first.tolist() if row in of_query}
         if not overlap:
             continue
-        rows, candidates = scorer.candidates(query.similarity, query.scores, query.pattern, overlap)
+        scores = scorer.refined(query.scores, overlap)
+        rows, candidates = scorer.candidates(query.similarity, scores, query.pattern, overlap)
         right = folded.task.positive[query.row] & mapped
         chance = right.sum() / np.count_nonzero(~np.isnan(query.scores))
         event = Event(pattern_name(query.pattern), candidates, right[rows], fold.number, mapped)

@@ -49,20 +49,22 @@ def outcomes(
     """
     confidence, scorer = retriever.confidence, Scorer.of(retriever)
     assert confidence is not None
+    aligned = retriever.alignment.rule.confidence or confidence
     wanted = task.answerable if wanted is None else wanted
     results = []
     for query in evaluation.scored(scorer, task.queries, wanted, task.allowed if allowed is None else allowed):
-        rows, candidates = scorer.candidates(query.similarity, query.scores, query.pattern)
+        rows, candidates = scorer.candidates(query.similarity, query.scores, query.pattern, query.overlap)
         if len(rows) == 0:
             continue
         right = task.positive[query.row, rows]
-        size = [confidence.place_set(candidates, query.pattern, miss) for miss in misses]
+        trusted = aligned if query.overlap else confidence
+        size = [trusted.place_set(candidates, query.pattern, miss) for miss in misses]
         outcome = Outcome(
             pattern_name(query.pattern),
             _chance(task.positive[query.row], query.scores),
             bool(right[0]),
-            float(confidence.probability(candidates, query.pattern)[0]),
-            confidence.accepts(candidates, query.pattern),
+            float(trusted.probability(candidates, query.pattern)[0]),
+            trusted.accepts(candidates, query.pattern),
             tuple(bool(right[:n].any()) for n in size),
             tuple(size),
         )

@@ -10,8 +10,9 @@ import numpy as np
 from any2any_ros.arrays import Array, Flags, Float64, Rows
 from any2any_ros.geometry.refiner import NO_REFINER, Refiner
 from any2any_ros.imputers import sensors
-from any2any_ros.observation import ObservationSet
+from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.protocols import Fusion, Imputer
+from any2any_ros.retrieval.image_alignment import ImageAlignment
 from any2any_ros.retrieval.large.search import top_k
 from any2any_ros.retrieval.retriever import SHORTLIST, Retriever
 from any2any_ros.retrieval.searcher import WholeMapSearcher
@@ -24,7 +25,7 @@ class Scorer:
     """Scores every reference of a map, by any fusion. Has no confidence, so it needs no calibration.
 
     places: the references, with the modalities that the imputer adds. same_place: metres within which two references
-    are one place.
+    are one place. alignment: of bird's-eye images; None: they are not aligned.
     """
 
     places: ObservationSet
@@ -32,6 +33,7 @@ class Scorer:
     imputer: Imputer
     same_place: float
     refiner: Refiner = NO_REFINER
+    alignment: ImageAlignment | None = None
 
     @classmethod
     def of(cls, retriever: Retriever | Scorer) -> Scorer:
@@ -39,12 +41,13 @@ class Scorer:
         if isinstance(retriever, Scorer):
             return retriever
         searcher = retriever.whole_map_searcher()
-        return cls(retriever.places, searcher, retriever.imputer, retriever.same_place, retriever.refiner)
+        described = (retriever.places, searcher, retriever.imputer, retriever.same_place, retriever.refiner)
+        return cls(*described, retriever.alignment)
 
-    def using(self, fusion: Fusion, refiner: Refiner = NO_REFINER) -> Scorer:
+    def using(self, fusion: Fusion, refiner: Refiner = NO_REFINER, alignment: ImageAlignment | None = None) -> Scorer:
         """Return a scorer of the same map with another fusion. Both share the vectors."""
         searcher = WholeMapSearcher(self.searcher.matrix, fusion)
-        return Scorer(self.places, searcher, self.imputer, self.same_place, refiner)
+        return Scorer(self.places, searcher, self.imputer, self.same_place, refiner, alignment)
 
     def __len__(self) -> int:
         return len(self.searcher)
@@ -65,6 +68,19 @@ class Scorer:
         """
         return self.searcher.scores(self.imputer.extend(queries), allowed)
 
+    def aligned(self, query: Observation, scores: Float64) -> tuple[Float64, Mapping[int, float]]:
+        """Return the scores (R,) of a query after its bird's-eye image was aligned with those of the best references,
+        and how it fits them, by row. Without images the scores stay as they are."""
+        if self.alignment is None or (modality := self.alignment.modality(query.birds_eye)) is None:
+            return scores, NOTHING
+        best = top_k(scores, SHORTLIST)
+        rows = self.alignment.first_places(best, modality, query.embeddings[modality])
+        fits = self.alignment.fits(modality, query.birds_eye[modality], rows)
+        overlap = {row: fit.score for row, fit in fits.items()}
+        changed = scores.copy()
+        changed[best] = self.alignment.rule.rescored(scores[best], overlaps(overlap, best))
+        return changed, overlap
+
     def candidates(
         self,
         similarity: Array,
@@ -75,16 +91,22 @@ class Scorer:
     ) -> tuple[Rows, Candidates]:
         """Return the rows of the best references, best first, and the features of the first k for the confidence.
 
-        similarity (R, Mq, Mr) and scores (R,): of one query, by `scores`. alive: the modalities of the query. overlap:
-        of the query's scan with those of some references, by row.
+        similarity (R, Mq, Mr) and scores (R,): of one query, by `scores` or by `aligned`. alive: the modalities of the
+        query. overlap: of the query with some references, by row; the scores take it into account.
         """
         rows = top_k(scores, SHORTLIST)
-        shortlist = Shortlist(rows, similarity[rows], scores[rows])
-        if overlap:
-            known = np.array([overlap.get(row, np.nan) for row in rows.tolist()])
-            shortlist = shortlist.refined(self.refiner, known)
+        known = overlaps(overlap, rows) if overlap else None
+        shortlist = Shortlist(rows, similarity[rows], scores[rows], overlap=known)
         columns = [self.modalities.index(m) for m in alive]
         return shortlist.rows, shortlist.candidates(self.places, columns, self.same_place, k)
+
+    def refined(self, scores: Float64, overlap: Mapping[int, float]) -> Float64:
+        """Return the scores (R,) of a query after its scan was registered onto those of some references. overlap: by
+        row."""
+        rows = top_k(scores, SHORTLIST)
+        changed = scores.copy()
+        changed[rows] = self.refiner.rescored(scores[rows], overlaps(overlap, rows))
+        return changed
 
     def differences(self, queries: ObservationSet, allowed: Flags | None = None) -> dict[str, Array]:
         """Return, by modality, each query's embedding minus that of its most similar reference (Q, D).
@@ -99,3 +121,8 @@ class Scorer:
             for modality, difference in differences(query, self.places, nearest).items():
                 columns[modality][i] = difference
         return columns
+
+
+def overlaps(overlap: Mapping[int, float], rows: Rows) -> Float64:
+    """Return the overlaps (S,) of rows (S,); NaN where a row has none."""
+    return np.array([overlap.get(row, np.nan) for row in rows.tolist()], dtype=np.float64)

@@ -10,6 +10,7 @@ from typing import Any
 
 from any2any_ros import samples
 from any2any_ros.data.report import TopicReport
+from any2any_ros.encoders import see
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding
 from any2any_ros.protocols import Encoder
@@ -58,9 +59,9 @@ def _encoded(encoder: Encoder, row: TopicReport, kind: str, stamp: int, message:
         sample = encoder.gather(samples.decode(kind, message, encoder.accepts), stamp)
         if sample is None:
             return None
-        vector = encoder.encode(sample)
+        seen = see(encoder, sample)
     except Any2AnyError as error:
         row.refused(str(error))
         return None
     row.encoded()
-    return Embedding(row.modality, vector, stamp, encoder=encoder.fingerprint)
+    return Embedding(row.modality, seen.vector, stamp, encoder=encoder.fingerprint, birds_eye=seen.birds_eye)

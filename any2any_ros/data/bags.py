@@ -12,6 +12,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from any2any_ros import samples
 from any2any_ros.arrays import Array, Float64, Int64
+from any2any_ros.birds_eye.image import PACKED
 from any2any_ros.cdr import typestore
 from any2any_ros.config import AliveConfig, PoseConfig
 from any2any_ros.data import bag_messages, bag_poses
@@ -232,8 +233,12 @@ def _refuse_type(connection: Any, modality: str, encoder: Encoder) -> None:
 def _stack(name: str, moments: list[Observation], poses: Float64, encoders: Mapping[str, Encoder]) -> ObservationSet:
     modalities = sorted({m for moment in moments for m in moment.embeddings})
     columns = {m: np.full((len(moments), encoders[m].dimension), np.nan, dtype=np.float32) for m in modalities}
+    images = {m: np.zeros((len(moments), PACKED), dtype=np.uint8) for m in modalities if encoders[m].cell}
     for i, moment in enumerate(moments):
         for m, vector in moment.embeddings.items():
             columns[m][i] = vector
+        for m, image in moment.birds_eye.items():
+            images[m][i] = image
     ids = tuple(f"{name}/{i:06d}" for i in range(len(moments)))
-    return ObservationSet(columns, poses, ids, np.array([m.stamp_ns for m in moments], dtype=np.int64))
+    stamps = np.array([m.stamp_ns for m in moments], dtype=np.int64)
+    return ObservationSet(columns, poses, ids, stamps, images)

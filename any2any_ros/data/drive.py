@@ -9,12 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from any2any_ros.arrays import Array, Float64, Int64, Rows
+from any2any_ros import encoders as plugs
+from any2any_ros.arrays import Float64, Int64, Rows
+from any2any_ros.birds_eye.image import PACKED
 from any2any_ros.data.report import SensorReport, TopicReport
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress, silent
-from any2any_ros.protocols import Encoder
+from any2any_ros.protocols import Encoder, Seen
 
 LATEST = 2**31 - 2  # s; a later time does not fit into the stamp of a ROS message, not even when a second is added
 STEP = 1.0  # m; poses of a robot that stands differ by less
@@ -100,13 +102,16 @@ def encode(
     report = SensorReport() if report is None else report
     modalities = [m for m in drive.modalities if m in encoders]
     columns = {m: np.full((len(drive), encoders[m].dimension), np.nan, dtype=np.float32) for m in modalities}
+    images = {m: np.zeros((len(drive), PACKED), dtype=np.uint8) for m in modalities if encoders[m].cell}
     rows = {m: report.topic(m, "", encoders[m].accepts, len(drive)) for m in modalities}
     for i in progress(range(len(drive)), f"encoding {drive.name}"):
         for m in modalities:
-            vector = _encode_one(drive, encoders[m], m, i, rows[m])
-            if vector is not None:
-                columns[m][i] = vector
-    return ObservationSet(columns, drive.poses, drive.ids(), drive.stamps_ns)
+            seen = _encode_one(drive, encoders[m], m, i, rows[m])
+            if seen is not None:
+                columns[m][i] = seen.vector
+                if m in images:
+                    images[m][i] = seen.birds_eye
+    return ObservationSet(columns, drive.poses, drive.ids(), drive.stamps_ns, images)
 
 
 def sample_of(drive: Drive, modality: str, i: int, row: TopicReport) -> Any | None:
@@ -122,14 +127,14 @@ def sample_of(drive: Drive, modality: str, i: int, row: TopicReport) -> Any | No
     return sample
 
 
-def _encode_one(drive: Drive, encoder: Encoder, modality: str, i: int, row: TopicReport) -> Array | None:
+def _encode_one(drive: Drive, encoder: Encoder, modality: str, i: int, row: TopicReport) -> Seen | None:
     sample = sample_of(drive, modality, i, row)
     try:
         gathered = None if sample is None else encoder.gather(sample, int(drive.stamps_ns[i]))
-        vector = None if gathered is None else encoder.encode(gathered)
+        seen = None if gathered is None else plugs.see(encoder, gathered)
     except Any2AnyError as error:
         row.refused(f"Frame {drive.ids()[i]}: {error}")
         return None
-    if vector is not None:
+    if seen is not None:
         row.encoded()
-    return vector
+    return seen

@@ -7,10 +7,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from any2any_ros import config
+from any2any_ros.birds_eye.image import NONE
 from any2any_ros.plugins import Registry
-from any2any_ros.protocols import Encoder
+from any2any_ros.protocols import Encoder, Seen
 
-ENCODERS: Registry[Encoder] = Registry("encoder", __name__, Encoder, (("space", ""), ("focal", None)))
+_OPTIONAL = (("space", ""), ("focal", None), ("cell", 0.0), ("parts", ()))
+ENCODERS: Registry[Encoder] = Registry("encoder", __name__, Encoder, _OPTIONAL)
+
+
+def see(encoder: Encoder, sample: Any) -> Seen:
+    """Return what an encoder makes of a sample: its vector, and its bird's-eye image where it makes one.
+
+    Raises Any2AnyError for a sample that it cannot use.
+    """
+    if encoder.cell:
+        seen: Seen = encoder.see(sample)  # type: ignore[attr-defined]
+        return seen
+    return Seen(encoder.encode(sample), NONE)
 
 
 def build(plug: str, settings: Mapping[str, Any] | None = None) -> Encoder:

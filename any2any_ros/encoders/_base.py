@@ -40,6 +40,14 @@ class BaseEncoder(Generic[ConfigT]):
         return ""
 
     @property
+    def cell(self) -> float:
+        return 0.0
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        return ()
+
+    @property
     def focal(self) -> float | None:
         return None
 

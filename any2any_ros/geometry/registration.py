@@ -82,6 +82,11 @@ class Registration:
     rmse: float
     converged: bool
 
+    @property
+    def refined(self) -> bool:
+        """Whether the pose is that of two scans; without distances of points it is that of two images."""
+        return self.converged and not np.isnan(self.rmse)
+
 
 NOT_REGISTERED = Registration(np.full((4, 4), np.nan), float("nan"), float("nan"), False)
 

@@ -99,7 +99,7 @@ class CalMRL:
             if posterior.residual.pattern:
                 mean[rows] = posterior.mean
         columns = {**observations.embeddings, LATENT: mean}
-        return ObservationSet(columns, observations.poses, observations.ids, observations.stamps_ns)
+        return replace(observations, embeddings=columns)
 
     def training_queries(self, queries: ObservationSet, seed: int) -> ObservationSet:
         """Return the queries (N) that a fusion is fitted on, extended: (2N), with and without dead sensors.

@@ -21,7 +21,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 import any2any_ros.msg as msg
 from any2any_ros import samples
-from any2any_ros.encoders import ENCODERS
+from any2any_ros.encoders import ENCODERS, see
 from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.node_config import EncoderNodeConfig
 from any2any_ros.nodes import endpoints, messages, parameters, runtime
@@ -111,9 +111,9 @@ class EncoderNode(ManagedNode):
 
     def _publish(self, sample: Any, stamp: int, frame: str) -> None:
         began = time.perf_counter()
-        vector = self._encoder.encode(sample)
+        seen = see(self._encoder, sample)
         seconds = time.perf_counter() - began
-        embedding = Embedding(self._modality, vector, stamp, frame, self._encoder.fingerprint)
+        embedding = Embedding(self._modality, seen.vector, stamp, frame, self._encoder.fingerprint, seen.birds_eye)
         self._publisher.publish(messages.embedding_message(embedding, seconds))
         self._health.encode(seconds, self.now_ns())
 

@@ -19,7 +19,7 @@ from any2any_ros.nodes.lifecycle import STEADY, ManagedNode, diagnostic
 from any2any_ros.nodes.map_loading import Busy, MapLoading
 from any2any_ros.nodes.process_health import RECENT
 from any2any_ros.nodes.worker import Stopped, Worker
-from any2any_ros.observation import Embedding, ObservationSet
+from any2any_ros.observation import Embedding
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.retrieval.opened_map import OpenedMap
@@ -118,8 +118,7 @@ class MapServices:
             if not observation.embeddings:
                 return _fail(response, response.NOTHING_ALIVE, "no sensor is alive, and the request has no embedding")
             name = request.id or f"added/{len(reference):06d}"
-            columns = {m: v[None] for m, v in observation.embeddings.items()}
-            self._localizer.add_place(ObservationSet(columns, messages.pose_array(request.pose)[None], (name,)))
+            self._localizer.add_place(observation.as_set(messages.pose_array(request.pose), name))
         except Any2AnyError as error:
             return _fail(response, response.BAD_INPUT, str(error))
         response.id = name

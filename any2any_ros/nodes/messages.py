@@ -58,6 +58,7 @@ def embedding_message(embedding: observation.Embedding, seconds: float) -> msg.E
         modality=embedding.modality,
         encoder=embedding.encoder,
         vector=floats(embedding.vector),
+        birds_eye=array.array("B", embedding.birds_eye.tobytes()),
         encode_seconds=float(seconds),
     )
 
@@ -71,6 +72,7 @@ def embedding(message: msg.Embedding) -> observation.Embedding:
         time_ns(message.header.stamp),
         message.header.frame_id,
         message.encoder,
+        np.array(message.birds_eye, dtype=np.uint8),
     )
 
 

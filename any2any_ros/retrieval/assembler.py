@@ -105,7 +105,7 @@ class Assembler:
     def now(self, now_ns: int) -> Observation:
         """Return the newest embedding of every alive modality, whether or not a moment is open."""
         streams = [self.streams[m] for m in self.alive(now_ns)]
-        return _observation((s.newest for s in streams), max((s.stamp_ns for s in streams), default=now_ns))
+        return Observation.of((s.newest for s in streams), max((s.stamp_ns for s in streams), default=now_ns))
 
     def _clock_set_back(self, taken: Taken, ahead_ns: int) -> bool:
         """Whether the sensors' clock was set back, so that moments lie in the future. ahead_ns: of the clock before."""
@@ -142,14 +142,9 @@ class Assembler:
                 self.streams[modality].silent = True
         self._never_received.clear()
         self._moments.close(moment)
-        return _observation((self._used(m, moment) for m in self.alive(now_ns)), moment.stamp_ns)
+        return Observation.of((self._used(m, moment) for m in self.alive(now_ns)), moment.stamp_ns)
 
     def _used(self, modality: str, moment: Moment) -> Embedding:
         """Return the embedding that a modality contributes: its newest one; for a moment of the past, the nearest."""
         nearest = self.stamps.nearest(modality, moment.stamp_ns) if moment.past else None
         return nearest or self.streams[modality].newest
-
-
-def _observation(embeddings: Iterable[Embedding], stamp_ns: int) -> Observation:
-    used = {e.modality: e for e in embeddings}
-    return Observation({m: e.vector for m, e in used.items()}, stamp_ns, {m: e.stamp_ns for m, e in used.items()})

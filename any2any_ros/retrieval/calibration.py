@@ -6,6 +6,7 @@ MAP/calibration/confidence.npz     turns scores into probabilities, place sets a
 MAP/calibration/drift-<n>.npz      how the vectors of each sensor usually differ from the map's
 MAP/calibration/imputer.npz        the imputer, if there is one
 MAP/calibration/refiner-*.npz      what an overlap of scans tells, if that was fitted
+MAP/calibration/alignment-*.npz    what the alignment of bird's-eye images tells, if that was fitted
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+
 from any2any_ros import declared, files, imputers, legacy, names, reading, storage
 from any2any_ros.alignments import Pair, compared
 from any2any_ros.config import PlaceConfig
@@ -22,10 +25,12 @@ from any2any_ros.declared import NOT_NEGATIVE
 from any2any_ros.errors import Any2AnyError, explained
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.fusion.raw_mean import RawMean
+from any2any_ros.geometry import clouds
 from any2any_ros.geometry.refiner import NO_REFINER, FittedRefiner, OverlapEvidence, Refiner
 from any2any_ros.imputers.none import NO_IMPUTER
 from any2any_ros.protocols import Alignment, Fusion, Imputer
 from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval.image_alignment import ImageAlignment
 from any2any_ros.retrieval.large.shard_cache import Prepare, do_nothing
 from any2any_ros.retrieval.map_folder import HEADER as HEADER_OF_MAP
 from any2any_ros.retrieval.reference_map import ReferenceMap
@@ -36,6 +41,7 @@ from any2any_ros.trust.drift import Difference
 
 FORMAT = 5
 FOLDER, HEADER = "calibration", "calibration.json"
+OPTIONAL = ("map", "alignment")  # keys of the header that are left out where there is nothing to say
 REMEDY = "Calibrate again: any2any calibrate MAP DRIVE"
 
 
@@ -47,6 +53,7 @@ class Calibration:
     other encoders. same_place: metres within which two references are one place. table: recall@1 and recall@5 of every
     fusion compared, by availability pattern, on held-out calibration places. drift: by modality, how the query's
     vectors usually differ from the map's. refiner: what an overlap of scans tells; None where that was not fitted.
+    alignment: the same of bird's-eye images.
     pairs: (query, reference) modalities that are compared in one space; empty: `ReferenceMap.pairs`. alignments: by
     pair, for modalities that share no space; they replace `pairs`. map: the identity of the map; empty: unknown.
     """
@@ -62,6 +69,7 @@ class Calibration:
     imputer: Imputer = NO_IMPUTER
     alignments: Mapping[Pair, Alignment] | None = None
     map: str = ""
+    alignment: FittedRefiner | None = None
 
     def __post_init__(self) -> None:
         for modality in (*self.encoders, *self.drift, *(m for pair in self.pairs for m in pair)):
@@ -107,10 +115,26 @@ class Calibration:
             return refiner
         return NO_REFINER if self.refiner is None else self.refiner.of(refiner, self.confidence.temperature)
 
+    def image_alignment_of(self, reference: ReferenceMap) -> ImageAlignment:
+        """Return what aligns bird's-eye images with those of this map. A calibration that has not fitted it uses
+        none."""
+        sensors = set(reference.places.birds_eye)
+        if self.alignment is not None:
+            sensors &= {self.alignment.summary.get("sensor")}
+        cells = {m: reference.encoders[m].cell for m in sensors}
+        parts = {m: reference.encoders[m].parts for m in sensors}
+        mounting = clouds.mounting(reference.mounting) if reference.mounting else np.eye(4)
+        if self.confidence is None:
+            return ImageAlignment(reference.places, cells, NO_REFINER, self.same_place, mounting=mounting, parts=parts)
+        if self.alignment is None:
+            return ImageAlignment(reference.places, {})
+        rule = self.alignment.of(NO_REFINER, self.confidence.temperature)
+        return ImageAlignment(reference.places, cells, rule, self.same_place, rule.candidates, mounting, parts=parts)
+
 
 @dataclass(frozen=True)
 class Header:
-    """The content of calibration.json. fusion, imputer: names. refiner: the summary of what was fitted for it."""
+    """The content of calibration.json. fusion, imputer: names. refiner, alignment: summaries of what was fitted."""
 
     format: int
     fusion: str
@@ -123,6 +147,7 @@ class Header:
     pairs: tuple[Pair, ...]
     table: list[dict[str, Any]]
     map: str = ""
+    alignment: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if len({*self.drift}) < len(self.drift):
@@ -149,11 +174,12 @@ def save(calibration: Calibration, folder: Path) -> None:
         imputers.save(calibration.imputer, home / "imputer")
         for i, difference in enumerate(calibration.drift.values()):
             storage.save(difference, home / f"drift-{i}")
-        if calibration.refiner is not None:
-            storage.save(calibration.refiner.evidence, home / "refiner-evidence")
-            storage.save(calibration.refiner.confidence, home / "refiner-confidence")
+        for stem, fitted in (("refiner", calibration.refiner), ("alignment", calibration.alignment)):
+            if fitted is not None:
+                storage.save(fitted.evidence, home / f"{stem}-evidence")
+                storage.save(fitted.confidence, home / f"{stem}-confidence")
         header = vars(_header(calibration))
-        files.write_json(home / HEADER, {k: v for k, v in header.items() if k != "map" or v})
+        files.write_json(home / HEADER, {k: v for k, v in header.items() if k not in OPTIONAL or v})
 
 
 def _header(calibration: Calibration) -> Header:
@@ -169,6 +195,7 @@ def _header(calibration: Calibration) -> Header:
         calibration.pairs,
         calibration.table,
         calibration.map,
+        None if calibration.alignment is None else dict(calibration.alignment.summary),
     )
     declared.check(header)
     return header
@@ -200,10 +227,11 @@ def _read(home: Path) -> Calibration:
         header.same_place,
         header.table,
         {m: storage.load(home / header.file("drift-", i), Difference) for i, m in enumerate(header.drift)},
-        _load_refiner(home, header),
+        _load_refiner(home, "refiner", header, header.refiner),
         header.pairs,
         imputers.load(header.imputer, home / "imputer"),
         map=header.map,
+        alignment=_load_refiner(home, "alignment", header, header.alignment),
     )
 
 
@@ -239,6 +267,7 @@ def _read_header(home: Path) -> Header:
         "imputer": header.imputer != NO_IMPUTER.plug,
         header.file("drift-", len(header.drift)): False,
         header.file("refiner-evidence"): header.refiner is not None,
+        "alignment-evidence": header.alignment is not None,
     }
     for name, expected in optional.items():
         if not expected and (home / f"{name}.npz").exists():
@@ -253,8 +282,8 @@ def _load_confidence(path: Path, others: int) -> Confidence:
     return confidence
 
 
-def _load_refiner(home: Path, header: Header) -> FittedRefiner | None:
-    if header.refiner is None:
+def _load_refiner(home: Path, stem: str, header: Header, summary: dict[str, Any] | None) -> FittedRefiner | None:
+    if summary is None:
         return None
-    evidence = storage.load(home / header.file("refiner-evidence"), OverlapEvidence)
-    return FittedRefiner(evidence, _load_confidence(home / header.file("refiner-confidence"), 1), header.refiner)
+    evidence = storage.load(home / header.file(f"{stem}-evidence"), OverlapEvidence)
+    return FittedRefiner(evidence, _load_confidence(home / header.file(f"{stem}-confidence"), 1), summary)

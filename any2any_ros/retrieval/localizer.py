@@ -159,7 +159,7 @@ class Localizer:
             self._map().reference.validate(embedding)
         if not query:
             return self.assembler.now(now_ns)
-        return Observation({e.modality: e.vector for e in query}, max(e.stamp_ns for e in query))
+        return Observation.of(query, max(e.stamp_ns for e in query))
 
     def rank(self, observation: Observation, k: int = 0, registrations: Registrations = NOTHING) -> Ranking:
         """Return the k best places; 0: as many as `RetrievalConfig.k`. registrations: of the candidates' scans, by

@@ -31,6 +31,19 @@ class EncoderRecord:
     settings: Mapping[str, Any] = field(default_factory=dict)
     space: str = ""
 
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Lengths of the parts of its vectors; (): one part, or an encoder that cannot be built here."""
+        try:
+            return self.build().parts
+        except Any2AnyError:
+            return ()
+
+    @property
+    def cell(self) -> float:
+        """Side of a cell of its bird's-eye images, in metres; 0: it makes none."""
+        return float(self.settings.get("cell", 0.0))
+
     @classmethod
     def of(cls, encoder: Encoder) -> EncoderRecord:
         """Return the record of an encoder."""

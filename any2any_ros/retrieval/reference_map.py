@@ -2,7 +2,8 @@
 
 MAP/map.json            format, name, frame, names of the places' file and of other parts, encoders. It is written
                         last: until then a reader sees the old map (map_folder.py)
-MAP/places-<hash>.npz   ids, poses, stamps where they are known, one array (N, D) for each modality
+MAP/places-<hash>.npz   ids, poses, stamps where they are known, one array (N, D) for each modality, and one of packed
+                        bird's-eye images (N, PACKED) for those that have them
 MAP/shards/             of a large map only: its vectors as a search reads them (retrieval/large/shard_cache.py)
 MAP/calibration/        what `any2any calibrate` fitted for this map (retrieval/calibration.py)
 MAP/adopted/            adopted sensors, which query the map but are not part of it (retrieval/adopted.py)
@@ -33,7 +34,7 @@ from any2any_ros.retrieval.map_header import OPTIONAL, EncoderRecord, MapHeader
 from any2any_ros.retrieval.sensor_topic import SensorTopic
 
 FORMAT = 1
-COLUMN, STAMPS = "embedding/", "stamps"
+COLUMN, STAMPS, IMAGES = "embedding/", "stamps", "birds_eye/"
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +91,12 @@ class ReferenceMap:
     def __post_init__(self) -> None:
         for modality in self.sensors:
             names.modality(modality)
+        if strange := [m for m in self.places.birds_eye if m not in self.encoders or not self.encoders[m].cell]:
+            raise Any2AnyError(
+                f"Map '{self.name}' does not fit together",
+                f"it has bird's-eye images of '{strange[0]}', whose encoder makes none",
+                "Build the map again",
+            )
         for modality, column in self.places.embeddings.items():
             record = self.encoders.get(modality)
             if record is None or record.dimension != column.shape[1]:
@@ -177,6 +184,7 @@ def save(reference: ReferenceMap, folder: Path, parts: Mapping[str, Path] | None
 def _write_places(places: ObservationSet, ids: NDArray[np.str_], folder: Path) -> str:
     """Write the places to a file whose name holds a digest of its content; return the name."""
     columns: dict[str, Any] = {f"{COLUMN}{m}": v for m, v in places.embeddings.items()}
+    columns |= {f"{IMAGES}{m}": v for m, v in places.birds_eye.items()}
     stamps = np.asarray(places.stamps_ns)
     if stamps.any():
         columns[STAMPS] = stamps
@@ -195,7 +203,8 @@ def _read_places(folder: Path, header: MapHeader) -> ObservationSet:
     if len(ids) != header.count:
         raise ValueError(f"it has {len(ids)} places, and {HEADER} says {header.count}")
     columns = {n.removeprefix(COLUMN): values for n, values in arrays.items() if n.startswith(COLUMN)}
-    places = ObservationSet.verified(columns, arrays["poses"], ids, _stamps(arrays, len(ids)))
+    images = {n.removeprefix(IMAGES): values for n, values in arrays.items() if n.startswith(IMAGES)}
+    places = ObservationSet.verified(columns, arrays["poses"], ids, _stamps(arrays, len(ids)), images)
     if len(ids) < LARGE:
         return replace(places)  # made anew, its values are read and validated
     validated(places.poses)

@@ -61,6 +61,7 @@ class Retriever:
         self.reference, self.calibration = reference, calibration
         self.fusion, self.imputer, self.confidence = calibration.fusion, calibration.imputer, calibration.confidence
         self.same_place, self.refiner = calibration.same_place, calibration.refiner_of(refiner)
+        self.alignment = calibration.image_alignment_of(reference)
         self.places = self.imputer.extend(reference.places)
         self._device = available_device(device, len(self.places))
         self.searcher = self._searcher(threads)
@@ -117,6 +118,8 @@ class Retriever:
         """
         alive = tuple(m for m in self.modalities if m in observation.embeddings)
         shortlist = self._shortlist(observation, k, registrations)
+        if not registrations:
+            shortlist, registrations = self.alignment.aligned(observation, shortlist)
         candidates = self._candidates(shortlist, alive, k)
         assessment = self._assessment(shortlist, candidates, alive, k)
         if belief is not None and self.confidence is not None:
@@ -137,7 +140,8 @@ class Retriever:
     def _shortlist(self, observation: Observation, k: int, registrations: Registrations) -> Shortlist:
         """Return the best references, as many as probability and place set need, with the registrations counted."""
         query = self.imputer.extend(observation.as_set())
-        explained = k if not registrations else max(k, SHORTLIST)  # registrations may move any of them into the first k
+        # Registrations, and alignments of images, may move any of them into the first k.
+        explained = max(k, SHORTLIST) if registrations or self.alignment.modality(observation.birds_eye) else k
         shortlist = self.searcher.top_k(query, max(k, SHORTLIST), explained)
         if not registrations:
             return shortlist
@@ -164,7 +168,7 @@ class Retriever:
 
     def _confidence(self, shortlist: Shortlist) -> Confidence | None:
         """Return the confidence for this shortlist: a refined one has another than one that was not refined."""
-        return self.confidence if shortlist.overlap is None else self.refiner.confidence
+        return self.confidence if shortlist.overlap is None else shortlist.confidence
 
     def _with_past(
         self,
@@ -231,8 +235,8 @@ class Retriever:
             name = self.places.ids[row]
             registration = registrations.get(name, NOT_REGISTERED)
             pose = refined_pose(self.places.poses[row], registration)
-            match = Match(name, p, score, pose, pairs[columns, :width], registration.overlap, registration.converged)
-            matches.append(match)
+            refined = registration.refined
+            matches.append(Match(name, p, score, pose, pairs[columns, :width], registration.overlap, refined))
         return tuple(matches)
 
     def _columns(self, modalities: tuple[str, ...]) -> list[int]:
@@ -249,6 +253,7 @@ class Retriever:
         """Append references. The next ranking already knows them."""
         places = self.imputer.extend(places)
         self.places = self.places.appended(places)
+        self.alignment = self.alignment.of(self.places)
         self.searcher.add(places)
 
     def prefetch(self, modality: str, vector: Array) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from any2any_ros.arrays import Array, Flags, Float64, Rows
 from any2any_ros.geometry.refiner import Refiner
 from any2any_ros.observation import Observation, ObservationSet
-from any2any_ros.trust.confidence import Candidates
+from any2any_ros.trust.confidence import Candidates, Confidence
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})  # the default for registrations: none, and read-only
 
@@ -23,8 +23,8 @@ class Shortlist:
 
     rows (S,). similarity (S, Mq, Mr) float32. scores (S,): by the fusion. pair_probability: (Mq, Mr) by row, for the
     first of the rows. most_similar: by modality, the row with the highest similarity of all references compared.
-    overlap (S,): share of the robot's scan that lies on the reference's scan, NaN where the two were not registered;
-    None where no scan was registered at all.
+    overlap (S,): how the robot's scan, or image, fits the reference's, NaN where the two were not registered; None
+    where none was registered at all. confidence: how far to trust a ranking with these overlaps.
     """
 
     rows: Rows
@@ -33,6 +33,7 @@ class Shortlist:
     pair_probability: Mapping[int, Float64] = field(default_factory=dict)
     most_similar: Mapping[str, int] = field(default_factory=dict)
     overlap: Float64 | None = None
+    confidence: Confidence | None = None
 
     def refined(self, refiner: Refiner, overlap: Float64) -> Shortlist:
         """Return the same references, ordered again by scores and overlap (S,); NaN: not registered."""
@@ -41,7 +42,14 @@ class Shortlist:
         scores = refiner.rescored(self.scores, overlap)
         order = np.argsort(-scores, kind="stable")
         rows, similarity = self.rows[order], self.similarity[order]
-        return replace(self, rows=rows, similarity=similarity, scores=scores[order], overlap=overlap[order])
+        return replace(
+            self,
+            rows=rows,
+            similarity=similarity,
+            scores=scores[order],
+            overlap=overlap[order],
+            confidence=refiner.confidence,
+        )
 
     def candidates(self, places: ObservationSet, columns: list[int], same_place: float, k: int) -> Candidates:
         """Return the features from which the confidence is computed, for the first k references.

@@ -17,6 +17,7 @@ g = np.random.default_rng(0)
 # An expression each, for another process makes its own.
 SAMPLES = {
     "audio": "Sound(g.normal(0, 0.1, 8000).astype(np.float32), 8000)",
+    "birds_eye": "g.normal(0, 10, (2000, 4)).astype(np.float32)",
     "camera": "g.integers(0, 256, (48, 96, 3)).astype(np.uint8)",
     "crop": "g.integers(0, 256, (48, 40, 3)).astype(np.uint8)",
     "depth": "g.normal(1.0, 0.01, (48, 40)).astype(np.float32)",

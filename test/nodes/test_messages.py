@@ -13,6 +13,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from any2any_ros import msg, samples
+from any2any_ros.birds_eye.image import PACKED
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import interfaces, messages
 from any2any_ros.observation import Embedding
@@ -90,6 +91,22 @@ def test_embedding(values):
         "lens",
         "camera-1",
     )
+
+
+def test_an_embedding_with_an_image():
+    image = np.random.default_rng(0).integers(0, 256, PACKED).astype(np.uint8)
+    noun = Embedding("lidar", np.ones(3), 1, birds_eye=image)
+    again = messages.embedding(through_the_wire(messages.embedding_message(noun, 0.0)))
+    np.testing.assert_array_equal(again.birds_eye, image)
+    without = messages.embedding(through_the_wire(messages.embedding_message(Embedding("lidar", np.ones(3), 1), 0.0)))
+    assert without.birds_eye.size == 0
+
+
+def test_an_image_of_another_size_is_refused():
+    message = messages.embedding_message(Embedding("lidar", np.ones(3), 1), 0.0)
+    message.birds_eye = array.array("B", [1, 2, 3])
+    with pytest.raises(Any2AnyError, match="The bird's-eye images of 'lidar' do not fit"):
+        messages.embedding(message)
 
 
 def test_ranking():

@@ -123,7 +123,7 @@ def test_candidates_of_one_query_are_checked_as_a_ranking_is():
     whole = Scorer.of(retriever)
     similarity, scores = (batch[0] for batch in whole.scores(observation.as_set()))
     overlap = {int(row): 0.1 * i for i, row in enumerate(top_k(scores, 5))}
-    rows, found = whole.candidates(similarity, scores, retriever.modalities, overlap, 3)
+    rows, found = whole.candidates(similarity, whole.refined(scores, overlap), retriever.modalities, overlap, 3)
     ranking = retriever.rank(
         observation, 3, registrations={reference.ids[r]: registration(o) for r, o in overlap.items()}
     )

@@ -34,7 +34,7 @@ def mapped(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
 
 def release(places: ObservationSet) -> None:
     """Free the memory that memory-mapped poses and vectors take. The next access reads them from disk again."""
-    for rows in (places.poses, *places.embeddings.values()):
+    for rows in (places.poses, *places.embeddings.values(), *places.birds_eye.values()):
         for part in getattr(rows, "parts", (rows,)):  # arrays.Stacked has parts
             _release(part)
 

@@ -36,6 +36,7 @@ def _read_embedding(raw: bytes) -> Any:
 def _wrong_embedding(given: Any, result: Any) -> str:
     again = messages.embedding(messages.embedding_message(result, 0.0))
     same = np.array_equal(again.vector, result.vector) and again.stamp_ns == result.stamp_ns
+    same &= np.array_equal(again.birds_eye, result.birds_eye)
     return "" if same and np.isfinite(result.vector).all() else "another embedding comes back"
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import rclpy
 from rclpy.serialization import deserialize_message
 
+from any2any_ros.birds_eye.image import PACKED
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import runtime, topology
 
@@ -61,7 +62,7 @@ def embedding(choices: Choices, modality: str = "camera") -> Any:
     return make(
         "any2any_ros/msg/Embedding", header=header(choices, choices.one(3.25, 3.5, 4.0)), modality=modality,
         encoder=f"{modality}-1", vector=choices.arrays.normal(size=6).astype(np.float32),
-        encode_seconds=0.01,
+        encode_seconds=0.01, birds_eye=choices.arrays.integers(0, 256, choices.one(0, PACKED)).astype(np.uint8),
     )  # fmt: skip
 
 

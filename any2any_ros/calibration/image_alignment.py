@@ -1,0 +1,33 @@
+"""How a calibration aligns the bird's-eye images of its queries with those of the map (refinement.py fits the rest)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from any2any_ros.arrays import Float64, Rows
+from any2any_ros.calibration.refinement import Overlaps, ScanRegistration
+from any2any_ros.calibration.task import Task
+from any2any_ros.geometry.refiner import RefinerConfig
+from any2any_ros.retrieval.image_alignment import ImageAlignment
+from any2any_ros.retrieval.large.search import top_k
+from any2any_ros.retrieval.retriever import SHORTLIST
+
+MOST = 2000  # queries that are aligned, some 20 ms each; of more, so many are drawn
+
+
+def registration(alignment: ImageAlignment, task: Task) -> ScanRegistration | None:
+    """Return how the images of a task's queries are aligned; None when queries and map have none of one sensor."""
+    sensor = alignment.modality(task.queries.birds_eye)
+    if sensor is None:
+        return None
+    images = task.queries.birds_eye[sensor]
+
+    def register(wanted: Mapping[int, Rows]) -> Overlaps:
+        with_image = {query: rows for query, rows in wanted.items() if images[query].any()}
+        fits = {query: alignment.fits(sensor, images[query], rows) for query, rows in with_image.items()}
+        return {query: {row: fit.score for row, fit in found.items()} for query, found in fits.items()}
+
+    def choose(query: int, scores: Float64) -> Rows:
+        return alignment.first_places(top_k(scores, SHORTLIST), sensor, task.queries.embeddings[sensor][query])
+
+    return ScanRegistration(register, RefinerConfig(alignment.candidates, MOST), sensor, choose)

@@ -1,0 +1,109 @@
+"""Aligns the query's bird's-eye image with those of the best places: the ranking is checked, and its poses are refined.
+
+The images of the map stay on disk (reference_map.py). What alignment needs of the last ones used is kept in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+
+from any2any_ros.arrays import Array, Float64, Rows
+from any2any_ros.birds_eye.image import Levels, unpack
+from any2any_ros.config import PlaceConfig
+from any2any_ros.geometry.alignment import Aligned, Aligner, AlignmentConfig, Prepared
+from any2any_ros.geometry.refiner import NO_REFINER, Refiner, Registrations
+from any2any_ros.geometry.registration import Registration
+from any2any_ros.observation import Observation, ObservationSet
+from any2any_ros.retrieval.shortlist import NOTHING, Shortlist
+
+IN_MEMORY = 256  # images of which the spectra are kept, 75 kB each
+CONSIDERED = 500  # best places of a ranking that are ordered by each part of the vector
+APART = 0.5  # of the radius of a place: nearer references than this are aligned by the best of them
+
+
+@dataclass(frozen=True, eq=False)
+class ImageAlignment:
+    """Aligns images with those of a map.
+
+    places: the references. cells: side of a cell in metres, by modality, of those with images. parts: lengths of the
+    parts of their vectors. rule: how a ranking
+    changes by what was found, and how far it can be trusted then. same_place: metres within which two references are
+    one place. candidates: places that are aligned. mounting (4, 4): pose of the sensors in the robot's frame.
+    """
+
+    places: ObservationSet
+    cells: Mapping[str, float]
+    rule: Refiner = NO_REFINER
+    same_place: float = PlaceConfig.hit_radius
+    candidates: int = AlignmentConfig.candidates
+    mounting: Float64 = field(default_factory=lambda: np.eye(4))
+    aligner: Aligner = field(default_factory=Aligner)
+    parts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_prepared", lru_cache(IN_MEMORY)(self._prepare))
+
+    def modality(self, images: Mapping[str, Levels]) -> str | None:
+        """Return the modality whose images are aligned: of those that query and map have, the one that sees farthest;
+        None when there is none."""
+        known = [m for m in images if m in self.cells and self.candidates]
+        return max(known, key=lambda m: (self.cells[m], m), default=None)
+
+    def aligned(self, observation: Observation, shortlist: Shortlist) -> tuple[Shortlist, Registrations]:
+        """Return the shortlist ordered again by how the images fit, and what was found of each candidate, by id."""
+        modality = self.modality(observation.birds_eye)
+        if modality is None or not len(shortlist.rows):
+            return shortlist, NOTHING
+        rows = self.first_places(shortlist.rows, modality, observation.embeddings[modality])
+        found = self.fits(modality, observation.birds_eye[modality], rows)
+        overlap = np.array([found[r].score if r in found else np.nan for r in shortlist.rows.tolist()])
+        registrations = {self.places.ids[row]: self._registration(modality, fit) for row, fit in found.items()}
+        return shortlist.refined(self.rule, overlap), registrations
+
+    def first_places(self, rows: Rows, modality: str, vector: Array) -> Rows:
+        """Return which of the rows (S,), best first, are aligned: the best by each part of a query's vector (D,) in
+        turn, without those near a better one."""
+        ground = self.places.poses[rows, :2, 3]
+        chosen: list[int] = []
+        for i in self._in_turn(rows, modality, vector):
+            apart = np.hypot(*(ground[chosen] - ground[i]).T)
+            if not (apart < APART * self.same_place).any():  # also true of references without a pose
+                chosen.append(i)
+                if len(chosen) == self.candidates:
+                    break
+        return rows[chosen]
+
+    def _in_turn(self, rows: Rows, modality: str, vector: Array) -> Iterable[int]:
+        """Yield the places in rows (S,), the best by each part of the query's vector in turn, each once."""
+        ends = np.cumsum((0, *self.parts.get(modality, ())))
+        parts = [slice(a, b) for a, b in pairwise(ends.tolist()) if vector[a:b].any()]
+        if len(parts) < 2:
+            return range(len(rows))
+        near = rows[:CONSIDERED]
+        vectors = np.nan_to_num(self.places.embeddings[modality][near])
+        orders = [np.argsort(-(vectors[:, part] @ vector[part]), kind="stable").tolist() for part in parts]
+        return dict.fromkeys(i for best in zip(*orders, strict=True) for i in best)
+
+    def fits(self, modality: str, image: Levels, rows: Rows) -> dict[int, Aligned]:
+        """Return how a packed image (PACKED,) fits those of references, by row; without those that have none."""
+        known = [row for row in rows.tolist() if self.places.birds_eye[modality][row].any()]
+        query = self.aligner.prepare(unpack(image))
+        found = self.aligner.align(query, [self._prepared(modality, row) for row in known])  # type: ignore[attr-defined]
+        return dict(zip(known, found, strict=True))
+
+    def _prepare(self, modality: str, row: int) -> Prepared:
+        return self.aligner.prepare(unpack(self.places.birds_eye[modality][row]))
+
+    def _registration(self, modality: str, fit: Aligned) -> Registration:
+        """Return the registration of the robot, in the frame of the reference robot."""
+        pose = self.mounting @ fit.pose(self.cells[modality]) @ np.linalg.inv(self.mounting)
+        return Registration(pose, max(fit.score, 0.0), float("nan"), True)
+
+    def of(self, places: ObservationSet) -> ImageAlignment:
+        """Return the same for a map that has grown."""
+        return replace(self, places=places)
