@@ -1,6 +1,7 @@
 # A checkout's tools, in a virtual environment of its own with ROS 2 from PyPI. On a robot: docs/install.md.
 PYTHON ?= python3
 ARGS   ?=
+DATA   ?= $(or $(ANY2ANY_DATA),../shared/data)
 
 VENV := .venv
 # A sourced ROS or another environment with ROS wheels must not leak into ours.
@@ -13,7 +14,7 @@ PIP  := $(call pip,$(VENV))
 PACKAGED := setup.py package.xml $(shell find any2any_ros launch config rviz msg srv action interfaces scripts \
                                        -type f -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: help demo demo-objects test bench soak fuzz kills lint torch colcon docs constraints clean
+.PHONY: help demo demo-objects test bench real soak fuzz kills lint torch colcon docs constraints clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -30,6 +31,9 @@ test: $(VENV)/.package ## run the tests by two processes, e.g. make test ARGS="-
 
 bench: $(VENV)/.package ## measure this machine, write docs/benchmarks.md; ARGS="--quick" or "--only encoders"
 	@$(BIN)/python -m benchmarks.bench $(ARGS)
+
+real: $(VENV)/.package ## measure on real data, write docs/real.md, e.g. make real DATA=FOLDER or ARGS="--only kitti_bev"
+	@$(BIN)/python benchmarks/real.py $(DATA) $(ARGS)
 
 soak: $(VENV)/.package ## let faults happen to the real nodes and judge them, e.g. make soak ARGS="--minutes 60 --seed 7"
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
