@@ -18,6 +18,7 @@ from any2any_ros.errors import Any2AnyError
 T = TypeVar("T")
 BAD_PARAMETERS = 2  # exit code of a node whose parameters are wrong; started again, it would end again
 PARENT = "ANY2ANY_PARENT"  # environment variable with the id of the process that starts the nodes
+RESTARTS = "ANY2ANY_RESTARTS"  # environment variable that says how often a node was started again
 
 
 def setting(

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
 import yaml
 
+from any2any_ros.config import RESTARTS
 from any2any_ros.nodes.programs import program
 from any2any_ros.nodes.topology import Process
 
@@ -43,6 +45,7 @@ class Bringup:
         self._params_file, self._log_folder = params_file, log_folder
         self._scratch = tempfile.TemporaryDirectory(prefix="any2any-")
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self._starts: Counter[str] = Counter()
 
     def __enter__(self) -> Bringup:
         try:
@@ -66,9 +69,10 @@ class Bringup:
             log = open(self._log_folder / f"{name}.log", "ab", opener=_no_link)  # noqa: SIM115 - the process keeps it open
         # In a new session, so that Ctrl-C in the terminal reaches this process only, which then ends all in order.
         self.running[name] = subprocess.Popen(
-            self._command(self._processes[name]), env=self._environment, stdout=log, stderr=log,
-            start_new_session=True,
+            self._command(self._processes[name]), stdout=log, stderr=log, start_new_session=True,
+            env={**self._environment, RESTARTS: str(self._starts[name])},
         )  # fmt: skip
+        self._starts[name] += 1
         if log is not None:
             log.close()
 

@@ -1,4 +1,5 @@
-"""The health of a node's process: exceptions of its callbacks, and whether it waits for a processor. No ROS.
+"""The health of a node's process: exceptions of its callbacks, whether it was started again, and whether it waits for
+a processor. No ROS.
 
 Linux counts for each thread how long it was running, and how long it waited for a processor although it could run.
 Where the second is longer than the first, other processes take the computer's time, and answers come late.
@@ -6,6 +7,7 @@ Where the second is longer than the first, other processes take the computer's t
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-RECENT = 5.0  # s for which a failure is shown as an error
+from any2any_ros.config import RESTARTS
+
+RECENT = 5.0  # s for which a failure is shown as an error, and for which a process says that it was started again
 LOOKS = 3  # looks at the clock of the process over which waiting is judged; a node looks once a second
 LEAST = 0.1  # share of the time that a process must wait at least before it is said to wait: an idle one rarely runs
 
@@ -48,6 +52,8 @@ class ProcessHealth:
         self._times = times
         self._looks: deque[Times] = deque([times()], maxlen=LOOKS + 1)
         self._failures, self._error, self._failed_at = 0, "", float("-inf")
+        self._began, restarts = self._looks[0].at, os.environ.get(RESTARTS, "")
+        self._restarts = int(restarts) if restarts.isdecimal() else 0
 
     def failed(self, error: str) -> None:
         """Count an exception of a callback, a timer or a service."""
@@ -64,8 +70,12 @@ class ProcessHealth:
         if waiting > max(running, LEAST * elapsed):
             level = WARN
             causes.append(f"waits for a processor longer than it computes: {waiting:.1f} s of the last {elapsed:.0f} s")
+        if self._restarts and last.at - self._began <= RECENT:
+            level = WARN
+            causes.append(f"started again, {self._restarts} times by now, because it had ended")
         if last.at - self._failed_at <= RECENT:
             level = ERROR
             causes.append(f"a callback failed: {self._error}")
         values = {"running": running / elapsed, "waiting": waiting / elapsed, "failures": self._failures}
-        return level, "; ".join(causes) or "running", {**values, "last_failure": self._error}
+        counted = {**values, "restarts": self._restarts, "last_failure": self._error}
+        return level, "; ".join(causes) or "running", counted

@@ -26,7 +26,7 @@ ROBOT = ""  # stands for the robot's clock among the modalities
 LEAST_NS = NS  # how far the stamps of a sensor may be behind in any case: encoding takes time
 EARLY_NS = NS // 4  # how far they may be ahead of the robot's clock: a simulated clock moves in steps
 MEMORY = 8  # embeddings of a sensor among which one may come twice, or in another order than they were measured
-SLOW_NS = NS // 2  # an embedding that comes later after it was measured is worth a warning
+SLOW_NS = 2 * NS // 5  # an embedding that comes later after it was measured is worth a warning
 RECENTLY_NS = 5 * NS  # an incident is shown for this long
 
 

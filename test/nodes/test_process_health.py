@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from any2any_ros.config import RESTARTS
 from any2any_ros.nodes.process_health import ERROR, OK, RECENT, WARN, ProcessHealth, Times, own_times
 
 PINNED = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
@@ -70,6 +71,21 @@ def test_a_failure_is_an_error_for_a_while_and_is_counted_for_ever():
         said, text, values = found.state()
         assert said == level and ("ValueError: no" in text) is (level == ERROR)
         assert (values["failures"], values["last_failure"]) == (1, "ValueError: no")
+
+
+def test_a_process_that_was_started_again_says_so_for_a_while(monkeypatch):
+    monkeypatch.setenv(RESTARTS, "2")
+    level, text = state(again := health(*[(0.3, 0.0)] * 8))
+    assert level == WARN and text == "started again, 2 times by now, because it had ended"
+    for _ in range(int(RECENT)):
+        last = state(again)
+    assert last == (OK, "running") and again.state()[2]["restarts"] == 2
+
+
+@pytest.mark.parametrize("text", ["0", "", "-1", "no number"])
+def test_the_first_start_is_not_named(monkeypatch, text):
+    monkeypatch.setenv(RESTARTS, text)
+    assert state(health((0.3, 0.0))) == (OK, "running")
 
 
 def test_both_causes_are_named():
