@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -33,6 +34,7 @@ from any2any_ros.ranking import Match, Ranking
 
 __all__ = ["Embedding", "Match", "Observation", "ObservationSet", "Ranking", "finite_vector"]  # forwards ranking.py's
 
+T = TypeVar("T")
 NO_STAMPS: Int64 = np.empty(0, dtype=np.int64)
 UNKNOWN_POSE: Float64 = np.full((4, 4), np.nan)
 NO_IMAGES: Mapping[str, Levels] = MappingProxyType({})
@@ -66,7 +68,7 @@ class Observation:
 
     embeddings: vector (D,) by modality; a missing modality is an absent key. stamp_ns: of the moment. stamps_ns: when
     each modality was measured, where that is known. birds_eye: packed bird's-eye image (PACKED,) uint8, of the
-    modalities that have one. Raises Any2AnyError when a vector cannot be used.
+    modalities that have one; without its vector an image is dropped. Raises Any2AnyError when a vector cannot be used.
     """
 
     embeddings: Mapping[str, Array]
@@ -77,6 +79,7 @@ class Observation:
     def __post_init__(self) -> None:
         vectors = {m: finite_vector(v, f"embedding '{m}'") for m, v in self.embeddings.items()}
         object.__setattr__(self, "embeddings", vectors)
+        object.__setattr__(self, "birds_eye", _select(self.birds_eye, vectors))
 
     @classmethod
     def of(cls, embeddings: Iterable[Embedding], stamp_ns: int) -> Observation:
@@ -269,9 +272,9 @@ class ObservationSet:
         return self.birds_eye.get(modality, missing)
 
 
-def _select(embeddings: Mapping[str, Array], modalities: Iterable[str]) -> dict[str, Array]:
+def _select(columns: Mapping[str, T], modalities: Iterable[str]) -> dict[str, T]:
     wanted = set(modalities)
-    return {m: v for m, v in embeddings.items() if m in wanted}
+    return {m: v for m, v in columns.items() if m in wanted}
 
 
 def _dimensions(parts: Sequence[ObservationSet]) -> dict[str, int]:

@@ -22,7 +22,7 @@ class Encoder(Protocol):
     """Turns one sensor sample into one vector. Knows no ROS."""
 
     plug: ClassVar[str]  # its name, e.g. "lidar"
-    modality: ClassVar[str]  # the default modality of its vectors; a plug of that name is its default encoder
+    modality: ClassVar[str]  # the default modality of its vectors (its default encoder: encoders.default)
     accepts: ClassVar[str]  # the kind of sample: "image", "thermal", "cloud", "scan", "sound" ... (samples/)
     topic: ClassVar[str]  # default topic of its sensor, relative
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from any2any_ros.arrays import Array, Flags, Float64, Rows
+from any2any_ros.birds_eye.image import Levels
 from any2any_ros.geometry.refiner import NO_REFINER, Refiner
 from any2any_ros.imputers import sensors
 from any2any_ros.observation import Observation, ObservationSet
@@ -34,6 +35,7 @@ class Scorer:
     same_place: float
     refiner: Refiner = NO_REFINER
     alignment: ImageAlignment | None = None
+    _known: dict[tuple[int, int], float] = field(default_factory=dict, repr=False)  # score by image and reference
 
     @classmethod
     def of(cls, retriever: Retriever | Scorer) -> Scorer:
@@ -75,11 +77,20 @@ class Scorer:
             return scores, NOTHING
         best = top_k(scores, SHORTLIST)
         rows = self.alignment.first_places(best, modality, query.embeddings[modality])
-        fits = self.alignment.fits(modality, query.birds_eye[modality], rows)
-        overlap = {row: fit.score for row, fit in fits.items()}
+        overlap = self._alignment_scores(self.alignment, modality, query.birds_eye[modality], rows)
         changed = scores.copy()
         changed[best] = self.alignment.rule.rescored(scores[best], overlaps(overlap, best))
         return changed, overlap
+
+    def _alignment_scores(
+        self, alignment: ImageAlignment, modality: str, image: Levels, rows: Rows
+    ) -> dict[int, float]:
+        """Return how an image fits those of references, by row. The same query comes under many patterns."""
+        query, known = hash(image.tobytes()), self._known
+        new = np.array([row for row in rows.tolist() if (query, row) not in known], dtype=np.intp)
+        fits = alignment.fits(modality, image, new) if len(new) else {}
+        known.update({(query, row): fit.score for row, fit in fits.items()})
+        return {row: known[query, row] for row in rows.tolist() if (query, row) in known}
 
     def candidates(
         self,

@@ -88,7 +88,7 @@ def build_encoders(
 ) -> dict[str, Encoder]:
     """Return the encoder of each modality that --modality names, or of all.
 
-    defaults: names of encoders by modality, where the default encoder is not the one of the modality's name. Raises
+    defaults: names of encoders by modality, where they are not the usual ones (encoders.default). Raises
     Any2AnyError when a flag names an unknown modality, encoder or setting.
     """
     available = tuple(map(names.modality, modalities))
@@ -96,7 +96,7 @@ def build_encoders(
     named = {*arguments.modality, *plugs, *(key.split(".")[0] for key in texts)}
     refuse_unknown(named, available, "Correct --modality, --encoder or --set")
     wanted = [m for m in available if not arguments.modality or m in arguments.modality]
-    plugs = {m: (defaults or {}).get(m, m) for m in wanted} | plugs
+    plugs = {m: (defaults or {}).get(m, encoders.default(m)) for m in wanted} | plugs
     values: dict[str, dict[str, Any]] = {m: {} for m in wanted}
     for key, text in texts.items():
         modality, _, name = key.partition(".")

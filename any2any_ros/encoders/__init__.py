@@ -14,6 +14,14 @@ from any2any_ros.protocols import Encoder, Seen
 _OPTIONAL = (("space", ""), ("focal", None), ("cell", 0.0), ("parts", ()))
 ENCODERS: Registry[Encoder] = Registry("encoder", __name__, Encoder, _OPTIONAL)
 
+# The default encoder of a modality, where it is not the one of the modality's name: the better one on real drives.
+DEFAULTS = {"lidar": "birds_eye"}
+
+
+def default(modality: str) -> str:
+    """Return the name of the default encoder of a modality."""
+    return DEFAULTS.get(modality, modality)
+
 
 def see(encoder: Encoder, sample: Any) -> Seen:
     """Return what an encoder makes of a sample: its vector, and its bird's-eye image where it makes one.

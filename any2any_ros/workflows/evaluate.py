@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ from any2any_ros.geometry import refiner
 from any2any_ros.imputers.none import NO_IMPUTER
 from any2any_ros.progress import Progress, silent
 from any2any_ros.retrieval import adopted
+from any2any_ros.retrieval.calibration import uncalibrated
 from any2any_ros.retrieval.map_folder import SCANS
+from any2any_ros.retrieval.map_header import EncoderRecord
 from any2any_ros.retrieval.reference_map import ReferenceMap, map_encoders
-from any2any_ros.retrieval.retriever import Retriever, bare_retriever
+from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust.confidence import ConfidenceConfig
 from any2any_ros.workflows import own_drive, scans
 from any2any_ros.workflows.inputs import EncoderChoice, Source, chosen_encoders, opened
@@ -135,7 +137,8 @@ def _against_itself(
     options: EvaluationOptions,
     progress: Progress[Any],
 ) -> Report:
-    frames = recording.observe(chosen_encoders(recording.modalities, encoders), place.keyframe, progress)
+    chosen = chosen_encoders(recording.modalities, encoders)
+    frames = recording.observe(chosen, place.keyframe, progress)
     frames = frames.take(frames.observed())  # as in a map: what nobody saw is no place
     right = splits.positives(frames.poses, frames.poses, place.hit_radius)
     allowed = splits.same_drive(frames.poses, place.path_gap, options.references == EARLIER)
@@ -147,7 +150,9 @@ def _against_itself(
             "Give a drive with loops, or a map (--map MAP)",
         )
     task = Task(frames, right, allowed, same_place=place.hit_radius)
-    retriever = bare_retriever(frames, FUSIONS.find(options.fusion)(), same_place=place.hit_radius)
+    reference = ReferenceMap(frames, {m: EncoderRecord.of(chosen[m]) for m in frames.embeddings}, recording.name)
+    fusion = FUSIONS.find(options.fusion)()
+    retriever = Retriever(reference, replace(uncalibrated(reference, place.hit_radius), fusion=fusion))
     groups = evaluation.evaluate(retriever, task)
     return Report(recording.name, place, groups, missing.by_share(retriever, task, options.missing))
 

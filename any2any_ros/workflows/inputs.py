@@ -46,7 +46,11 @@ def chosen_encoders(available: Sequence[str], choice: EncoderChoice = None) -> d
 
     Raises Any2AnyError when a modality is not available, or when its encoder takes another kind of sample.
     """
-    named = choice if isinstance(choice, Mapping) else {m: m for m in (available if choice is None else choice)}
+    named = (
+        choice
+        if isinstance(choice, Mapping)
+        else {m: encoders.default(m) for m in (available if choice is None else choice)}
+    )
     refuse_unknown(set(named), available, "Correct the name, or give another recording")
     built = {m: encoders.build(value) if isinstance(value, str) else value for m, value in named.items()}
     for modality, encoder in built.items():

@@ -117,7 +117,7 @@ def build(text, modalities=("camera", "lidar", "text")):
 
 
 def test_without_flags_every_sensor_has_its_default_encoder():
-    assert {m: e.plug for m, e in build("").items()} == {"camera": "camera", "lidar": "lidar", "text": "text"}
+    assert {m: e.plug for m, e in build("").items()} == {"camera": "camera", "lidar": "birds_eye", "text": "text"}
 
 
 def test_a_verb_may_have_other_usual_encoders_and_a_flag_still_wins():
@@ -142,12 +142,12 @@ def test_some_sensors_alone_are_encoded():
     ],
 )
 def test_a_setting_takes_the_type_of_its_default(flag, name, value):
-    found = getattr(build(f"--set {flag}")["lidar"].config, name)
+    found = getattr(build(f"--encoder lidar=lidar --set {flag}")["lidar"].config, name)
     assert found == value and type(found) is type(value)
 
 
 def test_settings_add_up_and_the_others_stay():
-    lidar = build("--set lidar.rings=4 --set text.bins=64 --set lidar.sectors=30")["lidar"]
+    lidar = build("--encoder lidar=lidar --set lidar.rings=4 --set text.bins=64 --set lidar.sectors=30")["lidar"]
     assert (lidar.config.rings, lidar.config.sectors, lidar.config.harmonics) == (4, 30, 16)
 
 
@@ -168,11 +168,14 @@ def test_another_plug_for_a_sensor_takes_its_settings(monkeypatch):
 @pytest.mark.parametrize(
     ("flags", "why"),
     [
-        ("--set lidar.ring=4", r"Encoder 'lidar' has no setting 'ring': it has descriptor, rings"),
-        ("--set lidar=4", "Encoder 'lidar' has no setting ''"),
-        ("--set lidar.rings=many", r"Cannot set lidar\.rings to 'many': its type is int"),
-        ("--set lidar.rings=4.5", "its type is int"),
-        ("--set lidar.rings=500", "Setting 'rings' cannot be 500"),
+        (
+            "--encoder lidar=lidar --set lidar.ring=4",
+            r"Encoder 'lidar' has no setting 'ring': it has desc",
+        ),
+        ("--set lidar=4", "Encoder 'birds_eye' has no setting ''"),
+        ("--encoder lidar=lidar --set lidar.rings=many", r"Cannot set lidar\.rings to 'many': its type is int"),
+        ("--encoder lidar=lidar --set lidar.rings=4.5", "its type is int"),
+        ("--encoder lidar=lidar --set lidar.rings=500", "Setting 'rings' cannot be 500"),
         ("--set lidar.rings", "it has no '='"),
         ("--set lidr.rings=4", r"There is no sensor 'lidr': there are camera, lidar, text"),
         ("--modality thermal", "There is no sensor 'thermal'"),

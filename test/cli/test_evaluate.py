@@ -57,7 +57,7 @@ def test_a_drive_is_judged_against_itself_in_every_subset(any2any, laps, tmp_pat
 
 
 def test_sensors_and_settings_can_be_chosen(any2any, laps, tmp_path):
-    flags = ("--modality", "lidar", "--modality", "text", "--set", "lidar.rings=8", "--fusion", "z_score")
+    flags = ("--modality", "lidar", "--modality", "text", "--set", "lidar.min_points=8", "--fusion", "z_score")
     done = any2any("evaluate", laps, "--sequence", "02", *flags, "--json", tmp_path / "f.json")
     assert done.code == 0 and set(groups_of(tmp_path / "f.json")) == {"lidar", "text", "lidar+text"}
 

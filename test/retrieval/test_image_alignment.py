@@ -134,3 +134,9 @@ def test_images_of_another_size_are_refused():
     places = places_of(2)
     with pytest.raises(Any2AnyError, match="not uint8 \\(2, "):
         replace(places, birds_eye={"lidar": np.zeros((2, image.PACKED + 1), np.uint8)})
+
+
+def test_an_image_without_its_vector_is_not_used(retriever):
+    query = query_of(3)
+    assert Observation({"camera": np.ones(3)}, birds_eye=query.birds_eye).birds_eye == {}
+    assert query.only(["camera"]).birds_eye == {} and query.only(["lidar"]).birds_eye.keys() == {"lidar"}

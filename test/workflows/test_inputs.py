@@ -21,8 +21,8 @@ def plugs(choice):
 
 
 def test_encoders_are_chosen_by_modality_by_name_or_as_they_are():
-    assert plugs(None) == {m: m for m in AVAILABLE}
-    assert plugs(["text", "lidar"]) == {"text": "text", "lidar": "lidar"}
+    assert plugs(None) == {m: encoders.default(m) for m in AVAILABLE}
+    assert plugs(["text", "lidar"]) == {"text": "text", "lidar": "birds_eye"}
     assert plugs({"camera": "crop"}) == {"camera": "crop"}
     coarse = encoders.build("lidar", {"rings": 4})
     assert chosen_encoders(AVAILABLE, {"lidar": coarse})["lidar"] is coarse
