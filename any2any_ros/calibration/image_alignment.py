@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from any2any_ros.arrays import Float64, Rows
 from any2any_ros.calibration.refinement import Overlaps, ScanRegistration
 from any2any_ros.calibration.task import Task
 from any2any_ros.geometry.refiner import RefinerConfig
-from any2any_ros.retrieval.image_alignment import ImageAlignment
+from any2any_ros.retrieval.image_alignment import ImageAlignment, Known
 from any2any_ros.retrieval.large.search import top_k
 from any2any_ros.retrieval.retriever import SHORTLIST
 
@@ -21,13 +23,20 @@ def registration(alignment: ImageAlignment, task: Task) -> ScanRegistration | No
     if sensor is None:
         return None
     images = task.queries.birds_eye[sensor]
+    known: Known = {}
 
     def register(wanted: Mapping[int, Rows]) -> Overlaps:
         with_image = {query: rows for query, rows in wanted.items() if images[query].any()}
-        fits = {query: alignment.fits(sensor, images[query], rows) for query, rows in with_image.items()}
+        fits = {query: alignment.fits(sensor, images[query], rows, known) for query, rows in with_image.items()}
         return {query: {row: fit.score for row, fit in found.items()} for query, found in fits.items()}
 
     def choose(query: int, scores: Float64) -> Rows:
         return alignment.first_places(top_k(scores, SHORTLIST), sensor, task.queries.embeddings[sensor][query])
 
-    return ScanRegistration(register, RefinerConfig(alignment.candidates, MOST), sensor, choose)
+    def counted(query: int, scores: Float64) -> Mapping[int, float]:
+        if not images[query].any():
+            return {}
+        fits = alignment.fits(sensor, images[query], choose(query, scores), known)
+        return {row: fit.score for row, fit in fits.items() if not np.isnan(scores[row])}
+
+    return ScanRegistration(register, RefinerConfig(alignment.candidates, MOST), sensor, choose, counted)

@@ -34,19 +34,28 @@ class ScanRegistration:
 
     register: returns the overlap of each pair of which both have a scan. config: how many. sensor: whose scans they
     are. choose: returns the references (rows) to register, from a query (row) and the scores (R,) of all; None: the
-    best ones.
+    best ones. counted: returns the overlaps, by reference (row), that count in the ranking of a query; None: those of
+    the references chosen.
     """
 
     register: Register
     config: RefinerConfig = RefinerConfig()
     sensor: str = LIDAR
     choose: Callable[[int, Float64], Rows] | None = None
+    counted: Callable[[int, Float64], Mapping[int, float]] | None = None
 
     def first(self, query: ScoredQuery) -> Rows:
         """Return the references (rows) that are registered with a query."""
         if self.choose is None:
             return top_k(query.scores, self.config.candidates)
         return self.choose(query.row, query.scores)
+
+    def overlaps(self, query: ScoredQuery, registered: Mapping[int, float]) -> Mapping[int, float]:
+        """Return the overlaps, by reference (row), that count in the ranking of a query. registered: by any of its
+        patterns."""
+        if self.counted is None:
+            return {row: registered[row] for row in self.first(query).tolist() if row in registered}
+        return self.counted(query.row, query.scores)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,8 +165,7 @@ def _refined(
     refiner = replace(NO_REFINER, evidence=evidence, temperature=folded.temperature)
     scorer = fold.scorer.using(fold.scorer.fusion, refiner)
     for query in folded.scored(fold, mapped, scans.sensor):
-        first, of_query = scans.first(query), overlaps.get(query.row, {})
-        overlap = {row: of_query[row] for row in first.tolist() if row in of_query}
+        overlap = scans.overlaps(query, overlaps.get(query.row, {}))
         if not overlap:
             continue
         scores = scorer.refined(query.scores, overlap)
@@ -165,4 +173,4 @@ def _refined(
         right = folded.task.positive[query.row] & mapped
         chance = right.sum() / np.count_nonzero(~np.isnan(query.scores))
         event = Event(pattern_name(query.pattern), candidates, right[rows], fold.number, mapped)
-        yield _RefinedRanking(bool(right[first[0]]), float(chance), event)
+        yield _RefinedRanking(bool(right[np.nanargmax(query.scores)]), float(chance), event)

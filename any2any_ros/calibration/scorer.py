@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from any2any_ros.arrays import Array, Flags, Float64, Rows
-from any2any_ros.birds_eye.image import Levels
 from any2any_ros.geometry.refiner import NO_REFINER, Refiner
 from any2any_ros.imputers import sensors
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.protocols import Fusion, Imputer
-from any2any_ros.retrieval.image_alignment import ImageAlignment
+from any2any_ros.retrieval.image_alignment import ImageAlignment, Known
 from any2any_ros.retrieval.large.search import top_k
 from any2any_ros.retrieval.retriever import SHORTLIST, Retriever
 from any2any_ros.retrieval.searcher import WholeMapSearcher
@@ -35,7 +34,7 @@ class Scorer:
     same_place: float
     refiner: Refiner = NO_REFINER
     alignment: ImageAlignment | None = None
-    _known: dict[tuple[int, int], float] = field(default_factory=dict, repr=False)  # score by image and reference
+    _known: Known = field(default_factory=dict, repr=False)  # the same query comes under many patterns
 
     @classmethod
     def of(cls, retriever: Retriever | Scorer) -> Scorer:
@@ -77,20 +76,11 @@ class Scorer:
             return scores, NOTHING
         best = top_k(scores, SHORTLIST)
         rows = self.alignment.first_places(best, modality, query.embeddings[modality])
-        overlap = self._alignment_scores(self.alignment, modality, query.birds_eye[modality], rows)
+        fits = self.alignment.fits(modality, query.birds_eye[modality], rows, self._known)
+        overlap = {row: fit.score for row, fit in fits.items() if not np.isnan(scores[row])}
         changed = scores.copy()
         changed[best] = self.alignment.rule.rescored(scores[best], overlaps(overlap, best))
         return changed, overlap
-
-    def _alignment_scores(
-        self, alignment: ImageAlignment, modality: str, image: Levels, rows: Rows
-    ) -> dict[int, float]:
-        """Return how an image fits those of references, by row. The same query comes under many patterns."""
-        query, known = hash(image.tobytes()), self._known
-        new = np.array([row for row in rows.tolist() if (query, row) not in known], dtype=np.intp)
-        fits = alignment.fits(modality, image, new) if len(new) else {}
-        known.update({(query, row): fit.score for row, fit in fits.items()})
-        return {row: known[query, row] for row in rows.tolist() if (query, row) in known}
 
     def candidates(
         self,

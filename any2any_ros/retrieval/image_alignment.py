@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,11 +20,21 @@ from any2any_ros.geometry.alignment import Aligned, Aligner, AlignmentConfig, Pr
 from any2any_ros.geometry.refiner import NO_REFINER, Refiner, Registrations
 from any2any_ros.geometry.registration import Registration
 from any2any_ros.observation import Observation, ObservationSet
+from any2any_ros.retrieval.large import LARGE
 from any2any_ros.retrieval.shortlist import NOTHING, Shortlist
 
+Known = dict[tuple[int, int], Aligned]  # by the hash of an image, and the row of a reference
 IN_MEMORY = 256  # images of which the spectra are kept, 75 kB each
 CONSIDERED = 500  # best places of a ranking that are ordered by each part of the vector
 APART = 0.5  # of the radius of a place: nearer references than this are aligned by the best of them
+
+
+class Query(NamedTuple):
+    """A packed image (PACKED,) of a sensor, and its hash."""
+
+    modality: str
+    image: Levels
+    key: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +100,35 @@ class ImageAlignment:
         orders = [np.argsort(-(vectors[:, part] @ vector[part]), kind="stable").tolist() for part in parts]
         return dict.fromkeys(i for best in zip(*orders, strict=True) for i in best)
 
-    def fits(self, modality: str, image: Levels, rows: Rows) -> dict[int, Aligned]:
-        """Return how a packed image (PACKED,) fits those of references, by row; without those that have none."""
-        known = [row for row in rows.tolist() if self.places.birds_eye[modality][row].any()]
-        query = self.aligner.prepare(unpack(image))
-        found = self.aligner.align(query, [self._prepared(modality, row) for row in known])  # type: ignore[attr-defined]
-        return dict(zip(known, found, strict=True))
+    def fits(self, modality: str, image: Levels, rows: Rows, known: Known | None = None) -> dict[int, Aligned]:
+        """Return how a packed image (PACKED,) fits those of references, by row; without those that have none.
+
+        The reference that is nearest to where the robot stands by the best of them is aligned, too: it may have been
+        left out beside another one. known: what earlier calls with this image have found; it is added to.
+        """
+        known = {} if known is None else known
+        query = Query(modality, image, hash(image.tobytes()))
+        found = self._found(query, rows.tolist(), known)
+        if found and len(self.places) < LARGE:
+            nearest = self._nearest(modality, *max(found.items(), key=lambda item: item[1].score))
+            found |= self._found(query, [nearest], known)
+        return found
+
+    def _found(self, query: Query, rows: list[int], known: Known) -> dict[int, Aligned]:
+        images = self.places.birds_eye[query.modality]
+        new = [row for row in rows if (query.key, row) not in known and images[row].any()]
+        if new:
+            references = [self._prepared(query.modality, row) for row in new]  # type: ignore[attr-defined]
+            found = self.aligner.align(self.aligner.prepare(unpack(query.image)), references)
+            known.update({(query.key, row): fit for row, fit in zip(new, found, strict=True)})
+        return {row: known[query.key, row] for row in rows if (query.key, row) in known}
+
+    def _nearest(self, modality: str, row: int, fit: Aligned) -> int:
+        """Return the reference that is nearest to where the robot stands by its fit to another; that one, where its
+        pose is unknown."""
+        robot = self.places.poses[row] @ self._registration(modality, fit).pose
+        apart = np.hypot(*(self.places.poses[:, :2, 3] - robot[:2, 3]).T)
+        return row if np.isnan(robot).any() else int(np.nanargmin(apart))
 
     def _prepare(self, modality: str, row: int) -> Prepared:
         return self.aligner.prepare(unpack(self.places.birds_eye[modality][row]))
