@@ -25,18 +25,19 @@ def registration(alignment: ImageAlignment, task: Task) -> ScanRegistration | No
     images = task.queries.birds_eye[sensor]
     known: Known = {}
 
+    def fits(query: int, rows: Rows) -> dict[int, float]:
+        if not images[query].any():
+            return {}
+        found = alignment.fits(alignment.query(sensor, images[query]), rows, known)
+        return {row: fit.score for row, fit in found.items()}
+
     def register(wanted: Mapping[int, Rows]) -> Overlaps:
-        with_image = {query: rows for query, rows in wanted.items() if images[query].any()}
-        fits = {query: alignment.fits(sensor, images[query], rows, known) for query, rows in with_image.items()}
-        return {query: {row: fit.score for row, fit in found.items()} for query, found in fits.items()}
+        return {query: fits(query, rows) for query, rows in wanted.items()}
 
     def choose(query: int, scores: Float64) -> Rows:
         return alignment.first_places(top_k(scores, SHORTLIST), sensor, task.queries.embeddings[sensor][query])
 
     def counted(query: int, scores: Float64) -> Mapping[int, float]:
-        if not images[query].any():
-            return {}
-        fits = alignment.fits(sensor, images[query], choose(query, scores), known)
-        return {row: fit.score for row, fit in fits.items() if not np.isnan(scores[row])}
+        return {row: fit for row, fit in fits(query, choose(query, scores)).items() if not np.isnan(scores[row])}
 
     return ScanRegistration(register, RefinerConfig(alignment.candidates, MOST), sensor, choose, counted)

@@ -1,9 +1,9 @@
 """Aligns bird's-eye images: the pose of one sensor in the frame of another, and how much the two see alike.
 
-For each pair: three headings from the polar spectra, each with its opposite; for each of the six, the query's image is
-turned and correlated with the reference's in the frequency domain, at low frequencies. The highest peak is the score,
-and its place is the shift. The best pairs are then aligned once more at all frequencies, at headings around the one
-found. (birds_eye/spectrum.py says why this works.)
+For each pair: two headings from the polar spectra, each with its opposite. For each of the four, the query's image is
+turned and correlated with the reference's in the frequency domain: at the lowest frequencies, which choose the heading,
+and then at more. The height of the peak is the score, and its place is the shift. `fine` aligns one pair once more, at
+all frequencies and at headings around the one found. (birds_eye/spectrum.py says why this works.)
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ class AlignmentConfig(Settings):
     candidates: int = setting(20, "best places whose images are aligned; 0: none", minimum=0, maximum=100)
     headings: int = setting(2, "headings that are tried, each with its opposite", minimum=1, maximum=12)
     shift: int = setting(30, "largest shift that is tried, in cells", minimum=1, maximum=35)
-    fine: int = setting(1, "pairs that are aligned once more, at all frequencies", minimum=0, maximum=100)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +99,7 @@ class Aligner:
         best = rough.score.reshape(headings.shape).argmax(axis=1) + np.arange(len(references)) * headings.shape[1]
         peaks = _peaks(_widened(product[best], GRID), self.config.shift)
         columns = (peaks.score, headings.ravel()[best] * STEP, peaks.x, peaks.y)
-        found = [Aligned(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
-        for i in np.argsort(-peaks.score, kind="stable")[: self.config.fine].tolist():
-            found[i] = self._fine(query, references[i], found[i])
-        return found
+        return [Aligned(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
     def _headings(self, query: Prepared, references: Sequence[Prepared]) -> Rows:
         """Return the headings (R, 2 * headings), in steps, that are tried for each reference."""
@@ -117,7 +113,7 @@ class Aligner:
         found -= found % TURN
         return np.concatenate([found, found + ANGLES], axis=1)
 
-    def _fine(self, query: Prepared, reference: Prepared, coarse: Aligned) -> Aligned:
+    def fine(self, query: Prepared, reference: Prepared, coarse: Aligned) -> Aligned:
         """Return the alignment at all frequencies, at headings around that of `coarse`. The score stays as it is."""
         fixed = spectrum.transform(reference.brightness)
         images = [turned(query.brightness, coarse.heading + step) for step in NEAR]

@@ -5,7 +5,7 @@ The images of the map stay on disk (reference_map.py). What alignment needs of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -30,11 +30,11 @@ APART = 0.5  # of the radius of a place: nearer references than this are aligned
 
 
 class Query(NamedTuple):
-    """A packed image (PACKED,) of a sensor, and its hash."""
+    """An image of a sensor. key: hash of the image."""
 
     modality: str
-    image: Levels
     key: int
+    prepared: Prepared
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +55,7 @@ class ImageAlignment:
     mounting: Float64 = field(default_factory=lambda: np.eye(4))
     aligner: Aligner = field(default_factory=Aligner)
     parts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    _prepared: Callable[[str, int], Prepared] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_prepared", lru_cache(IN_MEMORY)(self._prepare))
@@ -70,11 +71,18 @@ class ImageAlignment:
         modality = self.modality(observation.birds_eye)
         if modality is None or not len(shortlist.rows):
             return shortlist, NOTHING
+        query = self.query(modality, observation.birds_eye[modality])
         rows = self.first_places(shortlist.rows, modality, observation.embeddings[modality])
-        found = self.fits(modality, observation.birds_eye[modality], rows)
+        found = self.fits(query, rows)
         overlap = np.array([found[r].score if r in found else np.nan for r in shortlist.rows.tolist()])
-        registrations = {self.places.ids[row]: self._registration(modality, fit) for row, fit in found.items()}
-        return shortlist.refined(self.rule, overlap), registrations
+        ordered = shortlist.refined(self.rule, overlap)
+        if (first := int(ordered.rows[0])) in found:  # whose pose a robot will use
+            found[first] = self.aligner.fine(query.prepared, self._prepared(modality, first), found[first])
+        return ordered, {self.places.ids[row]: self._registration(modality, fit) for row, fit in found.items()}
+
+    def query(self, modality: str, image: Levels) -> Query:
+        """Return a packed image (PACKED,) of a sensor, prepared for alignment."""
+        return Query(modality, hash(image.tobytes()), self.aligner.prepare(unpack(image)))
 
     def first_places(self, rows: Rows, modality: str, vector: Array) -> Rows:
         """Return which of the rows (S,), best first, are aligned: the best by each part of a query's vector (D,) in
@@ -100,27 +108,24 @@ class ImageAlignment:
         orders = [np.argsort(-(vectors[:, part] @ vector[part]), kind="stable").tolist() for part in parts]
         return dict.fromkeys(i for best in zip(*orders, strict=True) for i in best)
 
-    def fits(self, modality: str, image: Levels, rows: Rows, known: Known | None = None) -> dict[int, Aligned]:
-        """Return how a packed image (PACKED,) fits those of references, by row; without those that have none.
+    def fits(self, query: Query, rows: Rows, known: Known | None = None) -> dict[int, Aligned]:
+        """Return how an image fits those of references, by row; without those that have none.
 
         The reference that is nearest to where the robot stands by the best of them is aligned, too: it may have been
         left out beside another one. known: what earlier calls with this image have found; it is added to.
         """
         known = {} if known is None else known
-        query = Query(modality, image, hash(image.tobytes()))
         found = self._found(query, rows.tolist(), known)
         if found and len(self.places) < LARGE:
-            nearest = self._nearest(modality, *max(found.items(), key=lambda item: item[1].score))
+            nearest = self._nearest(query.modality, *max(found.items(), key=lambda item: item[1].score))
             found |= self._found(query, [nearest], known)
         return found
 
     def _found(self, query: Query, rows: list[int], known: Known) -> dict[int, Aligned]:
         images = self.places.birds_eye[query.modality]
         new = [row for row in rows if (query.key, row) not in known and images[row].any()]
-        if new:
-            references = [self._prepared(query.modality, row) for row in new]  # type: ignore[attr-defined]
-            found = self.aligner.align(self.aligner.prepare(unpack(query.image)), references)
-            known.update({(query.key, row): fit for row, fit in zip(new, found, strict=True)})
+        found = self.aligner.align(query.prepared, [self._prepared(query.modality, row) for row in new])
+        known.update({(query.key, row): fit for row, fit in zip(new, found, strict=True)})
         return {row: known[query.key, row] for row in rows if (query.key, row) in known}
 
     def _nearest(self, modality: str, row: int, fit: Aligned) -> int:

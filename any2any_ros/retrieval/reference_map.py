@@ -86,7 +86,7 @@ class ReferenceMap:
     @classmethod
     def bare(cls, places: ObservationSet) -> ReferenceMap:
         """Return a map of vectors whose encoders are unknown, and so what their bird's-eye images show."""
-        places = replace(places, birds_eye={})
+        places = replace(places, birds_eye={}) if places.birds_eye else places
         return cls(places, {m: EncoderRecord("", "", v.shape[1]) for m, v in places.embeddings.items()})
 
     def __post_init__(self) -> None:

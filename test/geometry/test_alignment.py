@@ -13,7 +13,9 @@ ALIGNER = Aligner()
 
 
 def fit(query, *references, aligner=ALIGNER):
-    return aligner.align(aligner.prepare(query), [aligner.prepare(r) for r in references])
+    """Return the fine alignment of a query with each reference."""
+    here, there = aligner.prepare(query), [aligner.prepare(r) for r in references]
+    return [aligner.fine(here, r, coarse) for r, coarse in zip(there, aligner.align(here, there), strict=True)]
 
 
 def off(found, heading, x, y):
