@@ -17,9 +17,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "test" / "helpers")]
 
 import format_answers  # noqa: E402 - from test/helpers
+import scenes  # noqa: E402
 from streets import save_with_scans  # noqa: E402
 
 from any2any_ros import storage  # noqa: E402
+from any2any_ros.birds_eye import image  # noqa: E402
 from any2any_ros.calibration import objects as object_calibration  # noqa: E402
 from any2any_ros.calibration.adoption import AdoptionConfig  # noqa: E402
 from any2any_ros.calibration.fitting import CalibrationConfig  # noqa: E402
@@ -54,6 +56,7 @@ def write_all(folder: Path) -> None:
     with threadpool_limits(1), storage.replacing(folder) as out:  # many small fits: one thread is the fastest
         (out / "states").mkdir()
         questions = {"refined": refined(out / "refined"), "imputed": imputed(out / "imputed")}
+        questions["aligned"] = aligned(out / "aligned")
         questions |= {"adopted": adopted(out / "adopted"), **model_and_objects(out)}
         questions |= {f"states/{name}": asked for name, asked in states(out / "states").items()}
         for name, asked in questions.items():
@@ -150,6 +153,29 @@ def refined(path):
     questions = observations(drive, (["camera"], ["camera", "lidar"]))
     questions += [q | {"overlaps": {"map/003": 0.7, "map/017": 0.4, "map/030": 0.2}} for q in questions]
     return {"rankings": questions, "scans": scans}
+
+
+def with_images(observations, seed):
+    """Return the same observations with a bird's-eye image each: that of a scene, seen from somewhere."""
+    draw, count = np.random.default_rng(seed), len(observations)
+    stands = np.column_stack([draw.uniform(-180, 180, count), draw.uniform(-6, 6, (count, 2))])
+    images = [image.pack(scenes.drawn(scenes.scene(i), *stand)) for i, stand in enumerate(stands)]
+    return replace(observations, birds_eye={"lidar": np.stack(images)})
+
+
+def aligned(path):
+    """A map with bird's-eye images, whose calibration has fitted what their alignment is worth."""
+    reference, drive = save_map(path, {"camera": 6, "lidar": 6}, 48)
+    record = replace(reference.encoders["lidar"], settings={"cell": 0.4})
+    places = with_images(reference.places, 1)
+    reference = replace(reference, places=places, encoders={**reference.encoders, "lidar": record})
+    reference_map.save(reference, path)
+    drive = with_images(drive, 2)
+    calibration.save(fit(reference, drive, options()), path)
+    questions = observations(drive, (["lidar"], ["camera", "lidar"], ["camera"]))
+    for question, row in zip(questions, 2 * (3, 17, 30), strict=False):
+        question["images"] = {"lidar": drive.birds_eye["lidar"][row].tobytes().hex()}
+    return {"rankings": questions}
 
 
 def imputed(path):

@@ -32,10 +32,12 @@ ANY_LENGTH = {
 UNBOUNDED = {"offset", "nonconformity"}
 # What decides no answer, and numbers that may be infinite.
 LEFT_OUT = re.compile(
-    r"(drop )?(report|refiner|table)|.*/settings|.*/encoders/\w+ has one|drop .*/space|values/(limit|accept_).*'inf'"
+    r"(drop )?(report|refiner|table)|(drop )?alignment/(queries|rankings|chance|recall|refined)|.*/settings|"
+    r".*/encoders/\w+ has one|drop .*/space|values/(limit|accept_).*'inf'"
 )
 FOLDERS = {
     "refined": ["map.json", "places-*.npz", "calibration/calibration.json", "calibration/*.npz"],
+    "aligned": ["map.json", "places-*.npz", "calibration/calibration.json", "calibration/alignment-*.npz"],
     "imputed": ["calibration/calibration.json", "calibration/imputer.npz", "calibration/fusion.npz"],
     "adopted": ["adopted/thermal/adopted.json", "adopted/thermal/head-0.npz", "calibration/drift-0.npz"],
     "model": ["model.json", "heads.npz", "calibration/calibration.json"],

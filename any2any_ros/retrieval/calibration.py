@@ -98,6 +98,9 @@ class Calibration:
                 raise ValueError(f"its {part} takes {fitted[wrong[0]]} dimensions of '{wrong[0]}'")
         if unknown := [r for _, r in self.pairs if r not in dimensions]:
             raise ValueError(f"it compares with '{unknown[0]}', which the map does not have")
+        sensor = None if self.alignment is None else str(self.alignment.summary.get("sensor"))
+        if sensor is not None and sensor not in reference.places.birds_eye:
+            raise ValueError(f"it aligns images of '{sensor}', of which the map has none")
         columns = {*reference.places.embeddings, *self.imputer.adds}
         _, *sides = compared(self.alignments_of(reference), columns)
         shape, fitted_shape = tuple(map(len, sides)), getattr(self.fusion, "shape", None)

@@ -55,14 +55,17 @@ def array(values, dtype=np.float32):
     return np.array(values, dtype=dtype)  # null becomes NaN
 
 
-def observation(vectors):
-    return Observation({m: array(v) for m, v in vectors.items()})
+def observation(vectors, images=None):
+    """Return an observation. images: packed bird's-eye images, as hexadecimal text."""
+    shown = {m: np.frombuffer(bytes.fromhex(text), np.uint8) for m, text in (images or {}).items()}
+    return Observation({m: array(v) for m, v in vectors.items()}, birds_eye=shown)
 
 
 def ranked(retriever, question):
     overlaps = question.get("overlaps", {})
     registrations = {id: Registration(np.eye(4), overlap, 0.1, True) for id, overlap in overlaps.items()}
-    ranking = retriever.rank(observation(question["observation"]), 4, registrations=registrations)
+    query = observation(question["observation"], question.get("images"))
+    ranking = retriever.rank(query, 4, registrations=registrations)
     return {
         "ids": [m.id for m in ranking.matches],
         "scores": [m.score for m in ranking.matches],
@@ -84,6 +87,17 @@ def refined(path, questions):
         "recall": [fitted.summary["recall@1"], fitted.summary["refined_recall@1"]],
         "scans": {id: scans.scan(id).points for id in questions["scans"]},
     }
+
+
+def aligned(path, questions):
+    """A map with bird's-eye images, whose calibration has fitted what their alignment is worth."""
+    retriever = Retriever.open(path)
+    fitted, rows = retriever.calibration.alignment, []
+    for question in questions["rankings"]:
+        query = observation(question["observation"], question.get("images"))
+        best = retriever.rank(query, 4).matches[0]
+        rows.append(ranked(retriever, question) | {"overlap": best.overlap, "pose": best.pose})
+    return {"rankings": rows, "evidence": vars(fitted.evidence), "sensor": fitted.summary["sensor"]}
 
 
 def imputed(path, questions):
@@ -174,5 +188,5 @@ def cox(path, questions):
 
 ANSWERS = {
     f.__name__: f
-    for f in (refined, imputed, adopted, model, objects, fusion, csa, same_space, drift, views, cox)
+    for f in (refined, aligned, imputed, adopted, model, objects, fusion, csa, same_space, drift, views, cox)
 }  # fmt: skip

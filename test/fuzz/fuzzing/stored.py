@@ -17,6 +17,7 @@ import numpy as np
 
 from any2any_ros import storage
 from any2any_ros.alignments import CSA
+from any2any_ros.birds_eye.image import PACKED
 from any2any_ros.config import AliveConfig, RetrievalConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.fusion import FUSIONS
@@ -86,7 +87,8 @@ def _use_map(localizer: Localizer) -> Any:
     for i, (m, vector) in enumerate(vectors.items()):
         embedding = Embedding(m, vector, 10**9 * (i + 1), encoder=reference.sensors[m].fingerprint)
         rankings += localizer.add(embedding, 10**9 * (i + 1))
-        rankings.append(localizer.rank(Observation({m: vector})))
+        image = {m: draw.integers(0, 256, PACKED).astype(np.uint8)} if reference.sensors[m].cell else {}
+        rankings.append(localizer.rank(Observation({m: vector}, birds_eye=image)))
     rankings += localizer.flush(10**10)
     rankings.append(localizer.rank(Observation(vectors), 1))
     own = {m: vectors[m][None] for m in reference.encoders}
@@ -250,6 +252,7 @@ def _places(choices: Choices, files: Files) -> Files:
 MAPS = {  # name -> sample, how it is opened, what is changed
     "places": ("refined", _open_map, _places),
     "calibration": ("refined", _open_map, partial(_only, "calibration/")),
+    "images": ("aligned", _open_map, mutated_files),
     "imputer": ("imputed", _open_map, mutated_files),
     "adopted sensor": ("adopted", _open_map, partial(_only, "adopted/")),
     "large": ("adopted", _open_large, mutated_files),
