@@ -30,8 +30,10 @@ LASER_SQUARE = 5.0  # m, squares of the ground; each is for calibration or for t
 
 
 def as_map(places: ObservationSet) -> ReferenceMap:
-    """Return a map of these places; its encoders are names only."""
-    return ReferenceMap(places, {m: EncoderRecord(m, m, v.shape[1]) for m, v in places.embeddings.items()})
+    """Return a map of these places; its encoders are names only, with the cell of the images that they make."""
+    settings = {m: {"cell": encoders.build(encoders.default(m)).cell} for m in places.birds_eye}
+    records = {m: EncoderRecord(m, m, v.shape[1], settings.get(m, {})) for m, v in places.embeddings.items()}
+    return ReferenceMap(places, records)
 
 
 def calibrated(trial: Trial) -> Calibration:
@@ -67,7 +69,7 @@ class Laps:
     @classmethod
     def of(cls, folder: Path) -> Laps:
         """Read and encode the laps of a town."""
-        built = {m: encoders.build(m) for m in ("audio", "camera", "lidar", "text")}
+        built = {m: encoders.build(encoders.default(m)) for m in ("audio", "camera", "lidar", "text")}
         laps = [encoded(folder, s, built) for s in ("00", "01")]
         square = json.loads((folder / "town.json").read_text())["laps"]["01"]["square"]
         return cls(laps[0], laps[1], np.array(square))

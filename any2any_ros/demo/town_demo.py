@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from any2any_ros import encoders as plugs
 from any2any_ros import extras, share, storage, tables
 from any2any_ros.data import bags
 from any2any_ros.data.sources import ON_ROADS, DriveSource
@@ -16,7 +17,6 @@ from any2any_ros.demo import town_laps, town_live, town_page, town_results
 from any2any_ros.demo.town_answers import Answer
 from any2any_ros.demo.town_laps import Laps
 from any2any_ros.demo.town_live import LiveRun, LiveSetup
-from any2any_ros.encoders import build as build_encoder
 from any2any_ros.nodes import session
 from any2any_ros.progress import progress_bar
 from any2any_ros.retrieval import calibration, reference_map
@@ -68,7 +68,7 @@ def _announce(step: str) -> None:
 
 def _map(laps: Laps, out: Path) -> ReferenceMap:
     source = DriveSource(laps.mapped, ON_ROADS)
-    encoders = {m: build_encoder(m) for m in source.modalities}
+    encoders = {m: plugs.build(plugs.default(m)) for m in source.modalities}
     reference = build_map.as_map(source.observe(encoders, ON_ROADS.keyframe, progress_bar), encoders, "town")
     reference_map.save(reference, out / "map")
     return reference

@@ -85,8 +85,8 @@ class ImageAlignment:
         return Query(modality, hash(image.tobytes()), self.aligner.prepare(unpack(image)))
 
     def first_places(self, rows: Rows, modality: str, vector: Array) -> Rows:
-        """Return which of the rows (S,), best first, are aligned: the best by each part of a query's vector (D,) in
-        turn, without those near a better one."""
+        """Return which of the rows (S,), best first, are aligned: the best in that order, and by each part of a query's
+        vector (D,), in turn, without those near a better one."""
         ground = self.places.poses[rows, :2, 3]
         chosen: list[int] = []
         for i in self._in_turn(rows, modality, vector):
@@ -98,7 +98,8 @@ class ImageAlignment:
         return rows[chosen]
 
     def _in_turn(self, rows: Rows, modality: str, vector: Array) -> Iterable[int]:
-        """Yield the places in rows (S,), the best by each part of the query's vector in turn, each once."""
+        """Return the places in rows (S,), the best by all sensors and by each part of the query's vector in turn, each
+        once."""
         ends = np.cumsum((0, *self.parts.get(modality, ())))
         parts = [slice(a, b) for a, b in pairwise(ends.tolist()) if vector[a:b].any()]
         if len(parts) < 2:
@@ -106,7 +107,7 @@ class ImageAlignment:
         near = rows[:CONSIDERED]
         vectors = np.nan_to_num(self.places.embeddings[modality][near])
         orders = [np.argsort(-(vectors[:, part] @ vector[part]), kind="stable").tolist() for part in parts]
-        return dict.fromkeys(i for best in zip(*orders, strict=True) for i in best)
+        return dict.fromkeys(i for best in zip(range(len(near)), *orders, strict=True) for i in best)
 
     def fits(self, query: Query, rows: Rows, known: Known | None = None) -> dict[int, Aligned]:
         """Return how an image fits those of references, by row; without those that have none.
