@@ -27,6 +27,7 @@ APART = 6  # steps between two headings that are tried, at least
 NEAR = np.array([-1.0, 0.0, 1.0])  # degrees around a heading that are tried at last
 BAND, GRID = 32, 80  # frequencies of the first alignment, and steps a side of its grid of shifts
 ROUGH_BAND, ROUGH_GRID = 16, 40  # the same of the choice among headings
+SMOOTH = 0.9  # cells, standard deviation of the blur before every second cell is left out
 MIDDLE = (SIZE - 1) / 2  # row and column of the middle of an image
 
 
@@ -54,7 +55,15 @@ class Prepared:
 
     @cached_property
     def brightness(self) -> Array:
+        """(SIZE, SIZE)"""
         return spectrum.bright(self.image)
+
+    @cached_property
+    def smooth(self) -> Array:
+        """The brightness without frequencies that every second cell cannot show."""
+        import cv2
+
+        return np.asarray(cv2.GaussianBlur(self.brightness, (0, 0), SMOOTH))
 
 
 @dataclass(frozen=True)
@@ -129,7 +138,8 @@ def _turned(query: Prepared, heading: int) -> Complex:
     if heading >= ANGLES:
         return np.conj(_turned(query, heading - ANGLES)) * HALF_TURN
     if heading not in query.turned:
-        query.turned[heading] = _low(spectrum.transform(turned(query.brightness, heading * STEP)))
+        half = turned(query.smooth, heading * STEP, every=2)
+        query.turned[heading] = _low(fft.rfft2(half, s=(PADDED // 2, PADDED // 2)))
     return query.turned[heading]
 
 
@@ -149,15 +159,21 @@ def _half_turn() -> Complex:
     return np.asarray(turn, dtype=np.complex64)
 
 
-def turned(brightness: Array, heading: float) -> Array:
-    """Return the brightness (SIZE, SIZE) after what it shows has turned counter-clockwise by a heading in degrees."""
+def turned(brightness: Array, heading: float, every: int = 1) -> Array:
+    """Return the brightness (SIZE, SIZE) after what it shows has turned counter-clockwise by a heading in degrees.
+
+    every: 2: only every second row and column.
+    """
     import cv2  # slow to import, and only maps with images need it
 
     angle = np.radians(heading)
     cos, sin = np.cos(angle), np.sin(angle)
-    back = np.array([[cos, sin, (1 - cos - sin) * MIDDLE], [-sin, cos, (1 + sin - cos) * MIDDLE]])
+    back = np.array(
+        [[every * cos, every * sin, (1 - cos - sin) * MIDDLE], [-every * sin, every * cos, (1 + sin - cos) * MIDDLE]]
+    )
+    side = -(-SIZE // every)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(brightness, back, (SIZE, SIZE), flags=flags), dtype=np.float32)
+    return np.asarray(cv2.warpAffine(brightness, back, (side, side), flags=flags), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)

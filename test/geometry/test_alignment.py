@@ -39,7 +39,7 @@ def test_the_same_place_scores_higher_than_another(heading):
 
 def test_an_image_fits_itself_without_motion():
     (found,) = fit(drawn(scene(4)), drawn(scene(4)))
-    assert found.score == pytest.approx(1, abs=1e-4) and off(found, 0, 0, 0) == (pytest.approx(0, abs=0.05),) * 2
+    assert 0.97 < found.score <= 1 + 1e-5 and off(found, 0, 0, 0) == (pytest.approx(0, abs=0.05),) * 2
 
 
 def test_references_do_not_influence_each_other():
@@ -52,7 +52,8 @@ def test_references_do_not_influence_each_other():
 
 def test_half_a_turn_is_the_conjugate():
     query = ALIGNER.prepare(drawn(scene(6)))
-    whole = alignment._low(alignment.spectrum.transform(turned(query.brightness, 180.0)))
+    side = alignment.PADDED // 2
+    whole = alignment._low(np.fft.rfft2(turned(query.smooth, 180.0, every=2), s=(side, side)))
     np.testing.assert_allclose(alignment._turned(query, alignment.ANGLES), whole, atol=2e-3 * np.abs(whole).max())
 
 
@@ -71,6 +72,11 @@ def test_turning_goes_counter_clockwise():
     dot = np.zeros((125, 125), np.float32)
     dot[62, 102] = 1  # 40 cells forward
     assert np.unravel_index(turned(dot, 90.0).argmax(), dot.shape) == (102, 62)  # 40 cells to the left
+
+
+def test_every_second_cell_is_that_of_the_whole():
+    brightness = ALIGNER.prepare(drawn(scene(10))).brightness
+    np.testing.assert_allclose(turned(brightness, 31.0, every=2), turned(brightness, 31.0)[::2, ::2], atol=0.02)
 
 
 def test_nothing_to_align_with_is_no_error():
