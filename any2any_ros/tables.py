@@ -56,6 +56,16 @@ def fusions(rows: Sequence[Mapping[str, Any]]) -> str:
     return table(ordered, columns)
 
 
+def too_few(row: Mapping[str, Any], wanted: Mapping[str, int]) -> str:
+    """Return which patterns had too few calibration queries, "" for none. row: of the chosen fusion."""
+    lines = [
+        f"  {pattern}: {row['patterns'][pattern]['queries']} queries, at least {least} are wanted"
+        for pattern, least in wanted.items()
+    ]
+    first = "Too few queries. No answer is accepted, or the place sets hold every candidate:"
+    return "\n".join([first, *lines]) if lines else ""
+
+
 def refinements(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return what refining rankings gains on held-out calibration places."""
     columns = {

@@ -52,7 +52,7 @@ def by_place(reference: ObservationSet, calibration: ObservationSet, test: Obser
 
     def task(queries: ObservationSet) -> Task:
         right, hidden = (splits.positives(queries.poses, reference.poses, r * place.hit_radius) for r in (1.0, OUTSIDE))
-        folds = splits.blocks(queries.poses, STRETCH, FOLDS)
+        folds = splits.blocks(queries.poses, STRETCH * place.hit_radius, FOLDS)
         return Task(queries, right, hidden=hidden, folds=folds, same_place=place.hit_radius)
 
     return Trial(reference, task(calibration), task(test))

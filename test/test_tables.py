@@ -65,3 +65,10 @@ def test_trust_shows_coverage_and_size_for_every_level():
     heading, _, line = tables.reliability([row]).split("\n")
     assert " ".join(heading.split()).endswith("accepted precision cover@0.9 set@0.9")
     assert line.split() == ["lidar", "9", "0.500", "0.600", "0.050", "0.000", "-", "0.910", "3.500"]
+
+
+def test_patterns_with_too_few_queries_are_named_with_how_many_are_wanted():
+    row = {"patterns": {"lidar": {"queries": 40}, "camera": {"queries": 90}}}
+    first, line = tables.too_few(row, {"lidar": 75}).split("\n")
+    assert "Too few queries" in first and line == "  lidar: 40 queries, at least 75 are wanted"
+    assert tables.too_few(row, {}) == ""

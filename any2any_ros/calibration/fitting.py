@@ -91,6 +91,7 @@ def calibrate(
         drift=usual_differences(scorer.differences(answerable.queries, answerable.allowed)),
         refiner=None if scans is None else refinement.fit(folded, scans, promises, config.seed),
         alignment=None if images is None else _fitted_alignment(folded, images, promises, config.seed),
+        wanted=confidence_fitting.wanted(events, promises),
     )
 
 
@@ -215,12 +216,14 @@ def _by_fold(scorers: Mapping[int, Scorer], task: Task, allowed: Flags, mapped: 
 
     allowed (Q, R): which references may answer. mapped: whether the places of the queries are among them.
     """
-    ranked = []
+    ranked, stretches = [], task.stretches
     for fold, scorer in scorers.items():
         for query in evaluation.scored(scorer, task.queries, task.answerable & (task.folds == fold), allowed):
             rows, candidates = scorer.candidates(query.similarity, query.scores, query.pattern)
             if len(rows):
                 right = task.positive[query.row] & mapped
-                event = Event(pattern_name(query.pattern), candidates, right[rows], fold, mapped)
+                event = Event(
+                    pattern_name(query.pattern), candidates, right[rows], fold, mapped, int(stretches[query.row])
+                )
                 ranked.append(RankedQuery(event, int(right.sum()), int(allowed[query.row].sum())))
     return ranked

@@ -163,7 +163,7 @@ def _refined(
 ) -> Iterator[_RefinedRanking]:
     """Yield the rankings of a fold that can be refined. mapped: whether the map has the places of the queries."""
     refiner = replace(NO_REFINER, evidence=evidence, temperature=folded.temperature)
-    scorer = fold.scorer.using(fold.scorer.fusion, refiner)
+    scorer, stretches = fold.scorer.using(fold.scorer.fusion, refiner), folded.task.stretches
     for query in folded.scored(fold, mapped, scans.sensor):
         overlap = scans.overlaps(query, overlaps.get(query.row, {}))
         if not overlap:
@@ -172,5 +172,6 @@ def _refined(
         rows, candidates = scorer.candidates(query.similarity, scores, query.pattern, overlap)
         right = folded.task.positive[query.row] & mapped
         chance = right.sum() / np.count_nonzero(~np.isnan(query.scores))
-        event = Event(pattern_name(query.pattern), candidates, right[rows], fold.number, mapped)
+        stretch = int(stretches[query.row])
+        event = Event(pattern_name(query.pattern), candidates, right[rows], fold.number, mapped, stretch)
         yield _RefinedRanking(bool(right[np.nanargmax(query.scores)]), float(chance), event)

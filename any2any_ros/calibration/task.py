@@ -59,6 +59,11 @@ class Task:
         return np.asarray(self.positive.any(axis=1))
 
     @property
+    def stretches(self) -> Rows:
+        """Return (Q,): number of each query's stretch. A stretch is a run of queries of one fold."""
+        return np.cumsum(np.diff(self.folds, prepend=self.folds[:1]) != 0)
+
+    @property
     def unmapped(self) -> Flags:
         """Return (Q, R): the references that may answer as if the map had no place at the query."""
         return self.allowed & ~(self.hidden | self.positive)

@@ -50,7 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
     if why:
         print(f"rankings will not be refined: {why}")
     print(tables.fusions(fitted.table))
+    if few := tables.too_few(next(row for row in fitted.table if row["chosen"]), fitted.wanted):
+        print(f"\n{few}")
     if fitted.refiner is not None:
         print("\nrefined by registering scans\n" + tables.refinements([fitted.refiner.summary]))
-    _sources.tell(arguments, source, {"map": str(arguments.map), "fusions": fitted.table})
+    _sources.tell(
+        arguments, source, {"map": str(arguments.map), "fusions": fitted.table, "wanted": dict(fitted.wanted)}
+    )
     return 0

@@ -56,6 +56,8 @@ class Calibration:
     alignment: the same of bird's-eye images.
     pairs: (query, reference) modalities that are compared in one space; empty: `ReferenceMap.pairs`. alignments: by
     pair, for modalities that share no space; they replace `pairs`. map: the identity of the map; empty: unknown.
+    wanted: by availability pattern, how many calibration queries are wanted at least, where there were fewer; it is
+    not stored.
     """
 
     fusion: Fusion
@@ -70,6 +72,7 @@ class Calibration:
     alignments: Mapping[Pair, Alignment] | None = None
     map: str = ""
     alignment: FittedRefiner | None = None
+    wanted: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for modality in (*self.encoders, *self.drift, *(m for pair in self.pairs for m in pair)):

@@ -55,8 +55,9 @@ class Candidates:
 class Event:
     """One calibration query: the pattern of modalities alive, its candidates, and which of them are right (S,).
 
-    fold: events of one fold are neighbours, and are judged by what was fitted on the other folds. mapped: False where
-    the references at the query's place were hidden from the map, so that none is right.
+    fold: events of one fold are judged by what was fitted on the other folds. mapped: False where the references at the
+    query's place were hidden from the map, so that none is right. stretch: number of the stretch of the drive;
+    the queries of one stretch are neighbours, and alike; None: this query has no neighbours.
     """
 
     pattern: str
@@ -64,6 +65,7 @@ class Event:
     right: Flags
     fold: int = 0
     mapped: bool = True
+    stretch: int | None = None
 
     def nonconformity(self, temperature: float) -> float:
         """Return the negative log posterior of the best right reference; +inf where no candidate is right."""

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.arrays import Flags, Float64
+from any2any_ros.arrays import Flags, Float64, Rows
 from any2any_ros.trust import acceptance, evidence, place_sets
+from any2any_ros.trust.acceptance import Answers
 from any2any_ros.trust.candidates import Event, log_sum_exp
 from any2any_ros.trust.confidence import EVEN, Confidence, ConfidenceConfig, keys
 from any2any_ros.trust.confidence_check import ALL
@@ -37,6 +38,27 @@ def fit(events: Sequence[Event], config: ConfidenceConfig = ConfidenceConfig()) 
     )
 
 
+def wanted(events: Sequence[Event], config: ConfidenceConfig = ConfidenceConfig()) -> dict[str, int]:
+    """Return how many mapped calibration queries a pattern needs at least, for each pattern that has fewer.
+
+    With fewer, no answer can be accepted even if all are right, or a place set holds every candidate. It counts queries
+    in stretches as long as those of the events.
+    """
+    temperature = _fit_temperature(events)
+    needed = {}
+    for pattern in sorted({event.pattern for event in events}):
+        group = [event for event in events if event.pattern == pattern and event.mapped]
+        stretch = _stretches(group)
+        scores = np.array([e.nonconformity(temperature) for e in group])
+        least = max(
+            acceptance.wanted(stretch, **_proofs(config)),
+            place_sets.wanted(scores, stretch, config.miss),
+        )
+        if len(group) < least:
+            needed[pattern] = least
+    return needed
+
+
 @dataclass(frozen=True, eq=False)
 class _FittedGroup:
     """What `Confidence` holds for one key; nonconformity: by level."""
@@ -54,27 +76,34 @@ def _fit_group(events: Sequence[Event], temperature: float, config: ConfidenceCo
     # The sensors of several patterns differ: their only common features are the posterior mass and the score.
     features = np.stack([e.candidates.features(temperature)[0][:, : None if one_pattern else 1] for e in events])
     right = np.array([bool(e.right[0]) for e in events])
-    mapped, fold = np.array([e.mapped for e in events]), np.array([e.fold for e in events])
+    mapped, fold, stretch = np.array([e.mapped for e in events]), np.array([e.fold for e in events]), _stretches(events)
     usual, at_even_odds = (
         evidence.held_out_log_odds(features, right, mapped, fold, unmapped) for unmapped in (config.unmapped, EVEN)
     )
-    bounds = place_sets.bounds(usual[mapped])
-    level = place_sets.level(usual, bounds)
     scores = np.array([e.nonconformity(temperature) for e in events])
+    bounds = place_sets.bounds(usual[mapped], place_sets.worth(scores[mapped], stretch[mapped]))
+    level = place_sets.level(usual, bounds)
+    answers = Answers(at_even_odds, right, stretch)
     return _FittedGroup(
         evidence.fit(features, right, mapped),
         _fit_isotonic(usual, right, _event_weights(mapped, config.unmapped)),
         acceptance.threshold(
-            at_even_odds[mapped],
-            right[mapped],
-            at_even_odds[~mapped],
-            precision=config.precision,
-            accepted_unmapped=config.accepted_unmapped,
-            risk=config.risk,
+            answers.take(np.flatnonzero(mapped)),
+            answers.take(np.flatnonzero(~mapped)),
+            **_proofs(config),
         ),
         bounds,
-        place_sets.calibrated(scores[mapped], level[mapped], fold[mapped], len(bounds) + 1),
+        place_sets.calibrated(scores[mapped], level[mapped], stretch[mapped], len(bounds) + 1),
     )
+
+
+def _proofs(config: ConfidenceConfig) -> dict[str, float]:
+    return {name: getattr(config, name) for name in ("precision", "accepted_unmapped", "risk")}
+
+
+def _stretches(events: Sequence[Event]) -> Rows:
+    """Return the stretch of each event (N,); one of its own for an event that has none."""
+    return np.array([-1 - i if e.stretch is None else e.stretch for i, e in enumerate(events)], dtype=np.intp)
 
 
 def _fit_temperature(events: Sequence[Event]) -> float:

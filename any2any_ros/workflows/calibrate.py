@@ -29,7 +29,7 @@ from any2any_ros.trust.confidence import ConfidenceConfig
 from any2any_ros.workflows import own_drive, scans
 from any2any_ros.workflows.inputs import Source, opened
 
-FOLDS, STRETCH = 4, 25.0  # the folds take turns every so many metres of driving
+FOLDS, STRETCH = 4, 5.0  # the folds take turns every so many hit radii of driving
 OUTSIDE = 2.0  # hit radii between a robot and the nearest reference, from which on the robot is outside of the map
 
 
@@ -123,13 +123,13 @@ def fit(
 
 
 def task_of(reference: ReferenceMap, queries: ObservationSet, place: PlaceConfig) -> Task:
-    """Return the frames of a drive as the task that a map is calibrated with, in folds of STRETCH metres."""
+    """Return the frames of a drive as the task that a map is calibrated with, in folds that take turns along it."""
     poses, places = queries.poses, reference.places.poses
     return Task(
         queries,
         positive=splits.positives(poses, places, place.hit_radius),
         allowed=own_drive.allowed(reference, queries, place, "calibrate"),
         hidden=splits.positives(poses, places, OUTSIDE * place.hit_radius),
-        folds=splits.blocks(poses, STRETCH, FOLDS),
+        folds=splits.blocks(poses, STRETCH * place.hit_radius, FOLDS),
         same_place=place.hit_radius,
     )

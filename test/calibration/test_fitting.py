@@ -112,6 +112,27 @@ def test_every_query_takes_part_in_the_confidence(fitted, monkeypatch):
     assert all(len(e.right) == 59 and e.right.sum() == 0 for e in unmapped)  # its own place is hidden
 
 
+def test_the_queries_of_a_stretch_are_told_to_the_confidence(monkeypatch):
+    seen = []
+    real = fitting.confidence_fitting.fit
+    monkeypatch.setattr(
+        fitting.confidence_fitting, "fit", lambda events, config: seen.extend(events) or real(events, config)
+    )
+    reference, task = drive(NOISE)
+    calibrate(reference, task, CalibrationConfig(fusion="raw_mean"), PROMISES)
+    assert {e.stretch for e in seen} == set(task.stretches.tolist()) and len(set(task.stretches)) == 12
+    assert all(e.stretch % 4 == e.fold for e in seen)
+
+
+def test_it_says_how_many_queries_are_wanted_where_there_are_too_few():
+    """60 queries of 12 stretches could prove everything; 60 of 4 stretches could not."""
+    reference, task = drive(NOISE)
+    config = CalibrationConfig(fusion="raw_mean")
+    assert calibrate(reference, task, config, PROMISES).wanted == {}
+    found = calibrate(reference, replace(task, folds=np.arange(60) // 15), config, PROMISES)
+    assert set(found.wanted) == set(found.table[0]["patterns"]) and min(found.wanted.values()) > 60
+
+
 def test_what_is_hidden_of_the_map_may_be_more_than_what_is_right(monkeypatch):
     seen = []
     real = fitting.confidence_fitting.fit

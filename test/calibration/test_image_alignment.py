@@ -18,7 +18,7 @@ from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust.confidence import ConfidenceConfig
 
 ENCODER = BirdsEyeEncoder()
-PLACES, SPACING, BLOCK = 48, 20.0, 6
+PLACES, SPACING, BLOCK = 48, 20.0, 2
 PROMISES = ConfidenceConfig(min_queries=10)
 
 

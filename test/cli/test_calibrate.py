@@ -25,6 +25,16 @@ def test_the_table_of_all_fusions_is_printed_and_kept(any2any, laps, town_map, t
     assert [row["fusion"] for row in table if row["chosen"]] == [row.split()[0] for row in rows if row.endswith("yes")]
 
 
+def test_a_drive_that_is_too_short_is_told(any2any, laps, town_map, tmp_path):
+    folder, file = shutil.copytree(town_map, tmp_path / "map"), tmp_path / "report.json"
+    done = any2any("calibrate", folder, laps, "--sequence", "01", "--fusion", "mixture", "--json", file)
+    wanted = json.loads(file.read_text())["wanted"]
+    assert wanted and "Too few queries" in done.out
+    assert all(
+        f"{pattern}: " in done.out and f"at least {least} are wanted" in done.out for pattern, least in wanted.items()
+    )
+
+
 def test_a_calibrated_map_says_how_probable_its_answers_are(laps, town_map):
     retriever = Retriever.open(town_map, 5.0)
     reference, calibrated = retriever.reference, retriever.calibration

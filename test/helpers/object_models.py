@@ -90,6 +90,6 @@ def tables(trained, count, seed, seen, absent=0.2):
 
 def calibrated():
     """Return a model that is calibrated on objects which `tables` does not show."""
-    views, classes, instances = world(8, 6, 5, seed=11)
+    views, classes, instances = world(8, 12, 5, seed=11)
     trained = model()
     return replace(trained, calibration=object_calibration.fit(trained, described(views, classes, instances)))
