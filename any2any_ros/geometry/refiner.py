@@ -95,8 +95,8 @@ class Refiner:
 
     clouds: the scans of the map. candidates: how many references of a ranking are registered. evidence: what an overlap
     is worth, confidence: how far to trust a refined ranking; both None before calibration. temperature:
-    softmax(temperature * score) is the posterior of the fusion. complain: is called with one line that says why a
-    candidate was not registered.
+    softmax(temperature * score) is the posterior of the fusion. weight: of a score beside an overlap, before
+    calibration. complain: is called with one line that says why a candidate was not registered.
     """
 
     clouds: Clouds
@@ -104,6 +104,7 @@ class Refiner:
     evidence: OverlapEvidence | None = None
     confidence: Confidence | None = None
     temperature: float = 1.0
+    weight: float = 0.0
     complain: Callable[[str], None] = warn
 
     def register(self, points: Floats, ids: Iterable[str]) -> dict[str, Registration]:
@@ -126,12 +127,14 @@ class Refiner:
     def rescored(self, scores: Float64, overlap: Floats) -> Float64:
         """Return the scores (S,) after refinement; overlap (S,): NaN = not registered.
 
-        Before calibration the registered candidates only trade their scores: the largest overlap gets the highest.
+        Before calibration the registered candidates only trade their scores: the largest overlap gets the highest, or
+        the largest sum of overlap and weighted score.
         """
         if self.evidence is not None:
             return np.asarray(scores + self.evidence(overlap) / self.temperature)
         out, registered = scores.copy(), np.flatnonzero(~np.isnan(overlap))
-        out[registered[np.argsort(-overlap[registered], kind="stable")]] = np.sort(scores[registered])[::-1]
+        fit = overlap[registered] + self.weight * scores[registered]
+        out[registered[np.argsort(-fit, kind="stable")]] = np.sort(scores[registered])[::-1]
         return out
 
 

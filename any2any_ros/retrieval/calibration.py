@@ -131,7 +131,7 @@ class Calibration:
         parts = {m: reference.encoders[m].parts for m in sensors}
         mounting = clouds.mounting(reference.mounting) if reference.mounting else np.eye(4)
         if self.confidence is None:
-            return ImageAlignment(reference.places, cells, NO_REFINER, self.same_place, mounting=mounting, parts=parts)
+            return ImageAlignment(reference.places, cells, same_place=self.same_place, mounting=mounting, parts=parts)
         if self.alignment is None:
             return ImageAlignment(reference.places, {})
         rule = self.alignment.of(NO_REFINER, self.confidence.temperature)

@@ -107,12 +107,12 @@ def test_what_was_not_registered_keeps_its_score(drawn):
         np.testing.assert_array_equal(scores, before)
 
 
-@given(cases)
-def test_uncalibrated_candidates_trade_scores(drawn):
+@given(cases, st.sampled_from([0.0, 0.5]))
+def test_uncalibrated_candidates_trade_scores(drawn, weight):
     scores, overlap = case(*drawn)
-    out, seen = refiner().rescored(scores, overlap), ~np.isnan(overlap)
+    out, seen = refiner(weight=weight).rescored(scores, overlap), ~np.isnan(overlap)
     np.testing.assert_array_equal(np.sort(out), np.sort(scores))
-    assert (np.diff(out[seen][np.argsort(overlap[seen])]) >= 0).all()
+    assert (np.diff(out[seen][np.argsort((overlap + weight * scores)[seen])]) >= 0).all()
 
 
 @given(cases, st.floats(0.1, 10))
