@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from any2any_ros.progress import progress_bar
     from any2any_ros.ranking import Match, Ranking
     from any2any_ros.retrieval.calibration import Calibration
-    from any2any_ros.samples import Scan, Sound
+    from any2any_ros.samples import Scan, Sound, Step
     from any2any_ros.trust.confidence import ConfidenceConfig
     from any2any_ros.workflows.adopt import AdoptionOptions, adopt
     from any2any_ros.workflows.build_map import MapOptions, build_map
@@ -55,6 +55,7 @@ __all__ = [
     "RetrievalConfig",
     "Scan",
     "Sound",
+    "Step",
     "adopt",
     "allow_module",
     "build_map",
@@ -80,7 +81,7 @@ if not TYPE_CHECKING:
         "progress": ("progress_bar",),
         "calibration.fitting": ("CalibrationConfig",),
         "retrieval.calibration": ("Calibration",),
-        "samples": ("Scan", "Sound"),
+        "samples": ("Scan", "Sound", "Step"),
         "trust.confidence": ("ConfidenceConfig",),
         "workflows.adopt": ("AdoptionOptions", "adopt"),
         "workflows.build_map": ("MapOptions", "build_map"),

@@ -186,7 +186,7 @@ class PlaceConfig(Settings):
 
 @dataclass(frozen=True)
 class PoseConfig(Settings):
-    """Which moments of a recording get a pose, and how the times and axes of its poses are read."""
+    """Which moments of a recording get a pose, how the times and axes of its poses are read, and where odometry is."""
 
     pose_gap_time: float = setting(
         2.0,
@@ -217,4 +217,9 @@ class PoseConfig(Settings):
         "times of a bag's messages; header: when a sensor measured; received: when they were recorded; auto: header, "
         "and an error where sensors and poses have different clocks",
         choices=("auto", "header", "received"),
+    )
+    odometry: str = setting(
+        "auto",
+        "odometry of a bag, for encoders that put the last metres together: a topic such as /odom, or two frames such "
+        "as /tf:odom.base_link; auto: what is named or typed as odometry; none: they match scans alone",
     )

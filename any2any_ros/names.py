@@ -53,6 +53,19 @@ def topic(name: Any) -> str:
     return _matched(TOPIC, name, "a topic", rule, "/front/image_raw")
 
 
+def odometry(name: Any) -> tuple[str, tuple[str, str] | None]:
+    """Return the topic of odometry, and the frames parent and child in it for a name such as /tf:odom.base_link.
+
+    Raises Any2AnyError when it is not valid.
+    """
+    where, colon, frames = name.partition(":") if isinstance(name, str) else (name, "", "")
+    parent, _, child = frames.partition(".")
+    if colon and not (parent and child):
+        rule = "it names no two frames behind the topic"
+        raise Any2AnyError(f"{name!r} cannot be odometry", rule, "Choose e.g. /odom or /tf:odom.base_link")
+    return topic(where), (parent.lstrip("/"), child.lstrip("/")) if colon else None
+
+
 def message_type(name: Any) -> str:
     """Return the name of a ROS message type. Raises Any2AnyError when it is not valid."""
     return _matched(MESSAGE_TYPE, name, "a message type", "it must be package/msg/Name", "sensor_msgs/msg/Image")

@@ -31,6 +31,12 @@ class EncoderNodeConfig(Settings):
     reliability: str = setting(
         "best_effort", "QoS reliability of the subscription to the sensor", choices=("best_effort", "reliable")
     )
+    odometry: str = name_setting(
+        "odom",
+        "topic of nav_msgs/Odometry, or two frames of /tf as /tf:odom.base_link, for encoders that put the samples of "
+        "the last metres together; empty, and while nobody publishes it: they match scans alone",
+        names.odometry,
+    )
     silent_after: float = setting(
         2.0, "the diagnostics warn when no message came for this long", unit="s", minimum=0.01, maximum=3600
     )

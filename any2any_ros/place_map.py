@@ -19,12 +19,12 @@ from any2any_ros.encoders import see
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, Observation, Ranking
 from any2any_ros.poses import fault
-from any2any_ros.protocols import Encoder
+from any2any_ros.protocols import Encoder, gathered
 from any2any_ros.retrieval import calibration, reference_map
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.retrieval.map_folder import ADOPTED, CONTENT, HEADER, adopted_homes
 from any2any_ros.retrieval.reference_map import ReferenceMap
-from any2any_ros.samples import NS, Sound
+from any2any_ros.samples import NS, Sound, Step
 from any2any_ros.samples.validation import validate
 
 Samples = Mapping[str, Any] | Observation
@@ -75,22 +75,26 @@ class PlaceMap:
         """Return whether the map is calibrated. Without calibration every probability is NaN, and none is accepted."""
         return self._localizer.calibrated
 
-    def rank(self, samples: Samples, k: int = RetrievalConfig.k) -> Ranking:
+    def rank(self, samples: Samples, k: int = RetrievalConfig.k, step: Step | None = None) -> Ranking:
         """Return the k most probable places, best first.
 
         samples: the samples of one moment by modality, e.g. {"camera": image, "lidar": points, "text": "a church"}. Any
         subset of `modalities` will do; the encoders that made the map encode them. samples/validation.py says what a
-        sample of each kind is. An Observation holds embeddings instead. Raises Any2AnyError when there is no sample,
-        when the map does not know a modality, and when a sample cannot be used.
+        sample of each kind is. An Observation holds embeddings instead. step: when they were taken, for encoders that
+        put the samples of the last metres together, such as laser_submap; None: they stand alone. Raises Any2AnyError
+        when there is no sample, when the map does not know a modality, and when a sample cannot be used.
         """
-        return self._localizer.rank(self.observe(samples), RetrievalConfig(k=k).k)
+        return self._localizer.rank(self.observe(samples, step), RetrievalConfig(k=k).k)
 
-    def observe(self, samples: Samples) -> Observation:
-        """Return the embeddings of the samples, as `rank` compares them with the map. Raises as `rank` does."""
+    def observe(self, samples: Samples, step: Step | None = None) -> Observation:
+        """Return the embeddings of the samples, as `rank` compares them with the map. Raises as `rank` does.
+
+        step: as in `rank`. On a drive, give each scan with its step to `rank` or to `observe`.
+        """
         if isinstance(samples, Observation):
             embeddings = [Embedding(m, vector, samples.stamp_ns) for m, vector in samples.embeddings.items()]
         else:
-            embeddings = [self._encode(m, sample) for m, sample in samples.items()]
+            embeddings = [self._encode(m, sample, step) for m, sample in samples.items()]
         if not embeddings:
             raise Any2AnyError(
                 f"Nothing can be compared with map '{self.name}'",
@@ -103,13 +107,13 @@ class PlaceMap:
             return samples
         return Observation.of(embeddings, 0)
 
-    def add(self, samples: Samples, pose: ArrayLike, id: str | None = None) -> str:
+    def add(self, samples: Samples, pose: ArrayLike, id: str | None = None, step: Step | None = None) -> str:
         """Add a place, found from the next ranking on; return its id. `save` makes it durable.
 
-        pose (4, 4): the robot's in the map's frame, metres. id: unique; None: one is made up. Raises Any2AnyError as
-        `rank` does, when the pose is no pose, and when the map has a place of that id.
+        pose (4, 4): the robot's in the map's frame, metres. id: unique; None: one is made up. step: as in
+        `rank`. Raises Any2AnyError as `rank` does, when the pose is no pose, and when the map has a place of that id.
         """
-        observation, place = self.observe(samples), _pose(pose)
+        observation, place = self.observe(samples, step), _pose(pose)
         known = set(self.reference.places.ids)
         name = id if id is not None else _free_id(known)
         if name in known:
@@ -138,12 +142,14 @@ class PlaceMap:
             raise Any2AnyError(what, str(error), remedy) from error
         return target
 
-    def _encode(self, modality: str, sample: Any) -> Embedding:
+    def _encode(self, modality: str, sample: Any, step: Step | None) -> Embedding:
         """Encode one sample by the encoder that made this modality of the map."""
         encoder = self._encoder(modality)
         value = validate(encoder.accepts, sample, modality)
         if isinstance(value, Sound):
             value = self._window(encoder, value, modality)
+        elif step is not None and encoder.uses_odometry:
+            value = gathered(encoder, value, step.stamp_ns, step.odometry)
         seen = see(encoder, value)
         return Embedding(modality, seen.vector, 0, encoder=encoder.fingerprint, birds_eye=seen.birds_eye)
 

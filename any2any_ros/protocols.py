@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, cast, runtime_checkable
 
-from any2any_ros.arrays import Array, Flags, Floats, Int64
+from any2any_ros.arrays import Array, Flags, Float64, Floats, Int64
 from any2any_ros.birds_eye.image import Levels
 from any2any_ros.observation import ObservationSet
 from any2any_ros.samples import Sound, Transcript
@@ -27,6 +27,7 @@ class Encoder(Protocol):
     topic: ClassVar[str]  # default topic of its sensor, relative
 
     keeps: ClassVar[int]  # messages that wait until it is free: 1 for sensors, more for streams such as sound
+    uses_odometry: ClassVar[bool]  # whether it puts samples together: gather is that of GathersOnTheWay
 
     Config: ClassVar[type[Any]]  # its settings, a dataclass (config.py)
     config: Any  # the settings it was built with
@@ -61,6 +62,24 @@ class Encoder(Protocol):
 
     def encode(self, sample: Any) -> Array:
         """Return a vector (dimension,) float32 of length 1. Raises Any2AnyError for a sample it cannot use."""
+
+
+def gathered(encoder: Encoder, sample: Any, stamp_ns: int, odometry: Float64 | None) -> Any | None:
+    """Return what an encoder encodes after this sample; None until there is enough. odometry: as in GathersOnTheWay."""
+    if encoder.uses_odometry:
+        return cast(GathersOnTheWay, encoder).gather(sample, stamp_ns, odometry)
+    return encoder.gather(sample, stamp_ns)
+
+
+class GathersOnTheWay(Protocol):
+    """An encoder that puts the samples of the last metres together."""
+
+    def gather(self, sample: Any, stamp_ns: int, odometry: Float64 | None) -> Any | None:
+        """Add a sample to those before it; return what to encode, None until there is enough.
+
+        odometry: pose (4, 4) of the sensor at the stamp in any frame through which it moves smoothly; None: unknown. A
+        jump of time or of odometry begins anew.
+        """
 
 
 @runtime_checkable

@@ -90,7 +90,7 @@ def test_a_laser_scan_finds_its_place(tmp_path):
     lines = (f"FLASER 180 {' '.join(f'{r:.2f}' for r in room)} {3 * i} 0 0 0 0 0 {i} host {i}\n"
              for i, room in enumerate(rooms))  # fmt: skip
     log.write_text("".join(lines))
-    house = a2a.build_map(log, tmp_path / "house")
+    house = a2a.build_map(log, tmp_path / "house", {"laser_scan": "laser_scan"})
     nearly = carmen.read(log).sample("laser_scan", 5)
     noisy = replace(nearly, ranges=nearly.ranges + draw.normal(0, 0.01, 180).astype(np.float32))
     assert house.modalities == ("laser_scan",)

@@ -146,6 +146,8 @@ def test_an_import_that_fails_inside_a_module_is_told(package):
 
 
 def test_an_unknown_plug_is_refused_with_those_there_are():
-    with pytest.raises(Any2AnyError, match=r"no encoder 'radar': .*audio, birds_eye, camera, .*laser_scan, lidar") as e:
+    with pytest.raises(
+        Any2AnyError, match=r"no encoder 'radar': .*audio, birds_eye, camera, .*laser_submap, lidar"
+    ) as e:
         ENCODERS.find("radar")
     assert "add any2any_ros/encoders/radar.py" in e.value.remedy

@@ -20,8 +20,6 @@ HALF = SIZE / 2
 LEVELS = np.array([0, 1, 3, 6])  # voxels above the ground from which on a cell has level 0, 1, 2, 3
 SLABS = 40  # voxels, one above the other, in a cell
 LOWEST = 10  # voxels below the sensor that are seen; lower points are left out, and so are higher ones than the rest
-CHUNK = 1 << 14  # points processed together, so that all intermediate arrays fit into the cache of one core
-ASIDE = 1024  # cells
 FOOTPRINT, SQUARES = 5, SIZE // 5  # cells a side of a square that has one ground; such squares a side
 
 
@@ -32,7 +30,6 @@ def _circle() -> Flags:
 
 INSIDE = _circle()
 _CELLS = np.flatnonzero(INSIDE)
-_SQUARE = np.add.outer(np.arange(SIZE) // FOOTPRINT * SQUARES, np.arange(SIZE) // FOOTPRINT).ravel()
 PACKED = -(-len(_CELLS) // 4)  # bytes of a packed image: four cells in a byte
 NONE: Levels = np.empty(0, dtype=np.uint8)  # stands for "no image" where one image is expected
 
@@ -45,31 +42,18 @@ def of_points(points: Floats, cell: float) -> tuple[Levels, int]:
     ground, which is the lowest voxel of a square of FOOTPRINT cells a side, and the voxel above it. So the height of
     the sensor need not be known, and a road may rise.
     """
-    ground, parts = np.full(SQUARES * SQUARES, SLABS, dtype=np.int32), []
-    for start in range(0, len(points), CHUNK):
-        x, y, z = np.ascontiguousarray(points[start : start + CHUNK, :3].T, dtype=np.float32)
-        column, row, slab = _voxel(x, cell, HALF), _voxel(y, cell, HALF), _voxel(z, cell, LOWEST)
-        seen = (
-            (column.view("u4") < SIZE) & (row.view("u4") < SIZE) & (slab.view("u4") < SLABS)
-        )  # negative ones are large
-        place, slab = (row * np.int32(SIZE) + column)[seen], slab[seen]
-        np.minimum.at(ground, _SQUARE[place], slab)
-        parts.append((place, slab))
-    filled = np.zeros(SIZE * SIZE * SLABS, dtype=np.uint8)
-    for place, slab in parts:
-        filled[(place * np.int32(SLABS) + slab)[slab > ground[_SQUARE[place]] + 1]] = 1
-    # Eight voxels are added at a time: each byte of a sum counts to SLABS / 8 at most, and the product adds the bytes.
-    columns = filled.view(np.uint64).reshape(-1, SLABS // 8).sum(axis=1)
-    counts = (columns * np.uint64(0x0101010101010101)) >> np.uint64(56)
-    return of_counts(counts.reshape(SIZE, SIZE)), sum(len(place) for place, _ in parts)
-
-
-def _voxel(position: Array, cell: float, middle: float) -> NDArray[np.int32]:
-    """Return the number of the cell (n,) along one axis; middle: that of position 0. What is nowhere has a number that
-    no image has."""
+    x, y, z = (np.asarray(points)[:, i] for i in range(3))
     with np.errstate(invalid="ignore", over="ignore"):
-        # Numbers are cut towards 0, so all of them are moved above it first.
-        return (position * np.float32(1 / cell) + np.float32(middle + ASIDE)).astype(np.int32) - np.int32(ASIDE)
+        place = (x / cell + HALF, y / cell + HALF, z / cell + LOWEST)
+        seen = np.logical_and.reduce([(v >= 0) & (v < n) for v, n in zip(place, (SIZE, SIZE, SLABS), strict=True)])
+    column, row, slab = (v[seen].astype(np.intp) for v in place)
+    square = row // FOOTPRINT * SQUARES + column // FOOTPRINT
+    ground = np.full(SQUARES * SQUARES, SLABS)
+    np.minimum.at(ground, square, slab)
+    above = slab > ground[square] + 1
+    filled = np.zeros(SIZE * SIZE * SLABS, dtype=bool)
+    filled[((row * SIZE + column) * SLABS + slab)[above]] = True
+    return of_counts(np.count_nonzero(filled.reshape(-1, SLABS), axis=1).reshape(SIZE, SIZE)), len(slab)
 
 
 def of_counts(counts: NDArray[Any]) -> Levels:

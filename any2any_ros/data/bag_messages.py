@@ -14,7 +14,8 @@ from any2any_ros import samples
 from any2any_ros.arrays import Array, Float64
 
 POSE = "geometry_msgs/msg/PoseStamped"
-MAP_FRAME = "map"
+ODOMETRY = "nav_msgs/msg/Odometry"
+MAP_FRAME, ODOMETRY_FRAME = "map", "odom"
 
 
 def header(store: Typestore, stamp: int, frame: str) -> Any:
@@ -23,15 +24,28 @@ def header(store: Typestore, stamp: int, frame: str) -> Any:
 
 
 def pose_message(store: Typestore, pose: Float64, stamp: int) -> Any:
+    return store.types[POSE](header=header(store, stamp, MAP_FRAME), pose=_pose(store, pose))
+
+
+def odometry_message(store: Typestore, pose: Float64, stamp: int) -> Any:
+    """Return odometry without speeds, of a robot whose frame is the sensor's."""
+    make, zero = store.types, store.types["geometry_msgs/msg/Vector3"](x=0.0, y=0.0, z=0.0)
+    twist = make["geometry_msgs/msg/Twist"](linear=zero, angular=zero)
+    return make[ODOMETRY](
+        header=header(store, stamp, ODOMETRY_FRAME),
+        child_frame_id="",
+        pose=make["geometry_msgs/msg/PoseWithCovariance"](pose=_pose(store, pose), covariance=np.zeros(36)),
+        twist=make["geometry_msgs/msg/TwistWithCovariance"](twist=twist, covariance=np.zeros(36)),
+    )
+
+
+def _pose(store: Typestore, pose: Float64) -> Any:
     x, y, z = pose[:3, 3]
     qx, qy, qz, qw = Rotation.from_matrix(pose[:3, :3]).as_quat()
     make = store.types
-    return make[POSE](
-        header=header(store, stamp, MAP_FRAME),
-        pose=make["geometry_msgs/msg/Pose"](
-            position=make["geometry_msgs/msg/Point"](x=x, y=y, z=z),
-            orientation=make["geometry_msgs/msg/Quaternion"](x=qx, y=qy, z=qz, w=qw),
-        ),
+    return make["geometry_msgs/msg/Pose"](
+        position=make["geometry_msgs/msg/Point"](x=x, y=y, z=z),
+        orientation=make["geometry_msgs/msg/Quaternion"](x=qx, y=qy, z=qz, w=qw),
     )
 
 
@@ -74,7 +88,7 @@ def scan_message(store: Typestore, scan: samples.Scan, header: Any) -> Any:
     return store.types["sensor_msgs/msg/LaserScan"](
         header=header, angle_min=scan.angle_min,
         angle_max=scan.angle_min + (len(scan.ranges) - 1) * scan.angle_increment,
-        angle_increment=scan.angle_increment, time_increment=0.0, scan_time=0.0, range_min=0.0,
+        angle_increment=scan.angle_increment, time_increment=scan.time_increment, scan_time=0.0, range_min=0.0,
         range_max=scan.range_max, ranges=np.asarray(scan.ranges, dtype=np.float32),
         intensities=np.empty(0, dtype=np.float32),
     )  # fmt: skip

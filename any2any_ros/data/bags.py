@@ -15,9 +15,10 @@ from any2any_ros.arrays import Array, Float64, Int64
 from any2any_ros.birds_eye.image import PACKED
 from any2any_ros.cdr import typestore
 from any2any_ros.config import AliveConfig, PoseConfig
-from any2any_ros.data import bag_messages, bag_poses
+from any2any_ros.data import bag_messages, bag_odometry, bag_poses
 from any2any_ros.data.bag_clocks import OFF, stamp_of, timed
 from any2any_ros.data.bag_encoding import embeddings, modalities_of
+from any2any_ros.data.bag_odometry import NO_ODOMETRY
 from any2any_ros.data.bag_poses import TRUTH, PoseSource
 from any2any_ros.data.bag_reader import BagReader
 from any2any_ros.data.bag_reading import decoded, leave_out, listed, named, open_reader
@@ -74,6 +75,7 @@ def _write_frames(drive: Drive, writer: Writer, progress: Progress[int], report:
     makers = {m: bag_messages.MAKERS[e.accepts] for m, e in encoders.items()}
     connections = {m: writer.add_connection(f"/{encoders[m].topic}", makers[m][0], typestore=store) for m in makers}
     truth = writer.add_connection(f"/{TRUTH}", bag_messages.POSE, typestore=store)
+    wheels = writer.add_connection("/odom", bag_messages.ODOMETRY, typestore=store) if _drove(drive) else None
     rows = {m: report.topic(m, f"/{encoders[m].topic}", makers[m][0], len(drive)) for m in makers}
     located = rigid(drive.poses)
     for i in progress(range(len(drive)), f"writing {drive.name} as a bag"):
@@ -81,12 +83,21 @@ def _write_frames(drive: Drive, writer: Writer, progress: Progress[int], report:
         if located[i]:
             pose = bag_messages.pose_message(store, drive.poses[i], stamp)
             writer.write(truth, stamp, store.serialize_cdr(pose, bag_messages.POSE))
+        odometry = drive.odometry(i)
+        if wheels is not None and odometry is not None:
+            wheel = bag_messages.odometry_message(store, odometry, stamp)
+            writer.write(wheels, stamp, store.serialize_cdr(wheel, bag_messages.ODOMETRY))
         for m, (type_name, make) in makers.items():
             sample = sample_of(drive, m, i, rows[m])
             if sample is not None:
                 message = make(store, sample, bag_messages.header(store, stamp, m))
                 rows[m].encoded()
                 writer.write(connections[m], stamp, store.serialize_cdr(message, type_name))
+
+
+def _drove(drive: Drive) -> bool:
+    """Return whether a drive has odometry."""
+    return any(drive.odometry(i) is not None for i in range(len(drive)))
 
 
 # --- bag -> observations --------------------------------------------------------------------------------------
@@ -133,9 +144,11 @@ def observe(
                 rows[modality].refused(why)
 
         found = bag_poses.read(reader, poses, report)
+        moves = any(encoders[m].uses_odometry for m in wanted)
+        odometry = bag_odometry.read(reader, poses.settings, report) if moves else NO_ODOMETRY
         clocks = found.clocks(poses.settings)
         messages = progress(timed(decoded(reader, connections, refused), clocks), f"encoding {path.name}")
-        encoded = embeddings(messages, wanted, encoders, rows)
+        encoded = embeddings(messages, wanted, encoders, rows, odometry)
         moments = sorted(_moments(encoded, wanted), key=lambda moment: moment.stamp_ns)
     stamps = np.array([moment.stamp_ns for moment in moments], dtype=np.int64)
     located = found.trajectory.at(stamps, poses.settings).without(np.isin(stamps, list(clocks.doubtful)), OFF)

@@ -8,6 +8,7 @@ The format leaves some things open. This reader decides them so:
   (180 beams of 1 degree, 360 of 0.5), with an odd n it is at +90. (In intel, fhw and freiburg-079, walls that were seen
   with crossing headings lie closest together with -90, not with -89.5.)
 - The pose is x y theta, the pose of the laser.
+- carmen_odometry.py says what the odometry is.
 - The scans keep the order of the file.
 - A last line without a newline was being written when the logger stopped. It is left out unless it is whole. Any other
   damage is an error.
@@ -26,6 +27,7 @@ from numpy.typing import ArrayLike
 
 from any2any_ros import limits, reading
 from any2any_ros.arrays import Array, Float64, Int64, Rows
+from any2any_ros.data.carmen_odometry import OdometryReader
 from any2any_ros.data.drive import LATEST
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.poses import FARTHEST
@@ -44,7 +46,8 @@ Row = Float64  # n ranges, x, y, theta, odom_x, odom_y, odom_theta, time
 class CarmenDrive:
     """One log as a drive (data/drive.py).
 
-    ranges (N, B): m, inf = no return. frames (N,): number of each scan in the log.
+    ranges (N, B): m, inf = no return. frames (N,): number of each scan in the log. odometries (N, 4, 4): pose of the
+    laser by the wheels alone, NaN where unknown.
     """
 
     name: str
@@ -52,6 +55,7 @@ class CarmenDrive:
     poses: Float64
     ranges: Array
     frames: Rows
+    odometries: Float64
     modalities: tuple[str, ...] = ("laser_scan",)
 
     def __len__(self) -> int:
@@ -68,6 +72,7 @@ class CarmenDrive:
             poses=self.poses[index],
             ranges=self.ranges[index],
             frames=self.frames[index],
+            odometries=self.odometries[index],
         )
 
     def sample(self, modality: str, i: int) -> Scan | None:
@@ -78,12 +83,16 @@ class CarmenDrive:
         first, step = np.float32(-np.pi / 2), np.float32(np.pi / (beams - beams % 2))
         return Scan(self.ranges[i], float(first), float(step), NO_RETURN)
 
+    def odometry(self, i: int) -> Float64 | None:
+        return self.odometries[i] if np.isfinite(self.odometries[i]).all() else None
+
 
 def read(path: Path) -> CarmenDrive:
     """Read a log. Raises Any2AnyError when it cannot be read or has no scan, and names the number of a damaged line."""
     path = Path(path)
     ranges, rest, beams = array("f"), array("d"), 0  # of all scans, one after the other
-    for number, row in _rows(path):
+    wheels = OdometryReader()
+    for number, row in _rows(path, wheels):
         if beams and len(row) - AFTER != beams:
             raise _damaged(path, number, f"it has {len(row) - AFTER} beams, the log's first scan {beams}")
         beams = len(row) - AFTER
@@ -91,6 +100,8 @@ def read(path: Path) -> CarmenDrive:
         usable = (row[:beams] > 0) & (row[:beams] < NO_RETURN)
         ranges.frombytes(np.where(usable, row[:beams], np.inf).astype(np.float32).tobytes())
         rest.frombytes(row[beams:].tobytes())
+        x, y, theta, odom_x, odom_y, odom_theta, _ = row[beams:].tolist()
+        wheels.scan((x, y, theta), (odom_x, odom_y, odom_theta))
     if not beams:
         raise Any2AnyError(
             f"{path} is no CARMEN laser log",
@@ -104,14 +115,17 @@ def read(path: Path) -> CarmenDrive:
         _matrices(x_y_theta),
         np.frombuffer(ranges, np.float32).reshape(-1, beams),
         np.arange(len(seconds)),
+        _matrices(wheels.poses()),
     )
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Row]]:
-    """Yield the number of each line that is a scan, and its numbers."""
+def _rows(path: Path, wheels: OdometryReader) -> Iterator[tuple[int, Row]]:
+    """Yield the number of each line that is a scan, and its numbers. wheels: gets the lines of odometry."""
     try:
         for number, line in enumerate(reading.lines(path, limits.LOG_BYTES), start=1):
-            if line.startswith(b"FLASER"):
+            if line.startswith(b"ODOM"):
+                wheels.odometry(line.decode("latin-1"))
+            elif line.startswith(b"FLASER"):
                 # Every byte is a letter in latin-1, so that a damaged line is reported with its number.
                 try:
                     yield number, _row(path, number, line.decode("latin-1"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ from any2any_ros.data.report import SensorReport, TopicReport
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress, silent
-from any2any_ros.protocols import Encoder, Seen
+from any2any_ros.protocols import Encoder, Seen, gathered
 
 LATEST = 2**31 - 2  # s; a later time does not fit into the stamp of a ROS message, not even when a second is added
 STEP = 1.0  # m; poses of a robot that stands differ by less
@@ -44,6 +45,9 @@ class Drive(Protocol):
 
     def sample(self, modality: str, i: int) -> Any | None:
         """Return the sample of frame i, as samples/ defines it; None where the sensor was off."""
+
+    def odometry(self, i: int) -> Float64 | None:
+        """Return the pose (4, 4) of the sensor at frame i in a frame that drifts; None where it is unknown."""
 
     def take(self, rows: ArrayLike) -> Drive:
         """Return a drive of these frames. The sound of a frame begins at the frame before it in the new drive."""
@@ -93,25 +97,36 @@ def keyframes(poses: Float64, distance: float) -> Rows:
 
 
 def encode(
-    drive: Drive, encoders: Mapping[str, Encoder], progress: Progress[int] = silent, report: SensorReport | None = None
+    drive: Drive,
+    encoders: Mapping[str, Encoder],
+    progress: Progress[int] = silent,
+    report: SensorReport | None = None,
+    rows: Rows | None = None,
 ) -> ObservationSet:
-    """Encode every frame of the drive with the encoders of its modalities.
+    """Encode frames of the drive with the encoders of its modalities.
 
     A sample that is missing, that cannot be read or that its encoder refuses becomes a row of NaN. report: counts them.
+    rows (K,): of the frames, increasing; None: all. Encoders that put samples together get those between them, too.
     """
     report = SensorReport() if report is None else report
+    chosen = np.arange(len(drive)) if rows is None else rows
+    frames = drive if rows is None else drive.take(rows)
     modalities = [m for m in drive.modalities if m in encoders]
-    columns = {m: np.full((len(drive), encoders[m].dimension), np.nan, dtype=np.float32) for m in modalities}
-    images = {m: np.zeros((len(drive), PACKED), dtype=np.uint8) for m in modalities if encoders[m].cell}
-    rows = {m: report.topic(m, "", encoders[m].accepts, len(drive)) for m in modalities}
-    for i in progress(range(len(drive)), f"encoding {drive.name}"):
+    columns = {m: np.full((len(frames), encoders[m].dimension), np.nan, dtype=np.float32) for m in modalities}
+    images = {m: np.zeros((len(frames), PACKED), dtype=np.uint8) for m in modalities if encoders[m].cell}
+    counts = {m: report.topic(m, "", encoders[m].accepts, len(frames)) for m in modalities}
+    passed = 0  # the first frame of the drive that no encoder has got
+    for i in progress(range(len(frames)), f"encoding {drive.name}"):
         for m in modalities:
-            seen = _encode_one(drive, encoders[m], m, i, rows[m])
+            if encoders[m].uses_odometry:
+                _pass_by(drive, encoders[m], m, range(passed, int(chosen[i])))
+            seen = _encode_one(frames, encoders[m], m, i, counts[m])
             if seen is not None:
                 columns[m][i] = seen.vector
                 if m in images:
                     images[m][i] = seen.birds_eye
-    return ObservationSet(columns, drive.poses, drive.ids(), drive.stamps_ns, images)
+        passed = int(chosen[i]) + 1
+    return ObservationSet(columns, frames.poses, frames.ids(), frames.stamps_ns, images)
 
 
 def sample_of(drive: Drive, modality: str, i: int, row: TopicReport) -> Any | None:
@@ -127,11 +142,20 @@ def sample_of(drive: Drive, modality: str, i: int, row: TopicReport) -> Any | No
     return sample
 
 
+def _pass_by(drive: Drive, encoder: Encoder, modality: str, frames: Iterable[int]) -> None:
+    """Give an encoder the samples of frames that are not encoded. One that cannot be used is left out."""
+    for i in frames:
+        with suppress(Any2AnyError):
+            sample = drive.sample(modality, i)
+            if sample is not None:
+                gathered(encoder, sample, int(drive.stamps_ns[i]), drive.odometry(i))
+
+
 def _encode_one(drive: Drive, encoder: Encoder, modality: str, i: int, row: TopicReport) -> Seen | None:
     sample = sample_of(drive, modality, i, row)
     try:
-        gathered = None if sample is None else encoder.gather(sample, int(drive.stamps_ns[i]))
-        seen = None if gathered is None else plugs.see(encoder, gathered)
+        whole = None if sample is None else gathered(encoder, sample, int(drive.stamps_ns[i]), drive.odometry(i))
+        seen = None if whole is None else plugs.see(encoder, whole)
     except Any2AnyError as error:
         row.refused(f"Frame {drive.ids()[i]}: {error}")
         return None

@@ -82,6 +82,9 @@ class KittiDrive:
             return None
         return points(file, self.floats) if modality == "lidar" else READERS[modality](file)
 
+    def odometry(self, i: int) -> None:
+        return None
+
     def _sound_of(self, i: int) -> Sound | None:
         if self.sound is None:
             return None

@@ -87,8 +87,8 @@ class DriveSource:
         self, encoders: Mapping[str, Encoder], keyframe: float, progress: Progress[Any] = silent
     ) -> ObservationSet:
         self.report.clear()
-        frames = self.drive.take(keyframes(self.drive.poses, keyframe))
-        places = encode(frames, encoders, progress, self.report)
+        rows = keyframes(self.drive.poses, keyframe)
+        places = encode(self.drive, encoders, progress, self.report, rows)
         self.report.located(places)
         return places
 

@@ -11,11 +11,11 @@ from any2any_ros.birds_eye.image import NONE
 from any2any_ros.plugins import Registry
 from any2any_ros.protocols import Encoder, Seen
 
-_OPTIONAL = (("space", ""), ("focal", None), ("cell", 0.0), ("parts", ()))
+_OPTIONAL = (("space", ""), ("focal", None), ("cell", 0.0), ("parts", ()), ("uses_odometry", False))
 ENCODERS: Registry[Encoder] = Registry("encoder", __name__, Encoder, _OPTIONAL)
 
 # The default encoder of a modality, where it is not the one of the modality's name: the better one on real drives.
-DEFAULTS = {"lidar": "birds_eye"}
+DEFAULTS = {"lidar": "birds_eye", "laser_scan": "laser_submap"}
 
 
 def default(modality: str) -> str:

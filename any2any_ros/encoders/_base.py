@@ -25,6 +25,7 @@ class BaseEncoder(Generic[ConfigT]):
     accepts: ClassVar[str]
     topic: ClassVar[str]
     keeps: ClassVar[int] = 1
+    uses_odometry: ClassVar[bool] = False
     revision: ClassVar[int] = 1  # raise it when the embeddings of unchanged settings change
     Config: ClassVar[Any]
 

@@ -144,6 +144,18 @@ class TransformBuffer:
         up, down = self._ways(parent, child)
         return self._chained(up, times) if not down else inverted(self._chained(down, times)) @ self._chained(up, times)
 
+    def mounting(self, robot: str, sensor: str) -> Float64:
+        """Return the pose (4, 4) of a sensor's frame in the robot's, by static transforms; the identity where they do
+        not say it."""
+        frames = {robot.lstrip("/"), sensor.lstrip("/")}
+        if not frames <= set(self.frames):
+            return np.eye(4)
+        try:
+            pose = self.lookup(robot, sensor, [0])[0]
+        except Any2AnyError:  # both are known, and no way leads from one to the other
+            return np.eye(4)
+        return np.eye(4) if np.isnan(pose).any() else pose
+
     def _ways(self, parent: str, child: str) -> tuple[list[str], list[str]]:
         """Return the frames from the child and from the parent up to the frame where both ways meet, which is left
         out."""

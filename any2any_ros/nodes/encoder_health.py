@@ -19,7 +19,8 @@ class EncoderHealth:
 
     received, refused: messages. encoded: embeddings. missed: messages that the middleware dropped. dropped: messages
     that newer ones have replaced. gaps: in a stream, where messages were missed or dropped, and absent: how many in
-    all. error: the last one. mismatch: of the QoS settings. seconds: of the last encoding.
+    all. error: the last one. mismatch: of the QoS settings. seconds: of the last encoding. odometry: where it comes
+    from; "" for an encoder that uses none.
     """
 
     received: Rate = field(default_factory=Rate)
@@ -32,6 +33,7 @@ class EncoderHealth:
     error: str = ""
     mismatch: str = ""
     seconds: float = 0.0
+    odometry: str = ""
 
     def receive(self, info: Mapping[str, Any], now_ns: int) -> None:
         """Count a message. info: what rclpy tells of it."""
@@ -76,4 +78,5 @@ class EncoderHealth:
             state[0], name, state[1], topic, age=self.received.age(now_ns), rate=self.received.hertz(now_ns),
             encoded=self.encoded.count, refused=self.refused.count, dropped=self.dropped, missed=self.missed.count,
             encode_seconds=self.seconds, qos_mismatch=self.mismatch, last_error=self.error, encoder=fingerprint,
+            odometry=self.odometry,
         )  # fmt: skip

@@ -17,7 +17,6 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 import any2any_ros.msg as msg
 from any2any_ros import samples
@@ -28,9 +27,10 @@ from any2any_ros.nodes import endpoints, messages, parameters, runtime
 from any2any_ros.nodes.encoder_health import EncoderHealth
 from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.nodes.lifecycle import ManagedNode
+from any2any_ros.nodes.sensor_odometry import SensorOdometry
 from any2any_ros.nodes.stream_time import StreamTime
 from any2any_ros.observation import Embedding
-from any2any_ros.protocols import Encoder
+from any2any_ros.protocols import Encoder, gathered
 
 
 class EncoderNode(ManagedNode):
@@ -40,6 +40,7 @@ class EncoderNode(ManagedNode):
         super().__init__("encoder")
         self.config = parameters.declare(self, EncoderNodeConfig)
         self._subscription: Any = None
+        self._odometry = SensorOdometry(self)
         self._health = EncoderHealth()
 
     def configure(self) -> None:
@@ -58,13 +59,11 @@ class EncoderNode(ManagedNode):
         self._publisher = self.create_lifecycle_publisher(msg.Embedding, "embeddings", 10)
 
     def activate(self) -> None:
+        if self._encoder.uses_odometry:
+            self._odometry.open(self.config.odometry)
         self._stream_time = StreamTime()
         self._inbox = Inbox(self._encoder.keeps, self._encode)
-        reliable = self.config.reliability == "reliable"
-        qos = QoSProfile(
-            depth=self._encoder.keeps,
-            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        )
+        qos = endpoints.sensor_qos(self._encoder.keeps, self.config.reliability)
         events = SubscriptionEventCallbacks(incompatible_qos=self._on_mismatch)
         self._subscription = self.create_subscription(
             self._class, self._topic, self._receive, qos, event_callbacks=events, raw=True
@@ -76,6 +75,7 @@ class EncoderNode(ManagedNode):
             self.destroy_subscription(self._subscription)
             self._subscription = None
             self._inbox.close()
+            self._odometry.close()
 
     def cleanup(self) -> None:
         self.destroy_lifecycle_publisher(self._publisher)
@@ -85,7 +85,7 @@ class EncoderNode(ManagedNode):
         now = self.now_ns()
         self._health.receive(info, now)
         self._inbox.put((raw, now), len(raw))
-        if self._encoder.keeps > 1:  # a stream, such as sound, has no message that a newer one replaces
+        if self._encoder.keeps > 1 and not self._encoder.uses_odometry:  # of sound, no part may be missing
             self._health.look_for_gap(self._inbox.dropped, now)
 
     def _encode(self, waiting: list[tuple[bytes, int]]) -> None:
@@ -106,8 +106,10 @@ class EncoderNode(ManagedNode):
         message = self._read(raw)
         stamp = samples.stamp_ns(message) or received
         decoded = samples.decode(self._type, message, self._encoder.accepts)
-        sample = self._encoder.gather(decoded, self._stream_time.of(stamp, received))
-        return sample, stamp, message.header.frame_id if hasattr(message, "header") else ""
+        frame = message.header.frame_id if hasattr(message, "header") else ""
+        pose = self._odometry.pose(stamp, frame)
+        sample = gathered(self._encoder, decoded, self._stream_time.of(stamp, received), pose)
+        return sample, stamp, frame
 
     def _publish(self, sample: Any, stamp: int, frame: str) -> None:
         began = time.perf_counter()
@@ -135,7 +137,7 @@ class EncoderNode(ManagedNode):
         now, topic, health = self.now_ns(), self._subscription.topic_name, self._health
         health.mismatch = endpoints.own_mismatch(self, topic)
         why_silent = partial(endpoints.why_silent, self, topic, self._type)
-        health.dropped = self._inbox.dropped
+        health.dropped, health.odometry = self._inbox.dropped, self._odometry.state(now)
         state = health.state(now, self.config.silent_after, why_silent)
         return [health.line(f"{self.get_name()}: {self._modality}", topic, state, now, self._encoder.fingerprint)]
 

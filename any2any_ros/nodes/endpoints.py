@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSCompatibility, qos_check_compatible
+from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
+
+
+def sensor_qos(depth: int, reliability: str) -> QoSProfile:
+    """Return the QoS of the subscription to a sensor. reliability: "reliable" or "best_effort"."""
+    reliable = reliability == "reliable"
+    return QoSProfile(
+        depth=depth, reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+    )
 
 
 def mismatches(node: Node, topic: str, subscriber: str = "") -> Iterator[str]:

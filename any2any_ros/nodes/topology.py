@@ -11,7 +11,7 @@ from typing import Any
 
 from any2any_ros import names, plugins, samples, share
 from any2any_ros.config import PARENT
-from any2any_ros.encoders import ENCODERS
+from any2any_ros.encoders import ENCODERS, default
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.objects import grounding_model
 from any2any_ros.protocols import Encoder
@@ -60,7 +60,7 @@ def place_recognition(
         raise Any2AnyError(f"No topic is needed for {', '.join(sorted(set(told) - set(wanted)))}", why, "Leave it out")
     encoders = []
     for m in wanted:
-        plug, settings = (records[m].plug, records[m].settings) if m in records else (m, {})
+        plug, settings = (records[m].plug, records[m].settings) if m in records else (default(m), {})
         parameters = {"encoder": plug, "modality": m, **{f"settings.{k}": v for k, v in settings.items()}}
         parameters |= _subscription(ENCODERS.find_recorded(plug), recorded.get(m), told.get(m), image_transport)
         # The name of a node must not start with a digit.

@@ -22,7 +22,7 @@ from any2any_ros.samples.encodings import DEPTH_ENCODINGS, IMAGE_ENCODINGS, PLAN
 from any2any_ros.samples.examples import example
 from any2any_ros.samples.images import depth, image, thermal, valid_depth
 from any2any_ros.samples.lidar import POINT_TYPES, cloud, livox, multi_echo_scan, scan
-from any2any_ros.samples.values import NS, Scan, Sound, Transcript
+from any2any_ros.samples.values import NS, Scan, Sound, Step, Transcript
 
 __all__ = [
     "DEPTH_ENCODINGS",
@@ -34,6 +34,7 @@ __all__ = [
     "TYPES",
     "Scan",
     "Sound",
+    "Step",
     "Transcript",
     "captured_sound",
     "cloud",

@@ -127,7 +127,8 @@ def _scan(message: Any, ranges: Array) -> Scan:
     if why:
         raise Any2AnyError("Cannot use a laser scan", why, "The driver describes its scans wrongly: check it")
     ranges[~((ranges >= message.range_min) & (ranges <= range_max))] = np.inf
-    return Scan(ranges, float(message.angle_min), float(message.angle_increment), range_max)
+    angles = float(message.angle_min), float(message.angle_increment)
+    return Scan(ranges, *angles, range_max, float(message.time_increment))
 
 
 def wrong_geometry(angle_min: Any, angle_increment: Any, range_max: Any) -> str:

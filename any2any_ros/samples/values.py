@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from any2any_ros.arrays import Array
+import numpy as np
+
+from any2any_ros.arrays import Array, Float64
+from any2any_ros.errors import Any2AnyError
+from any2any_ros.poses import fault
 
 NS = 1_000_000_000  # nanoseconds in a second
 
@@ -15,13 +19,14 @@ class Scan:
 
     ranges: (B,) in metres, one for each beam; inf or NaN: no return. angle_min: angle of the first beam in radians.
     angle_increment: step from beam to beam in radians, counter-clockwise. range_max: largest range that the sensor
-    measures, in metres.
+    measures, in metres. time_increment: from beam to beam in seconds; 0: all at once, or unknown.
     """
 
     ranges: Array
     angle_min: float
     angle_increment: float
     range_max: float
+    time_increment: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +35,26 @@ class Sound:
 
     samples: Array
     rate: int
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """When the samples of one moment of a drive were taken, and where the robot was by odometry.
+
+    stamp_ns: time in ns. odometry: pose (4, 4) of the sensor in any frame through which it moves smoothly, metres;
+    None: unknown. Raises Any2AnyError when it is no pose.
+    """
+
+    stamp_ns: int
+    odometry: Float64 | None = None
+
+    def __post_init__(self) -> None:
+        if self.odometry is not None:
+            pose = np.asarray(self.odometry, dtype=np.float64)
+            why = f"its shape is {pose.shape}" if pose.shape != (4, 4) else fault(pose)
+            if why:
+                raise Any2AnyError("The odometry cannot be used", why, "Give a rigid transform (4, 4), or None")
+            object.__setattr__(self, "odometry", pose)
 
 
 @dataclass(frozen=True)

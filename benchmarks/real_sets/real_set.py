@@ -53,6 +53,9 @@ class Frames:
     def sample(self, modality: str, i: int) -> Any | None:
         return self.readers[modality](int(self.rows[i])) if modality in self.readers else None
 
+    def odometry(self, i: int) -> None:
+        return None
+
     def take(self, rows: ArrayLike) -> Frames:
         index = np.asarray(rows)
         return replace(self, poses=self.poses[index], rows=self.rows[index])

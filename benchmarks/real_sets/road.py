@@ -26,15 +26,16 @@ class Clocked:
     def __init__(self, encoder: Any) -> None:
         self._encoder = encoder
         self.seconds: list[float] = []
+        self._gathering = 0.0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._encoder, name)
 
-    def gather(self, sample: Any, stamp_ns: int) -> Any:
-        """Gather a sample; a frame's first step."""
+    def gather(self, *sample: Any) -> Any:
+        """Gather a sample; a frame's first step. Of frames between keyframes it is the only one."""
         began = time.perf_counter()
-        gathered = self._encoder.gather(sample, stamp_ns)
-        self.seconds.append(time.perf_counter() - began)
+        gathered = self._encoder.gather(*sample)
+        self._gathering = time.perf_counter() - began
         return gathered
 
     def encode(self, sample: Any) -> Any:
@@ -50,7 +51,7 @@ class Clocked:
         try:
             return step(sample)
         finally:
-            self.seconds[-1] += time.perf_counter() - began
+            self.seconds.append(self._gathering + time.perf_counter() - began)
 
     def of_rows(self, count: int) -> Float64:
         """Return the seconds of each of `count` frames (count,); of all the median, where some had no sample."""

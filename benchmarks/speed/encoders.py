@@ -1,10 +1,10 @@
 """Encoders without weights, one frame, one thread.
 
 Frames of the town, of the size of KITTI's: a picture of 1242 × 376, a cloud of 120,000 points, a second of sound, a
-caption, a thermal picture. The laser scan is cut from the cloud. Depth, crop and speech use the sample with which a
-node warms up. The LiDAR encoder is compared with Scan Context as published (Kim & Kim 2018, Section III-A), a loop over
-all points. Reading the cloud of a message is compared with the reader of `sensor_msgs_py` if a sourced ROS 2 has it,
-otherwise with the same steps.
+caption, a thermal picture. The laser scan is cut from the cloud; for laser_submap it stands alone. Depth, crop and
+speech use the sample with which a node warms up. The LiDAR encoder is compared with Scan Context as published (Kim &
+Kim 2018, Section III-A), a loop over all points. Reading the cloud of a message is compared with the reader of
+`sensor_msgs_py` if a sourced ROS 2 has it, otherwise with the same steps.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CELLS = 720  # beams of the laser scan
 
 def rows(quick: bool) -> Iterator[Row]:
     rounds = 20 if quick else 100
-    for plug in (*FROM_TOWN, "laser_scan", *WARM_UP):
+    for plug in (*FROM_TOWN, "laser_scan", "laser_submap", *WARM_UP):
         encoder = build(plug)
         encode = _in_turn(encoder.encode, _samples(plug, encoder))
         if plug == "lidar":
@@ -56,7 +56,7 @@ def _samples(plug: str, encoder: Any) -> list[Any]:
     """Return samples for an encoder: of the town, a scan cut from its clouds, or the first sample of a node."""
     if plug in WARM_UP:
         return [samples.example(ENCODERS.find(plug).accepts)]
-    if plug == "laser_scan":
+    if plug in ("laser_scan", "laser_submap"):
         return [laser_scan(_frames.sample("lidar", i)) for i in range(1, FRAMES)]
     stamps = _frames.frames().stamps_ns
     gathered = [encoder.gather(_frames.sample(plug, i), int(stamps[i])) for i in range(1, 1 + FRAMES)]

@@ -138,7 +138,7 @@ def test_a_scan_that_cannot_be_used_is_missing_and_evaluation_goes_on(any2any, t
         lines.append(f"FLASER 180 {' '.join(map(str, ranges))} {place} 0 0 0 0 0 {i} host {i}\n")
     (tmp_path / "house.log").write_text("".join(lines))
     flags = ("--hit-radius", 0.5, "--keyframe", 0, "--path-gap", 20, "--json", tmp_path / "f.json")
-    done = any2any("evaluate", tmp_path / "house.log", *flags)
+    done = any2any("evaluate", tmp_path / "house.log", "--encoder", "laser_scan=laser_scan", *flags)
     assert done.code == 0, done.err
     found = json.loads((tmp_path / "f.json").read_text())
     (group,), (topic,) = found["groups"], found["reading"]["topics"]

@@ -22,6 +22,7 @@ SAMPLES = {
     "crop": "g.integers(0, 256, (48, 40, 3)).astype(np.uint8)",
     "depth": "g.normal(1.0, 0.01, (48, 40)).astype(np.float32)",
     "laser_scan": "Scan(g.uniform(1, 9, 360).astype(np.float32), -np.pi, np.pi / 180, 30.0)",
+    "laser_submap": "Scan(g.uniform(1, 9, 360).astype(np.float32), -np.pi, np.pi / 180, 30.0)",
     "lidar": "g.normal(0, 10, (2000, 4)).astype(np.float32)",
     "speech": "Sound(g.normal(0, 0.1, 8000).astype(np.float32), 8000)",
     "text": "'two red houses, and a bakery'",

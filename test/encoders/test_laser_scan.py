@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from rooms import cast, room
 
 from any2any_ros import encoders
 from any2any_ros.data import carmen, splits
@@ -19,29 +20,6 @@ from any2any_ros.protocols import Encoder
 from any2any_ros.samples import Scan
 
 ENCODER = LaserScanEncoder()
-
-
-def room(seed, boxes=6):
-    """Return the walls (W, 2) of a room around the origin with boxes in it: their ends as complex numbers."""
-    g = np.random.default_rng(seed)
-    corner = np.array([1 + 1j, -1 + 1j, -1 - 1j, 1 - 1j])
-    outlines = [corner.real * g.uniform(3, 5) + 1j * corner.imag * g.uniform(2, 4)]
-    for centre in g.uniform(1.2, 2.5, boxes) * np.exp(1j * g.uniform(0, 2 * np.pi, boxes)):
-        outlines.append(centre + corner * g.uniform(0.1, 0.4) * np.exp(1j * g.uniform(0, np.pi)))
-    return np.concatenate([np.stack([o, np.roll(o, -1)], axis=1) for o in outlines])
-
-
-def cast(walls, beams=360, fov=2 * np.pi, at=0j, yaw=0.0):
-    """Return the scan of a sensor at `at` that faces `yaw`."""
-    step = fov / beams
-    first = -fov / 2 + step / 2
-    ray = np.exp(1j * (yaw + first + np.arange(beams) * step))[:, None]
-    start, along = walls[:, 0] - at, walls[:, 1] - walls[:, 0]
-    cross = (ray.conj() * along).imag
-    with np.errstate(divide="ignore"):
-        reach, share = (start.conj() * along).imag / cross, (start.conj() * ray).imag / cross
-    met = (reach > 0) & (share >= 0) & (share <= 1)
-    return Scan(np.where(met, reach, np.inf).min(axis=1).astype(np.float32), first, step, 30.0)
 
 
 def similarity(one, other, encoder=ENCODER):

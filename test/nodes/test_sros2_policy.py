@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 import pytest
 
 from any2any_ros import share
-from any2any_ros.encoders import ENCODERS
+from any2any_ros.encoders import ENCODERS, default
+from any2any_ros.node_config import EncoderNodeConfig
 from any2any_ros.nodes import topology
 from any2any_ros.nodes.bringup import Bringup
 
@@ -50,7 +51,7 @@ def read_policy():
 
 POLICY = read_policy()
 DEFAULT_ENCODERS = sorted(
-    {ENCODERS.find(ENCODERS.find(name).modality) for name in ENCODERS.names()}, key=lambda cls: cls.plug
+    {ENCODERS.find(default(ENCODERS.find(name).modality)) for name in ENCODERS.names()}, key=lambda cls: cls.plug
 )
 
 
@@ -81,6 +82,8 @@ def test_it_has_an_enclave_for_each_default_encoder_with_its_topics_and_for_the_
         topics = {f"/{cls.topic}"}
         if cls.accepts in topology.PICTURES:
             topics.add(f"/{cls.topic}/compressed")
+        if cls.uses_odometry:
+            topics |= {f"/{EncoderNodeConfig.odometry}", "/tf_static"}
         allowed = POLICY[f"{cls.modality}_encoder"]
         assert own <= allowed and {t for how, t in allowed - own if how == "subscribe"} == topics
 
@@ -90,6 +93,7 @@ def test_the_running_nodes_do_what_it_allows_and_nothing_else(bench, untrained_m
     clock = {"use_sim_time": True}
     processes = [
         *topology.place_recognition("", ["camera", "text"], use_sim_time=True, image_transport="compressed")[:-1],
+        topology.Process("encoder_node", "laser_scan_encoder", {"encoder": default("laser_scan"), **clock}),
         topology.Process("retrieval_node", "retrieval", {"cloud_topic": "lidar/points", "odometry": "odom", **clock}),
         *topology.object_grounding(str(untrained_model), use_sim_time=True),
     ]

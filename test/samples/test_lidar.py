@@ -155,7 +155,9 @@ def test_any_layout_reads_as_numpy_reads_it(case):
 
 
 def scan_message(ranges, low=0.1, high=10.0):
-    return SimpleNamespace(ranges=ranges, angle_min=-1.0, angle_increment=0.5, range_min=low, range_max=high)
+    return SimpleNamespace(
+        ranges=ranges, angle_min=-1.0, angle_increment=0.5, time_increment=1e-5, range_min=low, range_max=high
+    )
 
 
 def test_readings_outside_the_sensors_range_become_infinite():

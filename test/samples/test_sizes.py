@@ -29,7 +29,9 @@ def points(count, step, data):
 
 def beams(count):
     ranges = np.zeros(count, np.float32)
-    return SimpleNamespace(ranges=ranges, angle_min=0.0, angle_increment=0.1, range_min=0.0, range_max=10.0)
+    return SimpleNamespace(
+        ranges=ranges, angle_min=0.0, angle_increment=0.1, time_increment=0.0, range_min=0.0, range_max=10.0
+    )
 
 
 def chunk(size, rate=48000, channels=1):
