@@ -15,7 +15,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from real_sets import kitti_bev
@@ -60,7 +60,7 @@ def standing(image: Array) -> Array:
 def drives(folder: Path, every: int, queries: int) -> tuple[Frames, Frames, Flags]:
     """Return the map's frames, the queries, and which frames are right for each (Q, R)."""
     read, images = kitti_bev.read(folder), np.load(folder / "bev.npz")["bev"]
-    frames = read.recording.drive
+    frames = cast(Frames, read.recording.drive)
     standing_frames = Driven(frames.name, frames.poses, {"lidar": lambda i: standing(images[i])}, frames.rows)
     mapped, asked = (standing_frames.take(rows) for rows in (read.references[::every], read.queries[:queries]))
     right = splits.positives(asked.poses, mapped.poses, kitti_bev.HIT)
