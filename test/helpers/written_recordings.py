@@ -45,7 +45,7 @@ def prepare_drive() -> None:
 
 def build(home: Path, number: int) -> None:
     options = MapOptions(name=str(number), scans=True, keyframe=100.0 - 50.0 * number)
-    build_map.write_map(raw_drive(), home / "map", ("lidar",), options)
+    build_map.write_map(raw_drive(), home / "map", {"lidar": "lidar"}, options)
 
 
 def write_bag(storage_name: str) -> Write:
