@@ -63,6 +63,8 @@ class OpenedMap:
     def add_place(self, place: ObservationSet) -> None:
         """Append a place to the map in memory. The next ranking already knows it."""
         known = place.only(self.reference.encoders)  # an adopted sensor queries the map, but is no part of its places
+        images = {m: v for m, v in known.birds_eye.items() if m in known.modalities and self.reference.encoders[m].cell}
+        known = replace(known, birds_eye=images)
         if not known.modalities:
             raise Any2AnyError(
                 "Cannot add a place",

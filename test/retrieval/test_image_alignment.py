@@ -7,12 +7,14 @@ import pytest
 from scenes import drawn, scene
 
 from any2any_ros.birds_eye import image
+from any2any_ros.config import RetrievalConfig
 from any2any_ros.encoders.birds_eye import BirdsEyeEncoder
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.calibration import uncalibrated
 from any2any_ros.retrieval.map_header import EncoderRecord
+from any2any_ros.retrieval.opened_map import open_map
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 
@@ -140,3 +142,12 @@ def test_an_image_without_its_vector_is_not_used(retriever):
     query = query_of(3)
     assert Observation({"camera": np.ones(3)}, birds_eye=query.birds_eye).birds_eye == {}
     assert query.only(["camera"]).birds_eye == {} and query.only(["lidar"]).birds_eye.keys() == {"lidar"}
+
+
+def test_an_image_that_a_map_has_no_use_for_is_left_out(tmp_path):
+    reference_map.save(map_of(places_of(3, with_images=False)), tmp_path)
+    opened = open_map(tmp_path, RetrievalConfig(device="cpu"), 5.0)
+    plain = replace(opened.reference, encoders={"lidar": replace(EncoderRecord.of(ENCODER), settings={})})
+    opened.reference = plain
+    opened.add_place(query_of(9).as_set(poses_of(10)[9], "new"))
+    assert len(opened.reference) == 4 and opened.reference.places.birds_eye == {}
