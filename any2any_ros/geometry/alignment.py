@@ -35,7 +35,7 @@ MIDDLE = (SIZE - 1) / 2  # row and column of the middle of an image
 class AlignmentConfig(Settings):
     """How bird's-eye images are aligned."""
 
-    candidates: int = setting(20, "best places whose images are aligned; 0: none", minimum=0, maximum=100)
+    candidates: int = setting(10, "best places whose images are aligned; 0: none", minimum=0, maximum=100)
     headings: int = setting(2, "headings that are tried, each with its opposite", minimum=1, maximum=12)
     shift: int = setting(30, "largest shift that is tried, in cells", minimum=1, maximum=35)
 
@@ -124,7 +124,7 @@ class Aligner:
 
     def fine(self, query: Prepared, reference: Prepared, coarse: Aligned) -> Aligned:
         """Return the alignment at all frequencies, at headings around that of `coarse`. The score stays as it is."""
-        fixed = spectrum.transform(reference.brightness)
+        fixed = spectrum.transform(spectrum.bright(reference.image))
         images = [turned(query.brightness, coarse.heading + step) for step in NEAR]
         peaks = _peaks(np.stack([np.conj(spectrum.transform(image)) * fixed for image in images]), self.config.shift)
         best = int(peaks.score.argmax())

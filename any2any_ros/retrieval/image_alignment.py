@@ -24,7 +24,7 @@ from any2any_ros.retrieval.large import LARGE
 from any2any_ros.retrieval.shortlist import NOTHING, Shortlist
 
 Known = dict[tuple[int, int], Aligned]  # by the hash of an image, and the row of a reference
-IN_MEMORY = 256  # images of which the spectra are kept, 75 kB each
+IN_MEMORY = 32  # images of which the spectra are kept, 75 kB each
 CONSIDERED = 500  # best places of a ranking that are ordered by each part of the vector
 # Before calibration: the correlation of images, and half the similarity of vectors. Chosen on laser logs, where that
 # gains up to 2 points; on KITTI nothing changes.
