@@ -44,7 +44,7 @@ def reference():
 
 @pytest.fixture(scope="module")
 def task():
-    queries = observed("query", 0.05, np.random.default_rng(2))
+    queries = observed("query", 0.04, np.random.default_rng(2))
     return Task(queries, np.eye(PLACES, dtype=bool), folds=np.arange(PLACES) // BLOCK % 4)
 
 
