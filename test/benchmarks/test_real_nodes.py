@@ -6,6 +6,7 @@ import real_nodes
 from hypothesis import given
 from hypothesis import strategies as st
 from real_sets import kitti_bev
+from rooms import hall_log
 
 from any2any_ros.birds_eye import image
 from any2any_ros.ranking import Match, Ranking
@@ -48,7 +49,7 @@ def test_answers_are_compared_frame_by_frame():
     frames = real_nodes.Driven("02", np.tile(np.eye(4), (3, 1, 1)), {}, np.arange(3))
     right = np.array([[True, False], [True, False], [False, True]])
     figures = real_nodes.compared(Run(frames, ["a", "b", "b"]), frames, [("a",), ("a",), ("b",)], right, ["a", "b"])
-    assert figures["answered"] == 3 and figures["all matches identical"] == 2
+    assert figures["answered"] == 3 and figures["all matches identical"] == figures["first match identical"] == 2
     assert figures["recall@1"] == pytest.approx(2 / 3) and figures["recall@1 of the library"] == 1.0
     assert figures["stamp to ranking, ms"] == pytest.approx([20, 20])
 
@@ -56,3 +57,10 @@ def test_answers_are_compared_frame_by_frame():
 def test_a_folder_without_the_layout_is_an_error(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["real_nodes", str(tmp_path)])
     assert real_nodes.main() == 2 and "bev.npz" in capsys.readouterr().err
+
+
+def test_the_first_half_of_a_logs_way_is_the_map_and_the_second_asks(tmp_path):
+    case = real_nodes.of_log(hall_log(tmp_path))
+    assert len(case.mapped) + len(case.asked) == 40 and case.asked.poses[0, 0, 3] >= case.mapped.poses[-1, 0, 3]
+    assert case.asked.odometry(0) is not None and (np.diff(case.asked.stamps_ns) == 250_000_000).all()
+    assert case.right(case.mapped.poses)[0, -1] and not case.right(case.mapped.poses)[-1, 0]
