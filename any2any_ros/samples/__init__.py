@@ -21,7 +21,7 @@ from any2any_ros.samples.compressed import (
 from any2any_ros.samples.encodings import DEPTH_ENCODINGS, IMAGE_ENCODINGS, PLANE_ENCODINGS, THERMAL_ENCODINGS
 from any2any_ros.samples.examples import example
 from any2any_ros.samples.images import depth, image, thermal, valid_depth
-from any2any_ros.samples.lidar import POINT_TYPES, cloud, livox, multi_echo_scan, scan
+from any2any_ros.samples.lidar import POINT_TYPES, cloud, livox, multi_echo_scan, scan, timed_cloud, timed_livox
 from any2any_ros.samples.values import NS, Scan, Sound, Step, Transcript
 
 __all__ = [
@@ -52,11 +52,14 @@ __all__ = [
     "livox",
     "multi_echo_scan",
     "scan",
+    "sensor_of",
     "sound",
     "stamp_ns",
     "text",
     "thermal",
     "time_in_ns",
+    "timed_cloud",
+    "timed_livox",
     "types_of",
     "valid_depth",
 ]
@@ -76,9 +79,9 @@ TYPES: dict[str, dict[str, Callable[[Any], Any]]] = {
         "depth": compressed_depth,
         "thermal": compressed_thermal,
     },
-    "sensor_msgs/msg/PointCloud2": {"cloud": cloud},
-    "livox_ros_driver2/msg/CustomMsg": {"cloud": livox},
-    "livox_ros_driver/msg/CustomMsg": {"cloud": livox},
+    "sensor_msgs/msg/PointCloud2": {"cloud": cloud, "timed_cloud": timed_cloud},
+    "livox_ros_driver2/msg/CustomMsg": {"cloud": livox, "timed_cloud": timed_livox},
+    "livox_ros_driver/msg/CustomMsg": {"cloud": livox, "timed_cloud": timed_livox},
     "sensor_msgs/msg/LaserScan": {"scan": scan},
     "sensor_msgs/msg/MultiEchoLaserScan": {"scan": multi_echo_scan},
     "any2any_ros/msg/AudioStamped": {"sound": sound},
@@ -87,6 +90,11 @@ TYPES: dict[str, dict[str, Callable[[Any], Any]]] = {
     "audio_common_msgs/msg/AudioData": {"sound": captured_sound},
     "std_msgs/msg/String": {"text": text},
 }
+
+
+def sensor_of(kind: str) -> str:
+    """Return the kind of sample of the same sensor that most encoders take: "cloud" for "timed_cloud"."""
+    return kind.removeprefix("timed_")
 
 
 def types_of(kind: str) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ EXAMPLES: dict[str, Callable[[np.random.Generator], Any]] = {
     "depth": _depth,
     "thermal": lambda rng: rng.normal(29000, 300, (120, 160)).astype(np.float32),
     "cloud": lambda rng: rng.uniform(-20, 20, (2000, 4)).astype(np.float32),
+    "timed_cloud": lambda rng: np.pad(rng.uniform(-20, 20, (2000, 4)), ((0, 0), (0, 1))).astype(np.float32),
     "scan": lambda rng: Scan(rng.uniform(2, 10, 360).astype(np.float32), -np.pi, np.pi / 180, 30.0),
     "sound": lambda rng: Sound(rng.uniform(-0.5, 0.5, 48000).astype(np.float32), 48000),
     "text": lambda rng: "a place to warm up",

@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 from any2any_ros import limits
 from any2any_ros.arrays import Array
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.samples.values import Scan
+from any2any_ros.samples.values import NS, Scan
 
 # sensor_msgs/PointField.datatype -> NumPy type
 POINT_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 # The layout of KITTI bags and many drivers, which one copy turns into the result.
 COMMON_POINT = np.dtype([(name, "<f4") for name in ("x", "y", "z", "intensity")])
+
+
+# Fields that say when a point was measured, the usual ones first: of Ouster, Velodyne, Hesai, RoboSense, Livox, …
+TIME_FIELDS = ("t", "time", "timestamp", "offset_time", "time_stamp", "time_offset")
+ABSOLUTE, ABSOLUTE_NS = 1e6, 1e15  # from here on a time counts from 1970, in s or in ns
 
 
 def cloud(message: Any) -> Array:
@@ -25,6 +30,40 @@ def cloud(message: Any) -> Array:
     Fields may have any order, type, padding and byte order. Points that are not finite are left out. Raises
     Any2AnyError when a field is missing or lies outside the data.
     """
+    columns = _all_points(message, _fields(message))
+    # One sum shows whether any value is not finite, which spares the slower search.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return columns if np.isfinite(columns.sum()) else columns[np.isfinite(columns).all(axis=1)]
+
+
+def timed_cloud(message: Any) -> Array:
+    """Return the points (N, 5) as `cloud` does, with the seconds after the message's stamp when each was measured; (N,
+    4) where the message does not say it."""
+    fields = _fields(message)
+    name = next((name for name in TIME_FIELDS if name in fields), None)
+    if name is None:
+        return cloud(message)
+    columns = _all_points(message, fields)
+    times = _bytes_of_points(message).view(_point_type(message, [fields[name]]))[name]
+    seconds = _after_stamp(times, message)
+    whole = np.column_stack([columns, seconds.astype(np.float32)])
+    return np.ascontiguousarray(whole[np.isfinite(columns).all(axis=1)])
+
+
+def _after_stamp(times: NDArray[Any], message: Any) -> NDArray[np.float64]:
+    """Return seconds after the message's stamp (N,) of times (N,) in any of the usual units."""
+    whole, largest = times.dtype.kind in "iu", float(np.abs(times.astype(np.float64)).max(initial=0))
+    if largest >= ABSOLUTE_NS:
+        exact, stamp = times.astype(np.int64) if whole else times.astype(np.float64), message.header.stamp
+        return np.asarray((exact - (stamp.sec * NS + stamp.nanosec)) / NS, dtype=np.float64)
+    if largest >= ABSOLUTE and not whole:
+        stamp = message.header.stamp
+        return np.asarray(times.astype(np.float64) - stamp.sec - stamp.nanosec / NS)
+    return np.asarray(times / NS if whole else times, dtype=np.float64)
+
+
+def _fields(message: Any) -> dict[str, Any]:
+    """Return the fields of a cloud by name. Raises Any2AnyError when x, y or z is missing."""
     fields = {f.name: f for f in message.fields}
     absent = [name for name in "xyz" if name not in fields]
     if absent:
@@ -33,13 +72,16 @@ def cloud(message: Any) -> Array:
             f"it has no field {', '.join(absent)} (its fields: {', '.join(fields) or 'none'})",
             "Point the encoder's topic at a cloud with x, y and z",
         )
+    return fields
+
+
+def _all_points(message: Any, fields: dict[str, Any]) -> Array:
+    """Return the points (N, 4), those that are not finite among them."""
     data = _bytes_of_points(message)
     dtype = _point_type(message, [fields[n] for n in ("x", "y", "z", "intensity") if n in fields])
     points = data.view(dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32 become infinite and are left out, too
-        columns = points.view("<f4").reshape(-1, 4).copy() if dtype == COMMON_POINT else _columns(points)
-        # One sum shows whether any value is not finite, which spares the slower search.
-        return columns if np.isfinite(columns.sum()) else columns[np.isfinite(columns).all(axis=1)]
+        return points.view("<f4").reshape(-1, 4).copy() if dtype == COMMON_POINT else _columns(points)
 
 
 def _bytes_of_points(message: Any) -> NDArray[np.uint8]:
@@ -94,9 +136,22 @@ def livox(message: Any) -> Array:
 
     Raises Any2AnyError when it has too many points.
     """
-    points = message.points
-    limits.check("a point cloud", len(points), limits.POINTS, "points", "Have the driver publish thinner ones")
-    columns = np.array([(p.x, p.y, p.z, p.reflectivity) for p in points], dtype=np.float32).reshape(-1, 4)
+    rows = [(p.x, p.y, p.z, p.reflectivity) for p in _livox_points(message)]
+    return _finite(np.array(rows, dtype=np.float32).reshape(-1, 4))
+
+
+def timed_livox(message: Any) -> Array:
+    """Return the same with a fifth column: seconds after the message's stamp. Raises Any2AnyError as `livox` does."""
+    rows = [(p.x, p.y, p.z, p.reflectivity, p.offset_time / NS) for p in _livox_points(message)]
+    return _finite(np.array(rows, dtype=np.float32).reshape(-1, 5))
+
+
+def _livox_points(message: Any) -> Any:
+    limits.check("a point cloud", len(message.points), limits.POINTS, "points", "Have the driver publish thinner ones")
+    return message.points
+
+
+def _finite(columns: Array) -> Array:
     return columns[np.isfinite(columns).all(axis=1)]
 
 

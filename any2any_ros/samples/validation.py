@@ -21,6 +21,7 @@ FORMS = {
     "depth": "a depth image is an array (H, W) of metres, as floats, NaN or 0 where nothing was measured",
     "thermal": "a thermal image is an array (H, W) of numbers",
     "cloud": "a point cloud is an array (N, 3) or (N, 4) of x, y, z in metres, and intensity",
+    "timed_cloud": "a point cloud is an array (N, 3) to (N, 5): x, y, z in metres, intensity, seconds after the stamp",
     "scan": "a laser scan is an any2any_ros.Scan(ranges, angle_min, angle_increment, range_max)",
     "sound": "a sound is an any2any_ros.Sound(samples, rate), its samples (S,) floats from -1 to 1, one channel",
     "text": "a text is a str",
@@ -95,14 +96,18 @@ def _depth(value: Any) -> Array:
     return valid_depth(_plane(value))
 
 
-def _cloud(value: Any) -> Array:
+def _timed_cloud(value: Any) -> Array:
+    return _cloud(value, 5 if np.ndim(value) == 2 and np.shape(value)[1] >= 5 else 4)
+
+
+def _cloud(value: Any, columns: int = 4) -> Array:
     array = _array(value)
     if array.ndim != 2 or array.shape[1] < 3:
         raise _Wrong(f"its shape is {array.shape}")
     _few(len(array), limits.POINTS, "points")
-    points = np.zeros((len(array), 4), dtype=np.float32)
+    points = np.zeros((len(array), columns), dtype=np.float32)
     with np.errstate(over="ignore"):  # what float32 cannot hold is left out below
-        points[:, : array.shape[1]] = array[:, :4]
+        points[:, : array.shape[1]] = array[:, :columns]
     return points[np.isfinite(points).all(axis=1)]
 
 
@@ -115,6 +120,8 @@ def _scan(value: Any) -> Scan:
     _few(len(ranges), limits.BEAMS, "beams")
     if why := wrong_geometry(value.angle_min, value.angle_increment, value.range_max):
         raise _Wrong(why)
+    if not isinstance(value.time_increment, int | float | np.number):
+        raise _Wrong("its time from beam to beam is no number")
     return replace(value, ranges=np.ascontiguousarray(ranges, dtype=np.float32))
 
 
@@ -146,6 +153,7 @@ _VALIDATORS: dict[str, Callable[[Any], Any]] = {
     "depth": _depth,
     "thermal": _plane,
     "cloud": _cloud,
+    "timed_cloud": _timed_cloud,
     "scan": _scan,
     "sound": _sound,
     "text": _text,

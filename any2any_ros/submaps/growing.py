@@ -14,16 +14,13 @@ from any2any_ros.arrays import Float64
 from any2any_ros.samples import NS, Scan
 from any2any_ros.submaps.matching import Target, Trust, matched
 from any2any_ros.submaps.planar import HERE, Planar, Points, wrapped
-from any2any_ros.submaps.surfaces import Surfaces, surfaces
+from any2any_ros.submaps.surfaces import Surfaces, refuse_angles, surfaces
+from any2any_ros.submaps.track import Track
 
 APART, TURNED = 0.2, 0.2  # m and rad; a scan this far from the one before becomes part of the submap
 MOST = 128  # scans of a submap: a robot that turns for minutes drives no metres
 DENSE = 360  # points of each of them, at most
 FITS = 0.3  # share of a scan's points that must lie on the submap
-LOST = 5  # scans in a row that do not fit; then a new submap begins
-JUMP = 5.0  # m of odometry between two scans: it began anew
-PAUSE = 2 * NS  # ns between two scans without odometry: the robot may be anywhere
-BACK = NS  # ns; stamps that step back by more are those of another drive
 SHORT = NS // 200  # ns between two scans; shorter ones tell no velocity
 
 
@@ -49,15 +46,14 @@ class GrowingSubmap:
         """length: of the drive, m. blind, reach: m; returns outside are left out."""
         self.length, self._blind, self._reach = length, blind, reach
         self._parts: deque[_Part] = deque(maxlen=MOST)
-        self._stamp_ns = 0
-        self._odometry: Float64 | None = None
+        self._track = Track()
         self._begin()
 
     def _begin(self) -> None:
         """Forget everything."""
         self._parts.clear()
         self._target = Target(Surfaces(np.empty(0, complex), np.empty(0, complex)))
-        self._pose, self._velocity, self._lost = HERE, HERE, 0
+        self._pose, self._velocity = HERE, HERE
 
     def add(self, scan: Scan, stamp_ns: int, odometry: Float64 | None) -> Submap:
         """Lay a scan on the submap; return the submap around it.
@@ -65,35 +61,23 @@ class GrowingSubmap:
         odometry: pose (4, 4) of the sensor in any frame that it drives through smoothly; None: unknown. Raises
         Any2AnyError when the scan's angles are not finite.
         """
-        motion, after = self._motion(odometry), stamp_ns - self._stamp_ns
-        if not self._continues(after, motion):
+        refuse_angles(scan)
+        move = self._track.advance(stamp_ns, odometry)
+        if not move.goes_on:
             self._begin()
-            motion = None
-        self._measure_velocity(motion, after)
+        motion = None if move.motion is None else Planar.of(move.motion)
+        self._measure_velocity(motion, move.after)
         seen = surfaces(scan, self._blind, self._reach, self._velocity)
         if self._parts:
-            self._move(seen, motion, after)
-        self._stamp_ns, self._odometry = stamp_ns, odometry
-        if not self._lost:
+            self._move(seen, motion, move.after)
+        if not self._track.lost:
             self._keep(seen)
         return Submap(self._pose.inverse()(self._target.surfaces.points), len(self._parts))
-
-    def _motion(self, odometry: Float64 | None) -> Planar | None:
-        """Return how the sensor moved since the scan before, by odometry; None where that is unknown."""
-        if odometry is None or self._odometry is None:
-            return None
-        return Planar.of(np.asarray(np.linalg.solve(self._odometry, odometry), dtype=np.float64))
 
     def _measure_velocity(self, motion: Planar | None, after: int) -> None:
         """Take the motion since the scan before, `after` ns ago."""
         if motion is not None and after >= SHORT:
             self._velocity = motion.times(NS / after)
-
-    def _continues(self, after: int, motion: Planar | None) -> bool:
-        """Return whether a scan, `after` ns later than the one before, belongs to the same drive."""
-        if after < -BACK or self._lost >= LOST:
-            return False
-        return after <= PAUSE if motion is None else abs(motion.shift) <= JUMP
 
     def _move(self, seen: Surfaces, motion: Planar | None, after: int) -> None:
         """Find the pose of a scan, and whether the scan fits there."""
@@ -105,7 +89,7 @@ class GrowingSubmap:
         fits = match.overlap >= FITS
         if motion is None and fits:
             self._measure_velocity(self._pose.inverse().then(match.pose), after)
-        self._lost = 0 if fits else self._lost + 1
+        self._track.judge(fits)
         if fits or motion is not None:
             self._pose = match.pose if fits else guess
 

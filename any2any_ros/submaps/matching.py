@@ -31,8 +31,8 @@ FEW = 5  # pairs; fewer say nothing
 CELL, SIDE = 0.2, 300  # m, and cells: the grid of distances covers 30 m around the target's middle
 CAP = 0.5  # m; a point farther from the surfaces counts as this far
 WINDOW = 2  # standard deviations of the guess to either side
-STEP, TURN = 0.15, 0.04  # m and rad from one pose that is tried to the next, and more where the window is wide:
-SHIFTS, TURNS = 4, 12  # steps to either side, at most
+SHIFTS = 7  # cells to either side, at most
+TURN, TURNS = 0.04, 12  # rad from one turn to the next, and turns to either side, at most: more rad in a wide window
 TRIED = 90  # points of the scan
 DOUBT = 0.005  # m of mean distance that one standard deviation from the guess is worth, squared
 
@@ -71,10 +71,10 @@ class Target:
         empty[[0, -1]] = empty[:, [0, -1]] = 1  # where all points are that lie outside
         return np.asarray(np.minimum(cv2.distanceTransform(empty, cv2.DIST_L2, 3) * CELL, CAP), dtype=np.float32)
 
-    def cells(self, points: Points) -> tuple[Rows, Rows]:
-        """Return row and column of points (N,) in the grid; those at its border for points outside."""
+    def cells(self, points: Points, inside: int = 0) -> tuple[Rows, Rows]:
+        """Return row and column of points in the grid; of those outside, the nearest `inside` cells from its border."""
         off = (points - self.middle) / CELL + SIDE / 2 * (1 + 1j)
-        row, column = (np.clip(v, 0, SIDE - 1).astype(np.intp) for v in (off.imag, off.real))
+        row, column = (np.clip(v, inside, SIDE - 1 - inside).astype(np.intp) for v in (off.imag, off.real))
         return row, column
 
     def nearest(self, points: Points, reach: float) -> tuple[Float64, Rows]:
@@ -129,21 +129,18 @@ def searched(points: Points, target: Target, guess: Planar, trust: Trust) -> Pla
     trusted; the guess when there are no points."""
     if not len(points):
         return guess
-    shift, turn = _steps(trust.shift, STEP, SHIFTS), _steps(trust.turn, TURN, TURNS)
+    shifts = min(SHIFTS, int(np.ceil(WINDOW * trust.shift / CELL)))
+    cells = np.arange(-shifts, shifts + 1)
+    turns = min(TURNS, int(np.ceil(WINDOW * trust.turn / TURN)))
+    turn = np.arange(-turns, turns + 1) * (WINDOW * trust.turn / turns)
     few = points[:: max(1, len(points) // TRIED)] * np.exp(1j * guess.turn)
-    turned = few * np.exp(1j * turn)[:, None]  # (T, P)
-    moved = guess.shift + shift[:, None] + 1j * shift  # (S, S)
-    row, column = target.cells(turned[:, None, None] + moved[..., None])
-    off = target.distances[row, column].mean(axis=-1)  # (T, S, S)
-    from_guess = (turn[:, None, None] / trust.turn) ** 2 + (np.abs(moved - guess.shift) / trust.shift) ** 2
-    t, x, y = np.unravel_index(int((off + DOUBT * from_guess).argmin()), off.shape)
-    return Planar(complex(moved[x, y]), wrapped(guess.turn + float(turn[t])))
-
-
-def _steps(deviation: float, step: float, most: int) -> Float64:
-    """Return steps (2 n + 1,) to either side of 0, n of them at most `most`."""
-    n = min(int(np.ceil(WINDOW * deviation / step)), most)
-    return np.asarray(np.arange(-n, n + 1) * (WINDOW * deviation / n), dtype=np.float64)
+    row, column = target.cells(few * np.exp(1j * turn)[:, None] + guess.shift, SHIFTS)  # (T, P)
+    moved = (cells[:, None] * SIDE + cells).reshape(-1, 1)  # (S, 1), steps in the flat grid
+    off = target.distances.ravel()[(row * SIDE + column)[:, None] + moved].mean(axis=-1)  # (T, S)
+    shift = ((cells[:, None] * 1j + cells) * CELL).ravel()
+    from_guess = (turn[:, None] / trust.turn) ** 2 + (np.abs(shift) / trust.shift) ** 2
+    t, s = np.unravel_index(int((off + DOUBT * from_guess).argmin()), off.shape)
+    return Planar(guess.shift + complex(shift[s]), wrapped(guess.turn + float(turn[t])))
 
 
 def _plane(points: Points) -> Float64:

@@ -47,18 +47,23 @@ def surfaces(scan: Scan, blind: float, reach: float, velocity: Planar = Planar(0
     blind, reach: m; returns outside are left out. velocity: the sensor's motion in a second, which is undone where the
     scan says when each beam was measured. Raises Any2AnyError when the angles are not finite.
     """
+    refuse_angles(scan)
     ranges = np.asarray(scan.ranges, dtype=np.float64)
-    if not math.isfinite(scan.angle_min + len(ranges) * scan.angle_increment):
-        raise Any2AnyError(
-            "Cannot use a laser scan",
-            f"its first angle is {scan.angle_min:g} and the step between beams {scan.angle_increment:g}",
-            "Check the driver of the laser: both must be finite, in radians",
-        )
     beam = np.flatnonzero((ranges >= blind) & (ranges < min(reach, scan.range_max)))
     points = ranges[beam] * np.exp(1j * (scan.angle_min + scan.angle_increment * beam))
     if abs(scan.time_increment) * len(ranges) <= SLOWEST:  # False for NaN
         points = undistorted(points, np.asarray(scan.time_increment * beam, dtype=np.float64), velocity)
     return Surfaces(points, _normals(points, beam))
+
+
+def refuse_angles(scan: Scan) -> None:
+    """Raise Any2AnyError when the angles of a scan are not finite."""
+    if not math.isfinite(scan.angle_min + len(scan.ranges) * scan.angle_increment):
+        raise Any2AnyError(
+            "Cannot use a laser scan",
+            f"its first angle is {scan.angle_min:g} and the step between beams {scan.angle_increment:g}",
+            "Check the driver of the laser: both must be finite, in radians",
+        )
 
 
 def undistorted(points: Points, seconds: Float64, velocity: Planar) -> Points:

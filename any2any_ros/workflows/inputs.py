@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from any2any_ros import encoders
+from any2any_ros import encoders, samples
 from any2any_ros.data.bag_reading import is_bag
 from any2any_ros.data.bag_topics import recorded_again
 from any2any_ros.data.sources import Recording, open_recording
@@ -72,7 +72,7 @@ def refuse_kind(modality: str, encoder: type[Encoder]) -> None:
     """Raise Any2AnyError when the encoder takes another kind of sample than the modality's default encoder."""
     if encoder.plug != modality and modality in ENCODERS.names():
         kind = ENCODERS.find(modality).accepts
-        if encoder.accepts != kind:
+        if samples.sensor_of(encoder.accepts) != samples.sensor_of(kind):
             raise Any2AnyError(
                 f"Encoder '{encoder.plug}' cannot encode {modality}",
                 f"it takes {encoder.accepts}, not {kind}",

@@ -24,6 +24,7 @@ SAMPLES = {
     "laser_scan": "Scan(g.uniform(1, 9, 360).astype(np.float32), -np.pi, np.pi / 180, 30.0)",
     "laser_submap": "Scan(g.uniform(1, 9, 360).astype(np.float32), -np.pi, np.pi / 180, 30.0)",
     "lidar": "g.normal(0, 10, (2000, 4)).astype(np.float32)",
+    "lidar_submap": "g.normal(0, 10, (2000, 5)).astype(np.float32)",
     "speech": "Sound(g.normal(0, 0.1, 8000).astype(np.float32), 8000)",
     "text": "'two red houses, and a bakery'",
     "thermal": "g.normal(29000, 300, (48, 64)).astype(np.float32)",

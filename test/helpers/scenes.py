@@ -33,3 +33,15 @@ def raised(houses, cell, heading=0.0, x=0.0, y=0.0):
     ground = cell * walls(houses, heading, x, y)
     heights = np.arange(-1.5, 2.5, 0.3)
     return np.column_stack([np.repeat(ground, len(heights), axis=0), np.tile(heights, len(ground))])
+
+
+def street(houses, heading=0.0, x=0.0, y=0.0):
+    """Return points (N, 3), in metres, of the same walls and of the ground that they stand on."""
+    walls_seen = raised(houses, 1.0, heading, x, y)
+    flat = np.stack(np.meshgrid(np.arange(-25.0, 25.0), np.arange(-25.0, 25.0)), axis=-1).reshape(-1, 2)
+    return np.concatenate([walls_seen, np.column_stack([flat, np.full(len(flat), -1.5)])])
+
+
+def ahead(points, degrees=80.0):
+    """Return the points that a sensor with this field of view sees."""
+    return points[np.abs(np.degrees(np.arctan2(points[:, 1], points[:, 0]))) < degrees / 2]

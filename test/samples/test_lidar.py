@@ -86,6 +86,35 @@ def test_points_of_livox_are_read():
     assert samples.livox(SimpleNamespace(points=[])).shape == (0, 4)
 
 
+TIMES = {  # as drivers have them, of points 0, 0.01 and 0.05 s after the stamp of 12.5 s
+    "ouster": ("t", 6, np.array([0, 10_000_000, 50_000_000], "<u4")),
+    "velodyne": ("time", 7, np.array([0, 0.01, 0.05], "<f4")),
+    "hesai": ("timestamp", 8, np.array([12.5, 12.51, 12.55]) + 1.7e9),
+    "livox": ("timestamp", 8, np.array([12.5e9, 12.51e9, 12.55e9]) + 1.7e18),
+}
+
+
+@pytest.mark.parametrize("driver", TIMES)
+def test_the_times_of_points_are_seconds_after_the_stamp(driver):
+    name, kind, values = TIMES[driver]
+    data = np.zeros(3, np.dtype([("xyzi", "<f4", 4), ("time", values.dtype)]))
+    data["xyzi"], data["time"] = POINTS, values
+    message = cloud_message(data.tobytes(), 3, (*LAYOUT, (name, 16, kind)), data.dtype.itemsize)
+    absolute = 1_700_000_000 if driver in ("hesai", "livox") else 0
+    message.header = SimpleNamespace(stamp=SimpleNamespace(sec=absolute + 12, nanosec=500_000_000))
+    points = samples.timed_cloud(message)
+    np.testing.assert_array_equal(points[:, :4], POINTS)
+    np.testing.assert_allclose(points[:, 4], (0, 0.01, 0.05), atol=1e-6)
+    assert samples.cloud(message).shape == (3, 4)
+
+
+def test_points_that_are_not_finite_lose_their_times_too():
+    data = np.column_stack([np.tile(POINTS, (2, 1)), np.arange(6) / 100]).astype("<f4")
+    data[1, 0], data[2, 4] = np.nan, np.nan
+    points = samples.timed_cloud(cloud_message(data.tobytes(), 6, (*LAYOUT, ("time", 16, 7)), 20))
+    assert points.shape == (5, 5) and np.isnan(points[1, 4]) and points[2, 4] == np.float32(0.03)
+
+
 def test_an_organised_cloud_is_read_row_by_row_past_its_padding():
     rows = POINTS.tobytes() + b"\xff" * 7 + POINTS[::-1].tobytes() + b"\xff" * 7
     points = samples.cloud(cloud_message(rows, 3, height=2, row=3 * 16 + 7))

@@ -57,6 +57,7 @@ def real_messages(store):
     yield "sensor_msgs/msg/Image", "thermal", bag_messages.thermal_message(store, counts, header), counts
     yield "sensor_msgs/msg/CompressedImage", "thermal", deep, counts
     yield "sensor_msgs/msg/PointCloud2", "cloud", bag_messages.cloud_message(store, POINTS, header), POINTS
+    yield "sensor_msgs/msg/PointCloud2", "timed_cloud", bag_messages.cloud_message(store, POINTS, header), POINTS
     yield "sensor_msgs/msg/LaserScan", "scan", bag_messages.scan_message(store, scan, header), scan
     yield "any2any_ros/msg/AudioStamped", "sound", bag_messages.sound_message(store, sound, header), sound
     beams = [make["sensor_msgs/msg/LaserEcho"](echoes=np.array([r, 9], np.float32)) for r in scan.ranges]
@@ -86,10 +87,13 @@ FOREIGN = {  # types that only a bag defines; of Livox and audio_common
 
 
 def foreign_messages(make, header, sound):
-    points = [make["livox_ros_driver2/msg/CustomPoint"](0, *map(float, p[:3]), int(p[3]), 0, 0) for p in POINTS]
+    late = 500_000_000  # ns after the stamp
+    points = [make["livox_ros_driver2/msg/CustomPoint"](late, *map(float, p[:3]), int(p[3]), 0, 0) for p in POINTS]
+    read = np.trunc(POINTS * [0, 0, 0, 1]) + POINTS * [1, 1, 1, 0]
     for package in ("livox_ros_driver2", "livox_ros_driver"):
         custom = make["livox_ros_driver2/msg/CustomMsg"](header, 0, len(points), 0, np.zeros(3, np.uint8), points)
-        yield f"{package}/msg/CustomMsg", "cloud", custom, np.trunc(POINTS * [0, 0, 0, 1]) + POINTS * [1, 1, 1, 0]
+        yield f"{package}/msg/CustomMsg", "cloud", custom, read
+        yield f"{package}/msg/CustomMsg", "timed_cloud", custom, np.column_stack([read, np.full(len(read), 0.5)])
     pcm = (sound.samples * 32768).astype("<i2")
     data = make["audio_common_msgs/msg/AudioData"](pcm.view(np.uint8))
     yield "audio_common_msgs/msg/AudioData", "sound", data, sound

@@ -62,6 +62,7 @@ def test_the_kind_of_somebody_elses_encoder_is_not_looked_at():
         ("cloud", [[1.0, 2.0, 3.0], [4.0]], "of type list that is no array"),
         ("scan", replace(SCAN, angle_increment=np.nan), "its step and its largest range"),
         ("scan", replace(SCAN, range_max=None), "not all numbers"),
+        ("scan", replace(SCAN, time_increment="0.1"), "its time from beam to beam is no number"),
         ("sound", Sound(np.array([0.0, np.nan]), 8000), "not all of its samples are finite"),
         ("sound", Sound(np.zeros(9), {}), r"its rate is \{\} Hz, not"),
         ("sound", Sound(np.zeros(9), 8000.5), "its rate is 8000.5 Hz"),

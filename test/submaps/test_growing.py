@@ -1,14 +1,17 @@
 """A submap grows while the robot drives, whatever its odometry says, and begins anew after a jump."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from rooms import cast, room
 
+from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS, Scan
-from any2any_ros.submaps.growing import APART, BACK, JUMP, LOST, MOST, PAUSE, GrowingSubmap
+from any2any_ros.submaps.growing import APART, MOST, GrowingSubmap
 from any2any_ros.submaps.planar import HERE, Planar
+from any2any_ros.submaps.track import BACK, JUMP, LOST, PAUSE
 
 ROOM = room(2, boxes=0)
 STEP = Planar(0.1 + 0j, 0.1)  # 63 of them are a circle of 2 m
@@ -136,6 +139,16 @@ def test_scans_of_another_place_do_not_spoil_a_submap():
     growing.add(scan_at(HERE), 0, HERE.matrix)
     found = [growing.add(cast(other, 180, np.pi), i * NS // 10, HERE.matrix) for i in range(1, LOST + 2)]
     assert [len(submap.points) for submap in found[: LOST - 1]] == [180] * (LOST - 1)
+
+
+def test_a_scan_that_is_refused_changes_nothing():
+    poses, growing, other = circle(6), *(GrowingSubmap(10.0, 0.05, 25.0) for _ in range(2))
+    for i, pose in enumerate(poses):
+        if i == 3:
+            with pytest.raises(Any2AnyError, match="its first angle is nan"):
+                growing.add(replace(scan_at(pose), angle_min=np.nan), i * NS // 10 - 1, HERE.matrix)
+        one, same = (g.add(scan_at(pose), i * NS // 10, pose.matrix) for g in (growing, other))
+    assert one.points.tobytes() == same.points.tobytes()
 
 
 def test_the_same_drive_gives_the_same_submap():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from any2any_ros import encoders, samples
 from any2any_ros.encoders import ENCODERS
+from any2any_ros.protocols import gathered
 from any2any_ros.samples import Scan, Sound
 from any2any_ros.samples.validation import FORMS, validate
 
@@ -18,7 +20,11 @@ from .choices import Choices
 from .mutation import array, mutated
 from .sensor_messages import wrong_sample
 
-CLASSICAL = ("audio", "camera", "crop", "depth", "laser_scan", "lidar", "speech", "text", "thermal")
+CLASSICAL = (
+    "audio", "birds_eye", "camera", "crop", "depth", "laser_scan", "laser_submap", "lidar", "lidar_submap", "speech",
+    "text", "thermal",
+)  # fmt: skip
+MOMENTS = itertools.count(step=10**8)  # ns, of the samples that an encoder puts together
 
 
 @cache
@@ -56,7 +62,10 @@ def _same_type(choices: Choices, value: np.ndarray) -> np.ndarray:
 def _encoded(given: tuple[str, Any]) -> Any:
     plug, sample = given
     kind = ENCODERS.find(plug).accepts
-    return encoder(plug).encode(validate(kind, sample, plug))
+    value = validate(kind, sample, plug)
+    if encoder(plug).uses_odometry:
+        gathered(encoder(plug), value, next(MOMENTS), None)
+    return encoder(plug).encode(value)
 
 
 def _wrong_vector(given: tuple[str, Any], vector: Any) -> str:

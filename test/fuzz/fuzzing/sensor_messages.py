@@ -16,7 +16,7 @@ from .ros_messages import damaged, header, make, mutated_message, serialised
 # kind of sample -> dtype, axes, length of the last axis (0: any)
 SHAPES = {
     "image": (np.uint8, 3, 3), "depth": (np.float32, 2, 0), "thermal": (np.float32, 2, 0), "cloud": (np.float32, 2, 4),
-    "points": (np.float32, 2, 4),
+    "points": (np.float32, 2, 4), "timed_cloud": (np.float32, 2, 0),
 }  # fmt: skip
 KINDS = {
     "image": "sensor_msgs/msg/Image",
@@ -27,6 +27,7 @@ KINDS = {
     "compressed depth": "sensor_msgs/msg/CompressedImage",
     "compressed thermal": "sensor_msgs/msg/CompressedImage",
     "cloud": "sensor_msgs/msg/PointCloud2",
+    "timed_cloud": "sensor_msgs/msg/PointCloud2",
     "scan": "sensor_msgs/msg/LaserScan",
     "echo scan": "sensor_msgs/msg/MultiEchoLaserScan",
     "sound": "any2any_ros/msg/AudioStamped",
@@ -95,10 +96,11 @@ def compressed_depth(choices: Choices) -> Any:
     )  # fmt: skip
 
 
-def cloud(choices: Choices) -> Any:
-    types = [choices.one(7, 7, 7, 8, 1, 4) for _ in range(4)]
+def cloud(choices: Choices, others: tuple[str, ...] = ()) -> Any:
+    names = ("x", "y", "z", "intensity", *others)
+    types = [choices.one(7, 7, 7, 8, 1, 4) for _ in names]
     fields, offset = [], choices.one(0, 0, 2)
-    for name, kind in zip(("x", "y", "z", "intensity"), types, strict=True):
+    for name, kind in zip(names, types, strict=True):
         fields.append(make("sensor_msgs/msg/PointField", name=name, offset=offset, datatype=kind, count=1))
         offset += int(samples.POINT_TYPES[kind][1])
     height, width, step = choices.one(1, 1, 3), choices.randint(0, 30), offset + choices.one(0, 0, 5)
@@ -154,6 +156,7 @@ VALID = {
     "compressed depth": compressed_depth,
     "compressed thermal": partial(compressed, grey=True),
     "cloud": cloud,
+    "timed_cloud": lambda choices: cloud(choices, (choices.one("t", "time", "timestamp"),)),
     "scan": scan,
     "echo scan": echo_scan,
     "sound": sound,
