@@ -20,6 +20,7 @@ ARGUMENTS = {
     "params_file": ("", "YAML file of ROS parameters that override the defaults"),
     "use_sim_time": ("false", "true: take the time from /clock"),
     "topics": ("", "topics to listen to, such as camera=/front/image_raw,lidar=/points; default: those of the map"),
+    "odometry": ("", "topic of the odometry, or /tf:odom.base_link, for encoders that use it; empty: odom"),
     "image_transport": ("", "transport of the images: raw or compressed; empty: as in the map"),
     "dds_profile": ("robot", "Fast DDS transport: robot, loopback, or a file; empty: Fast DDS keeps its own"),
     "namespace": ("", "namespace of all nodes"),
@@ -37,6 +38,7 @@ def start(context):
         use_sim_time=values["use_sim_time"].lower() == "true",
         image_transport=values["image_transport"],
         topics=dict(pair.partition("=")[::2] for pair in values["topics"].split(",") if pair),
+        odometry=values["odometry"],
     )
     return launching.actions(processes, values)
 

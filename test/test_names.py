@@ -51,6 +51,20 @@ def test_what_is_no_topic(name):
 
 
 @pytest.mark.parametrize(
+    ("name", "topic", "frames"),
+    [("odom", "odom", None), ("/tf:odom.base_link", "/tf", ("odom", "base_link")), ("/tf:/a./b", "/tf", ("a", "b"))],
+)
+def test_names_of_odometry(name, topic, frames):
+    assert names.odometry(name) == (topic, frames)
+
+
+@pytest.mark.parametrize("name", ["", "/tf:", "/tf:odom", "/tf:.base", "/tf:odom.", "a b", ":a.b", None])
+def test_what_is_no_odometry(name):
+    with pytest.raises(Any2AnyError):
+        names.odometry(name)
+
+
+@pytest.mark.parametrize(
     "name",
     ["os", "os.path", "a/b", "a/msg/b", "A/msg/B", "../x/msg/B", "a/srv/B", "a/msg/B\n", "a.b/msg/C"],
 )

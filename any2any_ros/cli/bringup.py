@@ -20,6 +20,7 @@ from pathlib import Path
 
 from any2any_ros.cli import _arguments
 from any2any_ros.config import BAD_PARAMETERS
+from any2any_ros.node_config import EncoderNodeConfig
 from any2any_ros.nodes import session
 
 LOOK = 0.1  # s between two looks at the processes
@@ -45,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=TOPIC",
         help="topic of a modality, e.g. camera=/front/image_raw; repeat for several (default: the map's)",
+    )
+    parser.add_argument(
+        "--odometry",
+        metavar="TOPIC",
+        default="",
+        help="topic of nav_msgs/Odometry, or two frames of /tf as /tf:odom.base_link, for encoders that put the last "
+        f"metres together (default {EncoderNodeConfig.odometry})",
     )
     parser.add_argument("--use-sim-time", action="store_true", help="take the time from /clock; needed for a replay")
     parser.add_argument(
@@ -73,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         use_sim_time=arguments.use_sim_time,
         image_transport=arguments.image_transport,
         topics=_arguments.pairs(arguments.topic, "--topic"),
+        odometry=arguments.odometry,
     )
     stop = Stop()
     environment = topology.environment(arguments.dds_profile)

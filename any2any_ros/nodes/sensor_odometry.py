@@ -18,7 +18,7 @@ from any2any_ros.poses import FARTHEST, is_rotation
 from any2any_ros.samples import NS
 
 CAPACITY = 1000  # messages: 10 s at 100 Hz
-WAIT = 0.05  # s for the message that was measured after a sensor's
+WAIT = 0.02  # s for the message that was measured after a sensor's
 NEAR = NS // 10  # ns after the last message, whose pose still counts
 NEVER = -(10**18)  # ns
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -43,13 +43,15 @@ def place_recognition(
     use_sim_time: bool = False,
     image_transport: str = "",
     topics: Mapping[str, str] | None = None,
+    odometry: str = "",
 ) -> list[Process]:
     """Return one encoder process for each modality, and the retrieval process.
 
     modalities: which to encode; empty: all of the map. With a map, each encoder gets the settings that made the map,
     so that its vectors can be compared. It listens to its entry in `topics` (modality -> topic), else to the topic that
     the map was recorded on, else to its own default. image_transport: raw or compressed; "": as in the map, else raw.
-    Raises Any2AnyError on an unreadable map, for a name that is not valid, and for the topic of another modality.
+    odometry: topic or two frames of /tf, for encoders that put samples together; "": the default of their node. Raises
+    Any2AnyError on an unreadable map, for a name that is not valid, and for the topic of another modality.
     """
     reference = reference_map.load(Path(map_folder)) if map_folder else None
     records, recorded = (reference.sensors, reference.topics) if reference else ({}, {})
@@ -63,6 +65,9 @@ def place_recognition(
         plug, settings = (records[m].plug, records[m].settings) if m in records else (default(m), {})
         parameters = {"encoder": plug, "modality": m, **{f"settings.{k}": v for k, v in settings.items()}}
         parameters |= _subscription(ENCODERS.find_recorded(plug), recorded.get(m), told.get(m), image_transport)
+        if odometry and ENCODERS.find_recorded(plug).uses_odometry:
+            names.odometry(odometry)
+            parameters["odometry"] = odometry
         # The name of a node must not start with a digit.
         name = f"encoder_{m}" if m[0].isdigit() else f"{m}_encoder"
         encoders.append(Process("encoder_node", name, parameters | shared))

@@ -135,3 +135,11 @@ def test_a_robot_has_a_network():
     assert "interfaceWhiteList" not in Path(environment["FASTRTPS_DEFAULT_PROFILES_FILE"]).read_text().split("-->")[-1]
     assert "ROS_AUTOMATIC_DISCOVERY_RANGE" not in environment
     assert "FASTRTPS_DEFAULT_PROFILES_FILE" not in topology.environment("")
+
+
+def test_odometry_is_for_the_encoders_that_use_it():
+    laser, camera, _ = topology.place_recognition("", ["laser_scan", "camera"], odometry="/tf:odom.base_link")
+    assert laser.parameters["odometry"] == "/tf:odom.base_link" and "odometry" not in camera.parameters
+    assert "odometry" not in topology.place_recognition("", ["laser_scan"])[0].parameters
+    with pytest.raises(Any2AnyError, match="names no two frames"):
+        topology.place_recognition("", ["laser_scan"], odometry="/tf:odom")
