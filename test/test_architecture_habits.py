@@ -94,6 +94,14 @@ def test_nothing_is_pickled(path):
                 assert any(k.arg == "allow_pickle" for k in node.keywords)
 
 
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_no_cache_holds_its_owner(path):
+    """An object whose own method is cached in one of its fields is a cycle, and stays in memory long after its use."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Call) and "cache" in ast.unparse(node.func.func):
+            assert not any(ast.unparse(argument).startswith("self.") for argument in node.args)
+
+
 def test_a_recorded_plug_is_built_by_its_record_alone():
     """Which asks whether the user allows its module: `EncoderRecord.build`, and `find_recorded` where no record is."""
     for path in FILES:

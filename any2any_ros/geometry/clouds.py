@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ class Clouds:
     def __init__(self, folder: Path | None, config: RegistrationConfig = RegistrationConfig()) -> None:
         """folder: of the scans; None: there are none."""
         self.folder, self.config = folder, config
-        self._scan = lru_cache(IN_MEMORY)(self._read)
+        self._scan = lru_cache(IN_MEMORY)(partial(_read, folder, config))
 
     def __bool__(self) -> bool:
         return self.folder is not None and self.folder.is_dir()
@@ -68,29 +68,33 @@ class Clouds:
         """Return the scan of place `id`; None when there is none. Raises Any2AnyError when it is damaged."""
         return self._scan(id)
 
-    def _read(self, id: str) -> PreparedScan | None:
-        if id not in self:
-            return None
-        file = self._file(id)
-        try:
-            stored = reading.arrays(file)
-            name, points = str(stored["id"]), stored["points"]
-            if name != id or points.dtype != np.int16 or points.ndim != 2 or points.shape[1] != 3:
-                raise ValueError(f"it holds {points.dtype} {points.shape} of place '{name}'")
-        except FileNotFoundError:  # another map was saved here meanwhile
-            return None
-        except Exception as error:  # any damage reads the same to a user
-            raise Any2AnyError(
-                f"Cannot read the scan of place '{id}', {file}",
-                f"{type(error).__name__}: {error}",
-                "Build the map again, or delete the file: rankings are then refined without this place",
-            ) from error
-        return PreparedScan.of(points * CENTIMETRE, self.config)
-
     def _file(self, id: str) -> Path:
         assert self.folder is not None
-        # An id may hold characters that a file name cannot.
-        return self.folder / f"{hashlib.sha256(id.encode()).hexdigest()[:32]}.npz"
+        return _file(self.folder, id)
+
+
+def _file(folder: Path, id: str) -> Path:
+    # An id may hold characters that a file name cannot.
+    return folder / f"{hashlib.sha256(id.encode()).hexdigest()[:32]}.npz"
+
+
+def _read(folder: Path | None, config: RegistrationConfig, id: str) -> PreparedScan | None:
+    if folder is None or not (file := _file(folder, id)).exists():
+        return None
+    try:
+        stored = reading.arrays(file)
+        name, points = str(stored["id"]), stored["points"]
+        if name != id or points.dtype != np.int16 or points.ndim != 2 or points.shape[1] != 3:
+            raise ValueError(f"it holds {points.dtype} {points.shape} of place '{name}'")
+    except FileNotFoundError:  # another map was saved here meanwhile
+        return None
+    except Exception as error:  # any damage reads the same to a user
+        raise Any2AnyError(
+            f"Cannot read the scan of place '{id}', {file}",
+            f"{type(error).__name__}: {error}",
+            "Build the map again, or delete the file: rankings are then refined without this place",
+        ) from error
+    return PreparedScan.of(points * CENTIMETRE, config)
 
 
 def write(folder: Path, scans: Iterable[tuple[str, Floats]]) -> int:

@@ -1,8 +1,10 @@
 """Takes embeddings as they arrive, and decides which moment is answered next: each in turn, under overload the newest.
 
-A moment waits while others are answered. When the one whose turn it is has waited longer than `late`, the node is too
-slow for its sensors: all but the newest moment are skipped, and counted. So no answer is older than `late` and the time
-of one or two answers, however fast the embeddings come.
+A moment waits while others are answered. When the one whose turn it is has waited for a fifth of `late`, the node is
+slower than a sensor: of moments that are nearer to each other than `slop`, only the one of most sensors waits on. When
+it has waited longer than `late`, the node is too slow for its sensors: all but the newest moment are skipped. What is
+skipped is counted. So no answer is older than `late` and the time of one or two answers, however fast the embeddings
+come; and a sensor that sends ten times as fast as others does not keep theirs from being answered.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from any2any_ros.observation import Embedding, Observation
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.samples import NS
 
+Waiting = tuple[Observation, int]  # a complete moment, and when it was that: system time, ns
 WAITING = 200  # embeddings that the middleware keeps while a moment is answered: of five sensors at 10 Hz, those of 4 s
 
 
@@ -33,7 +36,7 @@ class Arrivals:
         """health: counts what is refused, missed and skipped. answer: ranks a moment and publishes the ranking."""
         self._node, self._localizer, self._health, self._answer = node, localizer, health, answer
         self._subscription: Any = None
-        self._moments: deque[tuple[Observation, int]] = deque()  # complete ones, and when they were: system time, ns
+        self._moments: deque[Waiting] = deque()
 
     @property
     def topic(self) -> str:
@@ -42,7 +45,7 @@ class Arrivals:
 
     def open(self, wait: float, late: float) -> None:
         """wait: s that a moment waits for its sensors. late: s that a complete moment may wait to be answered."""
-        self._late = int(late * NS)
+        self._late, self._slow = int(late * NS), int(late * NS / 5)
         self._wait = self._node.create_timer(wait, self._flush, clock=STEADY)
         self._wait.cancel()
         self._next = self._node.create_guard_condition(self._answer_next)
@@ -118,12 +121,35 @@ class Arrivals:
         """Answer one moment; the executor comes back for the others, so that timers and services have their turn."""
         if not self._moments:
             return
-        if time.time_ns() - self._moments[0][1] > self._late:
-            for _ in range(len(self._moments) - 1):
-                self._moments.popleft()
-                self._health.skipped.tick(self._node.now_ns())
+        waited = time.time_ns() - self._moments[0][1]
+        if waited > self._late:
+            self._skip([self._moments[-1]])
+        elif waited > self._slow:
+            self._skip(richest(self._moments, self._localizer.assembler.slop_ns))
         try:
             self._answer(self._moments.popleft()[0])
         finally:
             if self._moments:
                 self._next.trigger()
+
+    def _skip(self, kept: list[Waiting]) -> None:
+        """Count the moments that are not among the kept ones, and let them go."""
+        for _ in range(len(self._moments) - len(kept)):
+            self._health.skipped.tick(self._node.now_ns())
+        self._moments = deque(kept)
+
+
+def richest(moments: Iterable[Waiting], slop_ns: int) -> list[Waiting]:
+    """Return moments, in their order, without those that are as near as `slop_ns` to one of more sensors, or to an
+    earlier one of as many. A sensor counts when it measured as near as that to the moment."""
+
+    def sensors(moment: Observation) -> int:
+        return sum(abs(stamp - moment.stamp_ns) <= slop_ns for stamp in moment.stamps_ns.values())
+
+    kept: list[Waiting] = []
+    for entry in moments:
+        if not kept or abs(entry[0].stamp_ns - kept[-1][0].stamp_ns) > slop_ns:
+            kept.append(entry)
+        elif sensors(entry[0]) > sensors(kept[-1][0]):
+            kept[-1] = entry
+    return kept

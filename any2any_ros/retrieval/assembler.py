@@ -32,7 +32,7 @@ class Assembler:
         the first moment waits for."""
         self.config, self._expected = config, frozenset(expected)
         self._timeout_ns = {m: int(t * NS) for m, t in (source_timeouts or {}).items()}
-        self._slop_ns = int(config.slop * NS)
+        self.slop_ns = int(config.slop * NS)
         self.stamps = Stamps(self.timeout_ns)
         self.restarts = 0  # how often the time of the sensors has begun again
         self.reset()
@@ -53,7 +53,7 @@ class Assembler:
     def _restart(self) -> None:
         self.streams: dict[str, Stream] = {}
         self._never_received = set(self._expected)
-        self._moments = Moments(self._slop_ns)
+        self._moments = Moments(self.slop_ns)
         self._now_ns = 0
         self.restarts += 1
 
@@ -114,7 +114,7 @@ class Assembler:
 
     def _begin_again(self, modality: str, taken: Taken, now_ns: int) -> list[Observation]:
         """Forget the moments, which lie in the future; and all embeddings, if a recording has begun again."""
-        self._moments = Moments(self._slop_ns)
+        self._moments = Moments(self.slop_ns)
         if not taken.set_back:
             return []
         first = self.stamps.begin_again(modality)
@@ -131,7 +131,7 @@ class Assembler:
 
     def _awaited(self, moment: Moment, now_ns: int) -> list[str]:
         """Return the modalities that an open moment still waits for: those due, and expected ones never received."""
-        until = moment.stamp_ns + self._slop_ns
+        until = moment.stamp_ns + self.slop_ns
         absent = (m for m in self.alive(now_ns) if m not in moment.delivered)
         due = [m for m in absent if not self.streams[m].silent and self.streams[m].due(until)]
         return due + sorted(self._never_received)

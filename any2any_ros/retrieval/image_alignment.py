@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -61,7 +61,8 @@ class ImageAlignment:
     _prepared: Callable[[str, int], Prepared] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_prepared", lru_cache(IN_MEMORY)(self._prepare))
+        # Not a method: it would hold this object in a cycle, and its images in memory after the map is closed.
+        object.__setattr__(self, "_prepared", lru_cache(IN_MEMORY)(partial(_prepare, self.aligner, self.places)))
 
     def modality(self, images: Mapping[str, Levels]) -> str | None:
         """Return the modality whose images are aligned: of those that query and map have, the one that sees farthest;
@@ -139,9 +140,6 @@ class ImageAlignment:
         apart = np.hypot(*(self.places.poses[:, :2, 3] - robot[:2, 3]).T)
         return row if np.isnan(robot).any() else int(np.nanargmin(apart))
 
-    def _prepare(self, modality: str, row: int) -> Prepared:
-        return self.aligner.prepare(unpack(self.places.birds_eye[modality][row]))
-
     def _registration(self, modality: str, fit: Aligned) -> Registration:
         """Return the registration of the robot, in the frame of the reference robot."""
         pose = self.mounting @ fit.pose(self.cells[modality]) @ np.linalg.inv(self.mounting)
@@ -150,3 +148,8 @@ class ImageAlignment:
     def of(self, places: ObservationSet) -> ImageAlignment:
         """Return the same for a map that has grown."""
         return replace(self, places=places)
+
+
+def _prepare(aligner: Aligner, places: ObservationSet, modality: str, row: int) -> Prepared:
+    """Return the image of a place, prepared for alignment."""
+    return aligner.prepare(unpack(places.birds_eye[modality][row]))

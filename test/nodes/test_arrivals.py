@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from itertools import pairwise
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from retrieval_robot import NS, Robot, ids
 
 from any2any_ros import srv
 from any2any_ros.nodes import messages
+from any2any_ros.nodes.arrivals import richest
 from any2any_ros.nodes.retrieval_node import RetrievalNode
+from any2any_ros.observation import Embedding, Observation
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.reference_map import ReferenceMap
 
@@ -64,6 +70,45 @@ def test_after_a_long_pause_only_the_newest_moment_is_answered(robot):
     see(robot, 9)
     robot.bench.until(lambda: len(robot.rankings) == 3)
     assert answered(robot) == [0, 8, 9]
+
+
+def test_a_sensor_ten_times_as_fast_does_not_keep_those_of_others_from_being_answered(robot):
+    """80 clouds wait, and with every tenth comes a picture. After 0.1 s the node answers what both saw."""
+    for cloud in range(10, 90):
+        for modality in ("camera", "lidar")[cloud % 10 != 0 :]:
+            robot.see(modality, 1 + cloud // 10, robot.start + cloud * TENTH // 10)
+    time.sleep(0.12)
+    see(robot, 9)
+    robot.bench.until(lambda: robot.rankings and answered(robot)[-1] == 9)
+    seen = {round((messages.time_ns(r.stamps[0]) - robot.start) / TENTH) for r in robot.rankings}
+    assert seen == set(range(10))  # every picture
+    assert len(robot.rankings) < 40 and counts(robot)[0]["skipped"] > 40
+
+
+def moment(stamp, **measured):
+    return Observation.of([Embedding(m, np.ones(2), t) for m, t in measured.items()], stamp), stamp
+
+
+def test_of_near_moments_the_one_of_most_sensors_stays_and_then_the_first():
+    alone, both, again = moment(0, camera=0), moment(4, camera=4, lidar=5), moment(8, camera=8, lidar=-90)
+    later = moment(30, camera=30)
+    assert richest([alone, both, again, later], 10) == [both, later]
+    assert richest([alone, again], 10) == [alone] and richest([alone, later], 10) == [alone, later]
+    assert richest([], 10) == []
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 100), st.lists(st.integers(0, 100), max_size=3)), max_size=20), st.integers(0, 30)
+)
+def test_every_moment_that_goes_has_one_of_as_many_sensors_near_it_or_near_one_that_went(found, slop):
+    moments = [moment(at, **{f"m{i}": t for i, t in enumerate(stamps)}) for at, stamps in sorted(found)]
+    kept = richest(moments, slop)
+    assert [m for m in moments if any(m is k for k in kept)] == kept  # in their order
+    assert all(b[1] - a[1] > slop for a, b in pairwise(kept)) and bool(kept) == bool(moments)
+    most = [sum(abs(t - m[1]) <= slop for t in m[0].stamps_ns.values()) for m in moments]
+    if moments and max(most) > 0:
+        richest_kept = max(sum(abs(t - k[1]) <= slop for t in k[0].stamps_ns.values()) for k in kept)
+        assert richest_kept == max(most)  # the best of all is never lost
 
 
 def test_what_did_not_fit_into_the_queue_of_the_middleware_is_counted(robot):

@@ -1,5 +1,7 @@
 """Rankings that are checked by the alignment of bird's-eye images."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -54,6 +56,18 @@ def query_of(place, heading=0.0, x=0.0, y=0.0, vector_of=None):
 @pytest.fixture(scope="module")
 def retriever():
     return retriever_of(map_of(places_of(12)))
+
+
+def test_places_that_are_no_longer_used_are_gone_at_once():
+    ranker = retriever_of(map_of(places_of(3)))
+    ranker.rank(query_of(1))
+    places = weakref.ref(ranker.reference.places)
+    gc.disable()
+    try:
+        del ranker
+        assert places() is None
+    finally:
+        gc.enable()
 
 
 def test_the_image_corrects_what_the_vector_says(retriever):

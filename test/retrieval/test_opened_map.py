@@ -1,5 +1,7 @@
 """A map that was opened: warmed up, it answers as before, and it is warm."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -68,3 +70,22 @@ def test_an_empty_map_is_warmed_up(tmp_path):
 def test_a_map_that_is_none_is_refused(tmp_path):
     with pytest.raises(Any2AnyError, match=r"no map\.json"):
         opened(tmp_path)
+
+
+@pytest.mark.parametrize("large", [10**6, 100])
+def test_a_map_that_is_no_longer_used_is_gone_at_once(tmp_path, monkeypatch, large):
+    """Python's collector of cycles comes late, and a robot whose maps are replaced would hold several."""
+    for module in (retriever, reference_map):
+        monkeypatch.setattr(module, "LARGE", large)
+    write(tmp_path, fusions()["any2any"])
+    one = opened(tmp_path)
+    one.warm_up()
+    one.rank(queries()[0], 5)
+    gc.collect()
+    gc.disable()
+    try:
+        gone = [weakref.ref(part) for part in (one, one.retriever, one.reference.places, one.retriever.searcher)]
+        del one
+        assert [part() for part in gone] == [None] * 4
+    finally:
+        gc.enable()

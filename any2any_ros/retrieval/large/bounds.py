@@ -16,9 +16,9 @@ so far is excluded, and only the others are scored exactly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 
 import numpy as np
 
@@ -143,7 +143,7 @@ class ConformalBounder:
     def __init__(self, fusion: Any2Any) -> None:
         self._fusion = fusion
         self._first = {cell: c for cell in np.ndindex(*fusion.shape) if (c := fusion.pair_calibrator(*cell)).gamma.size}
-        self._table = lru_cache(maxsize=4 * len(self._first) + 4)(self._make_table)
+        self._table = lru_cache(maxsize=4 * len(self._first) + 4)(partial(_make_table, self._first))
 
     def __call__(self, pairs: Sequence[PairQuery], patterns: Flags, longest: Float64) -> Bound:
         telling = [pair for pair in pairs if pair.cell in self._first]  # an empty calibrator has no p
@@ -183,17 +183,6 @@ class ConformalBounder:
             np.array(offsets, dtype=np.float32)[:, None],
             tuple(tables),
         )
-
-    def _make_table(self, cell: tuple[int, int], width: float) -> Array:
-        """Return an upper bound of p for each bin.
-
-        Bin b holds values with (value - lo) / width + 2 in [b, b + 1), where the value may be off by one bin. So the
-        exact value of a reference in bin b is below lo + b * width. The first bin also holds all lower values.
-        """
-        calibrator = self._first[cell]
-        bins = int(np.ceil((calibrator.hi - calibrator.lo) / width))
-        edges = np.append(calibrator.lo + width * np.arange(bins + 2), np.inf)
-        return np.nextafter(calibrator.probability(edges).astype(np.float32), np.float32(2))
 
     def _keys(self, pairs: Sequence[PairQuery], patterns: Flags) -> list[str]:
         """Return the key of the stage-2 calibrator of each pattern."""
@@ -246,3 +235,15 @@ def _least_argument(f: Callable[[Float64], Float64], value: float, low: float, h
         first = max(1, int(np.argmax(f(grid) >= value)))
         low, high = float(grid[first - 1]), float(grid[first])
     return low
+
+
+def _make_table(calibrators: Mapping[tuple[int, int], Calibrator], cell: tuple[int, int], width: float) -> Array:
+    """Return an upper bound of p for each bin.
+
+    Bin b holds values with (value - lo) / width + 2 in [b, b + 1), where the value may be off by one bin. So the exact
+    value of a reference in bin b is below lo + b * width. The first bin also holds all lower values.
+    """
+    calibrator = calibrators[cell]
+    bins = int(np.ceil((calibrator.hi - calibrator.lo) / width))
+    edges = np.append(calibrator.lo + width * np.arange(bins + 2), np.inf)
+    return np.nextafter(calibrator.probability(edges).astype(np.float32), np.float32(2))
