@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros.arrays import Array, Floats
+from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS, Sound
 
 GAP_NS = NS // 5  # a longer gap between two chunks means that sound is missing
+OVERTAKEN_NS = NS  # a chunk that ends before the last one by less than this was overtaken by it on its way
+SET_BACK = 3  # such chunks in a row: the clock was set back
 FINEST = 1000  # largest denominator of a ratio of sample rates; the usual rates have at most 441
 
 
@@ -20,13 +23,28 @@ class Continuity:
 
     def __init__(self) -> None:
         self._rate, self._end_ns = 0, 0
+        self._overtaken = 0  # chunks, the last ones in a row
 
     def goes_on(self, sample: Sound, stamp_ns: int) -> bool:
-        """Take the chunk that ended at `stamp_ns`. False for the first chunk, after a gap, and at another rate."""
+        """Take the chunk that ended at `stamp_ns`. False for the first chunk, after a gap, and at another rate.
+
+        Raises Any2AnyError for a chunk that was overtaken by others: it must not be taken.
+        """
         start_ns = stamp_ns - int(len(sample.samples) / sample.rate * NS)
-        same = sample.rate == self._rate and abs(start_ns - self._end_ns) <= GAP_NS
+        same = sample.rate == self._rate
+        behind_ns = self._end_ns - stamp_ns
+        back = same and 0 < behind_ns < OVERTAKEN_NS and start_ns < self._end_ns - GAP_NS
+        self._overtaken = self._overtaken + 1 if back else 0
+        if 0 < self._overtaken < SET_BACK:
+            raise Any2AnyError(
+                "Cannot use a chunk of sound",
+                f"it came {behind_ns / NS:.2g} s out of order",
+                "Publish it reliably, and from one thread",
+            )
+        self._overtaken = 0
+        goes_on = same and abs(start_ns - self._end_ns) <= GAP_NS
         self._rate, self._end_ns = sample.rate, stamp_ns
-        return same
+        return goes_on
 
 
 class Window:
@@ -38,7 +56,10 @@ class Window:
         self._stream = Continuity()
 
     def hear(self, sample: Sound, stamp_ns: int) -> Sound | None:
-        """Append the chunk that ended at `stamp_ns`; return the last `seconds`, None while shorter than `shortest`."""
+        """Append the chunk that ended at `stamp_ns`; return the last `seconds`, None while shorter than `shortest`.
+
+        Raises Any2AnyError for a chunk that was overtaken by others.
+        """
         if not self._stream.goes_on(sample, stamp_ns):
             self._sound = self._sound[:0]
         self._sound = np.concatenate([self._sound, sample.samples])[-int(self._seconds * sample.rate) :]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from bombs import outcome
 
+from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS, Sound
 from any2any_ros.sounds import Continuity, Window, resampled
 
@@ -22,6 +23,27 @@ def test_a_little_jitter_is_no_gap():
     stream = Continuity()
     stream.goes_on(chunk(0), NS)
     assert stream.goes_on(chunk(0), NS + NS // 2 + NS // 10) and not stream.goes_on(chunk(0), 3 * NS)
+
+
+def test_chunks_that_were_overtaken_are_refused_and_the_stream_goes_on():
+    window = Window(1.0, 0.5)
+    for i in [0, 1, 2, 3, 4, 5, 7, 8, 6, 10, 11, 9, 13, 14, 12, 16]:  # of each three, the first comes last
+        if i in (6, 9, 12):
+            with pytest.raises(Any2AnyError, match="out of order"):
+                window.hear(chunk(i, 0.1), (i + 1) * NS // 10)
+        else:
+            heard = window.hear(chunk(i, 0.1), (i + 1) * NS // 10)
+    assert heard.samples[::800].tolist() == [3.0, 4.0, 5.0, 7.0, 8.0, 10.0, 11.0, 13.0, 14.0, 16.0]
+
+
+def test_after_a_clock_was_set_back_the_stream_begins_again():
+    stream = Continuity()
+    stream.goes_on(chunk(0, 0.1), 10 * NS)
+    for i in (0, 1):
+        with pytest.raises(Any2AnyError, match="out of order"):
+            stream.goes_on(chunk(0, 0.1), 10 * NS - NS // 2 + i * NS // 10)
+    assert not stream.goes_on(chunk(0, 0.1), 10 * NS - NS // 2 + 2 * NS // 10)
+    assert stream.goes_on(chunk(0, 0.1), 10 * NS - NS // 2 + 3 * NS // 10)
 
 
 def test_a_window_keeps_the_last_seconds():
