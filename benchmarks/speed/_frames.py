@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from any2any_ros.arrays import Array
+from any2any_ros.birds_eye.image import PACKED, Levels
 from any2any_ros.calibration.fitting import CalibrationConfig, calibrate
 from any2any_ros.calibration.task import Task
 from any2any_ros.data import kitti
+from any2any_ros.encoders import see
 from any2any_ros.observation import ObservationSet
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import calibration, reference_map
@@ -50,22 +52,35 @@ def sample(modality: str, frame: int) -> Any:
     return value
 
 
-def write_map(folder: Path, encoders: Mapping[str, Encoder]) -> ReferenceMap:
-    """Write a calibrated map of these sensors: the frames of the town, and random vectors for the other places."""
+def write_map(folder: Path, encoders: Mapping[str, Encoder], with_images: bool = True) -> ReferenceMap:
+    """Write a calibrated map of these sensors: the frames of the town, and random vectors for the other places.
+
+    with_images: keep bird's-eye images of the encoders that make some. Those of the other places are random, too.
+    """
     draw = np.random.default_rng(0)
     columns = {m: _unit(draw.standard_normal((PLACES, e.dimension), dtype=np.float32)) for m, e in encoders.items()}
+    images = {m: _random_images(draw) for m, e in encoders.items() if with_images and e.cell}
     for modality, encoder in encoders.items():
         for frame in range(1, FRAMES):  # the first frame has no sound
             gathered = encoder.gather(sample(modality, frame), int(frames().stamps_ns[frame]))
-            columns[modality][frame] = encoder.encode(gathered)
+            seen = see(encoder, gathered)
+            columns[modality][frame] = seen.vector
+            if modality in images:
+                images[modality][frame] = seen.birds_eye
     poses = np.tile(np.eye(4), (PLACES, 1, 1))
     poses[:, :2, 3] = SPACING * np.stack(np.divmod(np.arange(PLACES), 100), axis=1)
-    places = ObservationSet(columns, poses, tuple(map(place, range(PLACES))))
+    places = ObservationSet(columns, poses, tuple(map(place, range(PLACES))), birds_eye=images)
     records = {m: EncoderRecord.of(e) for m, e in encoders.items()}
     reference = ReferenceMap(places, records, "bench")
     reference_map.save(reference, folder)
     calibration.save(_calibrated(reference, draw), folder)
     return reference
+
+
+def _random_images(draw: np.random.Generator) -> Levels:
+    """Return packed images (PLACES, PACKED) in which one cell of thirteen holds something."""
+    cells = draw.integers(1, 4, size=(PLACES, PACKED), dtype=np.uint8) << 2 * draw.integers(0, 4, (PLACES, PACKED), "u1")
+    return np.asarray(cells * (draw.random((PLACES, PACKED), dtype=np.float32) < 0.3), dtype=np.uint8)
 
 
 def place(row: int) -> str:

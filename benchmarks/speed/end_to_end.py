@@ -6,6 +6,9 @@ with the present time as stamp. Latency is the time from this stamp, taken befor
 ranking is back in the player. A pair is answered when a ranking was made from this picture and this cloud. Percentiles
 are over all pairs; a pair that is not answered counts as "never".
 
+The LiDAR's bird's-eye image is aligned with those of the best places. What this adds is the difference to a map without
+images, in runs that take turns.
+
 It is compared with the same processes and the default sizes of Fast DDS (512 kB of shared memory), which a robot has
 that configures nothing. Then the LiDAR encoder is killed (SIGKILL), and the drive goes on. Last, a ViT-S/16 of random
 weights replaces the camera encoder, with 8 bits in ONNX Runtime: its vectors mean nothing, but its time is realistic.
@@ -24,7 +27,8 @@ from typing import Any
 import numpy as np
 
 from any2any_ros.config import AliveConfig
-from any2any_ros.encoders import build
+from any2any_ros.encoders import build, default
+from any2any_ros.geometry.alignment import AlignmentConfig
 from any2any_ros.protocols import Encoder
 from benchmarks.speed import _frames, _networks
 from benchmarks.speed._clock import spread
@@ -35,6 +39,7 @@ from benchmarks.speed._process import apart
 from benchmarks.speed._rows import Row, unmeasured
 from benchmarks.speed._section import main
 
+TURNS = 4  # runs with images, and as many without
 BOTH = ("camera", "lidar")
 DEFAULT_SIZES = "default sizes of Fast DDS"
 NETWORK = "ViT-S/16 int8 as camera encoder"
@@ -44,7 +49,7 @@ ON_GPU = "two ViT-S/16 on a GPU, of pictures and range images"
 def rows(quick: bool) -> Iterator[Row]:
     moments, after = (50, 35) if quick else (150, 50)
     with tempfile.TemporaryDirectory(prefix="any2any-bench-") as folder:
-        plain = _map(Path(folder) / "plain", camera=build("camera"))
+        plain = _map(Path(folder) / "plain")
         ours = apart(drive, Plan(plain, BOTH, moments, killed="lidar_encoder", after=after))
         theirs = apart(drive, Plan(plain, BOTH, moments, profile="default"))
         whole = latencies(ours, moments)
@@ -54,8 +59,24 @@ def rows(quick: bool) -> Iterator[Row]:
                      short="{} of the pairs answered, with our Fast DDS profile")  # fmt: skip
         yield from _cores(ours)
         yield from _death(ours, moments)
+        yield from _alignment(Path(folder), moments)
         yield from _with_network(Path(folder), moments)
         yield from _on_gpu(Path(folder), moments)
+
+
+def _alignment(folder: Path, moments: int) -> Iterator[Row]:
+    """Yield what the alignment of bird's-eye images adds."""
+    maps = {with_images: _map(folder / f"images-{with_images}", with_images=with_images) for with_images in (True, False)}
+    times: dict[bool, list[float]] = {True: [], False: []}
+    for turn in range(TURNS):
+        for with_images in (True, False) if turn % 2 else (False, True):
+            plan = Plan(maps[with_images], BOTH, moments // 2)
+            times[with_images] += latencies(apart(drive, plan), moments // 2)
+    for percent, bar in ((50, "≤ 10"), (99, "≤ 15")):
+        aligned, bare = (_percentile(times[with_images], percent) for with_images in (True, False))
+        note = f"{aligned:.1f} ms with images and {bare:.1f} ms without, of {len(times[True])} pairs each"
+        yield Row(f"added by the alignment of {AlignmentConfig.candidates} images, p{percent}", aligned - bare, "ms",
+                  bar=bar, note=note)  # fmt: skip
 
 
 def _with_network(folder: Path, moments: int) -> Iterator[Row]:
@@ -83,8 +104,11 @@ def _on_gpu(folder: Path, moments: int, device: str = "cuda") -> Iterator[Row]:
     yield _pairs(f"pairs answered: {ON_GPU}", outcome, times)
 
 
-def _map(folder: Path, camera: Encoder, lidar: Encoder | None = None) -> str:
-    _frames.write_map(folder, {"camera": camera, "lidar": lidar or build("lidar")})
+def _map(
+    folder: Path, camera: Encoder | None = None, lidar: Encoder | None = None, with_images: bool = True
+) -> str:
+    encoders = {"camera": camera or build(default("camera")), "lidar": lidar or build(default("lidar"))}
+    _frames.write_map(folder, encoders, with_images)
     return str(folder)
 
 
