@@ -15,6 +15,7 @@ from real_sets.real_set import RealSet
 
 BLOCKS = 5  # parts of the queries, one after the other
 TOPS = (1, 5, 20)  # the k of R@k
+DEGREES, METRES = 5.0, 0.5  # a pose as near as this is near the true one
 OURS, PEER, PUBLISHED = "ours", "peer, same run", "published"
 
 
@@ -23,7 +24,7 @@ class Row:
     """One method on one set. Recalls and shares are from 0 to 1; None: not known.
 
     recall: by k. blocks: R@1 of each of BLOCKS parts of the queries. milliseconds: p50 and p99 of a query. yaw: error
-    of right first answers in degrees, p50 and p95; position: in metres.
+    of right first answers in degrees, p50 and p95; position: in metres; near: share of them within DEGREES and METRES.
     """
 
     method: str
@@ -33,6 +34,7 @@ class Row:
     milliseconds: tuple[float, float] | None = None
     yaw: tuple[float, float] | None = None
     position: tuple[float, float] | None = None
+    near: float | None = None
     note: str = ""
     hits: tuple[int, ...] = field(default=(), repr=False)  # 1 where the first answer of a query is right
 
@@ -61,6 +63,7 @@ def row(real: RealSet, method: str, ours: bool, answers: Answers) -> Row:
         _two(answers.milliseconds, 50, 99),
         _two(yaw, 50, 95),
         _two(position, 50, 95),
+        float(((yaw <= DEGREES) & (position <= METRES)).mean()) if len(yaw) else None,
         answers.note,
         tuple(first.astype(int).tolist()),
     )

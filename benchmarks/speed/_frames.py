@@ -79,7 +79,9 @@ def write_map(folder: Path, encoders: Mapping[str, Encoder], with_images: bool =
 
 def _random_images(draw: np.random.Generator) -> Levels:
     """Return packed images (PLACES, PACKED) in which one cell of thirteen holds something."""
-    cells = draw.integers(1, 4, size=(PLACES, PACKED), dtype=np.uint8) << 2 * draw.integers(0, 4, (PLACES, PACKED), "u1")
+    cells = draw.integers(1, 4, size=(PLACES, PACKED), dtype=np.uint8) << 2 * draw.integers(
+        0, 4, (PLACES, PACKED), "u1"
+    )
     return np.asarray(cells * (draw.random((PLACES, PACKED), dtype=np.float32) < 0.3), dtype=np.uint8)
 
 

@@ -66,7 +66,9 @@ def rows(quick: bool) -> Iterator[Row]:
 
 def _alignment(folder: Path, moments: int) -> Iterator[Row]:
     """Yield what the alignment of bird's-eye images adds."""
-    maps = {with_images: _map(folder / f"images-{with_images}", with_images=with_images) for with_images in (True, False)}
+    maps = {
+        with_images: _map(folder / f"images-{with_images}", with_images=with_images) for with_images in (True, False)
+    }
     times: dict[bool, list[float]] = {True: [], False: []}
     for turn in range(TURNS):
         for with_images in (True, False) if turn % 2 else (False, True):
@@ -104,9 +106,7 @@ def _on_gpu(folder: Path, moments: int, device: str = "cuda") -> Iterator[Row]:
     yield _pairs(f"pairs answered: {ON_GPU}", outcome, times)
 
 
-def _map(
-    folder: Path, camera: Encoder | None = None, lidar: Encoder | None = None, with_images: bool = True
-) -> str:
+def _map(folder: Path, camera: Encoder | None = None, lidar: Encoder | None = None, with_images: bool = True) -> str:
     encoders = {"camera": camera or build(default("camera")), "lidar": lidar or build(default("lidar"))}
     _frames.write_map(folder, encoders, with_images)
     return str(folder)

@@ -51,6 +51,16 @@ def test_pose_errors_are_those_that_were_made(real, turn, x, y):
     np.testing.assert_allclose(position, np.hypot(x, y), atol=1e-6)
 
 
+def test_a_pose_is_near_by_heading_and_position(real):
+    right = real.right.argmax(axis=1)[:, None]
+    said = scoring.real_poses(real)[real.queries].copy()
+    said[::2, 0, 3] += 0.6  # too far
+    assert scoring.row(real, "made up", True, answers_of(real, right, said)).near == pytest.approx(
+        (np.arange(len(said)) % 2 == 1).mean()
+    )
+    assert scoring.row(real, "made up", True, answers_of(real, right)).near is None
+
+
 def test_chance_is_what_a_random_order_finds(real):
     draw = np.random.default_rng(0)
     found = []
@@ -80,7 +90,7 @@ def test_the_page_has_a_line_for_each_method_and_hides_empty_columns(real):
     assert "| kitti_bev x | 9 | " in text and "| 1.000 made up | – | .997 BEVPlace" in text
     assert "| **made up** | ours | 1.000 | 1.000 | 1.000 | 1.000 ± .000 |" in text
     assert "not measured: Cannot install it: no network" in text and "Licence: free." in text
-    assert "yaw p50/p95" in text and "0° / 0°" in text
+    assert "yaw p50/p95" in text and "0° / 0°" in text and "| 1.000 |  |" in text
     assert "The machine was busy" in text and "load 3.2 on 2 cores" in text
     alone = page.table([rows[2].plain()])
     assert "yaw" not in alone and "ms p50" not in alone and alone.count("\n") == 2
