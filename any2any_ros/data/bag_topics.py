@@ -12,12 +12,11 @@ from any2any_ros.declared import LONGEST_TEXT
 from any2any_ros.retrieval.sensor_topic import SensorTopic
 
 
-def sensor_topics(path: Path, topics: Mapping[str, str]) -> dict[str, SensorTopic]:
+def sensor_topics(reader: BagReader, topics: Mapping[str, str]) -> dict[str, SensorTopic]:
     """Return, by modality, the topics (modality -> topic) that are in the bag, with type and frame."""
-    with open_reader(path) as reader:
-        connections = {c.topic.lstrip("/"): c for c in reader.connections}
-        known = {m: connections[t.lstrip("/")] for m, t in topics.items() if t.lstrip("/") in connections}
-        return {m: SensorTopic(c.topic, c.msgtype, _frame(reader, c)) for m, c in known.items()}
+    connections = {c.topic.lstrip("/"): c for c in reader.connections}
+    known = {m: connections[t.lstrip("/")] for m, t in topics.items() if t.lstrip("/") in connections}
+    return {m: SensorTopic(c.topic, c.msgtype, _frame(reader, c)) for m, c in known.items()}
 
 
 def recorded_again(path: Path, topics: Mapping[str, SensorTopic]) -> dict[str, str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from any2any_ros import config, names
 from any2any_ros.arrays import Array, Float64
@@ -113,6 +114,14 @@ class DriveSource:
         return self
 
 
+class _Said(NamedTuple):
+    """What a bag says beside its messages; as in Recording."""
+
+    topics: Mapping[str, SensorTopic]
+    mounting: Float64 | None
+    origin: Origin | None
+
+
 @dataclass(frozen=True, eq=False)
 class BagSource:
     """A bag. topics: modality -> topic. poses: where its poses come from."""
@@ -151,19 +160,23 @@ class BagSource:
                 yield frames.ids[i], points
 
     def sensor_topics(self) -> Mapping[str, SensorTopic]:
-        return bag_topics.sensor_topics(self.path, self.topics)
+        return self._said.topics
 
     def mounting(self) -> Float64 | None:
-        topic = self.sensor_topics().get(LIDAR)
-        if topic is None:
-            return None
-        with open_reader(self.path) as reader:
-            return bag_poses.mounting(reader, self.poses, topic.frame_id)
+        return self._said.mounting
 
     @property
     def origin(self) -> Origin | None:
+        return self.poses.origin or self._said.origin
+
+    @cached_property
+    def _said(self) -> _Said:
+        """What the bag says of its sensors and poses: read once, for an unfinished bag has to be searched for it."""
         with open_reader(self.path) as reader:
-            return self.poses.origin or bag_poses.origin(reader, self.poses)
+            topics = bag_topics.sensor_topics(reader, self.topics)
+            lidar = topics.get(LIDAR)
+            mounting = bag_poses.mounting(reader, self.poses, lidar.frame_id) if lidar else None
+            return _Said(topics, mounting, bag_poses.origin(reader, self.poses))
 
     def placed(self, origin: Origin | None) -> Recording:
         if self.origin is None:

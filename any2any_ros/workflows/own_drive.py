@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from any2any_ros.arrays import Flags
+from any2any_ros.arrays import Flags, Rows
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import same_frames, splits
 from any2any_ros.errors import Any2AnyError
@@ -16,7 +16,7 @@ COINCIDENCES = 0.01  # share of frames that may be like a place of the map, and 
 
 def is_the_maps(reference: ReferenceMap, frames: ObservationSet) -> bool:
     """Return whether the map was made from this drive, or from a part of it, under whatever name."""
-    return _shared(reference, frames) > 0
+    return _shared(_found(reference, frames)) > 0
 
 
 def allowed(reference: ReferenceMap, frames: ObservationSet, place: PlaceConfig, verb: str) -> Flags:
@@ -25,11 +25,12 @@ def allowed(reference: ReferenceMap, frames: ObservationSet, place: PlaceConfig,
     verb: what is done, for the error. Raises Any2AnyError when the map has only a part of the frames, or the drive only
     a part of the map's: the frames would find themselves, or the frame beside them.
     """
-    shared = _shared(reference, frames)
+    rows = _found(reference, frames)
+    shared = _shared(rows)
     if shared == 0:
         return np.ones((len(frames), len(reference)), dtype=bool)
-    if shared == len(frames) == len(reference):
-        return splits.same_drive(frames.poses, place.path_gap)
+    if shared == len(frames) == len(reference):  # in the order of the map, which is that of the drive
+        return splits.same_drive(reference.places.poses, place.path_gap)[rows]
     raise Any2AnyError(
         f"Cannot {verb} map '{reference.name}' with this drive",
         f"{shared} of its {len(frames)} frames are places of the map, so they would find themselves",
@@ -37,7 +38,13 @@ def allowed(reference: ReferenceMap, frames: ObservationSet, place: PlaceConfig,
     )
 
 
-def _shared(reference: ReferenceMap, frames: ObservationSet) -> int:
-    """Return how many frames are places of the map; 0 where they are so few that they are coincidences."""
-    shared = int(same_frames.found(frames, reference.places).sum())
-    return shared if shared > COINCIDENCES * len(frames) else 0
+def _found(reference: ReferenceMap, frames: ObservationSet) -> Rows:
+    """Return (Q,): the place that each frame is, or NONE; NONE for all where they are so few that they are
+    coincidences."""
+    rows = same_frames.found(frames, reference.places)
+    return rows if _shared(rows) > COINCIDENCES * len(frames) else np.full(len(rows), same_frames.NONE)
+
+
+def _shared(rows: Rows) -> int:
+    """Return how many frames are places of the map."""
+    return int((rows != same_frames.NONE).sum())

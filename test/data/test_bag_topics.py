@@ -4,6 +4,7 @@ import numpy as np
 from bag_files import STORE, text, written
 
 from any2any_ros.data import bag_messages
+from any2any_ros.data.bag_reading import open_reader
 from any2any_ros.data.bag_topics import sensor_topics
 from any2any_ros.retrieval.sensor_topic import SensorTopic
 
@@ -23,7 +24,9 @@ def test_topics_have_their_type_and_the_frame_of_their_first_message(tmp_path):
         ("/said", "std_msgs/msg/String", [(SECOND, text("a mill"))]),
     )
     topics = {"camera": "front/image_raw", "rear": "/rear/image_raw", "text": "/said", "lidar": "/points"}
-    assert sensor_topics(bag, topics) == {
+    with open_reader(bag) as reader:
+        found = sensor_topics(reader, topics)
+    assert found == {
         "camera": SensorTopic("/front/image_raw", image, "front_optical"),
         "rear": SensorTopic("/rear/image_raw", image, ""),
         "text": SensorTopic("/said", "std_msgs/msg/String", ""),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from any2any_ros.data.same_frames import found
+from any2any_ros.data.same_frames import NONE, found
 from any2any_ros.observation import ObservationSet
 
 COUNT, SECOND = 30, 10**9
@@ -40,7 +40,8 @@ ELSEWHERE = PLACES.poses + np.float64(3.0) * np.eye(4)[3][None, None, :] * np.ey
     ids=["another name", "vectors alone", "another frame and clock", "another encoder", "rounding", "backwards"],
 )
 def test_a_drive_is_found_again(frames):
-    assert found(frames, PLACES).all()
+    backwards = frames.ids[0] == PLACES.ids[-1]
+    assert found(frames, PLACES).tolist() == list(range(COUNT))[:: -1 if backwards else 1]
 
 
 @pytest.mark.parametrize(
@@ -54,12 +55,12 @@ def test_a_drive_is_found_again(frames):
     ids=["the same times", "the same poses", "no poses", "no stamps"],
 )
 def test_another_drive_of_the_same_name_is_another_one(frames):
-    assert not found(frames, PLACES).any() and frames.ids == PLACES.ids
+    assert (found(frames, PLACES) == NONE).all() and frames.ids == PLACES.ids
 
 
 def test_words_that_both_drives_were_told_say_nothing():
     told, again = drive(modality="text"), changed(drive(modality="text"), stamps_ns=np.zeros(COUNT, np.int64))
-    assert not found(again, told).any() and found(told, told).all()
+    assert (found(again, told) == NONE).all() and (found(told, told) != NONE).all()
 
 
 def test_a_vector_that_several_places_have_says_nothing():
@@ -68,14 +69,14 @@ def test_a_vector_that_several_places_have_says_nothing():
     silent[3:6] = silent[3]
     places = changed(PLACES, embeddings={"lidar": silent})
     queries = changed(places, poses=ELSEWHERE)
-    assert found(queries, places).tolist() == [not 3 <= i < 6 for i in range(COUNT)]
+    assert found(queries, places).tolist() == [NONE if 3 <= i < 6 else i for i in range(COUNT)]
 
 
 def test_missing_sensors_and_maps_without_stamps_are_no_obstacle():
     some = PLACES.embeddings["lidar"].copy()
     some[::2] = np.nan
     places = changed(PLACES, embeddings={"lidar": some}, stamps_ns=np.zeros(COUNT, np.int64))
-    assert found(PLACES, places).tolist() == [i % 2 == 1 for i in range(COUNT)]
-    assert not found(drive(modality="camera"), places).any()
-    assert not found(PLACES, PLACES.take(np.zeros(COUNT, bool))).any()
-    assert found(PLACES, PLACES.take([4])).nonzero()[0].tolist() == [4]
+    assert found(PLACES, places).tolist() == [i if i % 2 else NONE for i in range(COUNT)]
+    assert (found(drive(modality="camera"), places) == NONE).all()
+    assert (found(PLACES, PLACES.take(np.zeros(COUNT, bool))) == NONE).all()
+    assert (found(PLACES, PLACES.take([4])) != NONE).nonzero()[0].tolist() == [4]

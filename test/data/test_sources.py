@@ -9,8 +9,9 @@ from pose_messages import FIX, NS, fix
 
 from any2any_ros import cdr, encoders
 from any2any_ros.config import PoseConfig
-from any2any_ros.data import bags, kitti
+from any2any_ros.data import bags, kitti, sources
 from any2any_ros.data.bag_poses import PoseSource
+from any2any_ros.data.bag_reading import open_reader
 from any2any_ros.data.sources import IN_BUILDINGS, ON_ROADS, BagSource, DriveSource, open_recording
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.retrieval import reference_map
@@ -133,6 +134,15 @@ def test_a_bag_without_a_default_topic_says_how_to_name_them(tmp_path):
     with pytest.raises(Any2AnyError, match=r"none of its topics is a default one: /chatter") as error:
         open_recording(tmp_path / "bag")
     assert "--topic" in error.value.remedy
+
+
+def test_a_bag_is_searched_once_for_what_it_says_of_sensors_and_poses(bag, monkeypatch):
+    opened = []
+    monkeypatch.setattr(sources, "open_reader", lambda path: opened.append(path) or open_reader(path))
+    recording = open_recording(bag)
+    assert recording.sensor_topics() and recording.mounting() is None and recording.origin is None
+    recording.placed(None).sensor_topics()
+    assert len(opened) == 2  # to find the topics, and to ask what they are
 
 
 def test_a_damaged_bag_and_an_odd_folder_are_refused(tmp_path):

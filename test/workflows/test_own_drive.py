@@ -60,6 +60,18 @@ def test_another_drive_in_a_folder_of_the_same_name_is_used(laps, folder, tmp_pa
     assert groups[0]["queries"] > 20 and groups[0]["recall@1"] > 0.8
 
 
+def test_moments_in_another_order_keep_their_gap_along_the_drive(own):
+    """Two topics of a bag may begin at other times, or a bag may be sorted by the time of arrival."""
+    reference = reference_map.load(own[0])
+    order = np.random.default_rng(2).permutation(24)
+    straight, shuffled = (
+        own_drive.allowed(reference, reference.places.take(rows), PlaceConfig(path_gap=20.0), "evaluate")
+        for rows in (np.arange(24), order)
+    )
+    assert 0 < straight.mean() < 1 and not straight.diagonal().any()
+    np.testing.assert_array_equal(shuffled, straight[order])
+
+
 def test_few_frames_like_places_are_coincidences(own):
     reference = reference_map.load(own[0])
     frames = reference.places.take(np.arange(24))
