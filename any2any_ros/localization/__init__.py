@@ -1,0 +1,1 @@
+"""From single answers to where the robot is: answers are held against each other along its way."""
