@@ -23,6 +23,8 @@ class Match:
     pair_probability: (Mq, Mr), how strongly each pair speaks for this match; NaN where a modality is missing. Rows are
     `Ranking.modalities`, columns `Ranking.reference_modalities`.
     overlap: share of the robot's scan that the reference's scan shows, too; NaN where no scan was registered.
+    covariance: (3, 3) float64, of x, y (metres) and yaw (radians) of `pose`, in the robot's frame; NaN where a
+    calibration does not say it.
     refined: whether the pose comes from registering the robot's scan onto the reference's.
     """
 
@@ -33,6 +35,7 @@ class Match:
     pair_probability: Floats
     overlap: float = float("nan")
     refined: bool = False
+    covariance: Float64 = field(default_factory=lambda: np.full((3, 3), np.nan))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from any2any_ros.arrays import Array, Flags, Rows
-from any2any_ros.calibration import comparison, evaluation, image_alignment, refinement
+from any2any_ros.calibration import comparison, evaluation, image_alignment, pose_errors, refinement
 from any2any_ros.calibration.comparison import RankedQuery
+from any2any_ros.calibration.pose_errors import PoseError
 from any2any_ros.calibration.refinement import Fold, FoldedTask, ScanRegistration
 from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.calibration.task import Task
@@ -83,7 +84,7 @@ def calibrate(
     folded = FoldedTask(task, winner.folds(task), fitted_confidence.temperature)
     answerable = task.take(task.answerable)
     images = image_alignment.registration(baseline.alignment, task)
-    return replace(
+    fitted = replace(
         baseline.calibration,
         fusion=winner.fusion.fit(*training.of_queries(task.answerable)),
         confidence=fitted_confidence,
@@ -93,6 +94,19 @@ def calibrate(
         alignment=None if images is None else _fitted_alignment(folded, images, promises, config.seed),
         wanted=confidence_fitting.wanted(events, promises),
     )
+    return replace(fitted, poses=pose_errors.fit(_pose_errors(fitted, reference, folded)))
+
+
+def _pose_errors(fitted: Calibration, reference: ReferenceMap, folded: FoldedTask) -> list[PoseError]:
+    """Return how far the poses of answers err, each ranked by the scorer of its fold."""
+    assert fitted.confidence is not None
+    alignment = fitted.image_alignment_of(reference)
+    aligned = None if fitted.alignment is None else fitted.alignment.confidence
+    found: list[PoseError] = []
+    for fold in folded.folds:
+        scorer = fold.scorer.using(fold.scorer.fusion, alignment=alignment)
+        found += pose_errors.errors(scorer, folded.task.take(fold.rows), fitted.confidence, aligned)
+    return found
 
 
 def _fitted_alignment(

@@ -103,6 +103,7 @@ def _match_message(match: Match, pose: Pose) -> msg.Match:
         overlap=float(match.overlap),
         refined=bool(match.refined),
         pair_probability=floats(match.pair_probability.ravel()),
+        covariance=match.covariance.ravel(),
     )
 
 
@@ -138,6 +139,7 @@ def _match(message: msg.Match, shape: tuple[int, int]) -> Match:
         np.array(message.pair_probability, dtype=np.float32).reshape(shape),
         overlap=message.overlap,
         refined=message.refined,
+        covariance=np.array(message.covariance, dtype=np.float64).reshape(3, 3),
     )
 
 

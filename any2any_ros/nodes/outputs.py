@@ -19,6 +19,8 @@ GREEN, AMBER, GREY = (0.1, 0.7, 0.2), (1.0, 0.65, 0.0), (0.5, 0.5, 0.5)
 HEADING_DEVIATION = np.pi / 6  # rad: how far the robot's heading may be from that of a place it was matched with
 # m and rad, standard deviations of a refined pose: ten times the errors on simulated scans: real scans are worse.
 REFINED_DEVIATION = (0.25, np.radians(3.0))
+LEANING = np.radians(3.0)  # rad, standard deviation of roll and pitch: a road is not always even
+PLANAR = (0, 1, 5)  # of x y z roll pitch yaw: what moves on the ground
 MOST_MARKERS = 2000  # a larger place set is drawn only in part: its most probable places
 
 
@@ -84,21 +86,36 @@ def latency(node: ManagedNode, ranking: Ranking) -> float:
 
 
 def place(ranking: Ranking, frame_id: str, hit_radius: float) -> PoseWithCovarianceStamped:
-    """Return the best match's pose with a covariance.
+    """Return the best match's pose with a covariance, about the axes of the map's frame.
 
-    The covariance is the spread of the place set around the pose, plus the deviation of a match or of a refined pose.
+    It is the one that was calibrated. Without, and for a pose by scans, it is the spread of the place set around the
+    pose, plus the deviation of a match or of a refined pose.
     """
+    best = ranking.matches[0]
+    covariance = np.zeros((6, 6))
+    if best.refined or np.isnan(best.covariance).any():
+        covariance[:3, :3], covariance[3:, 3:] = _guessed(ranking, hit_radius)
+    else:
+        turn = np.eye(3)
+        turn[:2, :2] = best.pose[:2, :2]
+        planar = turn @ best.covariance @ turn.T
+        covariance[np.ix_(PLANAR, PLANAR)] = planar
+        covariance[2, 2] = planar[:2, :2].trace() / 2
+        covariance[3, 3] = covariance[4, 4] = LEANING**2
+    pose = PoseWithCovariance(pose=messages.pose_message(best.pose), covariance=covariance.ravel().tolist())
+    return PoseWithCovarianceStamped(header=_header(ranking, frame_id), pose=pose)
+
+
+def _guessed(ranking: Ranking, hit_radius: float) -> tuple[Float64, Float64]:
+    """Return covariances (3, 3) of position and rotation of the best match, where none was calibrated."""
     best = ranking.matches[0]
     spread = _positions(ranking) - best.pose[:3, 3]
     # A match is right anywhere within hit_radius: half of it is about one standard deviation.
     metres, radians = REFINED_DEVIATION if best.refined else (hit_radius / 2, HEADING_DEVIATION)
     if best.refined:  # the place that was refined, and its neighbours, do not contradict the pose
         spread[np.linalg.norm(spread, axis=1) < hit_radius] = 0
-    covariance = np.zeros((6, 6))
-    covariance[:3, :3] = spread.T @ spread / max(len(spread), 1) + metres**2 * np.eye(3)
-    covariance[3:, 3:] = np.eye(3) * radians**2
-    pose = PoseWithCovariance(pose=messages.pose_message(best.pose), covariance=covariance.ravel().tolist())
-    return PoseWithCovarianceStamped(header=_header(ranking, frame_id), pose=pose)
+    position = spread.T @ spread / max(len(spread), 1) + metres**2 * np.eye(3)
+    return np.asarray(position), np.eye(3) * radians**2
 
 
 def markers(ranking: Ranking, frame_id: str, hit_radius: float) -> MarkerArray:

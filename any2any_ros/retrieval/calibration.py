@@ -7,6 +7,7 @@ MAP/calibration/drift-<n>.npz      how the vectors of each sensor usually differ
 MAP/calibration/imputer.npz        the imputer, if there is one
 MAP/calibration/refiner-*.npz      what an overlap of scans tells, if that was fitted
 MAP/calibration/alignment-*.npz    what the alignment of bird's-eye images tells, if that was fitted
+MAP/calibration/poses.npz          how far the poses of answers err, if that was fitted
 """
 
 from __future__ import annotations
@@ -14,22 +15,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 
 from any2any_ros import declared, files, imputers, legacy, names, reading, storage
 from any2any_ros.alignments import Pair, compared
 from any2any_ros.config import PlaceConfig
-from any2any_ros.declared import NOT_NEGATIVE
 from any2any_ros.errors import Any2AnyError, explained
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.fusion.raw_mean import RawMean
 from any2any_ros.geometry import clouds
 from any2any_ros.geometry.refiner import NO_REFINER, FittedRefiner, OverlapEvidence, Refiner
 from any2any_ros.imputers.none import NO_IMPUTER
+from any2any_ros.localization.pose_errors import NO_POSE_ERRORS, PoseErrors
 from any2any_ros.protocols import Alignment, Fusion, Imputer
 from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval.calibration_header import FORMAT, Header
 from any2any_ros.retrieval.image_alignment import ImageAlignment
 from any2any_ros.retrieval.large.shard_cache import Prepare, do_nothing
 from any2any_ros.retrieval.map_folder import HEADER as HEADER_OF_MAP
@@ -39,9 +41,8 @@ from any2any_ros.trust.confidence import Confidence
 from any2any_ros.trust.confidence_check import check_features
 from any2any_ros.trust.drift import Difference
 
-FORMAT = 5
-FOLDER, HEADER = "calibration", "calibration.json"
-OPTIONAL = ("map", "alignment")  # keys of the header that are left out where there is nothing to say
+FOLDER, HEADER, POSES = "calibration", "calibration.json", "poses"
+OPTIONAL = ("map", "alignment", "poses")  # keys of the header that are left out where there is nothing to say
 REMEDY = "Calibrate again: any2any calibrate MAP DRIVE"
 
 
@@ -53,7 +54,7 @@ class Calibration:
     other encoders. same_place: metres within which two references are one place. table: recall@1 and recall@5 of every
     fusion compared, by availability pattern, on held-out calibration places. drift: by modality, how the query's
     vectors usually differ from the map's. refiner: what an overlap of scans tells; None where that was not fitted.
-    alignment: the same of bird's-eye images.
+    alignment: the same of bird's-eye images. poses: how far the poses of answers err.
     pairs: (query, reference) modalities that are compared in one space; empty: `ReferenceMap.pairs`. alignments: by
     pair, for modalities that share no space; they replace `pairs`. map: the identity of the map; empty: unknown.
     wanted: by availability pattern, how many calibration queries are wanted at least, where there were fewer; it is
@@ -72,6 +73,7 @@ class Calibration:
     alignments: Mapping[Pair, Alignment] | None = None
     map: str = ""
     alignment: FittedRefiner | None = None
+    poses: PoseErrors = NO_POSE_ERRORS
     wanted: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -138,32 +140,6 @@ class Calibration:
         return ImageAlignment(reference.places, cells, rule, self.same_place, rule.candidates, mounting, parts=parts)
 
 
-@dataclass(frozen=True)
-class Header:
-    """The content of calibration.json. fusion, imputer: names. refiner, alignment: summaries of what was fitted."""
-
-    format: int
-    fusion: str
-    confidence: bool
-    imputer: str
-    encoders: dict[str, str]
-    same_place: Annotated[float, NOT_NEGATIVE]
-    drift: tuple[str, ...]
-    refiner: dict[str, Any] | None
-    pairs: tuple[Pair, ...]
-    table: list[dict[str, Any]]
-    map: str = ""
-    alignment: dict[str, Any] | None = None
-
-    def __post_init__(self) -> None:
-        if len({*self.drift}) < len(self.drift):
-            raise ValueError("a modality has two drift tests")
-
-    def file(self, stem: str, number: int | str = "") -> str:
-        """Return the name of a file in the format of the header."""
-        return f"{stem if self.format == FORMAT else legacy.CALIBRATION_FILES[stem]}{number}"
-
-
 def uncalibrated(
     reference: ReferenceMap, same_place: float = PlaceConfig.hit_radius, pairs: tuple[Pair, ...] = ()
 ) -> Calibration:
@@ -184,6 +160,8 @@ def save(calibration: Calibration, folder: Path) -> None:
             if fitted is not None:
                 storage.save(fitted.evidence, home / f"{stem}-evidence")
                 storage.save(fitted.confidence, home / f"{stem}-confidence")
+        if calibration.poses is not NO_POSE_ERRORS:
+            storage.save(calibration.poses, home / POSES)
         header = vars(_header(calibration))
         files.write_json(home / HEADER, {k: v for k, v in header.items() if k not in OPTIONAL or v})
 
@@ -202,6 +180,7 @@ def _header(calibration: Calibration) -> Header:
         calibration.table,
         calibration.map,
         None if calibration.alignment is None else dict(calibration.alignment.summary),
+        calibration.poses is not NO_POSE_ERRORS,
     )
     declared.check(header)
     return header
@@ -238,6 +217,7 @@ def _read(home: Path) -> Calibration:
         imputers.load(header.imputer, home / "imputer"),
         map=header.map,
         alignment=_load_refiner(home, "alignment", header, header.alignment),
+        poses=storage.load(home / POSES, PoseErrors) if header.poses else NO_POSE_ERRORS,
     )
 
 
@@ -274,6 +254,7 @@ def _read_header(home: Path) -> Header:
         header.file("drift-", len(header.drift)): False,
         header.file("refiner-evidence"): header.refiner is not None,
         "alignment-evidence": header.alignment is not None,
+        POSES: header.poses,
     }
     for name, expected in optional.items():
         if not expected and (home / f"{name}.npz").exists():

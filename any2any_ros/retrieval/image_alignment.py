@@ -18,7 +18,7 @@ from any2any_ros.birds_eye.image import Levels, unpack
 from any2any_ros.config import PlaceConfig
 from any2any_ros.geometry.alignment import Aligned, Aligner, AlignmentConfig, Prepared
 from any2any_ros.geometry.refiner import NO_REFINER, Refiner, Registrations
-from any2any_ros.geometry.registration import Registration
+from any2any_ros.geometry.registration import NOT_REGISTERED, Registration
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval.large import LARGE
 from any2any_ros.retrieval.shortlist import NOTHING, Shortlist
@@ -144,6 +144,16 @@ class ImageAlignment:
         """Return the registration of the robot, in the frame of the reference robot."""
         pose = self.mounting @ fit.pose(self.cells[modality]) @ np.linalg.inv(self.mounting)
         return Registration(pose, max(fit.score, 0.0), float("nan"), True)
+
+    def registration(self, images: Mapping[str, Levels], row: int) -> Registration:
+        """Return the registration of the robot, in the frame of a reference robot whose image is aligned with it; not
+        converged where one of them has none. images: packed images (PACKED,) by modality, of the robot."""
+        modality = self.modality(images)
+        if modality is None or not self.places.birds_eye[modality][row].any():
+            return NOT_REGISTERED
+        query, reference = self.query(modality, images[modality]).prepared, self._prepared(modality, row)
+        (fit,) = self.aligner.align(query, [reference])
+        return self._registration(modality, self.aligner.fine(query, reference, fit))
 
     def of(self, places: ObservationSet) -> ImageAlignment:
         """Return the same for a map that has grown."""

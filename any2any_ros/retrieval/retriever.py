@@ -235,8 +235,9 @@ class Retriever:
             name = self.places.ids[row]
             registration = registrations.get(name, NOT_REGISTERED)
             pose = refined_pose(self.places.poses[row], registration)
-            refined = registration.refined
-            matches.append(Match(name, p, score, pose, pairs[columns, :width], registration.overlap, refined))
+            covariance = self.calibration.poses.of(alive, registration.converged)
+            known = (registration.overlap, registration.refined, covariance)
+            matches.append(Match(name, p, score, pose, pairs[columns, :width], *known))
         return tuple(matches)
 
     def _columns(self, modalities: tuple[str, ...]) -> list[int]:

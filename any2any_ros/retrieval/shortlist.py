@@ -64,7 +64,8 @@ class Shortlist:
             alike = np.column_stack([alike, self.overlap])
         elsewhere = np.where(near[..., None], np.nan, alike)
         rival = np.fmax.reduce(elsewhere, axis=1, initial=np.nan)
-        return Candidates(self.scores, near, alike[:k], alike[:k] - rival)
+        posed = self.overlap is None or not np.isnan(self.overlap[:1]).any()
+        return Candidates(self.scores, near, alike[:k], alike[:k] - rival, posed)
 
 
 def _near(ground: Float64, same_place: float, k: int) -> Flags:

@@ -19,13 +19,15 @@ class Candidates:
     scores (S,): best first, and so many that the posterior of all other references is negligible. near (K, S): which
     candidates lie at the same place as each match. For each of the M modalities that are alive, NaN where a reference
     lacks it: alike (K, M), the similarity of each match; lead (K, M), that similarity minus the largest one at any
-    other place.
+    other place. posed: False where others were registered with the robot's scan or image, and the first match was not,
+    so that nobody knows how the robot stands there.
     """
 
     scores: Float64
     near: Flags
     alike: Float64 | None = None
     lead: Float64 | None = None
+    posed: bool = True
     _features: dict[float, Float64] = field(default_factory=dict, init=False, repr=False)
 
     def log_odds(self, temperature: float) -> Float64:

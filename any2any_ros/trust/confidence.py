@@ -102,8 +102,9 @@ class Confidence:
         return np.asarray(np.minimum.accumulate(np.interp(self.evidence(candidates, modalities), x, y)))
 
     def accepts(self, candidates: Candidates, modalities: Sequence[str]) -> bool:
-        """Whether the answer is accepted: the evidence for its first match reaches the threshold."""
-        return bool(self.evidence(candidates, modalities, EVEN)[0] >= self.accept_above[self._key(modalities)])
+        """Whether the answer is accepted: the evidence for its first match reaches the threshold, and it is posed."""
+        enough = self.accept_above[self._key(modalities)]
+        return candidates.posed and bool(self.evidence(candidates, modalities, EVEN)[0] >= enough)
 
     def place_set(self, candidates: Candidates, modalities: Sequence[str], miss: float | None = None) -> int:
         """Return how many candidates, best first, hold a right one with coverage 1 - miss (split conformal)."""

@@ -34,3 +34,21 @@ def test_a_refined_pose_is_narrower_unless_it_may_be_elsewhere():
     assert near[5, 5] == pytest.approx(np.radians(3) ** 2)
     far, _ = covariance("abcd", pose=pose, refined=True)
     assert far[0, 0] == pytest.approx(0.25**2 + 98**2 / 4)
+
+
+def test_a_calibrated_covariance_is_turned_into_the_frame_of_the_map():
+    """The robot looks along y, and knows its place well across its way, and badly along it."""
+    pose = POSES[0].copy()
+    pose[:2, :2] = [[0, -1], [1, 0]]
+    known = np.diag([4.0, 0.01, 0.001])
+    found, _ = covariance("ad", pose=pose, covariance=known)  # the set is wide, and says nothing new
+    assert found[0, 0] == pytest.approx(0.01) and found[1, 1] == pytest.approx(4.0) and found[5, 5] == 0.001
+    assert np.linalg.eigvalsh(found).min() > 0
+
+
+def test_the_cross_terms_of_a_covariance_follow_the_heading():
+    pose, root = POSES[0].copy(), np.random.default_rng(0).normal(size=(3, 3))
+    pose[:2, :2] = [[0, -1], [1, 0]]
+    known = root @ root.T
+    found, _ = covariance("a", pose=pose, covariance=known)
+    assert found[1, 5] == pytest.approx(known[0, 2]) and found[0, 5] == pytest.approx(-known[1, 2])
