@@ -75,6 +75,26 @@ class RetrievalNodeConfig(Settings):
 
 
 @dataclass(frozen=True)
+class LocalizationNodeConfig(Settings):
+    """Settings of the localization node, in addition to GuardConfig, FollowConfig and HandoverConfig."""
+
+    odometry: str = name_setting(
+        "odom",
+        "topic of nav_msgs/Odometry, or two frames of /tf as /tf:odom.base_link, that says how the robot moves",
+        names.odometry,
+    )
+    base_frame: str = setting("", "frame of the robot, as in the poses of the map; empty: that of the odometry")
+    publish_tf: bool = setting(False, "publish the transform from the map's frame to the odometry's while localized")
+    tf_rate: float = setting(20.0, "how often the transform is published", unit="Hz", minimum=0.1, maximum=1000)
+    initial_pose: bool = setting(
+        False, "tell another localizer on `initialpose` where the robot is, once for each relocalization"
+    )
+    localizer_pose: str = name_setting(
+        "amcl_pose", "topic of geometry_msgs/PoseWithCovarianceStamped of that localizer", names.topic
+    )
+
+
+@dataclass(frozen=True)
 class GroundingNodeConfig(Settings):
     """Settings of the grounding node, in addition to MemoryConfig and ProposalConfig."""
 

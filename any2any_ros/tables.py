@@ -96,6 +96,16 @@ def reliability(rows: Sequence[Mapping[str, Any]]) -> str:
     return table(rows, columns)
 
 
+def poses(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return how far the poses of accepted answers are from the true ones, one line for each pattern that has some."""
+    columns = {
+        "sensors alive": "pattern", "accepted": "accepted", "yaw p50 deg": "yaw_p50", "yaw p95": "yaw_p95",
+        "over 90": "yaw_over_90_share", "position p50 m": "position_p50", "position p95": "position_p95",
+        "in 95 % ellipsoid": "coverage95",
+    }  # fmt: skip
+    return table([row for row in rows if row["accepted"]], columns)
+
+
 def grounding(found: Mapping[str, Mapping[str, Any]], chance: Mapping[str, float]) -> str:
     """Return how well commands find their object, one line for each ablation, and chance below."""
     rows = [{"ablation": name, **row} for name, row in found.items()] + [{"ablation": "chance", **chance}]

@@ -2,6 +2,7 @@
 
     ros2 launch any2any_ros place_recognition.launch.py map:=/path/to/map
     ros2 launch any2any_ros place_recognition.launch.py map:=MAP modalities:=camera,lidar image_transport:=compressed
+    ros2 launch any2any_ros place_recognition.launch.py map:=MAP localization:=true publish_tf:=true
 
 The processes are listed in any2any_ros/nodes/topology.py; all other defaults are in any2any_ros/node_config.py.
 """
@@ -21,6 +22,9 @@ ARGUMENTS = {
     "use_sim_time": ("false", "true: take the time from /clock"),
     "topics": ("", "topics to listen to, such as camera=/front/image_raw,lidar=/points; default: those of the map"),
     "odometry": ("", "topic of the odometry, or /tf:odom.base_link, for encoders that use it; empty: odom"),
+    "localization": ("false", "true: also say where the robot is, by several answers along its way"),
+    "publish_tf": ("false", "true: with localization, publish the transform map -> odom"),
+    "initial_pose": ("false", "true: with localization, tell another localizer on initialpose"),
     "image_transport": ("", "transport of the images: raw or compressed; empty: as in the map"),
     "dds_profile": ("robot", "Fast DDS transport: robot, loopback, or a file; empty: Fast DDS keeps its own"),
     "namespace": ("", "namespace of all nodes"),
@@ -40,6 +44,9 @@ def start(context):
         topics=dict(pair.partition("=")[::2] for pair in values["topics"].split(",") if pair),
         odometry=values["odometry"],
     )
+    if values["localization"].lower() == "true":
+        wanted = {name: values[name].lower() == "true" for name in ("publish_tf", "initial_pose", "use_sim_time")}
+        processes += topology.localization(values["odometry"], **wanted)
     return launching.actions(processes, values)
 
 

@@ -15,6 +15,9 @@ from any2any_ros.learning.cox import CoxConfig
 from any2any_ros.learning.emma import EmmaConfig
 from any2any_ros.learning.liploc import TrainingConfig
 from any2any_ros.learning.liploc_pairs import VariationConfig
+from any2any_ros.localization.guard import GuardConfig
+from any2any_ros.localization.handover import HandoverConfig
+from any2any_ros.localization.hypotheses import FollowConfig
 from any2any_ros.objects.object_memory import MemoryConfig
 from any2any_ros.objects.proposals import ProposalConfig
 from any2any_ros.trust.confidence import ConfidenceConfig
@@ -37,6 +40,8 @@ def tables() -> str:
     parts += [
         "`source_timeouts.<modality>` overrides `source_timeout`; `hit_radius` is the map's notion of one place.\n"
     ]
+    parts += ["## Localization node\n"]
+    parts += [_table(c) for c in (node_config.LocalizationNodeConfig, GuardConfig, FollowConfig, HandoverConfig)]
     parts += ["## Encoder nodes\n", _table(node_config.EncoderNodeConfig)]
     for name in ENCODERS.names():
         parts += [f"### `settings.*` of encoder `{name}`\n", _table(ENCODERS.find(name).Config)]

@@ -3,6 +3,7 @@
     any2any bringup MAP
     any2any bringup MAP --params config/my_robot.yaml --image-transport compressed
     any2any bringup MAP --modality camera --modality lidar --use-sim-time
+    any2any bringup MAP --localization --odometry /odom --publish-tf
 
 The encoders listen to the topics that the map was made from, unless --topic says otherwise.
 
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from any2any_ros.cli import _arguments
 from any2any_ros.config import BAD_PARAMETERS
+from any2any_ros.errors import Any2AnyError
 from any2any_ros.node_config import EncoderNodeConfig
 from any2any_ros.nodes import session
 
@@ -54,6 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="topic of nav_msgs/Odometry, or two frames of /tf as /tf:odom.base_link, for encoders that put the last "
         f"metres together (default {EncoderNodeConfig.odometry})",
     )
+    parser.add_argument(
+        "--localization", action="store_true", help="also say where the robot is, by several answers along its way"
+    )
+    parser.add_argument("--publish-tf", action="store_true", help="with --localization: publish map -> odom")
+    parser.add_argument(
+        "--initial-pose", action="store_true", help="with --localization: tell another localizer on initialpose"
+    )
     parser.add_argument("--use-sim-time", action="store_true", help="take the time from /clock; needed for a replay")
     parser.add_argument(
         "--logs", type=Path, metavar="FOLDER", help="write one log file for each process, instead of to the terminal"
@@ -83,6 +92,12 @@ def run(arguments: argparse.Namespace) -> int:
         topics=_arguments.pairs(arguments.topic, "--topic"),
         odometry=arguments.odometry,
     )
+    if arguments.localization:
+        wanted = {name: getattr(arguments, name) for name in ("publish_tf", "initial_pose", "use_sim_time")}
+        processes += topology.localization(arguments.odometry, **wanted)
+    elif arguments.publish_tf or arguments.initial_pose:
+        why = "nobody knows then where the robot is"
+        raise Any2AnyError("--publish-tf and --initial-pose cannot be used alone", why, "Add --localization")
     stop = Stop()
     environment = topology.environment(arguments.dds_profile)
     with Bringup(processes, environment, arguments.params, arguments.logs) as system:

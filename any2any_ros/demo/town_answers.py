@@ -75,11 +75,11 @@ class _History:
     """All embeddings of a run, from which the observation behind a ranking is put together again."""
 
     def __init__(self, embeddings: Sequence[tuple[Embedding, float]]) -> None:
-        self._vectors = {(e.modality, e.stamp_ns): e.vector for e, _ in embeddings}
+        self._embeddings = {(e.modality, e.stamp_ns): e for e, _ in embeddings}
 
     def observation(self, ranking: Ranking) -> Observation:
         used = zip(ranking.modalities, ranking.stamps_ns, strict=True)
-        return Observation({m: self._vectors[m, stamp] for m, stamp in used}, ranking.stamp_ns)
+        return Observation.of((self._embeddings[one] for one in used), ranking.stamp_ns)
 
 
 def overall(answers: Sequence[Answer], references: int) -> dict[str, Any]:

@@ -102,6 +102,8 @@ def _publish(report: dict[str, Any], answers: Sequence[Answer], laps: Laps, refe
     print(tables.groups(report["library"]))
     print("\nHow true the probabilities are, on the same frames (library)")
     print(tables.reliability(report["trust"]["groups"]))
+    print("\nHow far the poses of accepted answers are from the true ones, on the same frames (library)")
+    print(tables.poses(report["pose"]))
     print("\nLive, by the sensors that were alive")
     print(tables.groups(report["groups"]))
     continuity = report["continuity"]

@@ -9,7 +9,8 @@ import numpy as np
 import yaml
 
 from any2any_ros import share
-from any2any_ros.calibration import evaluation, reliability
+from any2any_ros.calibration import evaluation, pose_errors, reliability
+from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.calibration.task import Task
 from any2any_ros.data import splits
 from any2any_ros.data.sources import ON_ROADS, DriveSource
@@ -49,7 +50,16 @@ def report(laps: Laps, reference: ReferenceMap, run: LiveRun, map_folder: Path) 
         "transitions": [group for group in groups if group["queries"] < FEW],
         "library": evaluation.evaluate(retriever, task)[::-1],
         "trust": _reliability(retriever, task),
+        "pose": _poses(retriever, task),
     }, answers
+
+
+def _poses(retriever: Retriever, task: Task) -> list[dict[str, Any]]:
+    """Return how far the poses of accepted answers are from the true ones, by pattern."""
+    confidence, rule = retriever.confidence, retriever.alignment.rule
+    assert confidence is not None
+    found = list(pose_errors.errors(Scorer.of(retriever), task, confidence, rule.confidence))
+    return pose_errors.figures(found, retriever.calibration.poses)
 
 
 def _source_timeout() -> float:

@@ -22,7 +22,7 @@ from any2any_ros.config import Settings, setting
 from any2any_ros.localization import planar
 from any2any_ros.localization.answer import Answer, Candidate
 
-GATE = 14.2  # squared Mahalanobis distance within which 99.7 % of errors in three dimensions lie
+GATE = 11.3  # squared Mahalanobis distance within which 99 % of errors in three dimensions lie
 MOST = 12  # hypotheses that are followed
 FAINT = 1e-4  # weight below which a hypothesis is forgotten
 

@@ -92,18 +92,28 @@ def place(ranking: Ranking, frame_id: str, hit_radius: float) -> PoseWithCovaria
     pose, plus the deviation of a match or of a refined pose.
     """
     best = ranking.matches[0]
-    covariance = np.zeros((6, 6))
     if best.refined or np.isnan(best.covariance).any():
+        covariance = np.zeros((6, 6))
         covariance[:3, :3], covariance[3:, 3:] = _guessed(ranking, hit_radius)
     else:
-        turn = np.eye(3)
-        turn[:2, :2] = best.pose[:2, :2]
-        planar = turn @ best.covariance @ turn.T
-        covariance[np.ix_(PLANAR, PLANAR)] = planar
-        covariance[2, 2] = planar[:2, :2].trace() / 2
-        covariance[3, 3] = covariance[4, 4] = LEANING**2
+        covariance = spatial(best.covariance, best.pose)
     pose = PoseWithCovariance(pose=messages.pose_message(best.pose), covariance=covariance.ravel().tolist())
     return PoseWithCovarianceStamped(header=_header(ranking, frame_id), pose=pose)
+
+
+def spatial(planar: Float64, pose: Float64) -> Float64:
+    """Return the covariance (6, 6) about the map's axes, of one (3, 3) of x, y and yaw in the frame of a robot.
+
+    pose (4, 4): of the robot in the map. ROS wants x y z roll pitch yaw; the height is taken for as certain as the
+    position on the ground.
+    """
+    turn = np.eye(3)
+    turn[:2, :2] = pose[:2, :2]
+    covariance, turned = np.zeros((6, 6)), turn @ planar @ turn.T
+    covariance[np.ix_(PLANAR, PLANAR)] = turned
+    covariance[2, 2] = turned[:2, :2].trace() / 2
+    covariance[3, 3] = covariance[4, 4] = LEANING**2
+    return covariance
 
 
 def _guessed(ranking: Ranking, hit_radius: float) -> tuple[Float64, Float64]:

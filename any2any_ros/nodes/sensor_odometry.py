@@ -36,6 +36,11 @@ class SensorOdometry:
         self._moving: Any = None
         self._static: Any = None
 
+    @property
+    def frames(self) -> tuple[str, str]:
+        """Return the frames of the odometry and of the robot; "" before they are known."""
+        return self._frames
+
     def open(self, name: str) -> None:
         """Subscribe to a topic, or to two frames of /tf (names.odometry). Do nothing for ""."""
         if not name:

@@ -103,6 +103,21 @@ def object_grounding(model: str, *, objects: str = "", hearing: str = "", use_si
     return [Process("grounding_node", "grounding", parameters)]
 
 
+def localization(
+    odometry: str = "", *, publish_tf: bool = False, initial_pose: bool = False, use_sim_time: bool = False
+) -> list[Process]:
+    """Return the process that says where the robot is by several rankings.
+
+    odometry: topic or two frames of /tf; "": the default of the node. publish_tf: whether it publishes map -> odom.
+    initial_pose: whether it tells another localizer. Raises Any2AnyError for a name that is not valid.
+    """
+    parameters: dict[str, Any] = {"publish_tf": publish_tf, "initial_pose": initial_pose}
+    if odometry:
+        names.odometry(odometry)
+        parameters["odometry"] = odometry
+    return [Process("localization_node", "localization", _shared(use_sim_time) | parameters)]
+
+
 def _shared(use_sim_time: bool) -> dict[str, Any]:
     """Return the parameters of all nodes."""
     modules = list(plugins.allowed_modules())

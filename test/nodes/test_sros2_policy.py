@@ -74,9 +74,15 @@ def done_by(peer, node):
 
 
 def test_it_has_an_enclave_for_each_default_encoder_with_its_topics_and_for_the_other_nodes():
-    assert set(POLICY) == {f"{cls.modality}_encoder" for cls in DEFAULT_ENCODERS} | {"retrieval", "grounding"}
+    assert set(POLICY) == {f"{cls.modality}_encoder" for cls in DEFAULT_ENCODERS} | {
+        "retrieval",
+        "localization",
+        "grounding",
+    }
     programs = {path.stem for path in Path(topology.__file__).parent.glob("*_node.py")}
-    assert programs == {"encoder_node", "retrieval_node", "grounding_node"}, "a new one needs an enclave, too"
+    assert programs == {"encoder_node", "retrieval_node", "localization_node", "grounding_node"}, (
+        "a new one needs an enclave, too"
+    )
     own = {("publish", "/embeddings"), ("subscribe", "/clock")}
     for cls in DEFAULT_ENCODERS:
         topics = {f"/{cls.topic}"}
@@ -95,6 +101,7 @@ def test_the_running_nodes_do_what_it_allows_and_nothing_else(bench, untrained_m
         *topology.place_recognition("", ["camera", "text"], use_sim_time=True, image_transport="compressed")[:-1],
         topology.Process("encoder_node", "laser_scan_encoder", {"encoder": default("laser_scan"), **clock}),
         topology.Process("retrieval_node", "retrieval", {"cloud_topic": "lidar/points", "odometry": "odom", **clock}),
+        *topology.localization(publish_tf=True, initial_pose=True, use_sim_time=True),
         *topology.object_grounding(str(untrained_model), use_sim_time=True),
     ]
     # The camera is compressed here, and the test above knows its other topic.
