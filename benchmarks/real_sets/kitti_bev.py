@@ -90,12 +90,17 @@ class OfImages:
 
     def see(self, sample: Array) -> Seen:
         """Return the vector and the image of a cloud (N, 4) that `cloud` has made."""
-        cells = np.trunc(sample[:, :2] / CELL).astype(np.intp) + birds_eye.SIZE // 2
-        seen = ((cells >= 0) & (cells < birds_eye.SIZE)).all(axis=1)
-        counted = np.zeros((birds_eye.SIZE, birds_eye.SIZE), dtype=np.intp)
-        np.add.at(counted, (cells[seen, 1], cells[seen, 0]), 1)
-        described: Seen = self._encoder.described(birds_eye.of_counts(counted))
+        described: Seen = self._encoder.described(birds_eye.of_counts(cells(sample)))
         return described
+
+
+def cells(points: Array) -> Rows:
+    """Return how many points of a cloud (N, 4) that `cloud` has made are in each cell of a bird's-eye image."""
+    place = np.trunc(points[:, :2] / CELL).astype(np.intp) + birds_eye.SIZE // 2
+    seen = ((place >= 0) & (place < birds_eye.SIZE)).all(axis=1)
+    counted = np.zeros((birds_eye.SIZE, birds_eye.SIZE), dtype=np.intp)
+    np.add.at(counted, (place[seen, 1], place[seen, 0]), 1)
+    return counted
 
 
 def cloud(image: Array) -> Array:
@@ -103,9 +108,13 @@ def cloud(image: Array) -> Array:
 
     x forward, y left, metres; z and intensity are 0, because the image has no heights. S is odd.
     """
-    counted = counts(image)
+    return cloud_of(counts(image))
+
+
+def cloud_of(counted: Rows) -> Array:
+    """Return points (N, 4) float32, as `cloud` does, for the counts (S, S) themselves."""
     row, column = np.nonzero(counted)
-    middle = image.shape[0] // 2
+    middle = counted.shape[0] // 2
     points = np.zeros((len(row), 4), dtype=np.float32)
     for axis, cells in enumerate((middle - row, middle - column)):
         points[:, axis] = np.sign(cells) * (np.abs(cells) + 0.5) * CELL
