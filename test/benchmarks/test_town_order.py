@@ -63,8 +63,8 @@ def test_what_is_missing_is_an_error(tmp_path, capsys):
 
 
 def test_settings_of_a_town():
-    config = town_order.configured(["parked=0.9", "places=100", "second_lap=summer"], 5)
-    assert config == TownConfig(seed=5, parked=0.9, places=100, second_lap="summer")
+    config = town_order.configured(["parked=0.9", "places=600", "second_lap=summer"], 5)
+    assert config == TownConfig(seed=5, parked=0.9, places=600, second_lap="summer")
 
 
 def test_pictures_of_streets_driven_the_other_way_are_left_out():
