@@ -1,10 +1,10 @@
-"""How far the poses of accepted answers are from the true ones, and whether their covariances are true, in several towns.
+"""How far the poses of accepted answers are from the true ones in several towns, and whether their covariances are true.
 
     python benchmarks/poses.py TOWN TOWN ... --json FILE      folders of `any2any simulate TOWN --seed N`
 
-In each town the first lap is the map, a third of the second lap's streets calibrates, and the others are asked for, with
-every subset of the sensors. The answers of all towns are pooled. coverage: share of the accepted answers, wrong ones among
-them, that lie within the ellipsoid of x, y and yaw that must hold 95 %.
+In each town the first lap is the map, a third of the second lap's streets calibrates, and the others are asked for,
+with every subset of the sensors. The answers of all towns are pooled. coverage95: share of the accepted answers, wrong
+ones among them, that lie within the ellipsoid of x, y and yaw that must hold 95 %.
 """
 
 from __future__ import annotations
