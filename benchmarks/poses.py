@@ -1,4 +1,4 @@
-"""How far the poses of accepted answers are from the true ones in several towns, and whether their covariances are true.
+"""How far poses of accepted answers are from the true ones in several towns, and whether their covariances are true.
 
     python benchmarks/poses.py TOWN TOWN ... --json FILE      folders of `any2any simulate TOWN --seed N`
 
