@@ -125,13 +125,19 @@ def image_counts(points: Array) -> Rows:
     """Return the counts (SIDE, SIDE) of the image of a cloud (N, >= 3), made as KITTI's images were."""
     near = (np.abs(points[:, :3]) < REACH).all(axis=1) & (points[:, 2] >= LOWEST)
     x_y_z = points[near, :3].astype(np.float64)
-    cube, inside = np.unique(np.floor(x_y_z / CUBE).astype(int), axis=0, return_inverse=True)
-    count = np.bincount(inside.ravel(), minlength=len(cube))
-    means = np.stack([np.bincount(inside.ravel(), x_y_z[:, k]) / count for k in (0, 1)], axis=1)
+    cube, inside = np.unique(_numbered(np.floor(x_y_z / CUBE).astype(int)), return_inverse=True)
+    count = np.bincount(inside, minlength=len(cube))
+    means = np.stack([np.bincount(inside, x_y_z[:, k]) / count for k in (0, 1)], axis=1)
     cells = SIDE // 2 - np.trunc(means / CELL).astype(int)
     counted = np.zeros((SIDE, SIDE), dtype=np.intp)
     np.add.at(counted, (cells[:, 0], cells[:, 1]), 1)
     return np.minimum(counted, CAPS[0])
+
+
+def _numbered(cubes: Rows) -> Rows:
+    """Return a number (N,) for each of the cubes (N, 3), the same for the same cube."""
+    across = 2 * int(REACH / CUBE) + 4
+    return np.asarray((cubes[:, 0] * across + cubes[:, 1]) * across + cubes[:, 2])
 
 
 def counts(image: Array) -> Rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -98,23 +98,27 @@ def answer(real: RealSet, built: Mapping[str, Encoder], progress: Progress[Any],
     timed: Mapping[str, Any] = clocks
     observed = real.recording.observe(timed, real.keyframe, progress)
     encoding = np.sum([clock.of_rows(len(observed)) for clock in clocks.values()], axis=0)
+    found = ranked(real, built, observed, progress)
+    spent = 1e3 * encoding[real.queries] + found.milliseconds
+    return replace(found, milliseconds=spent, note="; ".join(filter(None, (note, _refused(real, observed)))))
+
+
+def ranked(real: RealSet, built: Mapping[str, Encoder], observed: ObservationSet, progress: Progress[Any]) -> Answers:
+    """Return the answers for frames that were observed with these encoders. The time is that of the ranking alone."""
     column_of = {observed.ids[row]: column for column, row in enumerate(real.references.tolist())}
-    growing, found = GrowingMap(real, observed, built), []
-    for i in progress(range(len(real.queries)), f"{real}: ranking"):
+    growing, count = GrowingMap(real, observed, built), len(real.queries)
+    best, poses, seconds = np.full((count, TOP), -1), np.full((count, 4, 4), np.nan), np.zeros(count)
+    for i in progress(range(count), f"{real}: ranking"):
         query = observed.observation(int(real.queries[i]))
         retriever = growing.of(real.allowed[i])
         began = time.perf_counter()
         ranking = retriever.rank(query, TOP)
-        found.append((ranking, time.perf_counter() - began))
-    best = np.full((len(found), TOP), -1)
-    poses = np.full((len(found), 4, 4), np.nan)
-    for i, (ranking, _) in enumerate(found):
+        seconds[i] = time.perf_counter() - began
         columns = [column_of[match.id] for match in ranking.matches]
         best[i, : len(columns)] = columns
         if ranking.matches:
             poses[i] = ranking.matches[0].pose
-    seconds = encoding[real.queries] + np.array([spent for _, spent in found])
-    return Answers(best, 1e3 * seconds, poses, "; ".join(filter(None, (note, _refused(real, observed)))))
+    return Answers(best, 1e3 * seconds, poses)
 
 
 def _refused(real: RealSet, observed: ObservationSet) -> str:
