@@ -126,4 +126,7 @@ class Scorer:
 
 def overlaps(overlap: Mapping[int, float], rows: Rows) -> Float64:
     """Return the overlaps (S,) of rows (S,); NaN where a row has none."""
-    return np.array([overlap.get(row, np.nan) for row in rows.tolist()], dtype=np.float64)
+    found = np.full(len(rows), np.nan)
+    for row, value in overlap.items():  # a few, of a thousand rows
+        found[rows == row] = value
+    return found

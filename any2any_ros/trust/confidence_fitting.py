@@ -25,7 +25,10 @@ def fit(events: Sequence[Event], config: ConfidenceConfig = ConfidenceConfig()) 
             groups.setdefault(key, []).append(event)
     groups = {k: g for k, g in groups.items() if k == ALL or sum(e.mapped for e in g) >= config.min_queries}
     temperature = _fit_temperature(events)
-    fitted = {key: _fit_group(group, temperature, config) for key, group in groups.items()}
+    # A group has all events of some patterns. Where there is one pattern, the groups of its three keys are the same.
+    of_patterns = {frozenset(event.pattern for event in group): group for group in groups.values()}
+    of_group = {patterns: _fit_group(group, temperature, config) for patterns, group in of_patterns.items()}
+    fitted = {key: of_group[frozenset(event.pattern for event in group)] for key, group in groups.items()}
     return Confidence(
         temperature,
         {key: group.weights for key, group in fitted.items()},

@@ -51,3 +51,16 @@ def test_it_is_known_how_many_queries_are_wanted():
     assert confidence_fitting.wanted(enough, promises) == {}
     both = [*few, *(Event("audio", e.candidates, e.right, e.fold, True, e.stretch) for e in enough)]
     assert set(confidence_fitting.wanted(both, promises)) == {"lidar"}
+
+
+def test_the_same_queries_are_fitted_once(monkeypatch):
+    """Of one sensor the groups of all keys are the same; those of two sensors are not, though they are as large."""
+    groups, real = [], confidence_fitting._fit_group
+    monkeypatch.setattr(confidence_fitting, "_fit_group", lambda *a: groups.append(a[0]) or real(*a))
+    one = streets(0, 10)
+    fitted = fit(one, CONFIG)
+    assert len(groups) == 1 and {*fitted.weights} == {"*", "any 1", "lidar"}
+    other = [Event("audio", e.candidates, e.right, e.fold, True, e.stretch) for e in streets(1, 10)]
+    both = fit([*one, *other], CONFIG)
+    assert len(groups) == 1 + 3 and {*both.weights} == {"*", "any 1", "lidar", "audio"}
+    assert (both.weights["lidar"] != both.weights["audio"]).any()
