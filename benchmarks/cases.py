@@ -30,10 +30,10 @@ LASER_SQUARE = 5.0  # m, squares of the ground; each is for calibration or for t
 
 
 def as_map(places: ObservationSet) -> ReferenceMap:
-    """Return a map of these places; its encoders are names only, with the cell of the images that they make."""
-    settings = {m: {"cell": encoders.build(encoders.default(m)).cell} for m in places.birds_eye}
-    records = {m: EncoderRecord(m, m, v.shape[1], settings.get(m, {})) for m, v in places.embeddings.items()}
-    return ReferenceMap(places, records)
+    """Return a map of these places. Those of its encoders that make no images are names only."""
+    names_only = {m: EncoderRecord(m, m, v.shape[1]) for m, v in places.embeddings.items()}
+    with_images = {m: EncoderRecord.of(encoders.build(encoders.default(m))) for m in places.birds_eye}
+    return ReferenceMap(places, names_only | with_images)
 
 
 def calibrated(trial: Trial) -> Calibration:
