@@ -2,8 +2,9 @@
 
 The first descriptor is that of the image (birds_eye/spectrum.py): neither the heading of the sensor nor a shift of some
 metres changes it much. It is the better one on real drives. The second is that of heights on a polar grid (lidar.py),
-which sees farther, and is the better one in a simulated town, whose blocks repeat. The best places by each of them are
-aligned (geometry/alignment.py). A picture from above without heights has the first one alone.
+which sees farther, and is the better one in a simulated town after rain and with vans beside the robot (docs/town.md).
+The best places by each of them are aligned (geometry/alignment.py). A picture from above without heights has the first
+one alone.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from real_sets.kitti_bev import OfImages, cloud_of, image_counts
@@ -26,6 +27,7 @@ from any2any_ros.sim.town.world import World, build_world
 
 EVERY = 2  # of the frames of the second lap one in so many is a query; neighbours show nearly the same
 LIDAR, CAMERA = "lidar", "camera"
+WIDTH = 96  # px, of pictures: those of the picture sets are 64 to 100 pixels wide
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,8 @@ class Town:
     """One town: the images of its clouds, its pictures, and what `birds_eye` makes of the clouds with their heights.
 
     lidar, camera: frames of both laps; the first lap is the map. For the camera, queries on streets that are driven in
-    the opposite direction are left out, as in the picture sets. heights (N, D): of all frames of `lidar`.
+    the opposite direction are left out, as in the picture sets. A sensor that was not asked for has no samples.
+    heights (N, D): of all frames of `lidar`.
     """
 
     lidar: RealSet
@@ -41,10 +44,11 @@ class Town:
     heights: Array
 
 
-def simulate(config: TownConfig, workers: int, progress: Progress[Any]) -> Town:
-    """Return a town. Sound and captions are left out. workers: processes."""
-    count = len(range(0, config.places, EVERY))
-    jobs = [(config, 0, i) for i in range(config.places)] + [(config, 1, EVERY * i) for i in range(count)]
+def simulate(config: TownConfig, sensors: Sequence[str], workers: int, progress: Progress[Any]) -> Town:
+    """Return a town as these sensors see it: LIDAR, CAMERA, or both. workers: processes."""
+    sensors, count = tuple(sensors), len(range(0, config.places, EVERY))
+    jobs = [(config, 0, i, sensors) for i in range(config.places)]
+    jobs += [(config, 1, EVERY * i, sensors) for i in range(count)]
     with mapper(workers) as do:
         said = f"driving through town {config.seed}"
         frames = list(progress(Counted(do(_frame, jobs, chunksize=8), len(jobs)), said))
@@ -79,15 +83,25 @@ def _sensors(config: TownConfig, lap: int) -> tuple[World, Lidar, Camera]:
     return world, Lidar(config, world.scene, world.condition.wet), Camera(config, world.scene, world.condition)
 
 
-def _frame(job: tuple[TownConfig, int, int]) -> tuple[Array, Array, NDArray[np.uint8]]:
+def _frame(job: tuple[TownConfig, int, int, tuple[str, ...]]) -> tuple[Any, Any, Any]:
     """Return the counts of a scan made as KITTI's images are, the vector of the scan, and the picture, RGB."""
-    config, lap, frame = job
+    config, lap, frame, sensors = job
     world, lidar, camera = _sensors(config, lap)
-    pose = world.lap.poses[frame]
+    counts, vector, picture = None, np.zeros(1, dtype=np.float32), None
     scan, shot = (np.random.default_rng([config.seed, k, lap, frame]) for k in (10, 11))
-    cloud = lidar.scan(pose, scan)
-    picture = np.ascontiguousarray(camera.shoot(pose, shot)[..., ::-1])
-    return image_counts(cloud).astype(np.uint8), BirdsEyeEncoder().encode(cloud), picture
+    if LIDAR in sensors:
+        cloud = lidar.scan(world.lap.poses[frame], scan)
+        counts, vector = image_counts(cloud).astype(np.uint8), BirdsEyeEncoder().encode(cloud)
+    if CAMERA in sensors:
+        picture = _small(camera.shoot(world.lap.poses[frame], shot))
+    return counts, vector, picture
+
+
+def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a picture (H, W, 3), BGR, as RGB and WIDTH pixels wide if it is wider."""
+    height, width = picture.shape[:2]
+    size = min(WIDTH, width), round(height * min(WIDTH, width) / width)
+    return np.ascontiguousarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA)[..., ::-1], dtype=np.uint8)
 
 
 def heights_parts(town: Town) -> Sequence[tuple[str, Array]]:

@@ -144,7 +144,7 @@ def drive(config: TownConfig, lap: int) -> Lap:
     chain = corners(config)
     path, street, opposite = _centre_line(streets(chain), legs(config.squares, config.reversed_squares if lap else ()))
     aside = np.clip(smooth_noise(rng, len(path), 12 / STEP), -1.5, 1.5) / 1.5
-    path = _shift_sideways(path, aside * (config.offset if lap else 0.2))
+    path = _shift_sideways(path, aside * (config.offset if lap else 0.2) - config.lane)
     travelled = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
 
     # Lap 01 starts half a frame later, so that no two frames are at the same position.

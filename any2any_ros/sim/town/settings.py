@@ -35,6 +35,13 @@ class TownConfig(Settings):
         minimum=0,
         maximum=1,
     )
+    lane: float = setting(
+        0.0,
+        "distance of both laps to the right of the middle of the street; opposite directions are twice as far apart",
+        unit="m",
+        minimum=0,
+        maximum=2,
+    )
     offset: float = setting(1.5, "largest sideways offset of lap 01", unit="m", minimum=0, maximum=2)
     wobble: float = setting(
         1.5,
@@ -43,7 +50,10 @@ class TownConfig(Settings):
         minimum=0,
         maximum=10,
     )
-    parked: float = setting(0.55, "share of parking bays with a car, drawn anew for each lap", minimum=0, maximum=1)
+    parked: float = setting(0.55, "share of parking bays with a car", minimum=0, maximum=1)
+    parked_stay: float = setting(
+        0.0, "share of parking bays that look the same in both laps; the others are drawn anew", minimum=0, maximum=1
+    )
     traffic: float = setting(
         8.0, "vans, lorries and groups of people close to the robot, per 100 m", minimum=0, maximum=30
     )

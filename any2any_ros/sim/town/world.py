@@ -36,7 +36,7 @@ def build_world(config: TownConfig, lap: int) -> World:
     plan, way = build_town(config), drive(config, lap)
     weather = condition(config.first_lap, config.second_lap, config.change * (lap > 0))
     rng = np.random.default_rng([config.seed, 4, lap])
-    passing = [*_parked(plan, config.parked, rng), *_works(plan, weather.works, rng)]
+    passing = [*_parked(plan, config, rng), *_works(plan, weather.works, rng)]
     passing += _beside_path(way, config, rng)
     things = (*plan.things, *passing)
     return World(way, weather, things, _draw(plan.ground, things, weather, rng), tuple(plan.sources))
@@ -51,13 +51,23 @@ def _vehicle(at: tuple[float, float], yaw: float, kind: str, rng: np.random.Gene
     return Thing(kind, *at, yaw, (scale[0], scale[1], scale[2]), colour, accent)
 
 
-def _parked(plan: Plan, share: float, rng: np.random.Generator) -> list[Thing]:
-    vehicles = []
+def _parked(plan: Plan, config: TownConfig, rng: np.random.Generator) -> list[Thing]:
+    """Return the vehicles in the bays. Some bays look the same in both laps, the others are drawn anew."""
+    now = _in_bays(plan, config.parked, rng)
+    always = _in_bays(plan, config.parked, np.random.default_rng([config.seed, 6]))
+    same = np.random.default_rng([config.seed, 7]).random(len(plan.bays)) < config.parked_stay
+    chosen = (a if stays else n for a, n, stays in zip(always, now, same, strict=True))
+    return [vehicle for vehicle in chosen if vehicle is not None]
+
+
+def _in_bays(plan: Plan, share: float, rng: np.random.Generator) -> list[Thing | None]:
+    """Return what stands in each bay: a vehicle, or nothing."""
+    vehicles: list[Thing | None] = []
     for x, y, yaw in plan.bays:
         taken, kind = rng.random() < share, "van" if rng.random() < 0.15 else "car"
         shift, turn = rng.normal(0, 0.3, 2), rng.normal(0, 0.03) + np.pi * rng.integers(2)
         vehicle = _vehicle((x + shift[0] * np.cos(yaw), y + shift[0] * np.sin(yaw)), yaw + turn, kind, rng)
-        vehicles += [vehicle] if taken else []
+        vehicles.append(vehicle if taken else None)
     return vehicles
 
 
