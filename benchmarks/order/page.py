@@ -45,7 +45,8 @@ whose second lap is in another season, with rain, other parked cars, and vans an
 no real drive of that kind here to judge them by.
 """
 CAMERA = """
-The default towns, whose second lap is in another season, as SPED and Nordland are. Streets that it drives in the \
+SPED and Nordland show places in another season, as default towns do; Gardens Point was walked twice on one day, as \
+every third town here is driven (the settings are those of the LiDAR). Streets that the second lap drives in the \
 opposite direction are left out, since no picture set has any, and pictures are made 96 pixels wide, since those of \
 the sets are 64 to 100.
 """
@@ -154,9 +155,8 @@ def _pairs(reality: Recalls, simulated: Mapping[str, Recalls]) -> str:
 
 
 def _verdict(pair: Pair) -> str:
-    if pair.disputed:
-        return "disputed"
-    return f"**{pair.verdict}**" if pair.verdict == REVERSES else pair.verdict
+    said = f"**{pair.verdict}**" if pair.verdict == REVERSES else pair.verdict
+    return f"{said} (disputed)" if pair.disputed else said
 
 
 def _with_interval(recalls: Recalls, name: str) -> str:

@@ -69,9 +69,15 @@ def test_settings_of_a_town():
 
 def test_pictures_of_streets_driven_the_other_way_are_left_out():
     config = town_order.configured(TINY, 3)
-    town = towns.simulate(config, 1, silent)
+    town = towns.simulate(config, ["lidar", "camera"], 1, silent)
     assert len(town.lidar.references) == len(town.camera.references) == 40
     assert 0 < len(town.camera.queries) < len(town.lidar.queries) == 20
     assert len(town.heights) == 60
     assert town.lidar.recording.drive.sample("lidar", 0).shape[1] == 4
-    assert town.camera.recording.drive.sample("camera", 0).shape == (32, 104, 3)
+    assert town.camera.recording.drive.sample("camera", 0).shape == (30, 96, 3)  # of 32 x 104 pixels
+
+
+def test_the_settings_of_a_second_drive_leave_the_streets_free_and_dry():
+    config = town_order.configured(town_order.AGAIN, 11)
+    assert (config.change, config.traffic, config.parked_stay) == (0, 0, 1)
+    assert config.lane + config.offset <= 2  # m; more would be on the pavement of the narrowest street
