@@ -31,9 +31,10 @@ def places(ids: NDArray[np.str_]) -> tuple[str, ...]:
     elif (ids == "").any():
         why = "one is empty"
     else:
-        # A code point is a uint32, and 0 is padding. For a million ids, this takes a third of isprintable()'s time.
-        code = np.ascontiguousarray(ids).view(np.uint32)
-        plain = code.max(initial=0) < 127 and not (code - np.uint32(1) < 31).any()
+        # A code point is a uint32, and 0 at the end is padding. For a million ids this is faster than isprintable().
+        code = np.ascontiguousarray(ids).view(np.uint32).reshape(len(ids), ids.dtype.itemsize // 4)
+        padded = ((code[:, :-1] == 0) <= (code[:, 1:] == 0)).all()
+        plain = code.max(initial=0) < 127 and not (code - np.uint32(1) < 31).any() and padded
         why = "" if plain or "".join(ids.tolist()).isprintable() else "one has a character that cannot be printed"
     if why:
         remedy = f"Give each place an id of printable text, 1 to {LONGEST_ID} characters"

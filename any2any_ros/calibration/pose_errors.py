@@ -131,23 +131,28 @@ def figures(found: Sequence[PoseError], fitted: PoseErrors) -> list[dict[str, An
     yaw in degrees, position in metres: of the right ones. yaw_over_90_share: of all. coverage95: share of all that lie
     within the ellipsoid of 95 %.
     """
-    patterns = sorted({one.pattern for one in found}, key=lambda p: (-p.count("+"), p))
-    return [_figures(p, [one for one in found if one.pattern == p and one.accepted], fitted) for p in patterns]
+    return pooled([(found, fitted)])
 
 
-def _figures(pattern: str, accepted: Sequence[PoseError], fitted: PoseErrors) -> dict[str, Any]:
+def pooled(drives: Sequence[tuple[Sequence[PoseError], PoseErrors]]) -> list[dict[str, Any]]:
+    """Return the same figures of several drives together, each with the covariances of its own map."""
+    answers = [(one, fitted) for found, fitted in drives for one in found]
+    patterns = sorted({one.pattern for one, _ in answers}, key=lambda p: (-p.count("+"), p))
+    return [_figures(p, [a for a in answers if a[0].pattern == p and a[0].accepted]) for p in patterns]
+
+
+def _figures(pattern: str, accepted: Sequence[tuple[PoseError, PoseErrors]]) -> dict[str, Any]:
     row: dict[str, Any] = {"pattern": pattern, "accepted": len(accepted)}
     names = ("yaw_over_90_share", "yaw_p50", "yaw_p95", "position_p50", "position_p95", "coverage95")
     if not accepted:
         return row | dict.fromkeys(names)
-    right: Flags = np.array([one.right for one in accepted])
-    yaw = np.degrees(np.abs([one.yaw for one in accepted]))
-    metres = np.hypot([one.x for one in accepted], [one.y for one in accepted])
-    inside = [_inside(one, fitted) for one in accepted]
+    right: Flags = np.array([one.right for one, _ in accepted])
+    yaw = np.degrees(np.abs([one.yaw for one, _ in accepted]))
+    metres = np.hypot([one.x for one, _ in accepted], [one.y for one, _ in accepted])
     values: list[float | None] = [float((yaw > 90).mean())]
     for errors_of in (yaw[right], metres[right]):
         values += np.percentile(errors_of, (50, 95)).tolist() if len(errors_of) else [None, None]
-    return row | dict(zip(names, [*values, float(np.mean(inside))], strict=True))
+    return row | dict(zip(names, [*values, float(np.mean([_inside(*one) for one in accepted]))], strict=True))
 
 
 def _inside(one: PoseError, fitted: PoseErrors) -> bool:

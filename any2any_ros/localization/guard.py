@@ -23,6 +23,7 @@ from any2any_ros.localization.hypotheses import FollowConfig, Hypotheses, Hypoth
 
 RIVAL = 0.1  # probability from which a second hypothesis makes an answer ambiguous
 ROUNDING = 1e-6  # of a stride
+NOWHERE = -1  # number of no hypothesis
 LEAP = 50.0  # m between two poses of the odometry: it began anew
 
 
@@ -39,9 +40,9 @@ class State(IntEnum):
 class GuardConfig(Settings):
     """When a robot counts as localized."""
 
-    agreeing: int = setting(3, "accepted answers in a row that must agree", minimum=1, maximum=100)
+    agreeing: int = setting(2, "accepted answers in a row that must agree", minimum=1, maximum=100)
     stride: float = setting(1.0, "driving between two answers that count", unit="m", minimum=0, maximum=100)
-    sure: float = setting(0.95, "probability of one place from which on the robot is localized", minimum=0.5, maximum=1)
+    sure: float = setting(0.99, "probability of one place from which on the robot is localized", minimum=0.5, maximum=1)
     unsure: float = setting(0.5, "probability of it below which the robot is lost", minimum=0, maximum=0.95)
     widest: float = setting(
         5.0, "standard deviation of the position beyond which the robot is lost", unit="m", minimum=0.1, maximum=1000
@@ -54,8 +55,8 @@ class Localization:
 
     pose (4, 4): of the robot in the map's frame, upright; covariance (3, 3): of x, y (metres) and yaw (radians), in the
     robot's frame; from_odometry (4, 4): pose of the odometry's frame in the map's; all None in states other than
-    LOCALIZED. probability: of the likeliest place. relocalized: whether this answer has made it LOCALIZED. why: one
-    line. places: ids of the likeliest places, best first: several when AMBIGUOUS.
+    LOCALIZED. probability: of the likeliest place. relocalized: whether this answer has made it LOCALIZED, or has moved
+    it to another place. why: one line. places: ids of the likeliest places, best first: several when AMBIGUOUS.
     """
 
     state: State
@@ -79,7 +80,7 @@ class Guard:
     def reset(self) -> None:
         """Forget everything."""
         self._known = Hypotheses()
-        self._state, self._number = State.UNKNOWN, -1  # of the hypothesis by which the robot is localized
+        self._state, self._number = State.UNKNOWN, NOWHERE  # of the hypothesis by which the robot is localized
         self._odometry: Float64 | None = None  # (3,) at the last answer
         self._driven = float("inf")  # m since the last answer that counted
 
@@ -92,10 +93,9 @@ class Guard:
         counted = bool(answer.candidates) and self._driven >= self.config.stride * (1 - ROUNDING)
         if counted:
             self._known, self._driven = self._known.told(answer, self._follow), 0.0
-        before, (self._state, why) = self._state, self._judged()
-        if self._state is State.LOCALIZED:
-            self._number = self._known.followed[0].number
-        return self._localization(answer, odometry, why, before)
+        before, (self._state, why) = self._number, self._judged()
+        self._number = self._known.followed[0].number if self._state is State.LOCALIZED else NOWHERE
+        return self._localization(answer, odometry, why, self._number not in (before, NOWHERE))
 
     def _drive(self, odometry: Float64) -> None:
         """Move all hypotheses along the way since the last answer."""
@@ -114,21 +114,21 @@ class Guard:
             return (State.LOST if was else State.UNKNOWN), "no answer names a place"
         best, *others = self._known.followed
         wide = float(np.sqrt(np.linalg.eigvalsh(best.expected(self._follow)[:2, :2])[-1]))
-        if self._state is State.LOCALIZED:
-            if best.number != self._number or best.weight < self.config.unsure:
-                return State.LOST, "answers contradict where it was"
-            if wide > self.config.widest:
-                return State.LOST, f"no answer has agreed for so long that the position is known to {wide:.1f} m only"
+        stays = best.number == self._number and best.weight >= self.config.unsure
+        if self._state is State.LOCALIZED and stays and wide <= self.config.widest:
             return State.LOCALIZED, f"the last {best.agreeing} answers in a row agree"
         agreed = best.agreeing >= self.config.agreeing
         if best.weight >= self.config.sure and agreed and wide <= self.config.widest:
             return State.LOCALIZED, f"{best.agreeing} answers in a row agree along the way"
+        if self._state is State.LOCALIZED:
+            far = f"no answer has agreed for so long that the position is known to {wide:.1f} m only"
+            return State.LOST, far if stays else "answers contradict where it was"
         waiting = State.LOST if self._state is State.LOST else State.UNKNOWN
         if others and others[0].weight >= RIVAL:
             return (waiting if was else State.AMBIGUOUS), f"the answers fit {1 + len(others)} places"
         return waiting, f"{best.agreeing} of {self.config.agreeing} answers in a row agree"
 
-    def _localization(self, answer: Answer, odometry: Float64, why: str, before: State) -> Localization:
+    def _localization(self, answer: Answer, odometry: Float64, why: str, again: bool) -> Localization:
         known = self._known.followed
         places = tuple(h.id for h in known if h.weight >= RIVAL)
         if self._state is not State.LOCALIZED:
@@ -144,7 +144,7 @@ class Guard:
             best.expected(self._follow),
             self._map_from_odometry(best, answer),
             best.weight,
-            before is not State.LOCALIZED,
+            again,
             places,
         )
 

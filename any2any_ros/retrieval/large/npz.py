@@ -30,6 +30,8 @@ def mapped(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
             return {name: _member(path, archive, file, archive.getinfo(f"{name}.npy")) for name in names}
     except NotImplementedError as error:  # a later version of the format, or an unknown compression
         raise ValueError(str(error)) from error
+    except EOFError as error:
+        raise ValueError("an array begins behind the end of the file") from error
 
 
 def release(places: ObservationSet) -> None:

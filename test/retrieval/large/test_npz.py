@@ -98,6 +98,14 @@ def cut_in_the_middle(file):
     file.write_bytes(content[:2000] + content[400_000:])
 
 
+def behind_the_end(file):
+    """Let the name of a member's local header be followed by more than the file has."""
+    np.savez(file, long=np.arange(5))
+    content = bytearray(file.read_bytes())
+    content[28:30] = b"\xff\xff"  # bytes of the extra field of the first member
+    file.write_bytes(content)
+
+
 DAMAGED = (zipfile.BadZipFile, ValueError, OSError)
 DAMAGE = {
     "cut short": (cut, zipfile.BadZipFile, "not a zip"),
@@ -118,6 +126,7 @@ DAMAGE = {
         ValueError,
         "zip file version 25.5",
     ),
+    "behind the end": (behind_the_end, ValueError, "behind the end"),
     "of other arrays": (lambda f: np.savez(f, other=np.zeros(3)), KeyError, "long"),
 }
 

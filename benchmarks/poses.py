@@ -1,0 +1,66 @@
+"""How far poses of accepted answers are from the true ones in several towns, and whether their covariances are true.
+
+    python benchmarks/poses.py TOWN TOWN ... --json FILE      folders of `any2any simulate TOWN --seed N`
+
+In each town the first lap is the map, a third of the second lap's streets calibrates, and the others are asked for,
+with every subset of the sensors. The answers of all towns are pooled. coverage95: share of the accepted answers, wrong
+ones among them, that lie within the ellipsoid of x, y and yaw that must hold 95 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from printing import print_table
+
+from any2any_ros import encoders, files
+from any2any_ros.calibration import pose_errors
+from any2any_ros.calibration.pose_errors import PoseError
+from any2any_ros.calibration.scorer import Scorer
+from any2any_ros.calibration.task import Task
+from any2any_ros.data import splits
+from any2any_ros.data.sources import ON_ROADS, DriveSource
+from any2any_ros.demo import town_laps
+from any2any_ros.localization.pose_errors import PoseErrors
+from any2any_ros.progress import progress_bar
+from any2any_ros.retrieval import calibration, reference_map
+from any2any_ros.retrieval.retriever import Retriever
+from any2any_ros.workflows import build_map
+from any2any_ros.workflows.calibrate import CalibrationOptions, fit
+
+
+def measured(town: Path) -> tuple[list[PoseError], PoseErrors]:
+    """Return the errors of all answers of a town's test streets, and the covariances that were fitted elsewhere."""
+    first, calibrates, tests = (DriveSource(drive, ON_ROADS) for drive in vars(town_laps.read(town)).values())
+    made = {m: encoders.build(encoders.default(m)) for m in first.modalities}
+    with tempfile.TemporaryDirectory(prefix="any2any-poses-") as home:
+        reference = build_map.as_map(first.observe(made, ON_ROADS.keyframe, progress_bar), made, town.name)
+        reference_map.save(reference, Path(home) / "map")
+        reference = reference_map.load(Path(home) / "map")
+        seen = calibrates.observe(made, ON_ROADS.keyframe, progress_bar)
+        calibration.save(fit(reference, seen, CalibrationOptions(ON_ROADS)), Path(home) / "map")
+        retriever = Retriever.open(Path(home) / "map", ON_ROADS.hit_radius)
+        queries = tests.observe(made, ON_ROADS.keyframe, progress_bar)
+        right = splits.positives(queries.poses, reference.places.poses, ON_ROADS.hit_radius)
+        assert retriever.confidence is not None
+        aligned = retriever.alignment.rule.confidence
+        found = pose_errors.errors(Scorer.of(retriever), Task(queries, right), retriever.confidence, aligned)
+        return list(found), retriever.calibration.poses
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("towns", type=Path, nargs="+", metavar="TOWN", help="folder of a town")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    given = parser.parse_args()
+    of_towns = [measured(town) for town in given.towns]
+    rows = pose_errors.pooled(of_towns)
+    print_table(list(rows[0]), [[f"{v:.3g}" if isinstance(v, float) else v for v in row.values()] for row in rows])
+    if given.json:
+        files.write_json(given.json, {"towns": [str(town) for town in given.towns], "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
