@@ -87,7 +87,13 @@ def _plane(value: Any) -> Array:
     if array.ndim != 2:
         raise _Wrong(f"its shape is {array.shape}")
     _few(array.size, limits.PIXELS, "pixels")
-    return np.ascontiguousarray(array, dtype=np.float32)
+    return _single(array)
+
+
+def _single(array: NDArray[Any]) -> Array:
+    """Return the numbers in single precision; what that cannot hold is infinite."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=np.float32)
 
 
 def _depth(value: Any) -> Array:
@@ -97,7 +103,8 @@ def _depth(value: Any) -> Array:
 
 
 def _timed_cloud(value: Any) -> Array:
-    return _cloud(value, 5 if np.ndim(value) == 2 and np.shape(value)[1] >= 5 else 4)
+    array = _array(value)
+    return _cloud(array, 5 if array.ndim == 2 and array.shape[1] >= 5 else 4)
 
 
 def _cloud(value: Any, columns: int = 4) -> Array:
@@ -122,7 +129,7 @@ def _scan(value: Any) -> Scan:
         raise _Wrong(why)
     if not isinstance(value.time_increment, int | float | np.number):
         raise _Wrong("its time from beam to beam is no number")
-    return replace(value, ranges=np.ascontiguousarray(ranges, dtype=np.float32))
+    return replace(value, ranges=_single(ranges))
 
 
 def _sound(value: Any) -> Sound:
@@ -136,9 +143,10 @@ def _sound(value: Any) -> Sound:
     if not limits.is_rate(value.rate):
         raise _Wrong(f"its rate is {value.rate!r} Hz, not {limits.RATES}")
     _few(len(samples), limits.SOUND_SAMPLES, "samples")
-    if not np.isfinite(samples).all():
+    single = _single(samples)
+    if not np.isfinite(single).all():
         raise _Wrong("not all of its samples are finite")
-    return Sound(np.ascontiguousarray(samples, dtype=np.float32), int(value.rate))
+    return Sound(single, int(value.rate))
 
 
 def _text(value: Any) -> str:

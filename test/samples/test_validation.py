@@ -64,6 +64,9 @@ def test_the_kind_of_somebody_elses_encoder_is_not_looked_at():
         ("scan", replace(SCAN, range_max=None), "not all numbers"),
         ("scan", replace(SCAN, time_increment="0.1"), "its time from beam to beam is no number"),
         ("sound", Sound(np.array([0.0, np.nan]), 8000), "not all of its samples are finite"),
+        ("sound", Sound(np.array([0.0, 1e39]), 8000), "not all of its samples are finite"),  # in single precision
+        ("timed_cloud", [[None, None], [[]]], "of type list that is no array"),
+        ("timed_cloud", np.zeros((0, 5)), "it is empty"),
         ("sound", Sound(np.zeros(9), {}), r"its rate is \{\} Hz, not"),
         ("sound", Sound(np.zeros(9), 8000.5), "its rate is 8000.5 Hz"),
         ("sound", Sound(np.zeros(9), np.nan), "its rate is nan Hz"),
