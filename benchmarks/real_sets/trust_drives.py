@@ -11,9 +11,11 @@ import numpy as np
 from any2any_ros import encoders
 from any2any_ros.arrays import Array, Rows
 from any2any_ros.birds_eye.image import Levels
-from any2any_ros.calibration import fitting, reliability
+from any2any_ros.calibration import fitting, pose_errors, reliability
 from any2any_ros.calibration.fitting import CalibrationConfig
+from any2any_ros.calibration.pose_errors import PoseError
 from any2any_ros.calibration.reliability import Outcome
+from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.calibration.task import Task
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import splits
@@ -102,6 +104,13 @@ class TrustDrive:
         task = self.task.take(rows)
         everything, allowed = np.ones(len(task), dtype=bool), task.allowed if mapped else task.unmapped
         return reliability.outcomes(self._retriever(fitted), task, MISSES, everything, allowed)
+
+    def pose_errors(self, fitted: Calibration, rows: Rows) -> list[PoseError]:
+        """Return how far the poses of the answers to the queries `rows` (n,) are from the true ones."""
+        assert fitted.confidence is not None
+        aligned = None if fitted.alignment is None else fitted.alignment.confidence
+        scorer = Scorer.of(self._retriever(fitted))
+        return list(pose_errors.errors(scorer, self.task.take(rows), fitted.confidence, aligned))
 
     def apart(self, rows: Rows) -> Rows:
         """Return the queries (m,) at least two radii of a hit away from all queries `rows` (n,)."""
