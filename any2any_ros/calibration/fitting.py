@@ -105,7 +105,8 @@ def _pose_errors(fitted: Calibration, reference: ReferenceMap, folded: FoldedTas
     found: list[PoseError] = []
     for fold in folded.folds:
         scorer = fold.scorer.using(fold.scorer.fusion, alignment=alignment)
-        found += pose_errors.errors(scorer, folded.task.take(fold.rows), fitted.confidence, aligned)
+        errors = pose_errors.errors(scorer, folded.task.take(fold.rows), fitted.confidence, aligned)
+        found += (replace(error, query=int(fold.rows[error.query])) for error in errors)
     return found
 
 

@@ -18,6 +18,7 @@ from any2any_ros.localization.pose_errors import ALIGNED, ANY, INSIDE, NO_POSE_E
 from any2any_ros.trust.confidence import Confidence, pattern_name
 
 SHARE = 0.95  # of the accepted answers that the ellipsoid of 95 % must hold
+ALIKE = 2.0  # neighbouring queries err alike: so many of them tell as much as one (a design effect)
 FEWEST = 20  # errors from which a covariance is fitted
 FINEST = np.array([0.02, 0.02, np.radians(0.2)])  # m, m, rad: no deviation is taken for less
 TURNED = 0.05  # share of answers that may face backwards; with more, a heading is not known
@@ -29,7 +30,8 @@ class PoseError:
     """How far the pose of one answer is from the true one.
 
     pattern: modalities that were alive. aligned: whether the pose is that of an aligned image. accepted, right: the
-    answer. x, y: metres, yaw: radians, of the true robot in the frame of the answered one.
+    answer. x, y: metres, yaw: radians, of the true robot in the frame of the answered one. query: its number; a query
+    comes under several patterns.
     """
 
     pattern: str
@@ -39,6 +41,7 @@ class PoseError:
     x: float
     y: float
     yaw: float
+    query: int
 
 
 def errors(
@@ -69,6 +72,7 @@ def errors(
             trusted.accepts(candidates, query.pattern),
             bool(task.positive[query.row, row]),
             *error.tolist(),
+            query.row,
         )
 
 
@@ -105,18 +109,21 @@ def _covariance(group: Sequence[PoseError]) -> Float64 | None:
         scaled, fixed = error[:, :2] / deviation[:2], error[:, 2] ** 2 / planar.YAW_OF_A_CIRCLE
     else:
         scaled, fixed = error / deviation, np.zeros(len(error))
-    factor = _factor((scaled**2).sum(axis=1), fixed)
+    factor = _factor((scaled**2).sum(axis=1), fixed, len({one.query for one in counted}) / ALIKE)
     variance = (factor * deviation) ** 2
     variance[2] = min(variance[2], planar.YAW_OF_A_CIRCLE) if scaled.shape[1] == 3 else planar.YAW_OF_A_CIRCLE
     return np.diag(variance)
 
 
-def _factor(squares: Float64, fixed: Float64) -> float:
-    """Return the factor of the deviations with which SHARE of the errors are inside, by split conformal prediction.
+def _factor(squares: Float64, fixed: Float64, independent: float) -> float:
+    """Return the factor of the deviations with which SHARE of other errors will be inside, by split conformal
+    prediction.
 
-    squares (n,): squared errors in deviations. fixed (n,): what is added to them whatever the factor is.
+    squares (n,): squared errors in deviations. fixed (n,): what is added to them whatever the factor is. independent:
+    as how many errors these count.
     """
-    needed = min(int(np.ceil(SHARE * (len(squares) + 1))), len(squares))
+    share = min(SHARE * (independent + 1) / independent, 1.0)
+    needed = int(np.ceil(share * len(squares)))
     low, high = 0.0, WIDEST
     for _ in range(STEPS):
         middle = (low + high) / 2
