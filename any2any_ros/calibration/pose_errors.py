@@ -65,13 +65,15 @@ def errors(
             if key not in poses:
                 poses[key] = _aligned_pose(scorer, task, *key)
             said = poses[key]
-        error = planar.between(planar.of(said), planar.of(task.queries.poses[query.row]))
+        x, y, yaw = planar.between(planar.of(said), planar.of(task.queries.poses[query.row])).tolist()
         yield PoseError(
             pattern_name(query.pattern),
             aligned,
             trusted.accepts(candidates, query.pattern),
             bool(task.positive[query.row, row]),
-            *error.tolist(),
+            x,
+            y,
+            yaw,
             query.row,
         )
 
