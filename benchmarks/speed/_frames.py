@@ -96,7 +96,8 @@ def _calibrated(reference: ReferenceMap, draw: np.random.Generator) -> calibrati
     places = some.places.take(range(QUERIES))
     noisy = {m: _unit(v + NOISE * _unit(draw.standard_normal(v.shape, dtype=np.float32)))
             for m, v in places.embeddings.items()}  # fmt: skip
-    queries = ObservationSet(noisy, places.poses, places.ids)
+    # With images, so that the calibration learns what an alignment is worth: a robot aligns none otherwise.
+    queries = ObservationSet(noisy, places.poses, places.ids, birds_eye=places.birds_eye)
     right = np.arange(REFERENCES) == np.arange(QUERIES)[:, None]
     folds = np.arange(QUERIES) * 5 // QUERIES
     return calibrate(some, Task(queries, right, folds=folds), CalibrationConfig(fusion="mixture"))
