@@ -189,7 +189,7 @@ def _scan(message: Any, ranges: Array) -> Scan:
 def wrong_geometry(angle_min: Any, angle_increment: Any, range_max: Any) -> str:
     """Return what is wrong with the angles of a scan, radians, and with its largest range, m; "" for nothing."""
     numbers = (angle_min, angle_increment, range_max)
-    if not all(isinstance(number, int | float | np.number) for number in numbers):
+    if not all(isinstance(number, int | float | np.integer | np.floating) for number in numbers):
         return "its angles and its largest range are not all numbers"
     # The largest range may be infinite: a driver may know none.
     good = math.isfinite(angle_min) and math.isfinite(angle_increment) and range_max > 0

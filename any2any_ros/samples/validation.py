@@ -48,6 +48,9 @@ def validate(kind: str, value: Any, modality: str) -> Any:
     )
 
 
+GEOMETRY = ("angle_min", "angle_increment", "range_max", "time_increment")  # of a scan
+
+
 class _Wrong(Exception):
     """Says what is wrong with a value."""
 
@@ -125,11 +128,15 @@ def _scan(value: Any) -> Scan:
     if ranges.ndim != 1:
         raise _Wrong(f"the shape of its ranges is {ranges.shape}, not (B,)")
     _few(len(ranges), limits.BEAMS, "beams")
-    if why := wrong_geometry(value.angle_min, value.angle_increment, value.range_max):
-        raise _Wrong(why)
-    if not isinstance(value.time_increment, int | float | np.number):
+    if not isinstance(value.time_increment, int | float | np.integer | np.floating):
         raise _Wrong("its time from beam to beam is no number")
-    return replace(value, ranges=_single(ranges))
+    try:
+        if why := wrong_geometry(value.angle_min, value.angle_increment, value.range_max):
+            raise _Wrong(why)
+        numbers = {f: float(getattr(value, f)) for f in GEOMETRY}
+    except OverflowError:  # whole numbers of hundreds of digits
+        raise _Wrong("its angles, its largest range or its time from beam to beam are too large") from None
+    return replace(value, ranges=_single(ranges), **numbers)
 
 
 def _sound(value: Any) -> Sound:

@@ -41,6 +41,11 @@ def test_plain_lists_and_other_dtypes_become_what_encoders_take():
     assert validate("thermal", np.array([[29000]], np.uint16), "m").dtype == np.float32
 
 
+def test_the_numbers_of_a_scan_become_floats():
+    found = validate("scan", replace(SCAN, angle_min=-(10**40), range_max=np.int64(3), angle_increment=1), "m")
+    assert [type(v) for v in (found.angle_min, found.range_max, found.angle_increment)] == [float] * 3
+
+
 def test_the_kind_of_somebody_elses_encoder_is_not_looked_at():
     sample = object()
     assert validate("radar_cube", sample, "radar") is sample
@@ -62,6 +67,9 @@ def test_the_kind_of_somebody_elses_encoder_is_not_looked_at():
         ("cloud", [[1.0, 2.0, 3.0], [4.0]], "of type list that is no array"),
         ("scan", replace(SCAN, angle_increment=np.nan), "its step and its largest range"),
         ("scan", replace(SCAN, range_max=None), "not all numbers"),
+        ("scan", replace(SCAN, angle_min=10**400), "are too large"),
+        ("scan", replace(SCAN, time_increment=10**400), "are too large"),
+        ("scan", replace(SCAN, range_max=np.complex64(3 + 1j)), "not all numbers"),
         ("scan", replace(SCAN, time_increment="0.1"), "its time from beam to beam is no number"),
         ("sound", Sound(np.array([0.0, np.nan]), 8000), "not all of its samples are finite"),
         ("sound", Sound(np.array([0.0, 1e39]), 8000), "not all of its samples are finite"),  # in single precision
