@@ -85,9 +85,10 @@ class Guard:
         self._driven = float("inf")  # m since the last answer that counted
 
     def take(self, answer: Answer) -> Localization:
-        """Take the next answer, and return where the robot is."""
+        """Take the next answer, and return where the robot is. One without odometry is UNKNOWN, and changes nothing."""
         if answer.odometry is None:
-            return Localization(self._state, "odometry is unknown: answers cannot be held against the way driven")
+            why = "odometry is unknown: answers cannot be held against the way driven"
+            return Localization(State.UNKNOWN, why, answer.stamp_ns)
         odometry = planar.of(answer.odometry)
         self._drive(odometry)
         counted = bool(answer.candidates) and self._driven >= self.config.stride * (1 - ROUNDING)

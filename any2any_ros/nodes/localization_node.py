@@ -27,7 +27,7 @@ from any2any_ros.nodes.lifecycle import ANY_JUMP_BACK, STEADY, ManagedNode, diag
 from any2any_ros.nodes.sensor_odometry import SensorOdometry
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-NOTHING = Localization(State.UNKNOWN, "no ranking has come yet")
+NOTHING = Localization(State.UNKNOWN, "no ranking has come since the node, or the clock, began")
 WARNED = (State.LOST, State.AMBIGUOUS)
 
 
@@ -108,6 +108,7 @@ class LocalizationNode(ManagedNode):
         self.get_logger().info("the clock jumped: where the robot was is forgotten")
         self._guard.reset()
         self._found = NOTHING
+        self._states.publish(converted.localization_message(NOTHING, self._frame_id))  # it is latched
 
     def status(self) -> list[DiagnosticStatus]:
         if not self._active:

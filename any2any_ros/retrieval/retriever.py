@@ -16,6 +16,7 @@ from any2any_ros.geometry.clouds import Clouds
 from any2any_ros.geometry.refiner import NO_REFINER, Refiner, Registrations, refined_pose
 from any2any_ros.geometry.registration import NOT_REGISTERED
 from any2any_ros.imputers import sensors
+from any2any_ros.localization.pose_errors import NO_POSE_ERRORS
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.protocols import Alignment, Fusion
 from any2any_ros.ranking import Match, Ranking
@@ -235,7 +236,8 @@ class Retriever:
             name = self.places.ids[row]
             registration = registrations.get(name, NOT_REGISTERED)
             pose = refined_pose(self.places.poses[row], registration)
-            covariance = self.calibration.poses.of(alive, registration.converged)
+            errors = NO_POSE_ERRORS if registration.refined else self.calibration.poses  # fitted for images alone
+            covariance = errors.of(alive, registration.converged)
             known = (registration.overlap, registration.refined, covariance)
             matches.append(Match(name, p, score, pose, pairs[columns, :width], *known))
         return tuple(matches)

@@ -103,6 +103,15 @@ def test_without_odometry_nothing_is_localized():
     assert one.state is State.UNKNOWN and "odometry" in one.why
 
 
+def test_an_answer_without_odometry_says_unknown_and_changes_nothing():
+    guard = Guard()
+    states(guard, [right(float(i)) for i in range(6)])
+    gap = guard.take(Answer(5 * NS + 1, (candidate(at(5.5)),), True, None))
+    assert (gap.state, gap.pose, gap.from_odometry, gap.stamp_ns) == (State.UNKNOWN, None, None, 5 * NS + 1)
+    again = guard.take(right(6.0))
+    assert again.state is State.LOCALIZED and not again.relocalized
+
+
 def test_after_a_long_way_without_answers_it_is_lost():
     guard = Guard()
     states(guard, [right(float(i)) for i in range(6)])

@@ -119,6 +119,34 @@ def test_another_localizer_is_told_once_and_not_while_it_is_healthy(bench):
     bench.until(lambda: len(told) == 2)
 
 
+def test_when_odometry_stops_the_transform_stops_and_no_callback_fails(bench):
+    robot, heard = Robot(bench, publish_tf=True), bench.listen(TFMessage, "/tf")
+    for _ in range(3):
+        robot.drive()
+    bench.until(lambda: heard)
+    later = Ranking((match(START),), ("lidar",), accepted=True, stamp_ns=BEGIN + 9 * NS)
+    count = len(robot.states)
+    robot.rankings.publish(messages.ranking_message(later, "map"))
+    bench.until(lambda: len(robot.states) > count)
+    assert robot.states[-1].state == 0 and "odometry" in robot.states[-1].why
+    bench.spin(0.1)
+    heard.clear()
+    bench.spin(0.3)
+    assert not heard
+
+
+def test_after_a_jump_of_the_clock_a_late_listener_hears_no_old_place(bench):
+    robot = Robot(bench)
+    for _ in range(3):
+        last = robot.drive()
+    assert last.state == 2
+    robot.node._forget(None)
+    late = []
+    bench.peer.create_subscription(msg.Localization, "localization", late.append, LATCHED)
+    bench.until(lambda: late)
+    assert late[-1].state == 0 and np.isnan(late[-1].pose.pose.position.x)
+
+
 def test_without_odometry_it_says_so(bench):
     node, states = bench.node(LocalizationNode), bench.listen(msg.Localization, "localization", LATCHED)
     publisher = bench.publisher(msg.Ranking, "matches")

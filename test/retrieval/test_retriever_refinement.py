@@ -1,6 +1,6 @@
 """Registrations of scans refine a ranking as Bayes' rule says."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.fusion.likelihood_ratio import LikelihoodRatio
 from any2any_ros.geometry.refiner import NO_REFINER, OverlapEvidence, Refiner
 from any2any_ros.geometry.registration import NOT_REGISTERED, Registration
+from any2any_ros.localization.pose_errors import ALIGNED, ANY, PoseErrors
 from any2any_ros.retrieval import retriever as retriever_module
 from any2any_ros.retrieval.large.search import top_k
 
@@ -54,6 +55,21 @@ def test_what_the_check_saw_moves_the_ranking_as_bayes_says(seed, k, count):
         assert match.pose[0, 3] == plain[match.id].pose[0, 3] + 2.0 * (match.id in registrations)
     # the checked confidence accepts, the other one never does; nor is an answer accepted that was not registered itself
     assert ranking.accepted == (expected[0] in registrations)
+
+
+def test_a_pose_by_scans_has_no_covariance_of_images():
+    reference = random_places(3, 20, missing=0)
+    retriever = checking(reference)
+    fitted = PoseErrors({ALIGNED: np.diag([0.01, 0.01, 0.001]), ANY: np.eye(3)})
+    retriever.calibration = replace(retriever.calibration, poses=fitted)
+    by_images = Registration(np.eye(4), 0.9, float("nan"), True)
+    found = [
+        retriever.rank(random_observation(3), 20, registrations={"3/4": one}).matches
+        for one in (registration(0.9), by_images)
+    ]
+    scan, image = (next(m for m in matches if m.id == "3/4").covariance for matches in found)
+    assert np.isnan(scan).all() and image[0, 0] == 0.01
+    assert next(m for m in found[0] if m.id != "3/4").covariance[0, 0] == 1.0
 
 
 def test_a_check_that_saw_nothing_changes_nothing():
