@@ -23,7 +23,6 @@ from real_sets.trust_drives import TrustDrive
 from any2any_ros import encoders, files
 from any2any_ros.calibration import pose_errors
 from any2any_ros.calibration.pose_errors import PoseError
-from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.calibration.task import Task
 from any2any_ros.data import splits
 from any2any_ros.data.sources import ON_ROADS, DriveSource
@@ -49,10 +48,7 @@ def measured(town: Path) -> tuple[list[PoseError], PoseErrors]:
         retriever = Retriever.open(Path(home) / "map", ON_ROADS.hit_radius)
         queries = tests.observe(made, ON_ROADS.keyframe, progress_bar)
         right = splits.positives(queries.poses, reference.places.poses, ON_ROADS.hit_radius)
-        assert retriever.confidence is not None
-        aligned = retriever.alignment.rule.confidence
-        found = pose_errors.errors(Scorer.of(retriever), Task(queries, right), retriever.confidence, aligned)
-        return list(found), retriever.calibration.poses
+        return pose_errors.measured(retriever, Task(queries, right)), retriever.calibration.poses
 
 
 def of_drive(drive: TrustDrive) -> list[tuple[list[PoseError], PoseErrors]]:

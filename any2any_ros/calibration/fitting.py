@@ -104,9 +104,9 @@ def _pose_errors(fitted: Calibration, reference: ReferenceMap, folded: FoldedTas
     aligned = None if fitted.alignment is None else fitted.alignment.confidence
     found: list[PoseError] = []
     for fold in folded.folds:
-        scorer = fold.scorer.using(fold.scorer.fusion, alignment=alignment)
-        errors = pose_errors.errors(scorer, folded.task.take(fold.rows), fitted.confidence, aligned)
-        found += (replace(error, query=int(fold.rows[error.query])) for error in errors)
+        scorer, wanted = fold.scorer.using(fold.scorer.fusion, alignment=alignment), np.zeros(len(folded.task), bool)
+        wanted[fold.rows] = True
+        found += pose_errors.errors(scorer, folded.task, fitted.confidence, aligned, wanted)
     return found
 
 

@@ -15,6 +15,7 @@ from any2any_ros.calibration.task import Task
 from any2any_ros.geometry.refiner import refined_pose
 from any2any_ros.localization import planar
 from any2any_ros.localization.pose_errors import ALIGNED, ANY, INSIDE, NO_POSE_ERRORS, PoseErrors
+from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.trust.confidence import Confidence, pattern_name
 
 SHARE = 0.95  # of the accepted answers that the ellipsoid of 95 % must hold
@@ -44,16 +45,23 @@ class PoseError:
     query: int
 
 
-def errors(
-    scorer: Scorer, task: Task, confidence: Confidence, aligned_confidence: Confidence | None
-) -> Iterator[PoseError]:
-    """Yield the error of the first match of every query under every pattern; of those whose poses are known.
+def measured(retriever: Retriever, task: Task) -> list[PoseError]:
+    """Return the error of the first match of every query under every pattern. Needs a calibrated map."""
+    assert retriever.confidence is not None
+    aligned = retriever.alignment.rule.confidence
+    return list(errors(Scorer.of(retriever), task, retriever.confidence, aligned, task.answerable))
 
-    aligned_confidence: of rankings whose images were aligned.
+
+def errors(
+    scorer: Scorer, task: Task, confidence: Confidence, aligned_confidence: Confidence | None, wanted: Flags
+) -> Iterator[PoseError]:
+    """Yield the error of the first match of the queries under every pattern; of those whose poses are known.
+
+    aligned_confidence: of rankings whose images were aligned. wanted (Q,): the queries.
     """
     known = np.isfinite(task.queries.poses).all(axis=(1, 2))
     poses: dict[tuple[int, int], Float64] = {}  # by query and reference: of answers, a query comes under many patterns
-    for query in evaluation.scored(scorer, task.queries, task.answerable & known, task.allowed):
+    for query in evaluation.scored(scorer, task.queries, wanted & known, task.allowed):
         rows, candidates = scorer.candidates(query.similarity, query.scores, query.pattern, query.overlap)
         if not len(rows) or np.isnan(scorer.places.poses[rows[0]]).any():
             continue

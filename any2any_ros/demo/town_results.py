@@ -10,7 +10,6 @@ import yaml
 
 from any2any_ros import share
 from any2any_ros.calibration import evaluation, pose_errors, reliability
-from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.calibration.task import Task
 from any2any_ros.data import splits
 from any2any_ros.data.sources import ON_ROADS, DriveSource
@@ -56,10 +55,7 @@ def report(laps: Laps, reference: ReferenceMap, run: LiveRun, map_folder: Path) 
 
 def _poses(retriever: Retriever, task: Task) -> list[dict[str, Any]]:
     """Return how far the poses of accepted answers are from the true ones, by pattern."""
-    confidence, rule = retriever.confidence, retriever.alignment.rule
-    assert confidence is not None
-    found = list(pose_errors.errors(Scorer.of(retriever), task, confidence, rule.confidence))
-    return pose_errors.figures(found, retriever.calibration.poses)
+    return pose_errors.figures(pose_errors.measured(retriever, task), retriever.calibration.poses)
 
 
 def _source_timeout() -> float:

@@ -15,7 +15,6 @@ from any2any_ros.calibration import fitting, pose_errors, reliability
 from any2any_ros.calibration.fitting import CalibrationConfig
 from any2any_ros.calibration.pose_errors import PoseError
 from any2any_ros.calibration.reliability import Outcome
-from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.calibration.task import Task
 from any2any_ros.config import PlaceConfig
 from any2any_ros.data import splits
@@ -107,10 +106,7 @@ class TrustDrive:
 
     def pose_errors(self, fitted: Calibration, rows: Rows) -> list[PoseError]:
         """Return how far the poses of the answers to the queries `rows` (n,) are from the true ones."""
-        assert fitted.confidence is not None
-        aligned = None if fitted.alignment is None else fitted.alignment.confidence
-        scorer = Scorer.of(self._retriever(fitted))
-        return list(pose_errors.errors(scorer, self.task.take(rows), fitted.confidence, aligned))
+        return pose_errors.measured(self._retriever(fitted), self.task.take(rows))
 
     def apart(self, rows: Rows) -> Rows:
         """Return the queries (m,) at least two radii of a hit away from all queries `rows` (n,)."""
