@@ -36,6 +36,11 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group("nodes"))
 
 
+def pytest_make_parametrize_id(val):
+    """Bytes are named by their length: two processes must find the same names, and content may hold a date."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(autouse=True)
 def _no_module_allowed(monkeypatch):
     """Modules that one test names are not allowed in the next."""

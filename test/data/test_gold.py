@@ -138,7 +138,7 @@ def test_what_is_no_table_is_refused(tmp_path, content, what):
         gold.read(tmp_path)
 
 
-ARCHIVE = gzip.compress(b"item_id\ttext\nmug_1_1\ta mug\n" * 90)
+ARCHIVE = gzip.compress(b"item_id\ttext\nmug_1_1\ta mug\n" * 90, mtime=0)
 
 
 @pytest.mark.parametrize("content", [ARCHIVE[:-20], ARCHIVE[:15] + b"\xff" * 20 + ARCHIVE[35:]])

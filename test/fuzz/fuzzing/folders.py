@@ -165,7 +165,7 @@ def lines_file(choices: Choices, data: bytes) -> bytes:
 
 
 def gzip_file(choices: Choices, data: bytes) -> bytes:
-    return gzip.compress(lines_file(choices, gzip.decompress(data)), 1)
+    return gzip.compress(lines_file(choices, gzip.decompress(data)), 1, mtime=0)
 
 
 STRUCTURED: dict[str, Callable[[Choices, bytes], bytes]] = {
