@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from any2any_ros.arrays import Array, Flags, Floats
+from any2any_ros.arrays import Array, Flags, Floats, Rows
 
 Levels = NDArray[np.uint8]
 
@@ -20,6 +20,8 @@ HALF = SIZE / 2
 LEVELS = np.array([0, 1, 3, 6])  # voxels above the ground from which on a cell has level 0, 1, 2, 3
 SLABS = 40  # voxels, one above the other, in a cell
 LOWEST = 10  # voxels below the sensor that are seen; lower points are left out, and so are higher ones than the rest
+CHUNK = 1 << 15  # points processed together, so that all intermediate arrays fit into the cache of one core
+EACH_BYTE = np.uint64(0x0101010101010101)  # times this, the highest byte of a number is the sum of its eight
 FOOTPRINT, SQUARES = 5, SIZE // 5  # cells a side of a square that has one ground; such squares a side
 
 
@@ -42,18 +44,29 @@ def of_points(points: Floats, cell: float) -> tuple[Levels, int]:
     ground, which is the lowest voxel of a square of FOOTPRINT cells a side, and the voxel above it. So the height of
     the sensor need not be known, and a road may rise.
     """
+    filled, shown = np.zeros(SIZE * SIZE * SLABS, dtype=np.uint8), 0
+    for start in range(0, len(points), CHUNK):
+        voxels = _voxels(points[start : start + CHUNK], cell)
+        filled[voxels] = 1
+        shown += len(voxels)
+    # Eight voxels, a byte each, are one number: so they are combined and counted eight at a time.
+    cells = filled.view(np.uint64).reshape(SQUARES, FOOTPRINT, SQUARES, FOOTPRINT, SLABS // 8)
+    squares = np.bitwise_or.reduce(np.bitwise_or.reduce(cells, axis=1), axis=2)
+    ground = np.argmax(squares.view(np.uint8), axis=-1)
+    cells &= (np.arange(SLABS) > ground[..., None] + 1).view(np.uint64)[:, None, :, None]
+    eight = sum(cells.reshape(-1, SLABS // 8).T)  # no byte of it is larger than SLABS // 8
+    return of_counts((eight * EACH_BYTE >> 56).reshape(SIZE, SIZE)), shown
+
+
+def _voxels(points: Floats, cell: float) -> Rows:
+    """Return the voxels (n,) that points (N, >= 3) lie in; those outside of all voxels are left out."""
     x, y, z = (np.asarray(points)[:, i] for i in range(3))
     with np.errstate(invalid="ignore", over="ignore"):
-        place = (x / cell + HALF, y / cell + HALF, z / cell + LOWEST)
-        seen = np.logical_and.reduce([(v >= 0) & (v < n) for v, n in zip(place, (SIZE, SIZE, SLABS), strict=True)])
-    column, row, slab = (v[seen].astype(np.intp) for v in place)
-    square = row // FOOTPRINT * SQUARES + column // FOOTPRINT
-    ground = np.full(SQUARES * SQUARES, SLABS)
-    np.minimum.at(ground, square, slab)
-    above = slab > ground[square] + 1
-    filled = np.zeros(SIZE * SIZE * SLABS, dtype=bool)
-    filled[((row * SIZE + column) * SLABS + slab)[above]] = True
-    return of_counts(np.count_nonzero(filled.reshape(-1, SLABS), axis=1).reshape(SIZE, SIZE)), len(slab)
+        x, y, z = x / cell + HALF, y / cell + HALF, z / cell + LOWEST
+        seen = (x >= 0) & (x < SIZE) & (y >= 0) & (y < SIZE) & (z >= 0) & (z < SLABS)
+        column, row, slab = (values.astype(np.int32) for values in (x, y, z))  # any number where not seen
+    voxels: Rows = ((row * SIZE + column) * SLABS + slab)[np.flatnonzero(seen)]
+    return voxels.astype(np.intp)
 
 
 def of_counts(counts: NDArray[Any]) -> Levels:

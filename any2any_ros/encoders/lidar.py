@@ -20,8 +20,9 @@ from any2any_ros.errors import Any2AnyError
 # Exponent of the Fourier magnitudes. With 1 a few tall houses dominate; with 0.5 noise counts as much as they do. 0.75
 # was best on simulated towns 1 and 2 (R@1 .86/.92; with 1 .70/.79, with 0.5 .78/.84). No reported figure is from them.
 COMPRESSION = 0.75
-SLOPE = np.array([-0.327622764, 0.15931422, -0.0464964749], np.float32)  # arctan of 0 to 1, within 3e-4
-DOUBT = 1e-3  # rad; more than the polynomial is off
+DOUBT = 1e-3  # rad; more than an angle of OpenCV is off (1.7e-4 was measured)
+LARGE = np.float32(1e30)  # the angle is the same so many times farther away, where OpenCV's is as good for tiny numbers
+FEW = 0.75  # share of points that are higher than the ground, below which the others are left out
 CHUNK = 1 << 14  # points processed together, so that all intermediate arrays fit into the cache of one core
 
 
@@ -41,7 +42,7 @@ class LidarConfig(Settings):
 
 
 class LidarEncoder(BaseEncoder[LidarConfig]):
-    """Cost: 1-2 ms for 65,000 points on one thread. Invariant to heading (polar), order and density of the points."""
+    """Cost: 1 ms for 65,000 points on one thread. Invariant to heading (polar), order and density of the points."""
 
     plug = "lidar"
     modality = "lidar"
@@ -103,8 +104,12 @@ class LidarEncoder(BaseEncoder[LidarConfig]):
 
     def _polar(self, x: Array, y: Array, z: Array, distance: Array) -> tuple[Rows, Array]:
         c = self.config
+        value = z + c.sensor_height
+        high = np.flatnonzero(value > 0)  # a cell is 0 where nothing is higher
+        if len(high) < FEW * len(value):
+            x, y, distance, value = x[high], y[high], distance[high], value[high]
         ring = np.minimum(np.floor(distance * (c.rings / c.max_range)), c.rings - 1)
-        return self._polar_cell(ring, x, y), z + c.sensor_height
+        return self._polar_cell(ring, x, y), value
 
     def _range_image(self, x: Array, y: Array, z: Array, distance: Array) -> tuple[Rows, Array]:
         c = self.config
@@ -135,15 +140,13 @@ class LidarEncoder(BaseEncoder[LidarConfig]):
 def sector_of(x: Array, y: Array, sectors: int) -> Array:
     """Return the sector (n,) of each point (n,) float32 off the origin: whole numbers from 0 to `sectors`, less one.
 
-    The same as by arctan2, in a third of the time: it is computed only for points that are near the edge of a sector.
+    The same as by arctan2, which is computed only for points that are near the edge of a sector.
     """
-    across, along = np.abs(y), np.abs(x)
-    slope = np.minimum(across, along) / np.maximum(across, along)
-    square = slope * slope
-    angle: Array = ((SLOPE[2] * square + SLOPE[1]) * square + SLOPE[0]) * square * slope + slope
-    for half, side in ((np.pi / 4, along - across), (np.pi / 2, x), (np.pi, y)):  # mirrored, unless on this side
-        angle = np.float32(half) - np.copysign(np.float32(half) - angle, side)
-    turn = angle * np.float32(sectors / (2 * np.pi))
+    import cv2  # its angles take a tenth of the time of the C library's
+
+    if not len(x):
+        return x
+    turn = cv2.phase(x * LARGE, y * LARGE).ravel() * np.float32(sectors / (2 * np.pi))
     sector: Array = np.floor(turn)
     edge = np.flatnonzero(np.abs(turn - sector - np.float32(0.5)) > 0.5 - DOUBT * sectors / (2 * np.pi))
     exact = np.floor(np.arctan2(y[edge], x[edge]) * (sectors / (2 * np.pi)))

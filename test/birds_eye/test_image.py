@@ -35,6 +35,19 @@ def test_points_are_counted_as_a_loop_counts_them(seed):
     assert count <= len(points)
 
 
+def test_more_points_than_are_processed_together_make_one_image():
+    points = np.random.default_rng(0).normal(0, [8, 8, 2], (image.CHUNK // 2, 3))
+    seen, count = image.of_points(points, CELL)
+    again, thrice = image.of_points(np.tile(points, (3, 1)), CELL)
+    np.testing.assert_array_equal(again, seen)
+    assert thrice == 3 * count and count > 0
+
+
+def test_a_cell_may_be_filled_to_the_top():
+    points = np.column_stack([np.full(image.SLABS, 0.1)] * 2 + [(np.arange(image.SLABS) - image.LOWEST + 0.5) * CELL])
+    np.testing.assert_array_equal(image.of_points(points, CELL)[0], image.of_counts(brute(points)))
+
+
 def test_levels_begin_where_they_are_said_to():
     counts = np.zeros((SIZE, SIZE), dtype=int)
     counts[60, 60:67] = [0, 1, 2, 3, 5, 6, 200]

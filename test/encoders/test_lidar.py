@@ -183,6 +183,17 @@ def test_a_cloud_of_nothing_but_ground_is_refused(name):
         ENCODERS[name].encode(flat)
 
 
+@pytest.mark.parametrize("name", DESCRIPTORS)
+def test_points_below_the_ground_change_nothing(name):
+    points = street(11)
+    below = np.random.default_rng(0).uniform((-40, -40, -9, 0), (40, 40, -1.9, 1), (5 * len(points), 4))
+    both = np.concatenate([points, below.astype(np.float32)])
+    if name == "range_image":  # it knows no ground
+        assert not np.array_equal(ENCODERS[name].encode(both), ENCODERS[name].encode(points))
+    else:
+        np.testing.assert_array_equal(ENCODERS[name].encode(both), ENCODERS[name].encode(points))
+
+
 @pytest.mark.parametrize("sectors", [8, 60, 720])
 @pytest.mark.parametrize("reach", [1e-38, 1.0, 500.0])
 def test_the_sector_of_a_point_is_that_of_its_angle(sectors, reach):
