@@ -55,6 +55,11 @@ class RetrievalNodeConfig(Settings):
         "topic of nav_msgs/Odometry for the Bayes filter; empty: the filter knows only the order of the places",
         names.topic,
     )
+    base_frame: str = setting(
+        "",
+        "frame of the robot, whose pose in the map is answered, and in which /tf says where its sensors are mounted; "
+        "empty: that of the map",
+    )
     cloud_topic: str = name_setting(
         "",
         "topic of the LiDAR whose scans refine the rankings (docs/geometry.md); empty: no refinement",
@@ -62,7 +67,7 @@ class RetrievalNodeConfig(Settings):
     )
     cloud_mounting: str = setting(
         "",
-        "pose of that LiDAR in the robot's frame: x y z in m, roll pitch yaw in rad; empty: as when the map was built",
+        "pose of that LiDAR in the robot's frame: x y z in m, roll pitch yaw in rad; empty: by /tf, or as in the map",
     )
     cloud_period: float = setting(
         1.0,

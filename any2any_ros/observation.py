@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,20 +23,24 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation_checks import (
     check_ids,
     check_images,
+    check_mountings,
     check_shapes,
     check_values,
+    dimensions,
     duplicate_id,
     finite_vector,
+    named,
+    select,
 )
 from any2any_ros.poses import validated
 from any2any_ros.ranking import Match, Ranking
 
 __all__ = ["Embedding", "Match", "Observation", "ObservationSet", "Ranking", "finite_vector"]  # forwards ranking.py's
 
-T = TypeVar("T")
 NO_STAMPS: Int64 = np.empty(0, dtype=np.int64)
 UNKNOWN_POSE: Float64 = np.full((4, 4), np.nan)
 NO_IMAGES: Mapping[str, Levels] = MappingProxyType({})
+NO_MOUNTINGS: Mapping[str, Float64] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +48,9 @@ class Embedding:
     """The vector of one sample.
 
     vector: (D,), finite. stamp_ns: when the sensor measured. frame_id: the sensor's frame. encoder: fingerprint of the
-    encoder. birds_eye: packed bird's-eye image (PACKED,) uint8; empty: none. Raises Any2AnyError when the vector or the
-    image cannot be used, and for a modality whose name is not valid.
+    encoder. birds_eye: packed bird's-eye image (PACKED,) uint8; empty: none. mounting (4, 4): pose of the sensor in the
+    robot's frame; None: unknown. Raises Any2AnyError when the vector or the image cannot be used, and for a modality
+    whose name is not valid.
     """
 
     modality: str
@@ -55,6 +59,7 @@ class Embedding:
     frame_id: str = ""
     encoder: str = ""
     birds_eye: Levels = field(default_factory=lambda: NONE)
+    mounting: Float64 | None = None
 
     def __post_init__(self) -> None:
         names.modality(self.modality)
@@ -68,18 +73,21 @@ class Observation:
 
     embeddings: vector (D,) by modality; a missing modality is an absent key. stamp_ns: of the moment. stamps_ns: when
     each modality was measured, where that is known. birds_eye: packed bird's-eye image (PACKED,) uint8, of the
-    modalities that have one; without its vector an image is dropped. Raises Any2AnyError when a vector cannot be used.
+    modalities that have one; without its vector an image is dropped. mountings: pose (4, 4) of each sensor in the
+    robot's frame, where that is known. Raises Any2AnyError when a vector cannot be used.
     """
 
     embeddings: Mapping[str, Array]
     stamp_ns: int = 0
     stamps_ns: Mapping[str, int] = field(default_factory=dict)
     birds_eye: Mapping[str, Levels] = field(default_factory=dict)
+    mountings: Mapping[str, Float64] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         vectors = {m: finite_vector(v, f"embedding '{m}'") for m, v in self.embeddings.items()}
         object.__setattr__(self, "embeddings", vectors)
-        object.__setattr__(self, "birds_eye", _select(self.birds_eye, vectors))
+        object.__setattr__(self, "birds_eye", select(self.birds_eye, vectors))
+        object.__setattr__(self, "mountings", select(self.mountings, vectors))
 
     @classmethod
     def of(cls, embeddings: Iterable[Embedding], stamp_ns: int) -> Observation:
@@ -90,6 +98,7 @@ class Observation:
             stamp_ns,
             {m: e.stamp_ns for m, e in by_modality.items()},
             {m: e.birds_eye for m, e in by_modality.items() if len(e.birds_eye)},
+            {m: e.mounting for m, e in by_modality.items() if e.mounting is not None},
         )
 
     @property
@@ -98,14 +107,14 @@ class Observation:
 
     def only(self, modalities: Iterable[str]) -> Observation:
         """Return the observation without all modalities but these."""
-        return replace(self, embeddings=_select(self.embeddings, modalities))
+        return replace(self, embeddings=select(self.embeddings, modalities))
 
     def as_set(self, pose: Float64 = UNKNOWN_POSE, id: str = "") -> ObservationSet:
         """Return a set of this one observation. pose (4, 4)."""
         columns = {m: v[None] for m, v in self.embeddings.items()}
         stamps = np.array([self.stamp_ns], dtype=np.int64)
         images = {m: image[None] for m, image in self.birds_eye.items()}
-        return ObservationSet.verified(columns, pose[None], (id,), stamps, images)
+        return ObservationSet.verified(columns, pose[None], (id,), stamps, images, self.mountings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +126,7 @@ class ObservationSet:
     ids: N unique names. stamps_ns: (N,) int64, 0: unknown; an empty array: all unknown.
     birds_eye: packed bird's-eye images (N, PACKED) uint8 by modality; zeros: none. Where the modality is missing, its
     image is not used.
+    mountings: pose (4, 4) of each sensor in the robot's frame, where that is known; one for all rows.
 
     Raises Any2AnyError when the lengths differ, an id appears twice, a row is finite in part only or a pose is none.
     """
@@ -126,6 +136,7 @@ class ObservationSet:
     ids: tuple[str, ...]
     stamps_ns: Int64 = field(default_factory=lambda: NO_STAMPS)
     birds_eye: Mapping[str, Levels] = field(default_factory=dict)
+    mountings: Mapping[str, Float64] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._set_fields(
@@ -134,6 +145,7 @@ class ObservationSet:
             tuple(self.ids),
             np.asarray(self.stamps_ns, dtype=np.int64),
             self.birds_eye,
+            self.mountings,
         )
         object.__setattr__(self, "poses", self.validate())
         check_ids(self.ids)
@@ -152,13 +164,14 @@ class ObservationSet:
         ids: tuple[str, ...],
         stamps_ns: Int64 = NO_STAMPS,
         birds_eye: Mapping[str, Levels] = NO_IMAGES,
+        mountings: Mapping[str, Float64] = NO_MOUNTINGS,
     ) -> ObservationSet:
         """Return a set of vectors that were validated before: rows of other sets, or a map's file.
 
         Only shapes, dtypes and ids are validated. The values are not read, so that gigabytes can stay on disk.
         """
         verified: ObservationSet = object.__new__(cls)
-        verified._set_fields(embeddings, poses, ids, stamps_ns, birds_eye)
+        verified._set_fields(embeddings, poses, ids, stamps_ns, birds_eye, mountings)
         check_ids(ids)
         return verified
 
@@ -168,11 +181,15 @@ class ObservationSet:
 
         Raises Any2AnyError when a modality has two dimensions, or when an id appears twice.
         """
-        columns = {m: np.concatenate([p._column(m, d) for p in parts]) for m, d in _dimensions(parts).items()}
+        columns = {
+            m: np.concatenate([p._column(m, d) for p in parts])
+            for m, d in dimensions([p.embeddings for p in parts]).items()
+        }
         poses = np.concatenate([p.poses for p in parts]) if parts else np.empty((0, 4, 4))
         stamps = np.concatenate([p.stamps_ns for p in parts]) if parts else NO_STAMPS
-        images = {m: np.concatenate([p._images(m) for p in parts]) for m in _with_images(parts)}
-        return ObservationSet(columns, poses, tuple(i for p in parts for i in p.ids), stamps, images)
+        images = {m: np.concatenate([p._images(m) for p in parts]) for m in named([p.birds_eye for p in parts])}
+        mountings = {m: pose for part in reversed(parts) for m, pose in part.mountings.items()}
+        return ObservationSet(columns, poses, tuple(i for p in parts for i in p.ids), stamps, images, mountings)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -201,7 +218,7 @@ class ObservationSet:
         """Return row i without its missing modalities."""
         vectors = {m: v[i] for m, v in self.embeddings.items() if not np.isnan(v[i, 0])}
         images = {m: v[i] for m, v in self.birds_eye.items() if m in vectors and v[i].any()}
-        return Observation(vectors, int(self.stamps_ns[i]), birds_eye=images)
+        return Observation(vectors, int(self.stamps_ns[i]), birds_eye=images, mountings=self.mountings)
 
     def take(self, index: ArrayLike) -> ObservationSet:
         """Return the rows `index`: integers or flags (N,)."""
@@ -214,12 +231,13 @@ class ObservationSet:
         columns = {m: v[rows] for m, v in self.embeddings.items()}
         ids = tuple(self.ids[i] for i in rows)
         images = {m: v[rows] for m, v in self.birds_eye.items()}
-        return ObservationSet.verified(columns, self.poses[rows], ids, self.stamps_ns[rows], images)
+        return ObservationSet.verified(columns, self.poses[rows], ids, self.stamps_ns[rows], images, self.mountings)
 
     def only(self, modalities: Iterable[str]) -> ObservationSet:
         """Return the same observations without all modalities but these."""
-        selected = _select(self.embeddings, modalities)
-        return ObservationSet.verified(selected, self.poses, self.ids, self.stamps_ns, self.birds_eye)
+        selected = select(self.embeddings, modalities)
+        fixed = (self.poses, self.ids, self.stamps_ns, self.birds_eye, self.mountings)
+        return ObservationSet.verified(selected, *fixed)
 
     def without(self, off: Flags) -> ObservationSet:
         """Return the same observations with sensors off. off: (N, M), in the order of `modalities`."""
@@ -237,11 +255,15 @@ class ObservationSet:
         """Return `concatenate([self, more])` without copying the rows of this set (arrays.stacked)."""
         if not set(more.ids).isdisjoint(self.ids):
             raise duplicate_id()
-        columns = {m: stacked(self._column(m, d), more._column(m, d)) for m, d in _dimensions([self, more]).items()}
+        columns = {
+            m: stacked(self._column(m, d), more._column(m, d))
+            for m, d in dimensions([self.embeddings, more.embeddings]).items()
+        }
         poses, stamps = stacked(self.poses, more.poses), stacked(self.stamps_ns, more.stamps_ns)
-        images = {m: stacked(self._images(m), more._images(m)) for m in _with_images([self, more])}
+        images = {m: stacked(self._images(m), more._images(m)) for m in named([self.birds_eye, more.birds_eye])}
         whole: ObservationSet = object.__new__(ObservationSet)
-        whole._set_fields(columns, poses, self.ids + more.ids, stamps, images)
+        mountings = {**more.mountings, **self.mountings}
+        whole._set_fields(columns, poses, self.ids + more.ids, stamps, images, mountings)
         return whole
 
     def _set_fields(
@@ -251,13 +273,16 @@ class ObservationSet:
         ids: tuple[str, ...],
         stamps_ns: Int64,
         birds_eye: Mapping[str, Levels],
+        mountings: Mapping[str, Float64],
     ) -> None:
         """Set the fields, which have their final dtypes. Raises Any2AnyError when their shapes do not fit together."""
         stamps = stamps_ns if len(stamps_ns) else np.zeros(len(ids), dtype=np.int64)
         check_shapes(embeddings, poses, ids, stamps)
         for modality, images in birds_eye.items():
             check_images(modality, images, (len(ids), PACKED))
+        check_mountings(mountings)
         values = {"embeddings": embeddings, "poses": poses, "ids": ids, "stamps_ns": stamps, "birds_eye": birds_eye}
+        values |= {"mountings": mountings}
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
@@ -270,25 +295,3 @@ class ObservationSet:
         """Return the bird's-eye images (N, PACKED) of a modality; zeros when the set has none."""
         missing = np.broadcast_to(np.uint8(0), (len(self), PACKED))
         return self.birds_eye.get(modality, missing)
-
-
-def _select(columns: Mapping[str, T], modalities: Iterable[str]) -> dict[str, T]:
-    wanted = set(modalities)
-    return {m: v for m, v in columns.items() if m in wanted}
-
-
-def _dimensions(parts: Sequence[ObservationSet]) -> dict[str, int]:
-    """Return the dimension of each modality. Raises Any2AnyError when two parts have different ones."""
-    dimensions: dict[str, int] = {}
-    for m, v in ((m, v) for part in parts for m, v in part.embeddings.items()):
-        if dimensions.setdefault(m, v.shape[1]) != v.shape[1]:
-            raise Any2AnyError(
-                f"Embeddings '{m}' cannot be concatenated",
-                f"they have {dimensions[m]} and {v.shape[1]} dimensions",
-                "Make both with one encoder and the same settings",
-            )
-    return dimensions
-
-
-def _with_images(parts: Sequence[ObservationSet]) -> list[str]:
-    return sorted({m for part in parts for m in part.birds_eye})

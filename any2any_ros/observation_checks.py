@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +12,9 @@ from any2any_ros.arrays import Array, Float64, Int64
 from any2any_ros.birds_eye.image import Levels
 from any2any_ros.declared import LARGEST
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.poses import fault
+
+T = TypeVar("T")
 
 
 def finite_vector(values: ArrayLike, owner: str) -> Array:
@@ -84,3 +88,35 @@ def check_ids(ids: tuple[str, ...]) -> None:
 def duplicate_id() -> Any2AnyError:
     """Return the error for an id that appears twice."""
     return Any2AnyError("The observation set does not fit together", "an id appears twice", "Make the ids unique")
+
+
+def check_mountings(mountings: Mapping[str, Float64]) -> None:
+    """Raise Any2AnyError unless each is a pose (4, 4)."""
+    for modality, pose in mountings.items():
+        if why := f"its shape is {pose.shape}" if pose.shape != (4, 4) else fault(pose):
+            raise Any2AnyError(f"The mounting of '{modality}' is no pose", why, "Give a rigid transform (4, 4)")
+
+
+def select(columns: Mapping[str, T], modalities: Iterable[str]) -> dict[str, T]:
+    """Return the columns of these modalities."""
+    wanted = set(modalities)
+    return {m: v for m, v in columns.items() if m in wanted}
+
+
+def dimensions(parts: Iterable[Mapping[str, Array]]) -> dict[str, int]:
+    """Return the dimension of each modality in columns (N, D). Raises Any2AnyError when two parts have different
+    ones."""
+    found: dict[str, int] = {}
+    for m, v in ((m, v) for part in parts for m, v in part.items()):
+        if found.setdefault(m, v.shape[1]) != v.shape[1]:
+            raise Any2AnyError(
+                f"Embeddings '{m}' cannot be concatenated",
+                f"they have {found[m]} and {v.shape[1]} dimensions",
+                "Make both with one encoder and the same settings",
+            )
+    return found
+
+
+def named(parts: Iterable[Mapping[str, T]]) -> list[str]:
+    """Return the modalities that one of the parts has, sorted."""
+    return sorted({m for part in parts for m in part})

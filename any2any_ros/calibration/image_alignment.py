@@ -28,7 +28,7 @@ def registration(alignment: ImageAlignment, task: Task) -> ScanRegistration | No
     def fits(query: int, rows: Rows) -> dict[int, float]:
         if not images[query].any():
             return {}
-        found = alignment.fits(alignment.query(sensor, images[query]), rows, known)
+        found = alignment.fits(alignment.query(sensor, task.queries.observation(query)), rows, known)
         return {row: fit.score for row, fit in found.items()}
 
     def register(wanted: Mapping[int, Rows]) -> Overlaps:

@@ -89,7 +89,7 @@ def errors(
 def _aligned_pose(scorer: Scorer, task: Task, query: int, row: int) -> Float64:
     """Return the pose (4, 4) of a query whose image is aligned with that of a reference."""
     assert scorer.alignment is not None
-    registration = scorer.alignment.registration(task.queries.observation(query).birds_eye, row)
+    registration = scorer.alignment.registration(task.queries.observation(query), row)
     return refined_pose(scorer.places.poses[row], registration)
 
 

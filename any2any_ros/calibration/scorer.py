@@ -76,7 +76,7 @@ class Scorer:
             return scores, NOTHING
         best = top_k(scores, SHORTLIST)
         rows = self.alignment.first_places(best, modality, query.embeddings[modality])
-        fits = self.alignment.fits(self.alignment.query(modality, query.birds_eye[modality]), rows, self._known)
+        fits = self.alignment.fits(self.alignment.query(modality, query), rows, self._known)
         overlap = {row: fit.score for row, fit in fits.items() if not np.isnan(scores[row])}
         changed = scores.copy()
         changed[best] = self.alignment.rule.rescored(scores[best], overlaps(overlap, best))

@@ -4,6 +4,7 @@
     any2any bringup MAP --params config/my_robot.yaml --image-transport compressed
     any2any bringup MAP --modality camera --modality lidar --use-sim-time
     any2any bringup MAP --localization --odometry /odom --publish-tf
+    any2any bringup MAP --namespace robot_a
 
 The encoders listen to the topics that the map was made from, unless --topic says otherwise.
 
@@ -63,6 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--initial-pose", action="store_true", help="with --localization: tell another localizer on initialpose"
     )
+    parser.add_argument(
+        "--namespace", default="", metavar="NAME",
+        help="namespace of all nodes, and of the topics they use, /tf and /tf_static among them",
+    )  # fmt: skip
     parser.add_argument("--use-sim-time", action="store_true", help="take the time from /clock; needed for a replay")
     parser.add_argument(
         "--logs", type=Path, metavar="FOLDER", help="write one log file for each process, instead of to the terminal"
@@ -98,6 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.publish_tf or arguments.initial_pose:
         why = "nobody knows then where the robot is"
         raise Any2AnyError("--publish-tf and --initial-pose cannot be used alone", why, "Add --localization")
+    processes = topology.within(processes, arguments.namespace)
     stop = Stop()
     environment = topology.environment(arguments.dds_profile)
     with Bringup(processes, environment, arguments.params, arguments.logs) as system:

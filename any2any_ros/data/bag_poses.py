@@ -141,20 +141,10 @@ def read(reader: BagReader, source: PoseSource, report: SensorReport | None = No
     return _moved(found, reader, source) if settings.base_frame else found
 
 
-def mounting(reader: BagReader, source: PoseSource, sensor_frame: str) -> Float64 | None:
-    """Return the pose (4, 4) of a sensor's frame in the robot's, by the static transforms; None where they do not say.
-
-    The robot's frame is that of the poses, or `base_frame`.
-    """
-    robot, sensor = source.settings.base_frame or _frame(reader, source), sensor_frame.lstrip("/")
-    buffer = static_transforms(reader, source.name)
-    if not robot or not {robot, sensor} <= set(buffer.frames):
-        return None
-    return np.asarray(buffer.lookup(robot, sensor, [0])[0])
-
-
-def _frame(reader: BagReader, source: PoseSource) -> str:
-    """Return the frame whose poses a source has; "" where it does not say."""
+def robot_frame(reader: BagReader, source: PoseSource) -> str:
+    """Return the frame whose poses are read, the robot's; "" where nothing says it."""
+    if source.settings.base_frame:
+        return source.settings.base_frame.lstrip("/")
     if source.frames:
         return source.frames[1]
     connections = [] if source.file else _connections(reader, source)

@@ -12,13 +12,14 @@ from typing import Any, NamedTuple, Protocol
 from any2any_ros import config, names
 from any2any_ros.arrays import Array, Float64
 from any2any_ros.config import PlaceConfig, PoseConfig
-from any2any_ros.data import bag_poses, bag_topics, bags, carmen, kitti
+from any2any_ros.data import bag_mountings, bag_poses, bag_topics, bags, carmen, kitti
 from any2any_ros.data.bag_poses import PoseSource
 from any2any_ros.data.bag_reading import is_bag, listed, named, open_reader
 from any2any_ros.data.drive import Drive, encode, keyframes
 from any2any_ros.data.earth import Origin
 from any2any_ros.data.report import SensorReport
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.geometry import clouds
 from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress, silent
@@ -56,8 +57,9 @@ class Recording(Protocol):
     def sensor_topics(self) -> Mapping[str, SensorTopic]:
         """Return, by modality, the ROS topics that were recorded; nothing for a recording without topics."""
 
-    def mounting(self) -> Float64 | None:
-        """Return the pose (4, 4) of the LiDAR in the robot's frame; None where the recording does not say it."""
+    @property
+    def base_frame(self) -> str:
+        """The robot's frame, whose poses it has; "" where the recording does not say it."""
 
     @property
     def origin(self) -> Origin | None:
@@ -103,8 +105,9 @@ class DriveSource:
     def sensor_topics(self) -> Mapping[str, SensorTopic]:
         return {}
 
-    def mounting(self) -> None:
-        return None
+    @property
+    def base_frame(self) -> str:
+        return ""
 
     @property
     def origin(self) -> None:
@@ -118,7 +121,8 @@ class _Said(NamedTuple):
     """What a bag says beside its messages; as in Recording."""
 
     topics: Mapping[str, SensorTopic]
-    mounting: Float64 | None
+    base_frame: str
+    mountings: Mapping[str, Float64]
     origin: Origin | None
 
 
@@ -150,7 +154,18 @@ class BagSource:
         self.report.clear()
         moments = bags.observe(self.path, encoders, self.topics, self.poses, progress, self.report)
         self.report.located(moments)
-        return moments.take(keyframes(moments.poses, keyframe))
+        self._note_mountings()
+        return replace(moments.take(keyframes(moments.poses, keyframe)), mountings=self._said.mountings)
+
+    def _note_mountings(self) -> None:
+        """Say where each sensor is mounted, or that nothing says it."""
+        base, known = self._said.base_frame, self._said.mountings
+        for m, topic in self._said.topics.items():
+            if m in known:
+                self.report.note(f"'{m}' is mounted at {clouds.mounting_text(known[m])} on {base}, by /tf")
+            elif base and topic.frame_id:
+                unknown = f"/tf does not say where '{m}', frame {topic.frame_id}, is mounted on {base}"
+                self.report.note(f"{unknown}: the poses count as those of the sensor")
 
     def clouds(self, frames: ObservationSet, progress: Progress[Any] = silent) -> Iterator[tuple[str, Array]]:
         if LIDAR in self.topics:
@@ -162,8 +177,9 @@ class BagSource:
     def sensor_topics(self) -> Mapping[str, SensorTopic]:
         return self._said.topics
 
-    def mounting(self) -> Float64 | None:
-        return self._said.mounting
+    @property
+    def base_frame(self) -> str:
+        return self._said.base_frame
 
     @property
     def origin(self) -> Origin | None:
@@ -174,9 +190,10 @@ class BagSource:
         """What the bag says of its sensors and poses: read once, for an unfinished bag has to be searched for it."""
         with open_reader(self.path) as reader:
             topics = bag_topics.sensor_topics(reader, self.topics)
-            lidar = topics.get(LIDAR)
-            mounting = bag_poses.mounting(reader, self.poses, lidar.frame_id) if lidar else None
-            return _Said(topics, mounting, bag_poses.origin(reader, self.poses))
+            base = bag_poses.robot_frame(reader, self.poses)
+            frames = {m: topic.frame_id for m, topic in topics.items()}
+            mountings = bag_mountings.mountings(reader, self.poses, base, frames) if base else {}
+            return _Said(topics, base, mountings, bag_poses.origin(reader, self.poses))
 
     def placed(self, origin: Origin | None) -> Recording:
         if self.origin is None:

@@ -144,17 +144,30 @@ class TransformBuffer:
         up, down = self._ways(parent, child)
         return self._chained(up, times) if not down else inverted(self._chained(down, times)) @ self._chained(up, times)
 
+    def known_until(self, parent: str, child: str) -> int | None:
+        """Return the last time, ns, at which all transforms between two frames are known; None where all are static.
+
+        Raises Any2AnyError when no way leads from one frame to the other.
+        """
+        moving = self.moving_between(parent, child)
+        return min((self._edges[name].stamps[-1] for _, name in moving), default=None)
+
     def mounting(self, robot: str, sensor: str) -> Float64:
         """Return the pose (4, 4) of a sensor's frame in the robot's, by static transforms; the identity where they do
         not say it."""
-        frames = {robot.lstrip("/"), sensor.lstrip("/")}
-        if not frames <= set(self.frames):
-            return np.eye(4)
+        pose = self.pose(robot, sensor)
+        return np.eye(4) if pose is None else pose
+
+    def pose(self, parent: str, child: str, at_ns: int = 0) -> Float64 | None:
+        """Return the pose (4, 4) of the child's frame in the parent's at a time; None where it is not known."""
+        parent, child = parent.lstrip("/"), child.lstrip("/")
+        if parent == child:
+            return np.eye(4) if parent else None
         try:
-            pose = self.lookup(robot, sensor, [0])[0]
-        except Any2AnyError:  # both are known, and no way leads from one to the other
-            return np.eye(4)
-        return np.eye(4) if np.isnan(pose).any() else pose
+            pose = self.lookup(parent, child, [at_ns])[0]
+        except Any2AnyError:  # no way leads from one to the other
+            return None
+        return None if np.isnan(pose).any() else np.asarray(pose)
 
     def _ways(self, parent: str, child: str) -> tuple[list[str], list[str]]:
         """Return the frames from the child and from the parent up to the frame where both ways meet, which is left

@@ -136,7 +136,8 @@ class CalMRL:
         for rows, posterior in self.posteriors(observations):
             for m in set(self.modalities) - set(posterior.residual.pattern):
                 columns[m][rows] = posterior.mean @ self.weights[m].T + self.means[m]
-        return ObservationSet(columns, observations.poses, observations.ids, observations.stamps_ns)
+        kept = (observations.poses, observations.ids, observations.stamps_ns)
+        return ObservationSet(columns, *kept, mountings=observations.mountings)
 
     def log_likelihood(self, observations: ObservationSet) -> float:
         """Return the log density of all that was observed of the model's modalities."""

@@ -31,10 +31,17 @@ class Arrivals:
     """Subscribes to embeddings while it is open."""
 
     def __init__(
-        self, node: ManagedNode, localizer: Localizer, health: Health, answer: Callable[[Observation], None]
+        self,
+        node: ManagedNode,
+        localizer: Localizer,
+        health: Health,
+        answer: Callable[[Observation], None],
+        mounted: Callable[[Embedding], Embedding] = lambda embedding: embedding,
     ) -> None:
-        """health: counts what is refused, missed and skipped. answer: ranks a moment and publishes the ranking."""
+        """health: counts what is refused, missed and skipped. answer: ranks a moment and publishes the ranking.
+        mounted: tells an embedding where its sensor is mounted."""
         self._node, self._localizer, self._health, self._answer = node, localizer, health, answer
+        self._mounted = mounted
         self._subscription: Any = None
         self._moments: deque[Waiting] = deque()
 
@@ -92,7 +99,7 @@ class Arrivals:
         self._health.missed.take(info)
         now = self._node.now_ns()
         try:
-            embedding = messages.embedding(message)
+            embedding = self._mounted(messages.embedding(message))
             complete = self._localizer.receive(embedding, now)
         except Any2AnyError as error:
             self._health.refuse(message.modality, self._localizer, error, now)

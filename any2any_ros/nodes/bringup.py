@@ -79,9 +79,11 @@ class Bringup:
     def _command(self, process: Process) -> list[str]:
         # Parameters are passed in a file: on the command line, ROS would guess the type of each value.
         parameters = Path(self._scratch.name) / f"{process.name}.yaml"
-        parameters.write_text(yaml.safe_dump({process.name: {"ros__parameters": dict(process.parameters)}}))
+        parameters.write_text(yaml.safe_dump({"/**": {"ros__parameters": dict(process.parameters)}}))
         command = [*program(f"any2any_ros.nodes.{process.executable}"), "--ros-args"]
         command += ["--enclave", process.enclave, "-r", f"__node:={process.name}", "--params-file", str(parameters)]
+        command += ["-r", f"__ns:=/{process.namespace}"] if process.namespace else []
+        command += [word for old, new in process.remappings for word in ("-r", f"{old}:={new}")]
         return command + (["--params-file", str(self._params_file)] if self._params_file else [])
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:

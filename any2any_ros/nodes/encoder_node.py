@@ -139,7 +139,7 @@ class EncoderNode(ManagedNode):
         why_silent = partial(endpoints.why_silent, self, topic, self._type)
         health.dropped, health.odometry = self._inbox.dropped, self._odometry.state(now)
         state = health.state(now, self.config.silent_after, why_silent)
-        return [health.line(f"{self.get_name()}: {self._modality}", topic, state, now, self._encoder.fingerprint)]
+        return [health.line(f"{self.label}: {self._modality}", topic, state, now, self._encoder.fingerprint)]
 
 
 def main() -> int:

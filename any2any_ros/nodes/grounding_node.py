@@ -129,7 +129,7 @@ class GroundingNode(ManagedNode):
         values: dict[str, Any] = {f"{k}_rate": rate.hertz(now) for k, rate in cameras.views.rates.items()}
         return [
             diagnostic(
-                level, f"{self.get_name()}: objects", text, objects=len(self.grounder.memory), looks=self._views,
+                level, f"{self.label}: objects", text, objects=len(self.grounder.memory), looks=self._views,
                 look_seconds=self._seconds, refused=refused, last_error=cameras.error,
                 dropped=cameras.views.dropped + self._inbox.dropped, missed=cameras.missed,
                 sounds_refused=self._listener.refused, sounds_missing=self._listener.missing,

@@ -27,7 +27,8 @@ def actions(processes: Iterable[Process], values: Mapping[str, str]) -> list[Any
             package="any2any_ros",
             executable=process.executable,
             name=process.name,
-            namespace=values["namespace"],
+            namespace=process.namespace,
+            remappings=process.remappings,
             parameters=[dict(process.parameters), autostart, *overrides],
             ros_arguments=["--enclave", process.enclave],
             output="screen",
@@ -35,7 +36,7 @@ def actions(processes: Iterable[Process], values: Mapping[str, str]) -> list[Any
             respawn_delay=1.0,
             on_exit=_give_up,
         )
-        for process in processes
+        for process in topology.within(processes, values["namespace"])
     ]
 
 

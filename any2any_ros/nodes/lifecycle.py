@@ -51,6 +51,11 @@ class ManagedNode(LifecycleNode):
         """Return the lines for /diagnostics."""
         return []
 
+    @property
+    def label(self) -> str:
+        """Return the node's name, with its namespace, for the diagnostics."""
+        return str(self.get_fully_qualified_name()).lstrip("/")
+
     def autostart(self) -> None:
         """Configure and activate the node, unless autostart is false because a lifecycle manager does so."""
         if self._autostart and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
@@ -107,9 +112,9 @@ class ManagedNode(LifecycleNode):
         except Exception as error:  # the other lines are published all the same
             self.callback_failed(error)
         level, text = self.robot_clock.state()
-        lines.append(diagnostic(level, f"{self.get_name()}: clock", text))
+        lines.append(diagnostic(level, f"{self.label}: clock", text))
         level, text, values = self._process.state()
-        lines.append(diagnostic(level, f"{self.get_name()}: process", text, **values))
+        lines.append(diagnostic(level, f"{self.label}: process", text, **values))
         message = DiagnosticArray(status=lines)
         message.header.stamp = time_message(self.now_ns())
         self._diagnostics.publish(message)

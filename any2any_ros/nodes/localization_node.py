@@ -117,7 +117,7 @@ class LocalizationNode(ManagedNode):
         level = DiagnosticStatus.WARN if found.state in WARNED else DiagnosticStatus.OK
         text = f"{found.state.name.lower()}: {found.why}"
         line = diagnostic(
-            level, f"{self.get_name()}: place", text,
+            level, f"{self.label}: place", text,
             probability=found.probability, odometry=self._odometry.state(self.now_ns()),
             places=", ".join(found.places), initial_poses=self._told,
         )  # fmt: skip

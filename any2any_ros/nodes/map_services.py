@@ -74,7 +74,7 @@ class MapServices:
             level, text = max(level, DiagnosticStatus.WARN), f"{text}; {self._error}"
         opened = self._localizer.map
         name, folder = ("", "") if opened is None else (opened.reference.name, str(opened.folder))
-        line = f"{self._node.get_name()}: map"
+        line = f"{self._node.label}: map"
         return diagnostic(level, line, text, map=name, folder=folder, last_error=self._error)
 
     def _failed(self, response: Any, code: int, error: Exception) -> Any:

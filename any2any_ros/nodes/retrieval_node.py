@@ -19,6 +19,7 @@ from any2any_ros.nodes import endpoints, parameters, runtime, sensor_health
 from any2any_ros.nodes.arrivals import Arrivals
 from any2any_ros.nodes.lifecycle import ANY_JUMP_BACK, STEADY, ManagedNode
 from any2any_ros.nodes.map_services import MapServices
+from any2any_ros.nodes.mountings import Mountings
 from any2any_ros.nodes.odometry import OdometryBuffer
 from any2any_ros.nodes.outputs import Outputs
 from any2any_ros.nodes.retrieval_health import Health
@@ -42,7 +43,8 @@ class RetrievalNode(ManagedNode):
         self.localizer = Localizer(self.alive, ranking, self.hit_radius, self._odometry.pose)
         self._refinement = ScanRefinement(self, self.localizer, self.hit_radius, self.alive.slop)
         self.health = Health()
-        self._arrivals = Arrivals(self, self.localizer, self.health, self._answer)
+        self._mountings = Mountings(self, self.localizer)
+        self._arrivals = Arrivals(self, self.localizer, self.health, self._answer, self._mountings.of)
 
     def configure(self) -> None:
         runtime.limit_threads(1)
@@ -68,6 +70,7 @@ class RetrievalNode(ManagedNode):
     def activate(self) -> None:
         self._watch = self.create_timer(self.config.watch, self._watch_sensors, clock=STEADY)
         self._jumps = self.get_clock().create_jump_callback(ANY_JUMP_BACK, post_callback=self._on_jump)
+        self._mountings.open(self.config.base_frame)
         self._arrivals.open(self.alive.wait, self.alive.source_timeout / 2)
         self._odometry.open(self.config.odometry)
         self._refinement.open(self.config)
@@ -77,6 +80,7 @@ class RetrievalNode(ManagedNode):
             self._jumps.unregister()
             self.destroy_timer(self._watch)
             self._arrivals.close()
+            self._mountings.close()
             self._odometry.close()
             self._refinement.close()
 
@@ -116,8 +120,9 @@ class RetrievalNode(ManagedNode):
         if not self._arrivals.topic:
             return []
         self.health.mismatch = endpoints.own_mismatch(self, self._arrivals.topic)
-        answers, *sensors = self.health.lines(self.get_name(), self.localizer, self.now_ns())
-        return [answers, self.map_services.status(), *sensors, *self._refinement.status()]
+        answers, *sensors = self.health.lines(self.label, self.localizer, self.now_ns())
+        more = [*self._mountings.status(self.label), *self._refinement.status()]
+        return [answers, self.map_services.status(), *sensors, *more]
 
 
 def main() -> int:

@@ -31,7 +31,6 @@ from any2any_ros.nodes.outputs import RefinedOutputs
 from any2any_ros.observation import Observation
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.retrieval.map_folder import SCANS
-from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.retriever import Retriever
 from any2any_ros.samples import NS
 
@@ -132,17 +131,18 @@ class ScanRefinement:
         try:
             points = samples.cloud(cdr.read(job.raw, "sensor_msgs/msg/PointCloud2"))
             refiner = replace(job.retriever.refiner, complain=self._warn)
-            registrations = refiner.register(self._in_robot(points, job.retriever.reference), job.ids)
+            registrations = refiner.register(self._in_robot(points, job), job.ids)
         except Exception as error:  # one unusable cloud must not end the thread
             self._warn(error_text(error))
         self._seconds = time.perf_counter() - began
         self._done.append((job, registrations))
         self._finished.trigger()
 
-    def _in_robot(self, points: Floats, reference: ReferenceMap) -> Float64:
+    def _in_robot(self, points: Floats, job: Job) -> Float64:
         """Return points (N, 3 or more) of the LiDAR in the robot's frame."""
-        mounting = self._mounting or reference.mounting
-        return clouds.moved(points, clouds.mounting(mounting) if mounting else np.eye(4))
+        known = {**job.retriever.reference.places.mountings, **job.observation.mountings}
+        mounting = clouds.mounting(self._mounting) if self._mounting else known.get(LIDAR, np.eye(4))
+        return clouds.moved(points, mounting)
 
     def _publish(self) -> None:
         """Rank the observation again with its registrations, and publish the result. Runs in the executor's thread."""
@@ -167,7 +167,7 @@ class ScanRefinement:
             return []
         why = self._obstacle or ("" if self._clouds else "no point cloud has arrived")
         level, text = (DiagnosticStatus.WARN, why) if why else (DiagnosticStatus.OK, "refining")
-        name, topic = f"{self._node.get_name()}: scan refinement", self._subscription.topic_name
+        name, topic = f"{self._node.label}: scan refinement", self._subscription.topic_name
         return [
             diagnostic(
                 level, name, text, topic, refined=self.count, skipped=self._skipped, seconds=self._seconds,

@@ -96,16 +96,16 @@ class SensorOdometry:
         for transform in message.transforms:
             frames = (transform.header.frame_id.lstrip("/"), transform.child_frame_id.lstrip("/"))
             if frames == self._frames:
-                self._add(frames, transform.header.stamp, _row(transform))
+                self._add(frames, transform.header.stamp, row_of(transform))
 
     def _receive_static(self, message: TFMessage) -> None:
         with self._changed:
             for transform in message.transforms:
-                if _usable(row := _row(transform)):
+                if usable(row := row_of(transform)):
                     self._static.add(transform.header.frame_id, transform.child_frame_id, row)
 
     def _add(self, frames: tuple[str, str], stamp: Any, row: tuple[float, ...]) -> None:
-        if not _usable(row):  # the driver does not know yet where it is, or has diverged
+        if not usable(row):  # the driver does not know yet where it is, or has diverged
             return
         stamp_ns = messages.time_ns(stamp)
         with self._changed:
@@ -116,10 +116,12 @@ class SensorOdometry:
             self._changed.notify_all()
 
 
-def _row(transform: Any) -> tuple[float, ...]:
+def row_of(transform: Any) -> tuple[float, ...]:
+    """Return the row of a TransformStamped, as geometry/transforms.py has it."""
     p, q = transform.transform.translation, transform.transform.rotation
     return (p.x, p.y, p.z, q.x, q.y, q.z, q.w)
 
 
-def _usable(row: tuple[float, ...]) -> bool:
+def usable(row: tuple[float, ...]) -> bool:
+    """Return whether a row is a pose: some drivers publish zeros or NaN at first."""
     return is_rotation(row[3:]) and bool(np.abs(row[:3]).max() < FARTHEST)

@@ -24,11 +24,18 @@ PROFILES = {"loopback": "fastdds_loopback.xml", "robot": "fastdds_robot.xml"}
 
 @dataclass(frozen=True)
 class Process:
-    """The process of one node: the executable in this package, the node's name, and parameters besides the defaults."""
+    """The process of one node: the executable in this package, the node's name, parameters besides the defaults, its
+    namespace."""
 
     executable: str
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    namespace: str = ""
+
+    @property
+    def remappings(self) -> list[tuple[str, str]]:
+        """Return the remappings of topics: a robot with a namespace has its own /tf, as in Nav2."""
+        return [("/tf", "tf"), ("/tf_static", "tf_static")] if self.namespace else []
 
     @property
     def enclave(self) -> str:
@@ -86,8 +93,24 @@ def _subscription(
     heard = heard if told is None else replace(heard, name=told)
     heard = heard.over(image_transport) if encoder.accepts in PICTURES else heard
     if (heard.name.lstrip("/"), heard.type) == (usual.name, usual.type):
-        return {}  # the name of the default is relative, so that a namespace may stand before it
-    return {"topic": heard.name, "message_type": heard.type}
+        return {}
+    # Relative names, unless the user says otherwise: a namespace may stand before them.
+    return {"topic": heard.name.lstrip("/") if told is None else heard.name, "message_type": heard.type}
+
+
+def within(processes: Iterable[Process], namespace: str) -> list[Process]:
+    """Return the processes in a namespace, "": none. Raises Any2AnyError for one that is not valid."""
+    space = namespace.strip("/")
+    if space:
+        names.topic(space)
+    return [replace(p, namespace=space, parameters=_once(p.parameters, space)) for p in processes]
+
+
+def _once(parameters: Mapping[str, Any], namespace: str) -> dict[str, Any]:
+    """Return the parameters with an absolute topic where the map was recorded in the same namespace."""
+    topic = str(parameters.get("topic", ""))
+    absolute = bool(namespace) and topic.startswith(f"{namespace}/")
+    return {**parameters, **({"topic": f"/{topic}"} if absolute else {})}
 
 
 def object_grounding(model: str, *, objects: str = "", hearing: str = "", use_sim_time: bool = False) -> list[Process]:

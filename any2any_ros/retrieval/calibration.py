@@ -17,15 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from any2any_ros import declared, files, imputers, legacy, names, reading, storage
 from any2any_ros.alignments import Pair, compared
 from any2any_ros.config import PlaceConfig
 from any2any_ros.errors import Any2AnyError, explained
 from any2any_ros.fusion import FUSIONS
 from any2any_ros.fusion.raw_mean import RawMean
-from any2any_ros.geometry import clouds
 from any2any_ros.geometry.refiner import NO_REFINER, FittedRefiner, OverlapEvidence, Refiner
 from any2any_ros.imputers.none import NO_IMPUTER
 from any2any_ros.localization.pose_errors import NO_POSE_ERRORS, PoseErrors
@@ -131,13 +128,12 @@ class Calibration:
             sensors &= {self.alignment.summary.get("sensor")}
         cells = {m: reference.encoders[m].cell for m in sensors}
         parts = {m: reference.encoders[m].parts for m in sensors}
-        mounting = clouds.mounting(reference.mounting) if reference.mounting else np.eye(4)
         if self.confidence is None:
-            return ImageAlignment(reference.places, cells, same_place=self.same_place, mounting=mounting, parts=parts)
+            return ImageAlignment(reference.places, cells, same_place=self.same_place, parts=parts)
         if self.alignment is None:
             return ImageAlignment(reference.places, {})
         rule = self.alignment.of(NO_REFINER, self.confidence.temperature)
-        return ImageAlignment(reference.places, cells, rule, self.same_place, rule.candidates, mounting, parts=parts)
+        return ImageAlignment(reference.places, cells, rule, self.same_place, rule.candidates, parts=parts)
 
 
 def uncalibrated(

@@ -17,6 +17,7 @@ from any2any_ros.arrays import Array, Float64, Rows
 from any2any_ros.birds_eye.image import Levels, unpack
 from any2any_ros.config import PlaceConfig
 from any2any_ros.geometry.alignment import Aligned, Aligner, AlignmentConfig, Prepared
+from any2any_ros.geometry.mountings import moved_robot
 from any2any_ros.geometry.refiner import NO_REFINER, Refiner, Registrations
 from any2any_ros.geometry.registration import NOT_REGISTERED, Registration
 from any2any_ros.observation import Observation, ObservationSet
@@ -33,11 +34,12 @@ APART = 0.5  # of the radius of a place: nearer references than this are aligned
 
 
 class Query(NamedTuple):
-    """An image of a sensor. key: hash of the image."""
+    """An image of a sensor. key: hash of the image. mounting (4, 4): of the sensor; None: unknown."""
 
     modality: str
     key: int
     prepared: Prepared
+    mounting: Float64 | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,7 @@ class ImageAlignment:
     places: the references. cells: side of a cell in metres, by modality, of those with images. parts: lengths of the
     parts of their vectors. rule: how a ranking
     changes by what was found, and how far it can be trusted then. same_place: metres within which two references are
-    one place. candidates: places that are aligned. mounting (4, 4): pose of the sensors in the robot's frame.
+    one place. candidates: places that are aligned.
     """
 
     places: ObservationSet
@@ -55,7 +57,6 @@ class ImageAlignment:
     rule: Refiner = UNFITTED
     same_place: float = PlaceConfig.hit_radius
     candidates: int = AlignmentConfig.candidates
-    mounting: Float64 = field(default_factory=lambda: np.eye(4))
     aligner: Aligner = field(default_factory=Aligner)
     parts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     _prepared: Callable[[str, int], Prepared] = field(init=False, repr=False)
@@ -75,18 +76,19 @@ class ImageAlignment:
         modality = self.modality(observation.birds_eye)
         if modality is None or not len(shortlist.rows):
             return shortlist, NOTHING
-        query = self.query(modality, observation.birds_eye[modality])
+        query = self.query(modality, observation)
         rows = self.first_places(shortlist.rows, modality, observation.embeddings[modality])
         found = self.fits(query, rows)
         overlap = np.array([found[r].score if r in found else np.nan for r in shortlist.rows.tolist()])
         ordered = shortlist.refined(self.rule, overlap)
         if (first := int(ordered.rows[0])) in found:  # whose pose a robot will use
             found[first] = self.aligner.fine(query.prepared, self._prepared(modality, first), found[first])
-        return ordered, {self.places.ids[row]: self._registration(modality, fit) for row, fit in found.items()}
+        return ordered, {self.places.ids[row]: self._registration(query, fit) for row, fit in found.items()}
 
-    def query(self, modality: str, image: Levels) -> Query:
-        """Return a packed image (PACKED,) of a sensor, prepared for alignment."""
-        return Query(modality, hash(image.tobytes()), self.aligner.prepare(unpack(image)))
+    def query(self, modality: str, observation: Observation) -> Query:
+        """Return the image of a sensor, prepared for alignment."""
+        image, mounting = observation.birds_eye[modality], observation.mountings.get(modality)
+        return Query(modality, hash(image.tobytes()), self.aligner.prepare(unpack(image)), mounting)
 
     def first_places(self, rows: Rows, modality: str, vector: Array) -> Rows:
         """Return which of the rows (S,), best first, are aligned: the best in that order, and by each part of a query's
@@ -122,7 +124,7 @@ class ImageAlignment:
         known = {} if known is None else known
         found = self._found(query, rows.tolist(), known)
         if found and len(self.places) < LARGE:
-            nearest = self._nearest(query.modality, *max(found.items(), key=lambda item: item[1].score))
+            nearest = self._nearest(query, *max(found.items(), key=lambda item: item[1].score))
             found |= self._found(query, [nearest], known)
         return found
 
@@ -133,27 +135,28 @@ class ImageAlignment:
         known.update({(query.key, row): fit for row, fit in zip(new, found, strict=True)})
         return {row: known[query.key, row] for row in rows if (query.key, row) in known}
 
-    def _nearest(self, modality: str, row: int, fit: Aligned) -> int:
+    def _nearest(self, query: Query, row: int, fit: Aligned) -> int:
         """Return the reference that is nearest to where the robot stands by its fit to another; that one, where its
         pose is unknown."""
-        robot = self.places.poses[row] @ self._registration(modality, fit).pose
+        robot = self.places.poses[row] @ self._registration(query, fit).pose
         apart = np.hypot(*(self.places.poses[:, :2, 3] - robot[:2, 3]).T)
         return row if np.isnan(robot).any() else int(np.nanargmin(apart))
 
-    def _registration(self, modality: str, fit: Aligned) -> Registration:
+    def _registration(self, query: Query, fit: Aligned) -> Registration:
         """Return the registration of the robot, in the frame of the reference robot."""
-        pose = self.mounting @ fit.pose(self.cells[modality]) @ np.linalg.inv(self.mounting)
+        reference = self.places.mountings.get(query.modality)
+        pose = moved_robot(reference, fit.pose(self.cells[query.modality]), query.mounting)
         return Registration(pose, max(fit.score, 0.0), float("nan"), True)
 
-    def registration(self, images: Mapping[str, Levels], row: int) -> Registration:
+    def registration(self, observation: Observation, row: int) -> Registration:
         """Return the registration of the robot, in the frame of a reference robot whose image is aligned with it; not
-        converged where one of them has none. images: packed images (PACKED,) by modality, of the robot."""
-        modality = self.modality(images)
+        converged where one of them has none."""
+        modality = self.modality(observation.birds_eye)
         if modality is None or not self.places.birds_eye[modality][row].any():
             return NOT_REGISTERED
-        query, reference = self.query(modality, images[modality]).prepared, self._prepared(modality, row)
-        (fit,) = self.aligner.align(query, [reference])
-        return self._registration(modality, self.aligner.fine(query, reference, fit))
+        query, reference = self.query(modality, observation), self._prepared(modality, row)
+        (fit,) = self.aligner.align(query.prepared, [reference])
+        return self._registration(query, self.aligner.fine(query.prepared, reference, fit))
 
     def of(self, places: ObservationSet) -> ImageAlignment:
         """Return the same for a map that has grown."""

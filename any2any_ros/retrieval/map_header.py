@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
 from any2any_ros import encoders
+from any2any_ros.arrays import Float64
 from any2any_ros.declared import NOT_NEGATIVE, POSITIVE
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry import clouds
@@ -15,7 +16,15 @@ from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval.sensor_topic import SensorTopic
 
 PLACES_FILE = re.compile(r"places-[0-9a-f]{16}\.npz")
-OPTIONAL = ("topics", "origin", "mounting", "identity")  # left out where there is nothing to say
+# Left out where there is nothing to say.
+OPTIONAL = (
+    "topics",
+    "origin",
+    "mounting",
+    "base_frame",
+    "mountings",
+    "identity",
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,8 @@ class EncoderRecord:
 @dataclass(frozen=True)
 class MapHeader:
     """The content of map.json. count: of the places. places: name of their file. parts: see map_folder.py. topics: in a
-    map from a bag. origin, mounting, identity: see ReferenceMap."""
+    map from a bag. origin, base_frame, identity: see ReferenceMap. mountings: of the sensors, by modality, as
+    geometry/clouds.py writes them; mounting: the same of the LiDAR, in an older map."""
 
     format: int
     name: str
@@ -83,6 +93,8 @@ class MapHeader:
     origin: tuple[float, float, float] | None = None
     mounting: str = ""
     identity: str = ""
+    base_frame: str = ""
+    mountings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not PLACES_FILE.fullmatch(self.places):
@@ -90,4 +102,9 @@ class MapHeader:
         if not self.frame_id:
             raise ValueError("its frame_id is empty")
         if self.mounting:
-            clouds.mounting(self.mounting)
+            self.mountings.setdefault(clouds.LIDAR, self.mounting)
+        self.sensor_mountings()
+
+    def sensor_mountings(self) -> dict[str, Float64]:
+        """Return the pose (4, 4) of each sensor in the robot's frame, by modality, where it is known."""
+        return {m: clouds.mounting(text) for m, text in self.mountings.items()}

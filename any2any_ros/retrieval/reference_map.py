@@ -23,6 +23,8 @@ from any2any_ros import declared, files, names, reading
 from any2any_ros.alignments import Pair
 from any2any_ros.arrays import Int64
 from any2any_ros.errors import Any2AnyError, explained
+from any2any_ros.geometry import clouds
+from any2any_ros.geometry.mountings import differ
 from any2any_ros.observation import NO_STAMPS, Embedding, ObservationSet
 from any2any_ros.poses import validated
 from any2any_ros.protocols import Encoder
@@ -44,11 +46,11 @@ class ReferenceMap:
     encoders: by modality; also includes query-only modalities whose encoder shares an embedding space with one of the
     map's. adopted: the encoders of adopted sensors. topics: of the sensors, in a map from a bag. origin: where its
     frame lies on Earth, if its poses came from satellites: latitude and longitude in degrees, height in m; x points
-    east. mounting: of the LiDAR whose scans it has, "x y z roll pitch yaw" in the robot's frame, m and rad; "": none is
-    known. identity: names the places that the map was built with, and stays when it grows; what was fitted for another
-    map does not fit it. Empty: unknown. parts: names of what else in the map's folder belongs to these places, by kind
-    (map_folder.py). shard_cache: where the shards of exactly these places are, if the map was read from a folder and
-    has not changed since.
+    east. base_frame: the robot's frame, whose poses the map has, and in which `places` says where its sensors are
+    mounted; "": unknown. identity: names the places that the map was built with, and stays when it grows; what was
+    fitted for another map does not fit it. Empty: unknown. parts: names of what else in the map's folder belongs to
+    these places, by kind (map_folder.py). shard_cache: where the shards of exactly these places are, if the map was
+    read from a folder and has not changed since.
     """
 
     places: ObservationSet
@@ -59,13 +61,19 @@ class ReferenceMap:
     parts: Mapping[str, str] = field(default_factory=dict)
     topics: Mapping[str, SensorTopic] = field(default_factory=dict)
     origin: tuple[float, float, float] | None = None
-    mounting: str = ""
+    base_frame: str = ""
     identity: str = ""
     shard_cache: ShardCache = field(default=IN_MEMORY, init=False)  # not passed on by replace()
 
     def part(self, kind: str, folder: Path) -> Path | None:
         """Return where a part of the map in `folder` lies, e.g. map_folder.SCANS; None when the map has none."""
         return folder / self.parts[kind] if kind in self.parts else None
+
+    @property
+    def mounting(self) -> str:
+        """Return how the LiDAR is mounted, "x y z roll pitch yaw" in the robot's frame, m and rad; "": unknown."""
+        known = self.places.mountings.get(clouds.LIDAR)
+        return "" if known is None else clouds.mounting_text(known)
 
     @property
     def sensors(self) -> dict[str, EncoderRecord]:
@@ -146,8 +154,19 @@ class ReferenceMap:
         return other
 
     def with_places(self, more: ObservationSet) -> ReferenceMap:
-        """Return the map with `more` places appended. Raises Any2AnyError for an id that is none, or is known."""
+        """Return the map with `more` places appended.
+
+        Raises Any2AnyError for an id that is none, or is known, and for a sensor that is mounted elsewhere.
+        """
         names.places(np.array(more.ids, dtype=np.str_))
+        known = self.places.mountings
+        if moved := [m for m, pose in more.mountings.items() if m in known and differ(pose, known[m])]:
+            raise Any2AnyError(
+                f"The place cannot be added to map '{self.name}'",
+                f"its '{moved[0]}' is mounted at {clouds.mounting_text(more.mountings[moved[0]])}, that of the map's "
+                f"places at {clouds.mounting_text(known[moved[0]])}",
+                "Add places by a robot like the map's, or build a map of this robot's own",
+            )
         return replace(self, places=self.places.appended(more))
 
 
@@ -168,7 +187,9 @@ def save(reference: ReferenceMap, folder: Path, parts: Mapping[str, Path] | None
         records, unnamed = dict(reference.encoders), f"places-{0:016x}.npz"
         topics = {m: t for m, t in reference.topics.items() if m in records}
         described = (FORMAT, reference.name, reference.frame_id, len(reference), records)
-        header = MapHeader(*described, unnamed, {}, topics, reference.origin, reference.mounting, reference.identity)
+        header = MapHeader(*described, unnamed, {}, topics, reference.origin, identity=reference.identity)
+        mountings = {m: clouds.mounting_text(pose) for m, pose in reference.places.mountings.items()}
+        header = replace(header, base_frame=reference.base_frame, mountings=mountings)
         declared.check(header)
         names.places(ids)
     # Locked, because otherwise one process could remove what another is going to name.
@@ -205,7 +226,8 @@ def _read_places(folder: Path, header: MapHeader) -> ObservationSet:
         raise ValueError(f"it has {len(ids)} places, and {HEADER} says {header.count}")
     columns = {n.removeprefix(COLUMN): values for n, values in arrays.items() if n.startswith(COLUMN)}
     images = {n.removeprefix(IMAGES): values for n, values in arrays.items() if n.startswith(IMAGES)}
-    places = ObservationSet.verified(columns, arrays["poses"], ids, _stamps(arrays, len(ids)), images)
+    stamps, mountings = _stamps(arrays, len(ids)), header.sensor_mountings()
+    places = ObservationSet.verified(columns, arrays["poses"], ids, stamps, images, mountings)
     if len(ids) < LARGE:
         return replace(places)  # made anew, its values are read and validated
     validated(places.poses)
@@ -266,7 +288,7 @@ def _load(folder: Path, prepare: Prepare) -> ReferenceMap:
     topics = header.topics | {m: sensor.topic for m, sensor in sensors.items() if sensor and sensor.topic}
     with explained(what, remedy):
         described = (header.encoders, header.name, header.frame_id, adopted, header.parts, topics, header.origin)
-        reference = ReferenceMap(places, *described, header.mounting, header.identity)
+        reference = ReferenceMap(places, *described, header.base_frame, header.identity)
         _check_spaces(reference)
     object.__setattr__(reference, "shard_cache", ShardFolder(folder, header.places, prepare))
     return reference

@@ -24,7 +24,7 @@ from any2any_ros.retrieval.map_folder import SCANS
 from any2any_ros.retrieval.map_header import EncoderRecord
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.workflows.inputs import EncoderChoice, Source, chosen_encoders, opened
-from any2any_ros.workflows.scans import MOUNTING, mounting_of, robot_scans
+from any2any_ros.workflows.scans import MOUNTING, mounted, mounting_of, robot_scans
 
 LOG = logging.getLogger(__name__)
 
@@ -68,15 +68,15 @@ def write_map(
     query_only = {m: built.pop(m) if m in built else build_encoder(m) for m in options.query_only}
     usual = recording.place
     place = usual if options.keyframe is None else replace(usual, keyframe=options.keyframe)
-    places = recording.observe(built, place.keyframe, progress)
+    places = mounted(recording.observe(built, place.keyframe, progress), options.mounting)
     reference = as_map(places, built, options.name or folder.resolve().name, recording.report.refusal)
     records = {**reference.encoders, **_query_only(reference, query_only)}
     reference = replace(reference, encoders=records, topics=recording.sensor_topics(), origin=recording.origin)
+    reference = replace(reference, base_frame=recording.base_frame)
     if not options.scans:
         saved = reference_map.save(reference, folder)
     else:
-        mounting = mounting_of(recording, options.mounting)
-        reference = replace(reference, mounting=clouds.mounting_text(mounting))
+        mounting = mounting_of(places)
         with files.unfinished(folder / SCANS) as home:
             clouds.write(home, robot_scans(recording, reference.places, mounting, progress))
             saved = reference_map.save(reference, folder, {SCANS: home})

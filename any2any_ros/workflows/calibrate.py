@@ -65,9 +65,10 @@ def calibrate(
     options = replace(options, place=options.place or recording.place)
     assert options.place is not None
     encoders = map_encoders(reference, recording.modalities)
-    queries = recording.observe(encoders, options.place.keyframe, progress)
-    scans = _scan_registration(Clouds(reference.part(SCANS, folder)), recording, reference, queries, options, progress)
-    fitted = fit(reference, queries, options, scans)
+    queries = scans.mounted(recording.observe(encoders, options.place.keyframe, progress), options.mounting)
+    stored = Clouds(reference.part(SCANS, folder))
+    registration = _scan_registration(stored, recording, reference, queries, options, progress)
+    fitted = fit(reference, queries, options, registration)
     _refuse_chance(reference, next(row for row in fitted.table if row["chosen"]))
     calibration.save(fitted, folder)
     return fitted
@@ -101,7 +102,7 @@ def _scan_registration(
     """Return what registers the drive's scans with the map's; None when there are none, or no candidates."""
     if not stored or not options.refiner.candidates or scans.obstacle(recording):
         return None
-    mounting = scans.mounting_of(recording, options.mounting, reference.mounting)
+    mounting = scans.mounting_of(queries, reference.mounting)
     register = scans.registering(Refiner(stored), recording, queries, reference.places, mounting, progress)
     return ScanRegistration(register, options.refiner)
 

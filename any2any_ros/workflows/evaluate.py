@@ -174,7 +174,8 @@ class _MapEvaluation:
             self._refuse_refinement(retriever)
         names = set(self.recording.modalities if encoders is None else encoders)
         known = map_encoders(reference, [m for m in self.recording.modalities if m in names])
-        queries = self.recording.placed(reference.origin).observe(known, self.place.keyframe, self.progress)
+        observed = self.recording.placed(reference.origin).observe(known, self.place.keyframe, self.progress)
+        queries = scans.mounted(observed, self.options.mounting)
         right = splits.positives(queries.poses, reference.places.poses, self.place.hit_radius)
         task = Task(queries, right, own_drive.allowed(reference, queries, self.place, "evaluate"))
         retrievers = [retriever, *(sensor.retriever(reference) for sensor in adopted.load(self.folder).values())]
@@ -219,7 +220,7 @@ class _MapEvaluation:
     def _refined(self, retriever: Retriever, task: Task) -> Rows:
         """Return the same before and after the refinement."""
         answerable, row = task.queries.take(task.answerable), {name: i for i, name in enumerate(task.queries.ids)}
-        mounting = scans.mounting_of(self.recording, self.options.mounting, retriever.reference.mounting)
+        mounting = scans.mounting_of(task.queries, retriever.reference.mounting)
         points = scans.robot_scans(self.recording, answerable, mounting, self.progress)
         results = reliability.refined(retriever, task, ((row[name], scan) for name, scan in points))
         return reliability.by_refinement(results, _miss(retriever))

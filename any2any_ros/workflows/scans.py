@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,17 +23,21 @@ LIDAR_POSES = "0 0 0 0 0 0"  # the robot's frame is the LiDAR's
 MOUNTING = RetrievalNodeConfig.cloud_mounting  # of the map, or of the recording
 
 
-def mounting_of(recording: Recording, text: str, known: str = "") -> Float64:
-    """Return the pose (4, 4) of a recording's LiDAR in the robot's frame.
+def mounted(frames: ObservationSet, text: str) -> ObservationSet:
+    """Return the frames of a recording with the LiDAR mounted as the user says; "": as the recording says.
 
-    text: what the user says; "": what the recording says, or else `known`, of the map; "": the poses are the LiDAR's.
     Raises Any2AnyError for a text that is no mounting.
     """
-    found = None if text else recording.mounting()
-    if found is not None:
-        recording.report.note(f"The LiDAR is mounted at {clouds.mounting_text(found)}, by /tf_static")
-        return found
-    return clouds.mounting(text or known or LIDAR_POSES)
+    return replace(frames, mountings={**frames.mountings, LIDAR: clouds.mounting(text)}) if text else frames
+
+
+def mounting_of(frames: ObservationSet, known: str = "") -> Float64:
+    """Return the pose (4, 4) of the LiDAR of encoded frames in the robot's frame.
+
+    known: of the map, where the recording does not say it; "": the poses are the LiDAR's.
+    """
+    found = frames.mountings.get(LIDAR)
+    return clouds.mounting(known or LIDAR_POSES) if found is None else found
 
 
 def robot_scans(

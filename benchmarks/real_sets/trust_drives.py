@@ -10,7 +10,6 @@ import numpy as np
 
 from any2any_ros import encoders
 from any2any_ros.arrays import Array, Rows
-from any2any_ros.birds_eye.image import Levels
 from any2any_ros.calibration import fitting, pose_errors, reliability
 from any2any_ros.calibration.fitting import CalibrationConfig
 from any2any_ros.calibration.pose_errors import PoseError
@@ -20,7 +19,7 @@ from any2any_ros.config import PlaceConfig
 from any2any_ros.data import splits
 from any2any_ros.data.drive import keyframes
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.observation import ObservationSet
+from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.progress import Progress
 from any2any_ros.protocols import Encoder
 from any2any_ros.retrieval import reference_map
@@ -59,13 +58,13 @@ class RememberingAlignment(ImageAlignment):
     @classmethod
     def instead_of(cls, plain: ImageAlignment, memory: Memory) -> RememberingAlignment:
         """Return the same alignment with this memory. The memory is of one map."""
-        described = (plain.places, plain.cells, plain.rule, plain.same_place, plain.candidates, plain.mounting)
+        described = (plain.places, plain.cells, plain.rule, plain.same_place, plain.candidates)
         return cls(*described, plain.aligner, plain.parts, memory=memory)
 
-    def query(self, modality: str, image: Levels) -> Query:
-        key = modality, hash(image.tobytes())
+    def query(self, modality: str, observation: Observation) -> Query:
+        key = modality, hash(observation.birds_eye[modality].tobytes())
         if key not in self.memory.queries:
-            self.memory.queries[key] = super().query(modality, image)
+            self.memory.queries[key] = super().query(modality, observation)
         return self.memory.queries[key]
 
     def first_places(self, rows: Rows, modality: str, vector: Array) -> Rows:

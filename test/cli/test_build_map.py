@@ -136,8 +136,9 @@ def test_a_bag_says_where_its_lidar_is_mounted(any2any, laps, tmp_path):
         ("/tf_static", TF, static),
     )  # fmt: skip
     done = any2any("build-map", bag, tmp_path / "map", "--pose-topic", "/tf:map.base_link", "--clouds")
-    assert done.code == 0 and "The LiDAR is mounted at 1 0 0.5 0 0 0, by /tf_static" in done.out
-    assert reference_map.load(tmp_path / "map").mounting == "1 0 0.5 0 0 0"
+    assert done.code == 0 and "'lidar' is mounted at 1 0 0.5 0 0 0 on base_link, by /tf" in done.out
+    reference = reference_map.load(tmp_path / "map")
+    assert reference.mounting == "1 0 0.5 0 0 0" and reference.base_frame == "base_link"
 
 
 def test_bad_inputs_are_refused_in_one_line(refused, laps, tmp_path):

@@ -146,20 +146,6 @@ def test_of_two_parents_the_one_that_was_asked_for_counts(tmp_path):
         np.testing.assert_allclose(read(path, f"/tf:{parent}.base").trajectory.poses[:, 0, 3], sign * np.arange(10))
 
 
-def test_static_transforms_say_where_a_sensor_is_mounted(tree, tmp_path):
-    with open_reader(tree) as reader:
-        for frames, base, height in (("map.base_link", "", 2), ("odom.lidar", "", 0), ("map.odom", "base_link", 2)):
-            source = PoseSource(f"/tf:{frames}", settings=PoseConfig(base_frame=base))
-            found = bag_poses.mounting(reader, source, "/lidar")
-            np.testing.assert_array_equal(found[:3, 3], (0, 0, height))
-        assert bag_poses.mounting(reader, PoseSource("/tf:map.odom"), "lidar") is None  # odom does not hold it
-        assert bag_poses.mounting(reader, PoseSource("/tf:map.base_link"), "gps") is None
-    path = mounted(tmp_path / "fixed", ODOMETRY, odometry(SECONDS, range(10)))
-    with open_reader(path) as reader:
-        assert bag_poses.mounting(reader, PoseSource("/pose"), "lidar")[0, 3] == 2
-        assert bag_poses.mounting(reader, PoseSource(), "lidar") is None
-
-
 def mounted(path, kind, content):
     """Write a bag of poses of base_link, to which an antenna and a LiDAR are fixed, 2 m ahead and 1 m to the left."""
     edges = [("base_link", "gps", (0, 1, 0), 0), ("base_link", "lidar", (2, 0, 0), 0)]

@@ -140,7 +140,7 @@ def test_a_bag_is_searched_once_for_what_it_says_of_sensors_and_poses(bag, monke
     opened = []
     monkeypatch.setattr(sources, "open_reader", lambda path: opened.append(path) or open_reader(path))
     recording = open_recording(bag)
-    assert recording.sensor_topics() and recording.mounting() is None and recording.origin is None
+    assert recording.sensor_topics() and not recording.base_frame and recording.origin is None
     recording.placed(None).sensor_topics()
     assert len(opened) == 2  # to find the topics, and to ask what they are
 

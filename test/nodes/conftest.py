@@ -168,3 +168,11 @@ def small_map(tmp_path: Path) -> tuple[Path, ReferenceMap]:
     reference = ReferenceMap(found, encoders, "small")
     reference_map.save(reference, tmp_path / "map")
     return tmp_path / "map", reference
+
+
+@pytest.fixture(scope="session")
+def street_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of a calibrated map of a street, made from bags with /tf."""
+    import mounted_drives
+
+    return Path(mounted_drives.street_map(tmp_path_factory.mktemp("street")))

@@ -57,8 +57,8 @@ RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, ("/front/image_raw", RAW)),
-        ({"image_transport": "compressed"}, ("/front/image_raw/compressed", COMPRESSED)),
+        ({}, ("front/image_raw", RAW)),
+        ({"image_transport": "compressed"}, ("front/image_raw/compressed", COMPRESSED)),
         ({"topics": {"camera": "rear/image"}}, ("rear/image", RAW)),
         ({"topics": {"camera": "/rear"}, "image_transport": "compressed"}, ("/rear/compressed", COMPRESSED)),
     ],

@@ -12,6 +12,7 @@ from any2any_ros.birds_eye import image
 from any2any_ros.config import RetrievalConfig
 from any2any_ros.encoders.birds_eye import BirdsEyeEncoder
 from any2any_ros.errors import Any2AnyError
+from any2any_ros.geometry import clouds
 from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.retrieval import reference_map
 from any2any_ros.retrieval.calibration import uncalibrated
@@ -125,7 +126,7 @@ def test_references_without_a_pose_are_aligned_each():
 
 def test_the_mounting_turns_the_pose_into_that_of_the_robot():
     """The LiDAR looks to the left: its x is the robot's y."""
-    retriever = retriever_of(map_of(places_of(6), mounting="0 0 0 0 0 1.5707963"))
+    retriever = retriever_of(map_of(replace(places_of(6), mountings={"lidar": clouds.mounting("0 0 0 0 0 1.5707963")})))
     best = retriever.rank(query_of(2, 0.0, 10, 0)).matches[0]
     np.testing.assert_allclose(best.pose[:2, 3], [2 * SPACING, 10 * CELL], atol=0.5 * CELL)
 
@@ -165,3 +166,18 @@ def test_an_image_that_a_map_has_no_use_for_is_left_out(tmp_path):
     opened.reference = plain
     opened.add_place(query_of(9).as_set(poses_of(10)[9], "new"))
     assert len(opened.reference) == 4 and opened.reference.places.birds_eye == {}
+
+
+def test_each_sensor_counts_as_mounted_where_it_is():
+    """The map's LiDAR is 0.4 m ahead; the robot's 1.2 m ahead, and looks to the left."""
+    known = {"lidar": clouds.mounting("0.4 0 1.8 0 0 0")}
+    retriever = retriever_of(map_of(replace(places_of(6), mountings=known)))
+    query = query_of(2, 30.0, 10, 0)
+    here = clouds.mounting("1.2 0 0.9 0 0 1.5707963")
+    best = retriever.rank(replace(query, mountings={"lidar": here})).matches[0]
+    sensor = retriever.rank(query).matches[0].pose @ clouds.mounting("0.4 0 0 0 0 0")
+    expected = sensor @ np.linalg.inv(clouds.mounting("1.2 0 0 0 0 1.5707963"))
+    np.testing.assert_allclose(best.pose, expected, atol=1e-6)
+    plain = retriever_of(map_of(places_of(6)))  # nothing says where its LiDAR was
+    unknown = [plain.rank(q).matches[0].pose for q in (query, replace(query, mountings={"lidar": here}))]
+    np.testing.assert_array_equal(*unknown)
