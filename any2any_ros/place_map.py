@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from any2any_ros import files
 from any2any_ros.arrays import Float64
 from any2any_ros.config import AliveConfig, PlaceConfig, RetrievalConfig
 from any2any_ros.encoders import see
@@ -20,9 +17,8 @@ from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import Embedding, Observation, Ranking
 from any2any_ros.poses import fault
 from any2any_ros.protocols import Encoder, gathered
-from any2any_ros.retrieval import calibration, reference_map
+from any2any_ros.retrieval import map_copy
 from any2any_ros.retrieval.localizer import Localizer
-from any2any_ros.retrieval.map_folder import ADOPTED, CONTENT, HEADER, adopted_homes
 from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.samples import NS, Sound, Step
 from any2any_ros.samples.validation import validate
@@ -129,17 +125,7 @@ class PlaceMap:
         be written, and when other files beside an older map would be lost.
         """
         target = self.path if path is None else Path(path)
-        try:
-            if target.resolve() == self.path.resolve():
-                reference_map.save(self.reference, target)
-            elif (target / HEADER).exists():
-                with files.replacing(target.resolve(), CONTENT) as new:
-                    _write(self.reference, self.path, new)
-            else:
-                _write(self.reference, self.path, target)
-        except OSError as error:
-            what, remedy = f"Cannot write the map {target}", "Choose a folder that can be written to"
-            raise Any2AnyError(what, str(error), remedy) from error
+        map_copy.save(self.reference, self.path, target)
         return target
 
     def _encode(self, modality: str, sample: Any, step: Step | None) -> Embedding:
@@ -203,38 +189,3 @@ def _free_id(known: set[str]) -> str:
     while f"added/{number:06d}" in known:
         number += 1
     return f"added/{number:06d}"
-
-
-def _write(reference: ReferenceMap, source: Path, target: Path) -> None:
-    """Write the map, and copy what belongs to it from the folder `source`, in place of what belongs to an older map."""
-    for name in (calibration.FOLDER, ADOPTED):
-        files.remove(target / name)
-    _copy(source / calibration.FOLDER, target / calibration.FOLDER)
-    for home in adopted_homes(source):
-        _copy(home, target / ADOPTED / home.name)
-    with files.unfinished(target / "parts") as new:
-        parts = {kind: new / name for kind, name in reference.parts.items() if (source / name).exists()}
-        for path in parts.values():
-            _copy_all(source / path.name, path)
-        reference_map.save(replace(reference, parts={}), target, parts)
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a folder that `files.replacing` has written, if there is one."""
-
-    def copy(home: Path) -> None:
-        with files.replacing(target) as new:
-            _copy_all(home, new)
-
-    files.read_whole(source, copy)
-
-
-def _copy_all(source: Path, target: Path) -> None:
-    """Copy a folder, or a file. Raises OSError."""
-    try:
-        if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
-        else:
-            shutil.copy(source, target)
-    except shutil.Error as error:  # a list of all files and what happened to each
-        raise OSError(error.args[0][0][2]) from error

@@ -20,7 +20,7 @@ from any2any_ros.nodes.map_loading import Busy, MapLoading
 from any2any_ros.nodes.process_health import RECENT
 from any2any_ros.nodes.worker import Stopped, Worker
 from any2any_ros.observation import Embedding
-from any2any_ros.retrieval import reference_map
+from any2any_ros.retrieval import map_copy
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.retrieval.opened_map import OpenedMap
 
@@ -142,7 +142,7 @@ class MapServices:
             return _fail(response, response.NO_MAP, "no map is loaded: call ~/load_map")
         reference, folder = opened.reference, Path(request.path) if request.path else opened.folder
         try:
-            await self._wait_for(self._saving.result(partial(reference_map.save, reference, folder)))
+            await self._wait_for(self._saving.result(partial(map_copy.save, reference, opened.folder, folder)))
         except Exception as error:
             return self._failed(response, response.NOT_WRITTEN, error)
         self._error = ""

@@ -2,6 +2,7 @@
 
 import threading
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,6 +46,17 @@ def test_answers_go_on_while_the_map_is_saved(robot, tmp_path):
     robot.bench.until(lambda: first.done() and second.done())
     assert (first.result().places, second.result().places) == (20, 21)  # of the moment when each was begun
     assert len(reference_map.load(tmp_path / "saved")) == 20 and len(reference_map.load(tmp_path / "also")) == 21
+
+
+def test_a_map_that_is_saved_elsewhere_stays_calibrated(bench, small_map, tmp_path):
+    folder = Path(__file__).parents[1] / "formats" / "today" / "adopted"
+    robot = started(bench, folder, reference_map.load(folder))
+    assert robot.node.localizer.calibrated and robot.node.localizer.map.adopted
+    reply = robot.bench.call(srv.SaveMap, "/retrieval/save_map", path=str(tmp_path / "saved"))
+    assert not reply.error_code
+    assert not robot.bench.call(srv.LoadMap, "/retrieval/load_map", path=str(tmp_path / "saved")).error_code
+    assert robot.node.localizer.calibrated and robot.node.localizer.map.adopted
+    assert robot.node.localizer.map.folder == tmp_path / "saved"
 
 
 def test_a_save_that_has_begun_is_ended_before_the_node(robot, tmp_path):
