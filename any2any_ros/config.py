@@ -48,6 +48,11 @@ def name_setting(default: str, description: str, check: Callable[[Any], object])
     return field(default=default, metadata={**metadata, "check": check})
 
 
+def live(declared: Any) -> Any:
+    """Let a running node take another value for a field that was declared by `setting`."""
+    return field(default=declared.default, metadata={**declared.metadata, "live": True})
+
+
 def fields(config: Any) -> tuple[dataclasses.Field[Any], ...]:
     """Return the fields of a settings dataclass, or of an instance, that were declared by `setting`."""
     return tuple(f for f in dataclasses.fields(config) if "description" in f.metadata)
@@ -144,11 +149,13 @@ class AliveConfig(Settings):
 class RetrievalConfig(Settings):
     """What a ranking contains, and where it is computed."""
 
-    k: int = setting(5, "number of matches in a ranking", minimum=1, maximum=limits.MATCHES)
-    filter: str = setting(
-        "none",
-        "how earlier rankings count; bayes: a Bayes filter tracks the robot over the places of the map",
-        choices=("none", "bayes"),
+    k: int = live(setting(5, "number of matches in a ranking", minimum=1, maximum=limits.MATCHES))
+    filter: str = live(
+        setting(
+            "none",
+            "how earlier rankings count; bayes: a Bayes filter tracks the robot over the places of the map",
+            choices=("none", "bayes"),
+        )
     )
     device: str = setting(
         "auto",

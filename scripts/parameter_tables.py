@@ -29,7 +29,9 @@ HEAD = """\
 # Parameters
 
 Made by `make docs` from the settings dataclasses in the code; a test holds that it is up to date. As ROS parameters:
-`-p name:=value`, a YAML file, or `ros2 param`; each is fixed once its node is configured. As flags: `--name value`.
+`-p name:=value`, or a YAML file. As flags: `--name value`. Each is fixed once its node is configured, except `k`,
+`filter` and `source_timeouts.<modality>`: a running retrieval node takes them from `ros2 param set`, too. What would
+have no effect is refused.
 """
 
 

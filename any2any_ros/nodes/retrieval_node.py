@@ -6,7 +6,6 @@ ros2 run any2any_ros retrieval_node --ros-args -p map:=/path/to/map
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from any2any_ros.node_config import RetrievalNodeConfig
 from any2any_ros.nodes import endpoints, parameters, runtime, sensor_health
 from any2any_ros.nodes.arrivals import Arrivals
 from any2any_ros.nodes.lifecycle import ANY_JUMP_BACK, STEADY, ManagedNode
+from any2any_ros.nodes.live_settings import LiveSettings
 from any2any_ros.nodes.map_services import MapServices
 from any2any_ros.nodes.mountings import Mountings
 from any2any_ros.nodes.odometry import OdometryBuffer
@@ -41,6 +41,7 @@ class RetrievalNode(ManagedNode):
         ranking = parameters.declare(self, RetrievalConfig)
         self._odometry = OdometryBuffer(self)
         self.localizer = Localizer(self.alive, ranking, self.hit_radius, self._odometry.pose)
+        self._live = LiveSettings(self, self.localizer, ranking, self.alive.source_timeout)
         self._refinement = ScanRefinement(self, self.localizer, self.hit_radius, self.alive.slop)
         self.health = Health()
         self._mountings = Mountings(self, self.localizer)
@@ -58,7 +59,7 @@ class RetrievalNode(ManagedNode):
 
     def _use_map(self, opened: OpenedMap) -> None:
         """Rank the places of another map from now on."""
-        reference = self.localizer.use(opened, partial(parameters.source_timeouts, self, self.alive.source_timeout))
+        reference = self.localizer.use(opened, self._live.timeouts)
         self._arrivals.keep(self.localizer.assembler.streams)
         self.health.error = ""
         self.get_logger().info(

@@ -31,11 +31,15 @@ class Assembler:
         """source_timeouts: seconds, for modalities whose timeout differs from `config`. expected: the modalities that
         the first moment waits for."""
         self.config, self._expected = config, frozenset(expected)
-        self._timeout_ns = {m: int(t * NS) for m, t in (source_timeouts or {}).items()}
+        self.set_timeouts(source_timeouts or {})
         self.slop_ns = int(config.slop * NS)
         self.stamps = Stamps(self.timeout_ns)
         self.restarts = 0  # how often the time of the sensors has begun again
         self.reset()
+
+    def set_timeouts(self, source_timeouts: Mapping[str, float]) -> None:
+        """source_timeouts: as for a new assembler."""
+        self._timeout_ns = {m: int(t * NS) for m, t in source_timeouts.items()}
 
     def reset(self) -> None:
         """Forget all embeddings, because the clock has jumped."""
@@ -44,7 +48,7 @@ class Assembler:
 
     def go_on(self, source_timeouts: Mapping[str, float], expected: Iterable[str], kept: Iterable[str]) -> None:
         """Go on with the modalities of another map. kept: those whose embeddings it can use; others are forgotten."""
-        self._timeout_ns = {m: int(t * NS) for m, t in source_timeouts.items()}
+        self.set_timeouts(source_timeouts)
         self._expected = frozenset(expected)
         self._never_received &= self._expected
         for modality in set(self.streams) - set(kept):

@@ -87,6 +87,16 @@ class Localizer:
         self.map, self.calibrated = opened, retriever.confidence is not None
         return opened.reference
 
+    def change(self, ranking: RetrievalConfig) -> None:
+        """Take other settings (k and filter) from now on. Raises Any2AnyError where a filter would have no effect."""
+        if self.map is not None and ranking.filter != self._ranking.filter and not self.map.use_filter(ranking.filter):
+            raise Any2AnyError(
+                f"There is no filter '{ranking.filter}' for this map",
+                "it is not calibrated, so its rankings have no probabilities",
+                "Calibrate it: any2any calibrate",
+            )
+        self._ranking = ranking
+
     # --- embeddings as they arrive ------------------------------------------------------------------------------
 
     def add(self, embedding: Embedding, now_ns: int) -> list[Ranking]:

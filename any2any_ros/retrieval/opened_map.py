@@ -60,6 +60,16 @@ class OpenedMap:
             what, remedy = f"The map {self.folder} cannot be ranked", "Calibrate it again, or build it again"
             raise Any2AnyError(what, error_text(error), remedy) from error
 
+    def use_filter(self, name: str) -> bool:
+        """Let earlier rankings count from now on as `RetrievalConfig.filter` says; return whether they do.
+
+        Without a calibration there is no filter, because a ranking has no probabilities.
+        """
+        self.belief = None
+        if name == "bayes" and self.retriever.confidence is not None:
+            self.belief = BayesFilter(self.reference.places.poses, self.retriever.same_place)
+        return name == "none" or self.belief is not None
+
     def add_place(self, place: ObservationSet) -> None:
         """Append a place to the map in memory. The next ranking already knows it."""
         known = place.only(self.reference.encoders)  # an adopted sensor queries the map, but is no part of its places
@@ -96,7 +106,6 @@ def open_map(folder: Path, ranking: RetrievalConfig, same_place: float, prepare:
     """
     retriever = Retriever.open(folder, same_place, ranking.device, ranking.threads, prepare)
     retrievers = {m: one.retriever(retriever.reference) for m, one in adopted.load(folder).items()}
-    belief = None
-    if ranking.filter == "bayes" and retriever.confidence is not None:
-        belief = BayesFilter(retriever.reference.places.poses, retriever.same_place)
-    return OpenedMap(folder, retriever.reference, retriever, retrievers, belief)
+    opened = OpenedMap(folder, retriever.reference, retriever, retrievers)
+    opened.use_filter(ranking.filter)
+    return opened
