@@ -36,6 +36,8 @@ def start(context):
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     for module in filter(None, values["allow_modules"].split(",")):
         plugins.allow_module(module)
+    if alone := launching.without_map(values):
+        return alone
     processes = topology.place_recognition(
         values["map"],
         [m for m in values["modalities"].split(",") if m],

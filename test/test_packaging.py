@@ -96,6 +96,16 @@ def test_message_packages_are_declared() -> None:
     assert used <= set(cmake[1].split()) == set(depends)
 
 
+def test_ros_packages_that_are_imported_are_declared() -> None:
+    code = "\n".join(path.read_text() for path in (ROOT / "any2any_ros").rglob("*.py"))
+    imported = set(
+        re.findall(r"^\s*(?:from|import) (\w+_(?:msgs|interfaces|srvs|msgs_py)|rclpy|launch\w*)\b", code, re.M)
+    )
+    named = set(re.findall(r'"(\w+_msgs)/msg/', code)) - {"audio_common_msgs", "audio_msgs"}  # read from bags only
+    declared = set(re.findall(r"<(?:exec_)?depend>(\w+)</", (ROOT / "package.xml").read_text()))
+    assert {"sensor_msgs_py", "vision_msgs", "rosgraph_msgs"} <= imported | named <= declared
+
+
 def test_the_parameter_tables_are_up_to_date():
     spec = importlib.util.spec_from_file_location("parameter_tables", ROOT / "scripts" / "parameter_tables.py")
     module = importlib.util.module_from_spec(spec)

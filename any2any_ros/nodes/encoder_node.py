@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.event_handler import SubscriptionEventCallbacks
 
 import any2any_ros.msg as msg
 from any2any_ros import samples
@@ -25,6 +24,7 @@ from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.node_config import EncoderNodeConfig
 from any2any_ros.nodes import endpoints, messages, parameters, runtime
 from any2any_ros.nodes.encoder_health import EncoderHealth
+from any2any_ros.nodes.events import SubscriptionEventCallbacks
 from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.nodes.lifecycle import ManagedNode
 from any2any_ros.nodes.sensor_odometry import SensorOdometry

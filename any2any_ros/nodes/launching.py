@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from any2any_ros.config import BAD_PARAMETERS
+from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import topology
 from any2any_ros.nodes.topology import Process
+from any2any_ros.retrieval import reference_map
 
 
 def actions(processes: Iterable[Process], values: Mapping[str, str]) -> list[Any]:
@@ -38,6 +41,24 @@ def actions(processes: Iterable[Process], values: Mapping[str, str]) -> list[Any
         )
         for process in topology.within(processes, values["namespace"])
     ]
+
+
+def without_map(values: Mapping[str, str]) -> list[Any]:
+    """Return the launch actions of the retrieval node alone, where its map cannot be opened; [] where it can.
+
+    values: of the launch arguments. The error is logged. A launch file that includes ours goes on, and the node waits
+    for ~/load_map, with the error in /diagnostics. Without encoders nothing is ranked.
+    """
+    from launch.logging import get_logger
+
+    try:
+        if values["map"]:
+            reference_map.load(Path(values["map"]))
+        return []
+    except Any2AnyError as error:
+        get_logger("any2any_ros").error(f"only the retrieval node is started: {error}")
+        use_sim_time = values["use_sim_time"].lower() == "true"
+        return actions([topology.retrieval(values["map"], use_sim_time)], values)
 
 
 def _give_up(event: Any, context: Any) -> list[Any]:

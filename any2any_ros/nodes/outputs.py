@@ -8,8 +8,9 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 import any2any_ros.msg as msg
-from any2any_ros.arrays import Float64
+from any2any_ros.arrays import Float64, Floats
 from any2any_ros.nodes import messages
+from any2any_ros.nodes.aligned_points import AlignedPoints
 from any2any_ros.nodes.lifecycle import ManagedNode
 from any2any_ros.ranking import Ranking
 from any2any_ros.retrieval.reference_map import ReferenceMap
@@ -49,7 +50,8 @@ class Outputs:
 
 
 class RefinedOutputs:
-    """The publishers of `refined_matches` and `refined_place` (accepted answers with a refined pose only).
+    """The publishers of `refined_matches`, `refined_place` (accepted answers with a refined pose only), and
+    `aligned_points` (the scan where that pose puts it, while there is a subscriber).
 
     For one release both are also published under their old names, `checked_matches` and `checked_place`.
     """
@@ -64,12 +66,15 @@ class RefinedOutputs:
             node.create_lifecycle_publisher(PoseWithCovarianceStamped, name, 10)
             for name in ("refined_place", "checked_place")
         ]
+        self._points = AlignedPoints(node)
 
-    def publish(self, ranking: Ranking, reference: ReferenceMap) -> None:
-        """Publish a refined ranking of the places of `reference`."""
+    def publish(self, ranking: Ranking, reference: ReferenceMap, points: Floats) -> None:
+        """Publish a refined ranking of the places of `reference`. points (N, 3): of the scan, in the robot's frame."""
         answer = messages.ranking_message(ranking, reference.frame_id, latency(self._node, ranking))
         for publisher in self._matches:
             publisher.publish(answer)
+        if ranking.matches and ranking.matches[0].refined:
+            self._points.publish(points, ranking.matches[0].pose, _header(ranking, reference.frame_id))
         if ranking.accepted and ranking.matches[0].refined:
             pose = place(ranking, reference.frame_id, self._hit_radius)
             for publisher in self._places:
@@ -78,6 +83,7 @@ class RefinedOutputs:
     def destroy(self) -> None:
         for publisher in (*self._matches, *self._places):
             self._node.destroy_lifecycle_publisher(publisher)
+        self._points.destroy()
 
 
 def latency(node: ManagedNode, ranking: Ranking) -> float:

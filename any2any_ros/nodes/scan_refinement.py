@@ -70,7 +70,7 @@ class ScanRefinement:
         self._mounting, self._period = config.cloud_mounting, config.cloud_period
         self._observation: Observation | None = None
         self._clouds: Newest[tuple[int, bytes]] = Newest(WAITING_CLOUDS)
-        self._done: deque[tuple[Job, Registrations]] = deque()
+        self._done: deque[tuple[Job, Registrations, Floats]] = deque()
         self._busy, self._started = False, float("-inf")
         self._outputs = RefinedOutputs(self._node, self._hit_radius)
         self._inbox = Inbox(1, self._register)
@@ -128,14 +128,15 @@ class ScanRefinement:
         """Register the cloud onto the candidates' scans, then wake the executor. Runs in the inbox's thread."""
         job, began = jobs[-1], time.perf_counter()
         registrations: Registrations = {}
+        points = np.empty((0, 3))
         try:
-            points = samples.cloud(cdr.read(job.raw, "sensor_msgs/msg/PointCloud2"))
+            points = self._in_robot(samples.cloud(cdr.read(job.raw, "sensor_msgs/msg/PointCloud2")), job)
             refiner = replace(job.retriever.refiner, complain=self._warn)
-            registrations = refiner.register(self._in_robot(points, job), job.ids)
+            registrations = refiner.register(points, job.ids)
         except Exception as error:  # one unusable cloud must not end the thread
             self._warn(error_text(error))
         self._seconds = time.perf_counter() - began
-        self._done.append((job, registrations))
+        self._done.append((job, registrations, points))
         self._finished.trigger()
 
     def _in_robot(self, points: Floats, job: Job) -> Float64:
@@ -147,13 +148,14 @@ class ScanRefinement:
     def _publish(self) -> None:
         """Rank the observation again with its registrations, and publish the result. Runs in the executor's thread."""
         while self._done:
-            job, registrations = self._done.popleft()
+            job, registrations, points = self._done.popleft()
             self._busy, reference = False, self._localizer.reference
             if reference is None or self._localizer.retriever is not job.retriever:
                 continue  # another map has been loaded meanwhile
             if all(np.isnan(registration.overlap) for registration in registrations.values()):
                 continue
-            self._outputs.publish(self._localizer.rank(job.observation, registrations=registrations), reference)
+            ranking = self._localizer.rank(job.observation, registrations=registrations)
+            self._outputs.publish(ranking, reference, points)
             self.count += 1
         self._start()
 

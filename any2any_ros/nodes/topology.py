@@ -78,7 +78,12 @@ def place_recognition(
         # The name of a node must not start with a digit.
         name = f"encoder_{m}" if m[0].isdigit() else f"{m}_encoder"
         encoders.append(Process("encoder_node", name, parameters | shared))
-    return [*encoders, Process("retrieval_node", "retrieval", shared | {"map": map_folder})]
+    return [*encoders, retrieval(map_folder, use_sim_time)]
+
+
+def retrieval(map_folder: str, use_sim_time: bool = False) -> Process:
+    """Return the retrieval process. map_folder: it stays up when there is no map, and can load another."""
+    return Process("retrieval_node", "retrieval", _shared(use_sim_time) | {"map": map_folder})
 
 
 def _subscription(
@@ -91,7 +96,8 @@ def _subscription(
     usual = SensorTopic(encoder.topic, samples.types_of(encoder.accepts)[0])
     heard = recorded or usual
     heard = heard if told is None else replace(heard, name=told)
-    heard = heard.over(image_transport) if encoder.accepts in PICTURES else heard
+    over = heard.over(image_transport)
+    heard = over if encoder.accepts in PICTURES else heard
     if (heard.name.lstrip("/"), heard.type) == (usual.name, usual.type):
         return {}
     # Relative names, unless the user says otherwise: a namespace may stand before them.

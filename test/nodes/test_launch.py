@@ -63,6 +63,34 @@ def test_a_process_with_wrong_parameters_is_not_started_again(ring, tmp_path):
     assert done.stdout.count("ROS cannot start") + done.stderr.count("ROS cannot start") == 2
 
 
+AROUND = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import EmitEvent, ExecuteProcess, IncludeLaunchDescription, RegisterEventHandler
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from any2any_ros import share
+source = PythonLaunchDescriptionSource(str(share.find("launch", "place_recognition.launch.py")))
+arguments = {"map": sys.argv[1], "dds_profile": "loopback"}
+other = ExecuteProcess(cmd=["sh", "-c", "sleep 8; echo the rest of the robot"], output="screen")
+end = RegisterEventHandler(OnProcessExit(target_action=other, on_exit=[EmitEvent(event=Shutdown())]))
+service = LaunchService(argv=[])
+service.include_launch_description(
+    LaunchDescription([IncludeLaunchDescription(source, launch_arguments=arguments.items()), other, end])
+)
+sys.exit(service.run())
+"""
+
+
+def test_a_launch_file_that_includes_ours_survives_a_missing_map(tmp_path):
+    words = [sys.executable, "-c", AROUND, str(tmp_path / "nowhere")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    said = done.stdout + done.stderr
+    assert "the rest of the robot" in said and "only the retrieval node is started" in said
+    assert "it has no map.json" in said
+
+
 def launch(name, arguments):
     command = [sys.executable, "-m", "launch_testing.launch_test", str(HERE / f"{name}.py"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

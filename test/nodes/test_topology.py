@@ -143,3 +143,10 @@ def test_odometry_is_for_the_encoders_that_use_it():
     assert "odometry" not in topology.place_recognition("", ["laser_scan"])[0].parameters
     with pytest.raises(Any2AnyError, match="names no two frames"):
         topology.place_recognition("", ["laser_scan"], odometry="/tf:odom")
+
+
+@pytest.mark.parametrize("transport", ["theora", "Compressed", "raw "])
+@pytest.mark.parametrize("modality", ["camera", "text"])
+def test_a_transport_that_does_not_exist_is_refused(transport, modality):
+    with pytest.raises(Any2AnyError, match=f"'{transport}' is no transport of images: there are raw, compressed"):
+        topology.place_recognition("", [modality], image_transport=transport)
