@@ -105,6 +105,13 @@ class GroundingNodeConfig(Settings):
 
     model: str = setting("", "folder of the heads, written by any2any train")
     objects: str = setting("", "folder where objects are saved between two runs; empty: they are not saved")
+    save_period: float = setting(
+        10.0,
+        "the objects are saved this often while the cameras see, so that a node that was killed starts with them",
+        unit="s",
+        minimum=0.1,
+        maximum=3600,
+    )
     rgb_topic: str = name_setting("camera/image_raw", "topic of the colour images, sensor_msgs/Image", names.topic)
     depth_topic: str = name_setting(
         "depth/image_raw", "topic of the depth images registered to them, sensor_msgs/Image", names.topic

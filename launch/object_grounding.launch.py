@@ -15,7 +15,7 @@ from any2any_ros.nodes import launching, topology
 
 ARGUMENTS = {
     "model": ("", "folder of the model, written by any2any train"),
-    "objects": ("", "folder where objects are saved between two runs; empty: they are not saved"),
+    "objects": ("", "folder where objects are saved between two runs; empty: they are lost when the launch ends"),
     "hearing": ("", "transcriber of spoken commands: a file of hearing/, or none; empty: the node's default"),
     "allow_modules": ("", "modules of your own that may be encoders, such as my_robot.thermal,my_robot.radar"),
     "params_file": ("", "YAML file of ROS parameters that override the defaults"),
@@ -32,7 +32,7 @@ def start(context):
         plugins.allow_module(module)
     processes = topology.object_grounding(
         values["model"],
-        objects=values["objects"],
+        objects=values["objects"] or launching.session_folder(),
         hearing=values["hearing"],
         use_sim_time=values["use_sim_time"].lower() == "true",
     )

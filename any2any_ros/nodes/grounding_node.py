@@ -24,6 +24,7 @@ from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.nodes.lifecycle import ManagedNode, diagnostic
 from any2any_ros.nodes.listener import Listener
 from any2any_ros.nodes.object_outputs import ObjectOutputs
+from any2any_ros.nodes.object_saving import ObjectSaving
 from any2any_ros.nodes.retrieve_object import RetrieveObject
 from any2any_ros.objects.camera_view import CameraView
 from any2any_ros.objects.grounder import Grounder, Verdict
@@ -35,7 +36,7 @@ from any2any_ros.samples import Sound
 
 
 class GroundingNode(ManagedNode):
-    """Loads the model and the objects when configured, subscribes when activated, saves the objects when cleaned up."""
+    """Loads the model and the objects when configured, subscribes when activated, saves the objects now and then."""
 
     def __init__(self) -> None:
         super().__init__("grounding")
@@ -44,7 +45,7 @@ class GroundingNode(ManagedNode):
         self._proposals = parameters.declare(self, ProposalConfig, "proposals")
         self._lock = threading.Lock()  # the grounder is used by the thread that sees and by the one that answers
         self._seconds, self._views = 0.0, 0
-        self._active = False
+        self._active, self._saving = False, ObjectSaving(self.config.objects, self.config.save_period)
 
     def configure(self) -> None:
         runtime.limit_threads(1)
@@ -90,8 +91,7 @@ class GroundingNode(ManagedNode):
     def cleanup(self) -> None:
         self._action.destroy()
         self._outputs.destroy()
-        if self.config.objects:
-            self.grounder.memory.save(Path(self.config.objects))
+        self._saving.save(self.grounder.memory)
         del self.grounder
 
     def _on_view(self, view: CameraView) -> None:
@@ -109,6 +109,11 @@ class GroundingNode(ManagedNode):
             return
         self._seconds, self._views = time.perf_counter() - began, self._views + 1
         self._outputs.show(objects, views[-1].stamp_ns)
+        try:
+            with self._lock:
+                self._saving.save_now_and_then(self.grounder.memory)
+        except Any2AnyError as error:  # a full disk
+            self.get_logger().warning(str(error), throttle_duration_sec=5.0)
 
     def _listen(self, wanted: bool) -> None:
         self._listener.wanted = wanted
@@ -124,9 +129,8 @@ class GroundingNode(ManagedNode):
         if not self._active:
             return []
         cameras, now = self._cameras, self.now_ns()
-        level, text = cameras.state()
-        refused = cameras.refused.count + self.grounder.refused
-        values: dict[str, Any] = {f"{k}_rate": rate.hertz(now) for k, rate in cameras.views.rates.items()}
+        (level, text), refused = cameras.state(), cameras.refused.count + self.grounder.refused
+        values: Any = {f"{k}_rate": rate.hertz(now) for k, rate in cameras.views.rates.items()}
         return [
             diagnostic(
                 level, f"{self.label}: objects", text, objects=len(self.grounder.memory), looks=self._views,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,6 +62,13 @@ def without_map(values: Mapping[str, str]) -> list[Any]:
         get_logger("any2any_ros").error(f"only the retrieval node is started: {error}")
         use_sim_time = values["use_sim_time"].lower() == "true"
         return actions([topology.retrieval(values["map"], use_sim_time)], values)
+
+
+def session_folder() -> str:
+    """Return a new folder for what a process that is started again must find; it is removed when the launch ends."""
+    folder = tempfile.mkdtemp(prefix="any2any-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _give_up(event: Any, context: Any) -> list[Any]:

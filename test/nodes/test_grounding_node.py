@@ -1,5 +1,6 @@
 """The grounding node over real topics and its real action: what it sees, what it answers, and what it refuses."""
 
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,7 @@ from any2any_ros.node_config import GroundingNodeConfig
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.cameras import Cameras
 from any2any_ros.nodes.grounding_node import GroundingNode
+from any2any_ros.objects.object_memory import ObjectMemory
 from any2any_ros.samples import NS
 
 
@@ -139,6 +141,27 @@ def test_objects_are_kept_from_one_start_to_the_next(bench, model, frames, tmp_p
     assert set(after) == set(before) and before
     for name, centre in before.items():
         np.testing.assert_allclose(after[name], centre)
+
+
+def test_a_node_that_was_killed_starts_with_the_objects_that_it_saved_while_it_saw(bench, model, frames, tmp_path):
+    robot = Robot(bench, model, objects=str(tmp_path / "objects"), save_period=0.1)
+    for frame in frames[:2]:
+        time.sleep(0.15)
+        robot.see(frame)
+    before = {o.id for o in robot.node.grounder.memory.believed}
+    robot.bench.until(lambda: (tmp_path / "objects" / "map.json").exists())
+    records = robot.node.grounder.model.reference_records()
+    robot.bench.until(
+        lambda: {o.id for o in ObjectMemory.load(tmp_path / "objects", records).believed} == before != set()
+    )
+
+
+def test_a_full_disk_does_not_stop_the_eyes(bench, model, frames):
+    robot = Robot(bench, model, objects="/proc/objects", save_period=0.1)
+    for frame in frames[:2]:
+        time.sleep(0.15)
+        robot.see(frame)
+    assert robot.node.grounder.memory.believed
 
 
 def test_bad_pictures_are_counted_and_the_next_one_is_seen(robot, frames):
