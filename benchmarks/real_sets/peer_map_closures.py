@@ -79,7 +79,9 @@ class MapClosures:
         """Answer all queries. Raises Any2AnyError when the package cannot be installed, or fails."""
         python, settings, track = _environment(), SUBMAPS[real.modalities[0]], Track.of(real)
         rows = wanted_rows(real, track, settings.step)
-        clouds = (submap(track, row, settings) for row in progress(rows.tolist(), f"{real}: {self.name}"))
+        queries = set(real.queries.tolist())
+        named = progress(rows.tolist(), f"{real}: {self.name}")
+        clouds = ((submap(track, row, settings), row in queries) for row in named)
         found = list(_matched(python, settings.pixel, clouds))
         note = f"last {settings.length:g} m put together by true poses"
         if settings.step > real.keyframe:
@@ -179,8 +181,9 @@ def ranked(real: RealSet, rows: Rows, found: Sequence[Closures], note: str) -> A
     return Answers(best, times, said, note)
 
 
-def _matched(python: Path, cell: float, clouds: Iterator[Array]) -> Iterator[Closures]:
-    """Yield what the peer says of each submap; it is then one of those that later ones are compared with."""
+def _matched(python: Path, cell: float, clouds: Iterator[tuple[Array, bool]]) -> Iterator[Closures]:
+    """Yield what the peer says of each submap; it is then one of those that later ones are compared with. clouds: the
+    points of submaps, and whether one is a query."""
     command = [str(python), str(WORKER), str(cell)]
     alone = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     with tempfile.TemporaryFile() as errors, subprocess.Popen(
@@ -188,8 +191,8 @@ def _matched(python: Path, cell: float, clouds: Iterator[Array]) -> Iterator[Clo
     ) as process:  # fmt: skip
         assert process.stdin is not None and process.stdout is not None
         try:
-            for cloud in clouds:
-                send(process.stdin, points=cloud)
+            for cloud, is_query in clouds:
+                send(process.stdin, points=cloud, is_query=np.array(is_query))
                 answer = receive(process.stdout)
                 yield Closures(answer["numbers"], answer["poses"], float(answer["milliseconds"]))
         except (OSError, ValueError, EOFError) as error:

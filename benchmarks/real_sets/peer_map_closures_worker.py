@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-MOST = 50  # closures of a submap
+MOST = 50  # closures of a submap that is a query; of the others, which are only added, one
 
 
 def send(stream: IO[bytes], **arrays: Any) -> None:
@@ -40,11 +40,12 @@ def main(cell: float) -> None:
     number = 0
     while True:
         try:
-            points = receive(sys.stdin.buffer)["points"].astype(np.float64)
+            given = receive(sys.stdin.buffer)
         except EOFError:
             return
+        points, most = given["points"].astype(np.float64), MOST if given["is_query"] else 1
         began = time.perf_counter()
-        found = pipeline.get_top_k_closures(number, points, MOST)
+        found = pipeline.get_top_k_closures(number, points, most)
         took = 1e3 * (time.perf_counter() - began)
         found = sorted(found, key=lambda one: -one.number_of_inliers)
         numbers = np.array([one.source_id for one in found], dtype=np.intp)

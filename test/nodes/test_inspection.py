@@ -7,6 +7,7 @@ import time
 import pytest
 import rclpy
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
@@ -16,9 +17,13 @@ from any2any_ros.nodes import inspection, messages, runtime
 SECOND = 10**9
 
 
-@pytest.fixture
-def street():
-    """Publish three topics from a thread of another participant: a good one, one an hour old, and a mismatch."""
+@pytest.fixture(params=["system", "simulated"])
+def street(request):
+    """Publish three topics from a thread of another participant: a good one, one an hour old, and a mismatch.
+
+    simulated: in 1970, with /clock.
+    """
+    simulated = request.param == "simulated"
     context = rclpy.Context()
     rclpy.init(context=context)
     node = rclpy.create_node("street", context=context)
@@ -28,11 +33,14 @@ def street():
     mute = node.create_publisher(String, "caption", best_effort)
     node.create_subscription(String, "caption", lambda m: None, 10)  # reliable: cannot hear it
     node.create_publisher(Image, "left/image_raw", 10)
-    done = threading.Event()
+    clock = node.create_publisher(Clock, "/clock", 10) if simulated else None
+    done, began = threading.Event(), time.time_ns() - 5000 * SECOND
 
     def publish():
         while not done.wait(0.05):
-            now = node.get_clock().now().nanoseconds
+            now = node.get_clock().now().nanoseconds - (began if simulated else 0)
+            if clock is not None:
+                clock.publish(Clock(clock=messages.time_message(now)))
             for publisher, age in ((good, 0), (old, 3600 * SECOND)):
                 message = Image(height=1, width=1, encoding="mono8", step=1, data=b"\0")
                 message.header.stamp = messages.time_message(now - age)
@@ -41,7 +49,7 @@ def street():
 
     thread = threading.Thread(target=publish)
     thread.start()
-    yield
+    yield request.param
     done.set()
     thread.join()
     node.destroy_node()
@@ -59,7 +67,8 @@ def test_each_ill_is_named(street):
     assert found["/camera/image_raw"].verdict() == "ok"
     assert found["/camera/image_raw"].hertz == pytest.approx(20, rel=0.4)
     assert found["/camera/image_raw"].readers == "camera"
-    assert "3600.0 s behind this clock" in found["/rear/image_raw"].verdict()
+    clock = "/clock" if street == "simulated" else "this clock"
+    assert f"3600.0 s behind {clock}" in found["/rear/image_raw"].verdict()
     assert "nothing arrived" in found["/left/image_raw"].verdict()
     assert "street cannot receive from street" in found["/caption"].verdict()
     assert "best effort publisher and reliable subscription" in found["/caption"].verdict().lower()

@@ -118,7 +118,7 @@ def test_a_log_is_a_drive_too(tmp_path, stand_in):
 
 
 def test_a_worker_that_dies_is_an_error_with_its_last_words(stand_in):
-    clouds = (np.zeros((count, 3), np.float32) for count in (5, 13, 5))
+    clouds = ((np.zeros((count, 3), np.float32), True) for count in (5, 13, 5))
     with pytest.raises(Any2AnyError, match="an unlucky submap"):
         list(map_closures._matched(sys.executable, 0.5, clouds))
 
