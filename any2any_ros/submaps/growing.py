@@ -14,13 +14,16 @@ from any2any_ros.arrays import Float64
 from any2any_ros.samples import NS, Scan
 from any2any_ros.submaps.matching import Target, Trust, matched
 from any2any_ros.submaps.planar import HERE, Planar, Points, wrapped
+from any2any_ros.submaps.see_through import looked_through
 from any2any_ros.submaps.surfaces import Surfaces, refuse_angles, surfaces
 from any2any_ros.submaps.track import Track
 
 APART, TURNED = 0.2, 0.2  # m and rad; a scan this far from the one before becomes part of the submap
 MOST = 128  # scans of a submap: a robot that turns for minutes drives no metres
 DENSE = 360  # points of each of them, at most
+LOST = 3  # scans in a row that do not fit; then a new submap begins
 FITS = 0.3  # share of a scan's points that must lie on the submap
+THROUGH = 0.2  # share of the submap that a scan may look through
 SHORT = NS // 200  # ns between two scans; shorter ones tell no velocity
 
 
@@ -46,7 +49,7 @@ class GrowingSubmap:
         """length: of the drive, m. blind, reach: m; returns outside are left out."""
         self.length, self._blind, self._reach = length, blind, reach
         self._parts: deque[_Part] = deque(maxlen=MOST)
-        self._track = Track()
+        self._track = Track(LOST)
         self._begin()
 
     def _begin(self) -> None:
@@ -86,12 +89,16 @@ class GrowingSubmap:
         else:
             guess, trust = self._pose.then(motion), _trust_in(motion)
         match = matched(seen, self._target, guess, trust)
-        fits = match.overlap >= FITS
+        fits = match.overlap >= FITS and self._looked_through(seen, match.pose) <= THROUGH
         if motion is None and fits:
             self._measure_velocity(self._pose.inverse().then(match.pose), after)
         self._track.judge(fits)
         if fits or motion is not None:
             self._pose = match.pose if fits else guess
+
+    def _looked_through(self, seen: Surfaces, pose: Planar) -> float:
+        """Return the share of the submap that a scan looks through from this pose."""
+        return looked_through(pose.inverse()(self._target.surfaces.points), seen.points)
 
     def _keep(self, seen: Surfaces) -> None:
         """Add a scan to the submap if the robot has moved, and drop those that are too far behind."""

@@ -16,6 +16,7 @@ from any2any_ros.samples import NS
 from any2any_ros.submaps.cloud_matching import CloudTarget, cell_centres, matched, normals
 from any2any_ros.submaps.track import Track
 
+LOST = 5  # clouds in a row that do not fit; then a new submap begins
 DRAWN, COARSE = 0.2, 0.5  # m, sides of the cubes of which one point is kept: for what is described, and for matching
 REACH = 60.0  # m; farther points are left out
 APART, TURNED = 1.0, 0.2  # m and rad; a cloud this far from the one before becomes part of the submap
@@ -51,7 +52,7 @@ class GrowingCloud:
         """length: of the drive, m."""
         self.length = length
         self._parts: deque[_Part] = deque(maxlen=MOST)
-        self._track = Track()
+        self._track = Track(LOST)
         self._begin()
 
     def _begin(self) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 from any2any_ros.arrays import Float64
 from any2any_ros.samples import NS
 
-LOST = 5  # samples in a row that do not fit; then a new submap begins
 JUMP = 5.0  # m of odometry between two samples: it began anew
 PAUSE = 2 * NS  # ns between two samples without odometry: the robot may be anywhere
 BACK = NS  # ns; stamps that step back by more are those of another drive
@@ -30,7 +29,9 @@ class Move(NamedTuple):
 class Track:
     """Follows the stamps and the odometry of a sensor, and counts the samples that did not fit."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: int) -> None:
+        """patience: samples in a row that do not fit, after which a new drive begins."""
+        self._patience = patience
         self._stamp_ns = 0
         self._odometry: Float64 | None = None
         self.lost = 0  # samples in a row that did not fit
@@ -41,7 +42,7 @@ class Track:
         if odometry is not None and self._odometry is not None:
             motion = np.asarray(np.linalg.solve(self._odometry, odometry), dtype=np.float64)
         self._stamp_ns, self._odometry = stamp_ns, odometry
-        if after < -BACK or self.lost >= LOST or not self._is_near(motion, after):
+        if after < -BACK or self.lost >= self._patience or not self._is_near(motion, after):
             self.lost = 0
             return Move(False, None, after)
         return Move(True, motion, after)

@@ -9,9 +9,9 @@ from rooms import cast, room
 
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.samples import NS, Scan
-from any2any_ros.submaps.growing import APART, MOST, GrowingSubmap
+from any2any_ros.submaps.growing import APART, LOST, MOST, GrowingSubmap
 from any2any_ros.submaps.planar import HERE, Planar
-from any2any_ros.submaps.track import BACK, JUMP, LOST, PAUSE
+from any2any_ros.submaps.track import BACK, JUMP, PAUSE
 
 ROOM = room(2, boxes=0)
 STEP = Planar(0.1 + 0j, 0.1)  # 63 of them are a circle of 2 m
@@ -139,6 +139,18 @@ def test_scans_of_another_place_do_not_spoil_a_submap():
     growing.add(scan_at(HERE), 0, HERE.matrix)
     found = [growing.add(cast(other, 180, np.pi), i * NS // 10, HERE.matrix) for i in range(1, LOST + 2)]
     assert [len(submap.points) for submap in found[: LOST - 1]] == [180] * (LOST - 1)
+
+
+def test_a_robot_that_is_carried_away_begins_a_new_submap_though_some_walls_fit():
+    """Its odometry saw nothing, and a third of the points finds a wall of the room where it was."""
+    growing, hall = GrowingSubmap(10.0, 0.05, 25.0), room(2, boxes=0) * 1.6
+    for i in range(5):
+        before = growing.add(scan_at(Planar(0.25 * i + 0j, 0.0)), i * NS, Planar(0.25 * i + 0j, 0.0).matrix)
+    found = [
+        growing.add(cast(hall, 360, at=0.25j * i), (5 + i) * NS, Planar(1.0 + 0.25j * i, 0.0).matrix)
+        for i in range(LOST + 1)
+    ]
+    assert before.scans == 5 and [s.scans for s in found] == [5] * LOST + [1]
 
 
 def test_a_scan_that_is_refused_changes_nothing():

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from any2any_ros.samples import NS
-from any2any_ros.submaps.track import BACK, JUMP, LOST, PAUSE, Track
+from any2any_ros.submaps.track import BACK, JUMP, PAUSE, Track
+
+LOST = 4
 
 
 def at(x):
@@ -14,7 +16,7 @@ def at(x):
 
 
 def test_the_motion_is_that_of_odometry():
-    track = Track()
+    track = Track(LOST)
     track.advance(0, at(3.0))
     move = track.advance(NS, at(4.5))
     assert move.goes_on and move.after == NS and move.motion[0, 3] == pytest.approx(1.5)
@@ -29,7 +31,7 @@ def test_the_motion_is_that_of_odometry():
     ],
 )  # fmt: skip
 def test_what_is_the_same_drive(before, stamp, now, goes_on):
-    track = Track()
+    track = Track(LOST)
     track.advance(0, before)
     move = track.advance(stamp, now)
     assert move.goes_on == goes_on and (move.motion is not None) == (goes_on and None not in (_(before), _(now)))
@@ -40,7 +42,7 @@ def _(pose):
 
 
 def test_many_misfits_end_a_drive():
-    track = Track()
+    track = Track(LOST)
     for i in range(LOST):
         assert track.advance(i, at(0)).goes_on
         track.judge(False)
@@ -48,7 +50,7 @@ def test_many_misfits_end_a_drive():
 
 
 def test_one_fit_forgives_the_misfits_before():
-    track = Track()
+    track = Track(LOST)
     for i in range(20):
         assert track.advance(i, at(0)).goes_on
         track.judge(i % LOST == 0)
