@@ -10,7 +10,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 FILES = sorted(path.name for path in FOLDER.glob("*.py"))
 HELPERS = {
     "calmrl_rivals.py", "calmrl_worlds.py", "cases.py", "cox_digits.py", "cox_rivals.py", "emma_tasks.py",
-    "hearing_endpoints.py", "hearing_sounds.py", "printing.py", "sequence_world.py",
+    "hearing_endpoints.py", "hearing_sounds.py", "kidnapped_cuts.py", "kidnapped_logs.py", "printing.py",
+    "sequence_world.py",
 }  # fmt: skip
 
 
