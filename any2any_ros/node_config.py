@@ -76,6 +76,19 @@ class RetrievalNodeConfig(Settings):
         minimum=0,
         maximum=3600,
     )
+    patience: float = setting(
+        10.0, "longest time of a goal of `localize` that names none", unit="s", minimum=0.1, maximum=3600
+    )
+    prior: str = name_setting(
+        "",
+        "topic of geometry_msgs/PoseWithCovarianceStamped or sensor_msgs/NavSatFix that says about where the robot is; "
+        "goals of `localize` without a region look there only; empty: they look everywhere",
+        names.topic,
+    )
+    prior_type: str = setting("pose", "type of that topic", choices=("pose", "fix"))
+    prior_age: float = setting(
+        30.0, "time after its last message from which on a prior says nothing", unit="s", minimum=0.1, maximum=86400
+    )
     watch: float = setting(0.1, "period of the search for stale modalities", unit="s", minimum=0.01, maximum=10)
 
 

@@ -8,6 +8,7 @@ from std_msgs.msg import Header
 
 import any2any_ros.msg as msg
 from any2any_ros.localization.guard import Localization
+from any2any_ros.localization.one_shot import Verdict
 from any2any_ros.nodes import messages, outputs
 
 
@@ -39,9 +40,24 @@ def transform(found: Localization, stamp_ns: int, parent: str, child: str) -> Tr
     return out
 
 
-def _pose(found: Localization) -> PoseWithCovariance:
+def verdict_pose(verdict: Verdict, frame_id: str) -> PoseWithCovarianceStamped:
+    """Return where the robot is by one search; NaN when it is not localized. frame_id: of the map."""
+    header = Header(stamp=messages.time_message(verdict.stamp_ns), frame_id=frame_id)
+    return PoseWithCovarianceStamped(header=header, pose=_pose(verdict))
+
+
+def nowhere() -> PoseWithCovarianceStamped:
+    """Return a pose that is not known: NaN."""
+    return PoseWithCovarianceStamped(pose=_unknown())
+
+
+def _unknown() -> PoseWithCovariance:
+    nothing = np.full((4, 4), np.nan)
+    return PoseWithCovariance(pose=messages.pose_message(nothing), covariance=[float("nan")] * 36)
+
+
+def _pose(found: Localization | Verdict) -> PoseWithCovariance:
     if found.pose is None or found.covariance is None:
-        nothing = np.full((4, 4), np.nan)
-        return PoseWithCovariance(pose=messages.pose_message(nothing), covariance=[float("nan")] * 36)
+        return _unknown()
     covariance = outputs.spatial(found.covariance, found.pose)
     return PoseWithCovariance(pose=messages.pose_message(found.pose), covariance=covariance.ravel().tolist())

@@ -18,10 +18,12 @@ from any2any_ros.nodes import endpoints, parameters, runtime, sensor_health
 from any2any_ros.nodes.arrivals import Arrivals
 from any2any_ros.nodes.lifecycle import ANY_JUMP_BACK, STEADY, ManagedNode
 from any2any_ros.nodes.live_settings import LiveSettings
+from any2any_ros.nodes.localize import Localize
 from any2any_ros.nodes.map_services import MapServices
 from any2any_ros.nodes.mountings import Mountings
 from any2any_ros.nodes.odometry import OdometryBuffer
 from any2any_ros.nodes.outputs import Outputs
+from any2any_ros.nodes.prior import Prior
 from any2any_ros.nodes.retrieval_health import Health
 from any2any_ros.nodes.scan_refinement import ScanRefinement
 from any2any_ros.observation import Observation
@@ -42,6 +44,7 @@ class RetrievalNode(ManagedNode):
         self._odometry = OdometryBuffer(self)
         self.localizer = Localizer(self.alive, ranking, self.hit_radius, self._odometry.pose)
         self._live = LiveSettings(self, self.localizer, ranking, self.alive.source_timeout)
+        self._prior = Prior(self, self.localizer, self.hit_radius)
         self._refinement = ScanRefinement(self, self.localizer, self.hit_radius, self.alive.slop)
         self.health = Health()
         self._mountings = Mountings(self, self.localizer)
@@ -51,6 +54,7 @@ class RetrievalNode(ManagedNode):
         runtime.limit_threads(1)
         self.map_services = MapServices(self, self.localizer, self._use_map)
         self._outputs = Outputs(self, self.hit_radius)
+        self._localize = Localize(self, self.localizer, self.config.patience, self._odometry.pose, self._prior.region)
         if self.config.map:
             try:
                 self.map_services.loading.load_now(Path(self.config.map))
@@ -75,6 +79,8 @@ class RetrievalNode(ManagedNode):
         self._arrivals.open(self.alive.wait, self.alive.source_timeout / 2)
         self._odometry.open(self.config.odometry)
         self._refinement.open(self.config)
+        self._prior.open(self.config)
+        self._localize.active = True
 
     def deactivate(self) -> None:
         if self._arrivals.topic:
@@ -84,8 +90,11 @@ class RetrievalNode(ManagedNode):
             self._mountings.close()
             self._odometry.close()
             self._refinement.close()
+            self._prior.close()
+            self._localize.stop()
 
     def cleanup(self) -> None:
+        self._localize.destroy()
         self.map_services.destroy()
         self._outputs.destroy()
         self.localizer.close()
@@ -107,6 +116,7 @@ class RetrievalNode(ManagedNode):
             self.health.answers.tick(self.now_ns())
             self.health.last = ranking
             self._refinement.offer(self.localizer.moment)
+            self._localize.offer(self.localizer.moment, ranking)
 
     def _on_jump(self, jump: Any) -> None:
         self.get_logger().info("the clock jumped: all received embeddings are forgotten")
