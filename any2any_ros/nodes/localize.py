@@ -14,10 +14,11 @@ import any2any_ros.action as action
 from any2any_ros.arrays import Float64
 from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.localization.one_shot import Verdict
-from any2any_ros.localization.region import Region
+from any2any_ros.node_config import RetrievalNodeConfig
 from any2any_ros.nodes import localization_messages as converted
 from any2any_ros.nodes.lifecycle import STEADY, ManagedNode
 from any2any_ros.nodes.localize_goal import LONGEST_TIMEOUT, Search, seconds_of
+from any2any_ros.nodes.prior import Prior
 from any2any_ros.nodes.worker import Stopped, Worker
 from any2any_ros.observation import Observation
 from any2any_ros.ranking import Ranking
@@ -37,13 +38,11 @@ class Localize:
     """
 
     def __init__(
-        self, node: ManagedNode, localizer: Localizer, patience: float,
-        odometry: Callable[[int], Float64 | None], prior: Callable[[], Region],
-    ) -> None:  # fmt: skip
-        """patience: s, of a goal without a timeout. odometry: as of the localizer. prior: where the robot is known to
-        be, for a goal without a region."""
-        self._node, self._localizer, self._patience = node, localizer, patience
-        self._odometry, self._prior = odometry, prior
+        self, node: ManagedNode, localizer: Localizer, odometry: Callable[[int], Float64 | None], hit_radius: float
+    ) -> None:
+        """odometry: as of the localizer. hit_radius: m."""
+        self._node, self._localizer, self._odometry = node, localizer, odometry
+        self.prior = Prior(node, localizer, hit_radius)
         self._search: Search | None = None
         self._results: dict[bytes, Result] = {}
         self._worker = Worker(node, "region")
@@ -55,15 +54,21 @@ class Localize:
         self._deadline = node.create_timer(LONGEST_TIMEOUT, self._give_up, clock=STEADY)
         self._deadline.cancel()
 
+    def open(self, config: RetrievalNodeConfig) -> None:
+        """Accept goals from now on."""
+        self.prior.open(config)
+        self._patience, self.active = config.patience, True
+
     def destroy(self) -> None:
-        self.stop()
+        self.close()
         self._worker.close()
         self._node.destroy_timer(self._deadline)
         self._server.destroy()
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Refuse goals from now on, and end the one in progress."""
         self.active = False
+        self.prior.close()
         with suppress(AttributeError):  # rclpy's, when the executor has ended: nobody sends results any more
             self._end(Result.NOT_ACTIVE, "the node was deactivated")
 
@@ -103,7 +108,7 @@ class Localize:
         if opened is None:
             return self._refuse(goal, Result.NO_MAP, "no map is loaded: call ~/load_map")
         try:
-            search, seconds = Search.of(goal, opened, self._prior), seconds_of(goal, self._patience)
+            search, seconds = Search.of(goal, opened, self.prior.region), seconds_of(goal, self._patience)
         except Any2AnyError as error:
             return self._refuse(goal, Result.BAD_GOAL, str(error))
         if opened.retriever.confidence is None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
@@ -23,7 +22,6 @@ from any2any_ros.nodes.map_services import MapServices
 from any2any_ros.nodes.mountings import Mountings
 from any2any_ros.nodes.odometry import OdometryBuffer
 from any2any_ros.nodes.outputs import Outputs
-from any2any_ros.nodes.prior import Prior
 from any2any_ros.nodes.retrieval_health import Health
 from any2any_ros.nodes.scan_refinement import ScanRefinement
 from any2any_ros.observation import Observation
@@ -44,7 +42,6 @@ class RetrievalNode(ManagedNode):
         self._odometry = OdometryBuffer(self)
         self.localizer = Localizer(self.alive, ranking, self.hit_radius, self._odometry.pose)
         self._live = LiveSettings(self, self.localizer, ranking, self.alive.source_timeout)
-        self._prior = Prior(self, self.localizer, self.hit_radius)
         self._refinement = ScanRefinement(self, self.localizer, self.hit_radius, self.alive.slop)
         self.health = Health()
         self._mountings = Mountings(self, self.localizer)
@@ -54,12 +51,13 @@ class RetrievalNode(ManagedNode):
         runtime.limit_threads(1)
         self.map_services = MapServices(self, self.localizer, self._use_map)
         self._outputs = Outputs(self, self.hit_radius)
-        self._localize = Localize(self, self.localizer, self.config.patience, self._odometry.pose, self._prior.region)
+        self._localize = Localize(self, self.localizer, self._odometry.pose, self.hit_radius)
         if self.config.map:
             try:
                 self.map_services.loading.load_now(Path(self.config.map))
             except Any2AnyError as error:  # the node stays up: ~/load_map can still load a good map
-                self._report(error)
+                self.health.fail(error, self.now_ns())
+                self.get_logger().error(str(error), throttle_duration_sec=5.0)
 
     def _use_map(self, opened: OpenedMap) -> None:
         """Rank the places of another map from now on."""
@@ -79,19 +77,15 @@ class RetrievalNode(ManagedNode):
         self._arrivals.open(self.alive.wait, self.alive.source_timeout / 2)
         self._odometry.open(self.config.odometry)
         self._refinement.open(self.config)
-        self._prior.open(self.config)
-        self._localize.active = True
+        self._localize.open(self.config)
 
     def deactivate(self) -> None:
         if self._arrivals.topic:
             self._jumps.unregister()
             self.destroy_timer(self._watch)
-            self._arrivals.close()
-            self._mountings.close()
-            self._odometry.close()
-            self._refinement.close()
-            self._prior.close()
-            self._localize.stop()
+            parts = self._arrivals, self._mountings, self._odometry, self._refinement, self._localize
+            for close in [part.close for part in parts]:
+                close()
 
     def cleanup(self) -> None:
         self._localize.destroy()
@@ -118,14 +112,10 @@ class RetrievalNode(ManagedNode):
             self._refinement.offer(self.localizer.moment)
             self._localize.offer(self.localizer.moment, ranking)
 
-    def _on_jump(self, jump: Any) -> None:
+    def _on_jump(self, jump: object) -> None:
         self.get_logger().info("the clock jumped: all received embeddings are forgotten")
         self.localizer.forget()
         self._arrivals.forget()
-
-    def _report(self, error: Any2AnyError) -> None:
-        self.health.fail(error, self.now_ns())
-        self.get_logger().error(str(error), throttle_duration_sec=5.0)
 
     def status(self) -> list[DiagnosticStatus]:
         if not self._arrivals.topic:

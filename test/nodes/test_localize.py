@@ -186,17 +186,17 @@ def test_a_prior_limits_goals_without_a_region(bench, small_map):
     for bad in (pose_at(NAN), pose_at(150.0, 0.0), pose_at(150.0, NAN), pose_at(150.0, frame="odom")):
         prior.publish(bad)
     bench.spin(0.2)
-    assert robot.node._prior.region().everywhere
+    assert robot.node._localize.prior.region().everywhere
     prior.publish(pose_at(150.0))
-    bench.until(lambda: not robot.node._prior.region().everywhere)
-    assert robot.node._prior.region().radius == pytest.approx(15.0)
+    bench.until(lambda: not robot.node._localize.prior.region().everywhere)
+    assert robot.node._localize.prior.region().radius == pytest.approx(15.0)
     _, future = robot.ask(timeout=30.0)
     for _ in range(20):
         robot.look(3)
         if future.done():
             break
     assert 13 <= int(robot.told(future)[1].places[0].split("/")[1]) <= 17
-    bench.until(lambda: robot.node._prior.region().everywhere)  # it is too old
+    bench.until(lambda: robot.node._localize.prior.region().everywhere)  # it is too old
 
 
 def test_a_fix_is_a_prior_where_the_map_knows_where_on_earth_it_is(bench, small_map):
@@ -207,7 +207,7 @@ def test_a_fix_is_a_prior_where_the_map_knows_where_on_earth_it_is(bench, small_
     fix.position_covariance = (9.0 * np.eye(3)).ravel()
     fixes.publish(fix)
     bench.spin(0.2)
-    assert robot.node._prior.region().everywhere  # the map has no origin
+    assert robot.node._localize.prior.region().everywhere  # the map has no origin
     opened = robot.node.localizer.map
     opened.reference = replace(opened.reference, origin=(49.0, 8.0, 100.0))
     lost = NavSatFix(latitude=49.0, longitude=8.0, position_covariance_type=2)
@@ -215,10 +215,10 @@ def test_a_fix_is_a_prior_where_the_map_knows_where_on_earth_it_is(bench, small_
     for bad in (NavSatFix(latitude=NAN), NavSatFix(), lost, NavSatFix(latitude=49.0, longitude=8.0)):
         fixes.publish(bad)
     bench.spin(0.2)
-    assert robot.node._prior.region().everywhere
+    assert robot.node._localize.prior.region().everywhere
     fixes.publish(fix)
-    bench.until(lambda: not robot.node._prior.region().everywhere)
-    found = robot.node._prior.region()
+    bench.until(lambda: not robot.node._localize.prior.region().everywhere)
+    found = robot.node._localize.prior.region()
     assert (found.x, found.y) == pytest.approx((0, 0), abs=1e-3) and found.radius == pytest.approx(10.0)
 
 
