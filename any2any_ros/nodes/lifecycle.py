@@ -12,6 +12,7 @@ from rclpy import time_source
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from any2any_ros import plugins
 from any2any_ros.errors import Any2AnyError, error_text
@@ -22,6 +23,7 @@ from any2any_ros.nodes.messages import time_message
 from any2any_ros.nodes.process_health import ProcessHealth
 
 CLOCK_READER = time_source.__file__  # reads /clock, and raises when a time on it is negative
+OVERRIDABLE = QoSOverridingOptions.with_default_policies()
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 ANY_JUMP_BACK = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
 
@@ -41,6 +43,14 @@ class ManagedNode(LifecycleNode):
         self.robot_clock, self._process = RobotClock(self.get_clock()), ProcessHealth()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._heartbeat = self.create_timer(1.0, self._diagnose, clock=STEADY)
+
+    def create_subscription(self, *args: Any, **kwargs: Any) -> Any:
+        """Subscribe. A user may override the QoS: `qos_overrides./TOPIC.subscription.reliability` and the like."""
+        return super().create_subscription(*args, **{"qos_overriding_options": OVERRIDABLE} | kwargs)
+
+    def create_lifecycle_publisher(self, *args: Any, **kwargs: Any) -> Any:
+        """Make a publisher. A user may override its QoS, as that of a subscription."""
+        return super().create_lifecycle_publisher(*args, **{"qos_overriding_options": OVERRIDABLE} | kwargs)
 
     def configure(self) -> None: ...
     def activate(self) -> None: ...
