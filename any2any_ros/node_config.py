@@ -37,6 +37,11 @@ class EncoderNodeConfig(Settings):
         "the last metres together; empty, and while nobody publishes it: they match scans alone",
         names.odometry,
     )
+    base_frame: str = setting(
+        "",
+        "frame of the robot, in which /tf_static says how a LiDAR or a laser leans and how high it is; empty: what it "
+        "sees is encoded as it is",
+    )
     silent_after: float = setting(
         2.0, "the diagnostics warn when no message came for this long", unit="s", minimum=0.01, maximum=3600
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from any2any_ros.arrays import Flags, Float64
 from any2any_ros.calibration import evaluation
+from any2any_ros.calibration.evaluation import ScoredQuery
 from any2any_ros.calibration.scorer import Scorer
 from any2any_ros.calibration.task import Task
 from any2any_ros.geometry.refiner import refined_pose
@@ -67,8 +68,9 @@ def errors(
             continue
         row, aligned = int(rows[0]), int(rows[0]) in query.overlap
         trusted = aligned_confidence if query.overlap and aligned_confidence else confidence
-        said = scorer.places.poses[row]
-        if aligned:
+        if not aligned:
+            said = _seen_pose(scorer, task, query, row)
+        else:
             key = (query.row, row)
             if key not in poses:
                 poses[key] = _aligned_pose(scorer, task, *key)
@@ -84,6 +86,16 @@ def errors(
             yaw,
             query.row,
         )
+
+
+def _seen_pose(scorer: Scorer, task: Task, query: ScoredQuery, row: int) -> Float64:
+    """Return the pose (4, 4) of a query that was recognised at a reference, without alignment."""
+    searcher, place = scorer.searcher, scorer.places.poses[row]
+    if not scorer.views.pairs:
+        return np.asarray(place)
+    columns = [searcher.query_modalities.index(m) for m in query.pattern]
+    pairs = searcher.explained(query.similarity, np.array([row]))[0][columns]
+    return scorer.views.pose(place, pairs, query.pattern, searcher.reference_modalities, task.queries.mountings)[0]
 
 
 def _aligned_pose(scorer: Scorer, task: Task, query: int, row: int) -> Float64:

@@ -17,6 +17,7 @@ from any2any_ros.retrieval.large.search import top_k
 from any2any_ros.retrieval.retriever import SHORTLIST, Retriever
 from any2any_ros.retrieval.searcher import WholeMapSearcher
 from any2any_ros.retrieval.shortlist import NOTHING, Shortlist, differences, most_similar
+from any2any_ros.retrieval.views import Views
 from any2any_ros.trust.confidence import Candidates
 
 
@@ -25,7 +26,7 @@ class Scorer:
     """Scores every reference of a map, by any fusion. Has no confidence, so it needs no calibration.
 
     places: the references, with the modalities that the imputer adds. same_place: metres within which two references
-    are one place. alignment: of bird's-eye images; None: they are not aligned.
+    are one place. alignment: of bird's-eye images; None: they are not aligned. views: what pictures say of headings.
     """
 
     places: ObservationSet
@@ -34,6 +35,7 @@ class Scorer:
     same_place: float
     refiner: Refiner = NO_REFINER
     alignment: ImageAlignment | None = None
+    views: Views = Views()
     _known: Known = field(default_factory=dict, repr=False)  # the same query comes under many patterns
 
     @classmethod
@@ -43,12 +45,12 @@ class Scorer:
             return retriever
         searcher = retriever.whole_map_searcher()
         described = (retriever.places, searcher, retriever.imputer, retriever.same_place, retriever.refiner)
-        return cls(*described, retriever.alignment)
+        return cls(*described, retriever.alignment, retriever.views)
 
     def using(self, fusion: Fusion, refiner: Refiner = NO_REFINER, alignment: ImageAlignment | None = None) -> Scorer:
         """Return a scorer of the same map with another fusion. Both share the vectors."""
         searcher = WholeMapSearcher(self.searcher.matrix, fusion)
-        return Scorer(self.places, searcher, self.imputer, self.same_place, refiner, alignment)
+        return Scorer(self.places, searcher, self.imputer, self.same_place, refiner, alignment, self.views)
 
     def __len__(self) -> int:
         return len(self.searcher)

@@ -12,6 +12,7 @@ from any2any_ros.data.bag_reader import BagReader
 from any2any_ros.data.bag_transforms import fault, row_of, static_transforms, transforms
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.geometry.transforms import TransformBuffer
+from any2any_ros.geometry.upright import GROUND
 from any2any_ros.samples import NS
 
 TIMES = 50  # at which a transform of /tf is looked at
@@ -29,6 +30,13 @@ def mountings(reader: BagReader, source: PoseSource, robot: str, frames: Mapping
         times = _add_moving(known, reader)
         found |= {m: _still(known, robot, frames[m], times) for m, pose in found.items() if pose is None}
     return {m: pose for m, pose in found.items() if pose is not None}
+
+
+def heights(reader: BagReader, source: PoseSource, frames: Mapping[str, str]) -> dict[str, float]:
+    """Return the height of each sensor above the ground, m, where /tf_static knows the robot's frame on the ground."""
+    known = static_transforms(reader, source.name)
+    found = {m: known.pose(GROUND, frame) for m, frame in frames.items()}
+    return {m: float(pose[2, 3]) for m, pose in found.items() if pose is not None}
 
 
 def _add_moving(buffer: TransformBuffer, reader: BagReader) -> list[int]:

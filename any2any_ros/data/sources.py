@@ -19,7 +19,7 @@ from any2any_ros.data.drive import Drive, encode, keyframes
 from any2any_ros.data.earth import Origin
 from any2any_ros.data.report import SensorReport
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.geometry import clouds
+from any2any_ros.geometry import clouds, upright
 from any2any_ros.geometry.clouds import LIDAR
 from any2any_ros.observation import ObservationSet
 from any2any_ros.progress import Progress, silent
@@ -123,6 +123,7 @@ class _Said(NamedTuple):
     topics: Mapping[str, SensorTopic]
     base_frame: str
     mountings: Mapping[str, Float64]
+    heights: Mapping[str, float]
     origin: Origin | None
 
 
@@ -152,10 +153,19 @@ class BagSource:
         self, encoders: Mapping[str, Encoder], keyframe: float, progress: Progress[Any] = silent
     ) -> ObservationSet:
         self.report.clear()
-        moments = bags.observe(self.path, encoders, self.topics, self.poses, progress, self.report)
+        standing = {m: self._standing(m, encoder) for m, encoder in encoders.items()}
+        moments = bags.observe(self.path, standing, self.topics, self.poses, progress, self.report)
         self.report.located(moments)
         self._note_mountings()
         return replace(moments.take(keyframes(moments.poses, keyframe)), mountings=self._said.mountings)
+
+    def _standing(self, modality: str, encoder: Encoder) -> Encoder:
+        """Return the encoder of a sensor that may lean, as the live nodes use it."""
+        mounting = self._said.mountings.get(modality)
+        if mounting is None or encoder.accepts not in upright.SEES:
+            return encoder
+        expected = upright.expected_height(encoder)
+        return upright.standing(encoder, upright.upright(mounting, self._said.heights.get(modality), expected))
 
     def _note_mountings(self) -> None:
         """Say where each sensor is mounted, or that nothing says it."""
@@ -193,7 +203,8 @@ class BagSource:
             base = bag_poses.robot_frame(reader, self.poses)
             frames = {m: topic.frame_id for m, topic in topics.items()}
             mountings = bag_mountings.mountings(reader, self.poses, base, frames) if base else {}
-            return _Said(topics, base, mountings, bag_poses.origin(reader, self.poses))
+            heights = bag_mountings.heights(reader, self.poses, frames) if base else {}
+            return _Said(topics, base, mountings, heights, bag_poses.origin(reader, self.poses))
 
     def placed(self, origin: Origin | None) -> Recording:
         if self.origin is None:

@@ -18,9 +18,16 @@ ENCODERS: Registry[Encoder] = Registry("encoder", __name__, Encoder, _OPTIONAL)
 DEFAULTS = {"lidar": "birds_eye", "laser_scan": "laser_submap"}
 
 
+def kind(modality: str) -> str:
+    """Return the modality that a free name begins with, such as camera of camera_front; the name itself for others."""
+    words = modality.split("_")
+    beginnings = ("_".join(words[:n]) for n in range(len(words), 0, -1))
+    return next((name for name in beginnings if name in ENCODERS.names()), modality)
+
+
 def default(modality: str) -> str:
     """Return the name of the default encoder of a modality."""
-    return DEFAULTS.get(modality, modality)
+    return DEFAULTS.get(kind(modality), kind(modality))
 
 
 def see(encoder: Encoder, sample: Any) -> Seen:

@@ -1,7 +1,8 @@
 """Camera images without weights: the directions of edges (HOG), and the rough layout of colours.
 
 The embedding suits a robot that passes a place with about the same heading each time. On the way back a forward camera
-sees another street, and no descriptor of one image can know that it is the same place.
+sees another street, and no descriptor of one image can know that it is the same place. A rear camera can
+(retrieval/views.py).
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from any2any_ros.nodes.events import SubscriptionEventCallbacks
 from any2any_ros.nodes.inbox import Inbox
 from any2any_ros.nodes.lifecycle import ManagedNode
 from any2any_ros.nodes.sensor_odometry import SensorOdometry
+from any2any_ros.nodes.standing import Standing
 from any2any_ros.nodes.stream_time import StreamTime
 from any2any_ros.observation import Embedding
 from any2any_ros.protocols import Encoder, gathered
@@ -40,14 +41,12 @@ class EncoderNode(ManagedNode):
         super().__init__("encoder")
         self.config = parameters.declare(self, EncoderNodeConfig)
         self._subscription: Any = None
-        self._odometry = SensorOdometry(self)
-        self._health = EncoderHealth()
+        self._odometry, self._standing, self._health = SensorOdometry(self), Standing(self), EncoderHealth()
 
     def configure(self) -> None:
         cls: Any = ENCODERS.find(self.config.encoder)
         self._encoder: Encoder = cls(parameters.declare(self, cls.Config, "settings"))
-        self._modality = self.config.modality or cls.modality
-        self._topic = self.config.topic or cls.topic
+        self._modality, self._topic = self.config.modality or cls.modality, self.config.topic or cls.topic
         types = samples.types_of(cls.accepts)
         self._type = self.config.message_type or types[0]
         if self._type not in types:
@@ -61,8 +60,8 @@ class EncoderNode(ManagedNode):
     def activate(self) -> None:
         if self._encoder.uses_odometry:
             self._odometry.open(self.config.odometry)
-        self._stream_time = StreamTime()
-        self._inbox = Inbox(self._encoder.keeps, self._encode)
+        self._upright = self._standing.open(self._encoder, self.config.base_frame)
+        self._stream_time, self._inbox = StreamTime(), Inbox(self._encoder.keeps, self._encode)
         qos = endpoints.sensor_qos(self._encoder.keeps, self.config.reliability)
         events = SubscriptionEventCallbacks(incompatible_qos=self._on_mismatch)
         self._subscription = self.create_subscription(
@@ -74,8 +73,8 @@ class EncoderNode(ManagedNode):
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
             self._subscription = None
-            self._inbox.close()
-            self._odometry.close()
+            for part in (self._inbox, self._odometry, self._standing):
+                part.close()
 
     def cleanup(self) -> None:
         self.destroy_lifecycle_publisher(self._publisher)
@@ -107,8 +106,9 @@ class EncoderNode(ManagedNode):
         stamp = samples.stamp_ns(message) or received
         decoded = samples.decode(self._type, message, self._encoder.accepts)
         frame = message.header.frame_id if hasattr(message, "header") else ""
+        self._standing.see(frame)
         pose = self._odometry.pose(stamp, frame)
-        sample = gathered(self._encoder, decoded, self._stream_time.of(stamp, received), pose)
+        sample = gathered(self._upright, decoded, self._stream_time.of(stamp, received), pose)
         return sample, stamp, frame
 
     def _publish(self, sample: Any, stamp: int, frame: str) -> None:

@@ -59,7 +59,7 @@ class Mountings:
     def of(self, embedding: Embedding) -> Embedding:
         """Return an embedding with the mounting of its sensor, where that is known."""
         reference, modality = self._localizer.reference, embedding.modality
-        if reference is None or modality not in reference.places.mountings or not self.base_frame:
+        if reference is None or modality not in self._mounted() or not self.base_frame:
             return embedding
         self._frames[modality] = embedding.frame_id
         pose = self._pose(embedding.frame_id, embedding.stamp_ns)
@@ -68,6 +68,12 @@ class Mountings:
             self._listen_to_moving()
             return embedding
         return replace(embedding, mounting=pose)
+
+    def _mounted(self) -> set[str]:
+        """Return the modalities that are compared with those whose mountings the map knows."""
+        reference = self._localizer.reference
+        known = {} if reference is None else reference.places.mountings
+        return {q for q, r in reference.pairs if r in known} if reference is not None and known else set()
 
     def _pose(self, frame: str, stamp_ns: int) -> Float64 | None:
         """Return the pose (4, 4) of a sensor's frame in the robot's at a time, or shortly before; None if unknown."""

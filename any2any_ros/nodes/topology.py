@@ -72,6 +72,8 @@ def place_recognition(
         plug, settings = (records[m].plug, records[m].settings) if m in records else (default(m), {})
         parameters = {"encoder": plug, "modality": m, **{f"settings.{k}": v for k, v in settings.items()}}
         parameters |= _subscription(ENCODERS.find_recorded(plug), recorded.get(m), told.get(m), image_transport)
+        if reference and m in reference.places.mountings:
+            parameters["base_frame"] = reference.base_frame
         if odometry and ENCODERS.find_recorded(plug).uses_odometry:
             names.odometry(odometry)
             parameters["odometry"] = odometry

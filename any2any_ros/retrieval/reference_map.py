@@ -87,8 +87,8 @@ class ReferenceMap:
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
-        """Return the (query, reference) modalities that can be compared: each with itself, and those of one space."""
-        spaces = {m: record.space or m for m, record in self.encoders.items()}
+        """Return the (query, reference) modalities that can be compared: those of one space, or of one encoder."""
+        spaces = {m: record.space or record.fingerprint or m for m, record in self.encoders.items()}
         return tuple((q, r) for q in sorted(spaces) for r in sorted(spaces) if q == r or spaces[q] == spaces[r])
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from any2any_ros.observation import Observation, ObservationSet
 from any2any_ros.protocols import Alignment, Fusion
 from any2any_ros.ranking import Match, Ranking
 from any2any_ros.retrieval import calibration as calibrations
+from any2any_ros.retrieval.assessment import Assessment
 from any2any_ros.retrieval.calibration import Calibration
 from any2any_ros.retrieval.large import LARGE, npz
 from any2any_ros.retrieval.large.bounds import can_be_bounded
@@ -32,6 +33,7 @@ from any2any_ros.retrieval.reference_map import ReferenceMap
 from any2any_ros.retrieval.searcher import Searcher, WholeMapSearcher
 from any2any_ros.retrieval.shortlist import NOTHING, Shortlist, differences
 from any2any_ros.retrieval.similarity import SimilarityMatrix
+from any2any_ros.retrieval.views import Views, without_heading
 from any2any_ros.trust.bayes_filter import BayesFilter
 from any2any_ros.trust.confidence import Candidates, Confidence
 
@@ -63,6 +65,7 @@ class Retriever:
         self.fusion, self.imputer, self.confidence = calibration.fusion, calibration.imputer, calibration.confidence
         self.same_place, self.refiner = calibration.same_place, calibration.refiner_of(refiner)
         self.alignment = calibration.image_alignment_of(reference)
+        self.views = Views.of(reference)
         self.places = self.imputer.extend(reference.places)
         self._device = available_device(device, len(self.places))
         self.searcher = self._searcher(threads)
@@ -209,7 +212,7 @@ class Retriever:
     ) -> Ranking:
         place_set = assessment.place_set
         return Ranking(
-            self._matches(assessment, shortlist, alive, registrations),
+            self._matches(assessment, shortlist, alive, registrations, observation.mountings),
             alive,
             tuple(m for m in self.modalities if m not in observation.embeddings),
             assessment.accepted,
@@ -224,7 +227,12 @@ class Retriever:
         )
 
     def _matches(
-        self, assessment: Assessment, shortlist: Shortlist, alive: tuple[str, ...], registrations: Registrations
+        self,
+        assessment: Assessment,
+        shortlist: Shortlist,
+        alive: tuple[str, ...],
+        registrations: Registrations,
+        mountings: Mapping[str, Float64],
     ) -> tuple[Match, ...]:
         scores = dict(zip(shortlist.rows.tolist(), shortlist.scores.tolist(), strict=True))
         width, columns = len(self.reference_modalities), self._columns(alive)
@@ -232,14 +240,18 @@ class Retriever:
         matches = []
         for row, p in zip(assessment.rows.tolist(), assessment.probability.tolist(), strict=True):
             # Earlier rankings can put a place first that is not in the shortlist.
-            score, pairs = scores.get(row, float("nan")), shortlist.pair_probability.get(row, unknown)
+            score = scores.get(row, float("nan"))
+            pairs = shortlist.pair_probability.get(row, unknown)[columns, :width]
             name = self.places.ids[row]
             registration = registrations.get(name, NOT_REGISTERED)
-            pose = refined_pose(self.places.poses[row], registration)
+            place, headed = self.places.poses[row], True
+            if not registration.converged:
+                place, headed = self.views.pose(place, pairs, alive, self.reference_modalities, mountings)
+            pose = refined_pose(place, registration)
             errors = NO_POSE_ERRORS if registration.refined else self.calibration.poses  # fitted for images alone
             covariance = errors.of(alive, registration.converged)
-            known = (registration.overlap, registration.refined, covariance)
-            matches.append(Match(name, p, score, pose, pairs[columns, :width], *known))
+            known = (registration.overlap, registration.refined, covariance if headed else without_heading(covariance))
+            matches.append(Match(name, p, score, pose, pairs, *known))
         return tuple(matches)
 
     def _columns(self, modalities: tuple[str, ...]) -> list[int]:
@@ -268,22 +280,6 @@ class Retriever:
         if isinstance(self.searcher, WholeMapSearcher):
             return self.searcher
         return WholeMapSearcher(self._matrix(), self.fusion)
-
-
-@dataclass(frozen=True, eq=False)
-class Assessment:
-    """What the confidence says of a shortlist.
-
-    rows (K,): the matches, best first. probability (K,): that each is right; NaN before calibration. accepted: whether
-    the first is accepted. place_set: rows of the place set. presence: probability that the place is in the map at all;
-    NaN before calibration.
-    """
-
-    rows: Rows
-    probability: Float64
-    accepted: bool
-    place_set: Rows
-    presence: float
 
 
 def bare_retriever(

@@ -61,7 +61,7 @@ class WholeMapSearcher:
         """As `Searcher`."""
         similarity, scores = (batch[0] for batch in self.scores(query))
         rows = top_k(scores, k)
-        pairs = dict(zip(rows.tolist(), self._explained(similarity, rows[:explained]), strict=False))
+        pairs = dict(zip(rows.tolist(), self.explained(similarity, rows[:explained]), strict=False))
         nearest = most_similar(np.arange(len(similarity)), similarity, self.query_modalities, self.reference_modalities)
         return Shortlist(rows, similarity[rows], scores[rows], pairs, nearest)
 
@@ -77,7 +77,7 @@ class WholeMapSearcher:
             return similarity, np.full(similarity.shape[:2], np.nan)
         return similarity, np.asarray(self.fusion.score(similarity), dtype=np.float64)
 
-    def _explained(self, similarity: Array, rows: Rows) -> Float64:
+    def explained(self, similarity: Array, rows: Rows) -> Float64:
         """Return the pair probabilities (n, Mq, Mr) of the references `rows`. similarity (R, Mq, Mr): of all."""
         if can_be_bounded(self.fusion):  # such a fusion scores each reference by itself
             return np.asarray(self.fusion.pair_probability(similarity[rows]))

@@ -122,12 +122,12 @@ def _refuse_absent_scans(modalities: tuple[str, ...], name: str, options: MapOpt
 def _query_only(reference: ReferenceMap, encoders: Mapping[str, Encoder]) -> dict[str, EncoderRecord]:
     """Return the records of the query-only encoders; raise when one shares no space with an encoder of the map."""
     records = {m: EncoderRecord.of(encoder) for m, encoder in encoders.items()}
-    spaces = {m: record.space for m, record in reference.encoders.items()}
+    spaces = {record.space or record.fingerprint for record in reference.encoders.values()}
     for modality, record in records.items():
-        if not record.space or record.space not in spaces.values():
+        if (record.space or record.fingerprint) not in spaces:
             raise Any2AnyError(
                 f"'{modality}' cannot be a query for map '{reference.name}'",
-                f"its encoder '{record.plug}' shares no embedding space with {', '.join(spaces)}",
+                f"its encoder '{record.plug}' shares no embedding space with {', '.join(reference.encoders)}",
                 "Choose encoders of one network, such as vision and language of one CLIP (--encoder camera=vision ...)",
             )
     return records

@@ -70,8 +70,9 @@ def refuse_unknown(modalities: set[str], available: Sequence[str], remedy: str) 
 
 def refuse_kind(modality: str, encoder: type[Encoder]) -> None:
     """Raise Any2AnyError when the encoder takes another kind of sample than the modality's default encoder."""
-    if encoder.plug != modality and modality in ENCODERS.names():
-        kind = ENCODERS.find(modality).accepts
+    usual = encoders.kind(modality)
+    if encoder.plug != usual and usual in ENCODERS.names():
+        kind = ENCODERS.find(usual).accepts
         if samples.sensor_of(encoder.accepts) != samples.sensor_of(kind):
             raise Any2AnyError(
                 f"Encoder '{encoder.plug}' cannot encode {modality}",

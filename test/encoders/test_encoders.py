@@ -111,3 +111,16 @@ def test_an_unknown_setting_or_plug_is_refused():
         encoders.build("lidar", {"ring": 3})
     with pytest.raises(Any2AnyError, match="There is no encoder 'radar'"):
         encoders.build("radar")
+
+
+@pytest.mark.parametrize(
+    ("modality", "kind", "plug"),
+    [
+        ("camera", "camera", "camera"), ("camera_front", "camera", "camera"), ("camera_2", "camera", "camera"),
+        ("lidar_left", "lidar", "birds_eye"), ("laser_scan_rear", "laser_scan", "laser_submap"),
+        ("laser_scan", "laser_scan", "laser_submap"), ("radar_left", "radar_left", "radar_left"),
+        ("cameras", "cameras", "cameras"),
+    ],
+)  # fmt: skip
+def test_a_free_name_begins_with_its_kind(modality, kind, plug):
+    assert encoders.kind(modality) == kind and encoders.default(modality) == plug

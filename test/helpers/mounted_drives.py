@@ -3,6 +3,7 @@
 import numpy as np
 from bag_files import STORE, written
 from pose_messages import TF, transforms
+from scipy.spatial.transform import Rotation
 
 from any2any_ros.data import bag_messages
 from any2any_ros.data.sources import open_recording
@@ -49,14 +50,18 @@ def along(count, left=0.0, wiggle=0.0, seed=0, length=LENGTH):
     )
 
 
-def row(pose):
-    """Return x y z and yaw of a level pose (4, 4), as `transforms` takes them."""
-    return tuple(pose[:3, 3]), float(np.arctan2(pose[1, 0], pose[0, 0]))
-
-
 def edge(parent, child, pose):
-    position, yaw = row(pose)
-    return parent, child, position, yaw
+    """Return a level pose (4, 4) as `transforms` takes it."""
+    return parent, child, tuple(pose[:3, 3]), float(np.arctan2(pose[1, 0], pose[0, 0]))
+
+
+def mountings(stamp, *edges):
+    """Return a TFMessage of (parent, child, mounting as text), which may lean."""
+    message = transforms(stamp, *(edge(parent, child, clouds.mounting(text)) for parent, child, text in edges))
+    for sent, (_, _, text) in zip(message.transforms, edges, strict=True):
+        quaternion = Rotation.from_matrix(clouds.mounting(text)[:3, :3]).as_quat()
+        sent.transform.rotation = STORE.types["geometry_msgs/msg/Quaternion"](*map(float, quaternion))
+    return message
 
 
 def cloud(world, base, mounting, stamp, frame="lidar"):
@@ -70,7 +75,7 @@ def bag(path, world, poses, mounting=ORDINARY, says_mounting=True):
     stamps = [(i + 1) * NS for i in range(len(poses))]
     points = [(t, cloud(world, pose, mounting, t)) for t, pose in zip(stamps, poses, strict=True)]
     moving = [(t, transforms(t, edge("map", "base_link", pose))) for t, pose in zip(stamps, poses, strict=True)]
-    static = [(NS, transforms(0, edge("base_link", "lidar", clouds.mounting(mounting))))]
+    static = [(NS, mountings(0, ("base_link", "lidar", mounting), ("base_link", "base_footprint", "0 0 0 0 0 0")))]
     topics = [("/lidar/points", CLOUD, points), ("/tf", TF, moving)]
     return written(path, *topics, *([("/tf_static", TF, static)] if says_mounting else []))
 

@@ -2,6 +2,7 @@
 
 import mounted_drives
 import numpy as np
+import pytest
 from bag_files import STORE
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovariance, PoseWithCovarianceStamped, TransformStamped
@@ -31,18 +32,21 @@ STATES = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 class Robot:
     """A robot with a LiDAR of its own, which hears where it is."""
 
-    def __init__(self, bench, folder, mounting=TURNED, frame="lidar_front", **parameters):
+    def __init__(self, bench, folder, mounting=TURNED, frame="lidar_front", base="base_link", **parameters):
         self.bench, self.mounting, self.frame = bench, mounting, frame
-        self.encoder = bench.node(EncoderNode, encoder="birds_eye")
+        self.encoder = bench.node(EncoderNode, encoder="birds_eye", base_frame=base)
         self.node = bench.node(RetrievalNode, map=str(folder), **parameters)
         self.rankings = bench.listen(msg.Ranking, "matches")
         self.places = bench.listen(PoseWithCovarianceStamped, "place")
         self.lidar = bench.publisher(PointCloud2, "lidar/points")
 
     def tell_static(self, *edges):
-        publisher = self.bench.publisher(TFMessage, "/tf_static", LATCHED)
-        publisher.publish(STORE.serialize_cdr(transforms(0, *edges), TF).tobytes())
+        self.send_static(transforms(0, *edges))
         self.bench.until(lambda: edges[-1][1] in self.node._mountings._buffer.frames)
+
+    def send_static(self, message):
+        publisher = self.bench.publisher(TFMessage, "/tf_static", LATCHED)
+        publisher.publish(STORE.serialize_cdr(message, TF).tobytes())
 
     def stand(self, base, second):
         """Return the answer where the robot stands. base (4, 4): its true pose."""
@@ -81,6 +85,19 @@ def test_with_a_lidar_ahead_of_base_and_turned_the_answer_is_the_base(bench, str
     print(f"\nbase: {metres.max():.3f} m, {degrees.max():.2f} degrees at most")
     assert metres.max() < 0.1 and degrees.max() < 1
     assert robot.line().level == DiagnosticStatus.OK and "base_link" in robot.line().message
+
+
+@pytest.mark.parametrize("base", ["base_link", ""])
+def test_a_lidar_that_hangs_upside_down_and_leans_is_turned_upright(bench, street_map, base):
+    """At 2.6 m instead of the 1.6 m of the map's. Without a base frame its cloud is encoded as it is."""
+    hanging = "1.2 0 2.6 3.14159265 0.3 0.8"
+    robot = Robot(bench, street_map, hanging, base=base)
+    feet = ("base_link", "base_footprint", "0 0 0 0 0 0")
+    robot.send_static(mounted_drives.mountings(0, ("base_link", "lidar_front", hanging), feet))
+    bench.until(lambda: not base or "lidar_front" in robot.encoder._standing._buffer.frames)
+    answers = [(robot.stand(pose, i).matches[0].pose, pose) for i, pose in enumerate(mounted_drives.along(4)[1:])]
+    metres, degrees = np.array([apart(*answer) for answer in answers]).T
+    assert (metres.max() < 0.15 and degrees.max() < 1) if base else (metres.min() > 1 or degrees.min() > 5)
 
 
 def test_a_mounting_that_tf_does_not_know_is_told_and_counted(bench, street_map):

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import two_cameras
 
 from any2any_ros import encoders
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.observation import ObservationSet
-from any2any_ros.workflows.build_map import as_map
+from any2any_ros.place_map import open_map
+from any2any_ros.workflows.build_map import MapOptions, as_map, write_map
 
 
 def places(n, **columns):
@@ -26,3 +28,13 @@ def test_a_map_of_nothing_is_refused(columns):
     text = encoders.build("text", {"bins": 16})
     with pytest.raises(Any2AnyError, match="Cannot make map 'm'"):
         as_map(places(3, **columns), {"text": text} if columns else {}, "m")
+
+
+def test_a_rear_camera_may_query_a_map_of_the_front_one(tmp_path):
+    """It has the same encoder, so their vectors can be compared."""
+    recording = two_cameras.opened(two_cameras.bag(tmp_path / "bag", [(i, 1) for i in range(4)]))
+    reference = write_map(recording, tmp_path / "map", options=MapOptions(query_only=("camera_rear",)))
+    assert reference.places.modalities == ("camera_front",) and ("camera_rear", "camera_front") in reference.pairs
+    assert reference.places.mountings.keys() == {"camera_front", "camera_rear"}
+    back = open_map(tmp_path / "map").rank({"camera_rear": two_cameras.picture(2, 1, 99)})
+    assert back.matches[0].id == "bag/000002"
