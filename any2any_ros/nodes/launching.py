@@ -46,6 +46,59 @@ def actions(processes: Iterable[Process], values: Mapping[str, str]) -> list[Any
     ]
 
 
+def managed(processes: Iterable[Process], values: Mapping[str, str]) -> list[Any]:
+    """Return the launch actions of these processes, and of Nav2's lifecycle manager, which activates them.
+
+    values: of the launch arguments, as for `actions`. Our nodes make no bond with the manager, so bonds are off.
+    """
+    listed = list(processes)
+    manager = {"node_names": [process.name for process in listed], "bond_timeout": 0.0}
+    return [*actions(listed, {**values, "autostart": "false"}), _manager("lifecycle_manager_any2any", manager, values)]
+
+
+def amcl(values: Mapping[str, str]) -> list[Any]:
+    """Return the launch actions of Nav2's map server and AMCL, and of a lifecycle manager of their own.
+
+    values: of the launch arguments; `grid`, `nav2_params`, `use_sim_time` and `namespace` are read. AMCL begins without
+    a pose, until it is told one on initialpose.
+    """
+    from launch_ros.actions import Node
+
+    parts = {"map_server": {"yaml_filename": values["grid"]}, "amcl": {"set_initial_pose": False}}
+    overrides = [values["nav2_params"]] if values["nav2_params"] else []
+    remappings = [("/tf", "tf"), ("/tf_static", "tf_static")]
+    nodes = [
+        Node(
+            package=f"nav2_{name}",
+            executable=name,
+            name=name,
+            namespace=values["namespace"],
+            remappings=remappings,
+            parameters=[*overrides, {**parameters, **_clock(values)}],
+            output="screen",
+        )
+        for name, parameters in parts.items()
+    ]
+    return [*nodes, _manager("lifecycle_manager_amcl", {"node_names": list(parts)}, values)]
+
+
+def _manager(name: str, parameters: Mapping[str, Any], values: Mapping[str, str]) -> Any:
+    from launch_ros.actions import Node
+
+    return Node(
+        package="nav2_lifecycle_manager",
+        executable="lifecycle_manager",
+        name=name,
+        namespace=values["namespace"],
+        parameters=[{"autostart": True, **parameters, **_clock(values)}],
+        output="screen",
+    )
+
+
+def _clock(values: Mapping[str, str]) -> dict[str, bool]:
+    return {"use_sim_time": values["use_sim_time"].lower() == "true"}
+
+
 def without_map(values: Mapping[str, str]) -> list[Any]:
     """Return the launch actions of the retrieval node alone, where its map cannot be opened; [] where it can.
 

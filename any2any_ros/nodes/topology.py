@@ -135,14 +135,22 @@ def object_grounding(model: str, *, objects: str = "", hearing: str = "", use_si
 
 
 def localization(
-    odometry: str = "", *, publish_tf: bool = False, initial_pose: bool = False, use_sim_time: bool = False
+    odometry: str = "",
+    *,
+    publish_tf: bool = False,
+    initial_pose: bool = False,
+    localizer_pose: str = "",
+    use_sim_time: bool = False,
 ) -> list[Process]:
     """Return the process that says where the robot is by several rankings.
 
     odometry: topic or two frames of /tf; "": the default of the node. publish_tf: whether it publishes map -> odom.
-    initial_pose: whether it tells another localizer. Raises Any2AnyError for a name that is not valid.
+    initial_pose: whether it tells another localizer. localizer_pose: topic of that localizer's pose; "": the default of
+    the node. Raises Any2AnyError for a name that is not valid.
     """
     parameters: dict[str, Any] = {"publish_tf": publish_tf, "initial_pose": initial_pose}
+    if localizer_pose:
+        parameters["localizer_pose"] = names.topic(localizer_pose)
     if odometry:
         names.odometry(odometry)
         parameters["odometry"] = odometry

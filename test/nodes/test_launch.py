@@ -35,6 +35,11 @@ def test_launch_file(name, ring):
     launch(name, [f"map:={ring / 'map'}"] + ([f"bag:={ring / 'bag'}"] if name == "kitti_replay" else []))
 
 
+@pytest.mark.skipif(importlib.util.find_spec("nav2_common") is None, reason="nav2_common is not installed: no Nav2")
+def test_nav2_localization(ring):
+    launch("nav2_localization", [f"map:={ring / 'map'}"])
+
+
 def test_object_grounding(untrained_model):
     launch("object_grounding", [f"model:={untrained_model}"])
 

@@ -150,3 +150,11 @@ def test_odometry_is_for_the_encoders_that_use_it():
 def test_a_transport_that_does_not_exist_is_refused(transport, modality):
     with pytest.raises(Any2AnyError, match=f"'{transport}' is no transport of images: there are raw, compressed"):
         topology.place_recognition("", [modality], image_transport=transport)
+
+
+def test_the_localization_listens_to_the_localizer_that_it_is_told_of():
+    (process,) = topology.localization(initial_pose=True, localizer_pose="pcl_pose")
+    assert process.parameters["localizer_pose"] == "pcl_pose" and process.parameters["initial_pose"]
+    assert "localizer_pose" not in topology.localization()[0].parameters
+    with pytest.raises(Any2AnyError):
+        topology.localization(localizer_pose="no topic")
