@@ -7,6 +7,7 @@ import pytest
 
 from any2any_ros import share
 from any2any_ros.encoders import ENCODERS, default
+from any2any_ros.geometry.upright import SEES
 from any2any_ros.node_config import EncoderNodeConfig
 from any2any_ros.nodes import topology
 from any2any_ros.nodes.bringup import Bringup
@@ -90,6 +91,8 @@ def test_it_has_an_enclave_for_each_default_encoder_with_its_topics_and_for_the_
             topics.add(f"/{cls.topic}/compressed")
         if cls.uses_odometry:
             topics |= {f"/{EncoderNodeConfig.odometry}", "/tf_static"}
+        if cls.accepts in SEES:
+            topics.add("/tf_static")
         allowed = POLICY[f"{cls.modality}_encoder"]
         assert own <= allowed and {t for how, t in allowed - own if how == "subscribe"} == topics
 
@@ -107,6 +110,7 @@ def test_the_running_nodes_do_what_it_allows_and_nothing_else(bench, untrained_m
     # The camera is compressed here, and the test above knows its other topic.
     expected = {p.name: POLICY[p.name] - {("subscribe", "/camera/image_raw")} for p in processes}
     expected["grounding"] = POLICY["grounding"]
+    expected["retrieval"] = POLICY["retrieval"] - {("subscribe", "/tf")}  # test_frames.py needs it
     with Bringup(processes, topology.environment("loopback"), log_folder=tmp_path):
         names = lambda: set(bench.peer.get_node_names())  # noqa: E731
         bench.until(lambda: set(expected) <= names(), 30)
