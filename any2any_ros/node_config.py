@@ -155,6 +155,9 @@ class GroundingNodeConfig(Settings):
         "sphinx", "transcriber of spoken commands: a file of hearing/; none: only the speech head answers"
     )
     frame_id: str = setting("map", "frame of the poses whose own frame is empty")
+    approach: float = setting(
+        0.6, "the base stands so far from an object that it fetches", unit="m", minimum=0, maximum=10
+    )
     slop: float = setting(
         AliveConfig.slop,
         "stamps of the colour image, depth image and pose of one view differ by at most this much",

@@ -24,6 +24,7 @@ from source_files import (
 # ROS itself, and every package of messages or services.
 ROS = {
     "rclpy", "rcl_interfaces", "ament_index_python", "builtin_interfaces", "std_msgs", "std_srvs", "sensor_msgs",
+    "sensor_msgs_py",
     "geometry_msgs", "nav_msgs", "tf2_msgs", "visualization_msgs", "diagnostic_msgs", "lifecycle_msgs", "rosgraph_msgs",
     "any2any_ros.msg", "any2any_ros.srv", "any2any_ros.action", "launch", "launch_ros",
 }  # fmt: skip

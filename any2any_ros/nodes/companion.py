@@ -124,8 +124,8 @@ def _box(marker: Marker) -> Box:
 
 
 def _reply(result: Any, states: tuple[str, ...], arrived: float) -> Reply:
-    p = result.goal_pose.pose.position
+    ranking = messages.ranking(result.ranking)
     return Reply(
-        CODES[result.error_code], result.error_msg, result.heard, messages.ranking(result.ranking),
-        np.array([p.x, p.y, p.z]) if result.ranking.matches else None, states, arrived,
+        CODES[result.error_code], result.error_msg, result.heard, ranking,
+        ranking.matches[0].pose[:3, 3] if ranking.matches else None, states, arrived,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from any2any_ros.arrays import Float64
 from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.hearing import TRANSCRIBERS, endpoint
 from any2any_ros.hearing.endpoint import EndpointConfig
@@ -109,21 +110,19 @@ class GroundingNode(ManagedNode):
             return
         self._seconds, self._views = time.perf_counter() - began, self._views + 1
         self._outputs.show(objects, views[-1].stamp_ns)
-        try:
-            with self._lock:
-                self._saving.save_now_and_then(self.grounder.memory)
-        except Any2AnyError as error:  # a full disk
-            self.get_logger().warning(str(error), throttle_duration_sec=5.0)
+        with self._lock:
+            self._saving.save_now_and_then(self.grounder.memory, self.get_logger().warning)
 
     def _listen(self, wanted: bool) -> None:
         self._listener.wanted = wanted
 
-    def _answer(self, words: str, sound: Sound | None) -> tuple[Ranking, Verdict, str]:
+    def _answer(self, words: str, sound: Sound | None) -> tuple[Ranking, Verdict, str, Float64 | None]:
         with self._lock:
             ranking = self.grounder.answer(self.grounder.command(words, sound, self.now_ns()), self.config.k)
             verdict = self.grounder.verdict(ranking)
             self._outputs.publish_answer(ranking, verdict, self.grounder.memory.believed)
-        return ranking, verdict, self.grounder.in_words(ranking, verdict)
+            goal = self.grounder.goal(ranking, self.config.approach)
+            return ranking, verdict, self.grounder.in_words(ranking, verdict), goal
 
     def status(self) -> list[DiagnosticStatus]:
         if not self._active:

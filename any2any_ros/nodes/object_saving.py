@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from any2any_ros.errors import Any2AnyError
 from any2any_ros.objects.object_memory import ObjectMemory
 
 
@@ -16,10 +18,13 @@ class ObjectSaving:
         self._folder, self._period = folder, period
         self._version, self._tried = -1, time.monotonic()
 
-    def save_now_and_then(self, memory: ObjectMemory) -> None:
-        """Save as `save` does, when the last time was a period ago or earlier."""
+    def save_now_and_then(self, memory: ObjectMemory, complain: Callable[[str], object]) -> None:
+        """Save as `save` does, when the last time was a period ago or earlier. complain: is told of a full disk."""
         if time.monotonic() >= self._tried + self._period:
-            self.save(memory)
+            try:
+                self.save(memory)
+            except Any2AnyError as error:
+                complain(str(error))
 
     def save(self, memory: ObjectMemory) -> None:
         """Write the objects, if they have changed since. Raises Any2AnyError when the folder cannot be written to."""

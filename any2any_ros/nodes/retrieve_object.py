@@ -12,6 +12,7 @@ from rclpy.action.server import ServerGoalHandle
 from std_msgs.msg import Header
 
 import any2any_ros.action as action
+from any2any_ros.arrays import Float64
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.lifecycle import STEADY, ManagedNode
@@ -28,8 +29,9 @@ CODES = {
 NO_WORDS = "I heard somebody, but recognised no words; say it again, or type it"
 LONGEST_TIMEOUT = 3600.0  # s
 
-# Takes the words and the sound of a command; returns the ranking, its verdict, and the answer in words.
-Answer = Callable[[str, Sound | None], tuple[Ranking, Verdict, str]]
+# Takes the words and the sound of a command; returns the ranking, its verdict, the answer in words, and the pose (4, 4)
+# where the base can stand, if one object is meant.
+Answer = Callable[[str, Sound | None], tuple[Ranking, Verdict, str, Float64 | None]]
 
 
 class RetrieveObject:
@@ -118,16 +120,16 @@ class RetrieveObject:
     def _reply(self, goal: ServerGoalHandle, words: str, sound: Sound | None) -> None:
         self._feedback(goal, "ranking", words)
         try:
-            ranking, verdict, text = self._answer(words, sound)
+            ranking, verdict, text, goal_pose = self._answer(words, sound)
         except Any2AnyError as error:
             why = NO_WORDS if sound is not None and not words else str(error)
             self._finish(goal, Result(error_code=Result.NOT_UNDERSTOOD, error_msg=why, heard=words))
             return
         result = Result(error_code=CODES[verdict], error_msg=text, heard=words)
         result.ranking = messages.ranking_message(ranking, self._frame_id)
-        if ranking.matches:
+        if goal_pose is not None:
             header = Header(stamp=result.ranking.header.stamp, frame_id=self._frame_id)
-            result.goal_pose = PoseStamped(header=header, pose=messages.pose_message(ranking.matches[0].pose))
+            result.goal_pose = PoseStamped(header=header, pose=messages.pose_message(goal_pose))
         self._finish(goal, result)
 
     def _feedback(self, goal: ServerGoalHandle, state: str, heard: str) -> None:

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2any_ros import limits
-from any2any_ros.arrays import Array
+from any2any_ros.arrays import Array, Float64
 from any2any_ros.config import RetrievalConfig
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.objects import grounding_model
+from any2any_ros.objects.approach import stand
 from any2any_ros.objects.camera_view import CameraView, boxes_in_view, seen_gone
 from any2any_ros.objects.grounding_model import Model
 from any2any_ros.objects.object_memory import MemoryConfig, ObjectMemory
@@ -56,6 +57,7 @@ class Grounder:
         self._retriever: Retriever | None = None
         self._version = 0  # version of the memory that the retriever was made from
         self.refused = 0  # number of pictures that an encoder could not use
+        self._seen_from: Float64 | None = None  # position (3,) of the camera in the map, in the newest view
 
     @classmethod
     def open(
@@ -71,6 +73,7 @@ class Grounder:
 
         Without depth, new objects cannot be separated from the table; only known objects then get further vectors.
         """
+        self._seen_from = view.pose[:3, 3]
         if view.depth is None:
             return self._refresh(view)
         proposals = propose(view.depth, view.intrinsics, view.pose, self._proposals)
@@ -150,6 +153,16 @@ class Grounder:
         if ranking.accepted:
             return Verdict.FOUND
         return Verdict.AMBIGUOUS if ranking.presence >= PRESENT else Verdict.NOT_FOUND
+
+    def goal(self, ranking: Ranking, distance: float) -> Float64 | None:
+        """Return where a base can stand to fetch the best match (approach.stand); None where no one object is meant.
+
+        distance: metres from the object to the base.
+        """
+        if self._seen_from is None or self.verdict(ranking) not in (Verdict.FOUND, Verdict.NOT_CALIBRATED):
+            return None
+        target = next(o for o in self.memory.believed if o.id == ranking.matches[0].id)
+        return stand(target, self._seen_from, distance)
 
     def in_words(self, ranking: Ranking, verdict: Verdict) -> str:
         """Return the answer as a sentence for the user."""

@@ -18,6 +18,7 @@ from any2any_ros.node_config import GroundingNodeConfig
 from any2any_ros.nodes import messages
 from any2any_ros.nodes.cameras import Cameras
 from any2any_ros.nodes.grounding_node import GroundingNode
+from any2any_ros.objects import approach
 from any2any_ros.objects.object_memory import ObjectMemory
 from any2any_ros.samples import NS
 
@@ -48,8 +49,11 @@ def test_what_was_seen_is_answered_with(robot, frames):
     assert result.heard == "bring me the blue mug" and "not calibrated" in result.error_msg
     best = result.ranking.matches[0]
     known = next(o for o in objects if o.id == best.id)
-    p = result.goal_pose.pose.position
+    p = best.pose.position
     np.testing.assert_allclose([p.x, p.y, p.z], known.centre, atol=1e-6)
+    np.testing.assert_allclose(
+        messages.pose_array(result.goal_pose.pose), approach.stand(known, frames[1].pose[:3, 3], 0.6), atol=1e-6
+    )
     assert result.goal_pose.header.frame_id == "map" and len(result.ranking.matches) == len(objects)
     expected = robot.node.grounder.answer(robot.node.grounder.command("bring me the blue mug"))
     assert best.score == pytest.approx(expected.matches[0].score)
