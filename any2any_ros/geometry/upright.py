@@ -77,5 +77,8 @@ def turned(sample: Any, transform: Float64) -> Any:
         mirrored = replace(sample, angle_min=-sample.angle_min, angle_increment=-sample.angle_increment)
         return mirrored if over else sample
     moved = np.array(sample)
-    moved[:, :3] = moved[:, :3] @ transform[:3, :3].T + transform[:3, 3]
+    matrix = transform.astype(moved.dtype)  # else twice as much memory is moved
+    if np.abs(transform[:3, :3] - np.eye(3)).max() >= STILL:
+        moved[:, :3] = np.ascontiguousarray(moved[:, :3]) @ matrix[:3, :3].T
+    moved[:, 2] += matrix[2, 3]  # it moves points up or down only
     return moved

@@ -60,9 +60,8 @@ class Robot:
             message = two_cameras.image(m, place, way, stamp)
             self.cameras[m].publish(STORE.serialize_cdr(message, two_cameras.IMAGE).tobytes())
         self.bench.until(lambda: len(self.rankings) > count and self.rankings[-1].header.stamp.sec == BEGIN + second)
-        answer = self.rankings[-1]
-        assert answer.modalities == list(alive)
-        return answer
+        assert set(self.rankings[-1].modalities) <= set(alive)
+        return self.rankings[-1]
 
     def back(self, alive):
         """Drive back; return the answers."""
@@ -92,7 +91,9 @@ def test_a_rear_camera_recognises_a_street_driven_the_other_way(bench, known):
     ahead = robot.look(50, 1, len(ASKED), ["camera_rear"])  # it knows itself again, too
     assert ahead.matches[0].id == "made/000050"
     assert abs(planar.of(messages.pose_array(ahead.matches[0].pose))[2]) < np.radians(1)
-    both = robot.look(50, -1, len(ASKED) + 1, ["camera_front", "camera_rear"])
+    for i in (1, 2):  # the first moment does not wait for a camera that was off
+        both = robot.look(50, -1, len(ASKED) + i, ["camera_front", "camera_rear"])
+    assert both.modalities == ["camera_front", "camera_rear"]
     assert both.accepted and both.matches[0].id == "made/000050"
 
 
