@@ -130,9 +130,16 @@ class GroundingNodeConfig(Settings):
         minimum=0.1,
         maximum=3600,
     )
-    rgb_topic: str = name_setting("camera/image_raw", "topic of the colour images, sensor_msgs/Image", names.topic)
+    rgb_topic: str = name_setting(
+        "camera/image_raw",
+        "topic of the colour images, sensor_msgs/Image; CompressedImage where its name ends with /compressed",
+        names.topic,
+    )
     depth_topic: str = name_setting(
-        "depth/image_raw", "topic of the depth images registered to them, sensor_msgs/Image", names.topic
+        "depth/image_raw",
+        "topic of the depth images registered to them, sensor_msgs/Image; CompressedImage where its name ends with "
+        "/compressedDepth or /compressed",
+        names.topic,
     )
     info_topic: str = name_setting(
         "camera/camera_info", "topic of the intrinsics of both, sensor_msgs/CameraInfo", names.topic

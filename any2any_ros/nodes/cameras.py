@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data as SENSOR_DATA
 
 from any2any_ros import limits, samples
+from any2any_ros.arrays import Float64
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.node_config import GroundingNodeConfig
 from any2any_ros.nodes import messages
@@ -19,15 +20,20 @@ from any2any_ros.nodes.endpoints import own_mismatch
 from any2any_ros.nodes.missed import Missed
 from any2any_ros.nodes.rate import Rate
 from any2any_ros.nodes.views import KINDS, Views
+from any2any_ros.objects import lens
 from any2any_ros.objects.camera_view import CameraView
 
 IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+COMPRESSED_TOPICS = ("/compressed", "/compressedDepth")
+RECTIFIED = "image_rect"  # in the name of a topic: image_proc has taken the distortion out, and p holds
 DETECTIONS = "vision_msgs/msg/Detection2DArray"
 LARGEST = 1e6  # pixels: a coordinate beyond lies in no picture
 NO_BOX = Any2AnyError("A detection cannot be used", "its box is not finite or lies in no picture", "Check the detector")
 NO_INTRINSICS = Any2AnyError(
-    "Cannot use the intrinsics", "the matrix k of CameraInfo has no focal lengths", "Calibrate the camera"
-)
+    "Cannot use the intrinsics", "the matrix k of CameraInfo, or p of a rectified one, has no focal lengths",
+    "Calibrate the camera",
+)  # fmt: skip
 
 
 class Cameras:
@@ -37,20 +43,27 @@ class Cameras:
         """on_view: takes each view. It runs in the executor's thread and must return quickly."""
         self._node, self._config = node, config
         self._subscriptions: list[Any] = []
-        self.views = Views(config.slop, config.source_timeout, bool(config.detections_topic), on_view)
+        self.views = Views(config.slop, config.source_timeout, bool(config.detections_topic), self._view)
+        self._on_view = on_view
+        self._lens: tuple[str, Float64] = ("", np.empty(0))
         self.refused, self.error = Rate(), ""
         self._missed: dict[str, Missed] = {}  # by topic
 
     def open(self) -> None:
         c = self._config
         self._subscriptions = [
-            self._subscribe(IMAGE, c.rgb_topic, partial(self._picture, "camera", "image")),
-            self._subscribe(IMAGE, c.depth_topic, partial(self._picture, "depth", "depth")),
+            self._pictures(c.rgb_topic, "camera", "image"),
+            self._pictures(c.depth_topic, "depth", "depth"),
             self._subscribe("sensor_msgs/msg/CameraInfo", c.info_topic, self._info),
             self._subscribe("geometry_msgs/msg/PoseStamped", c.pose_topic, self._pose),
         ]
         if c.detections_topic:
             self._subscriptions.append(self._subscribe(DETECTIONS, c.detections_topic, self._detections, 10))
+
+    def _pictures(self, topic: str, kind: str, decoded_as: str) -> Any:
+        """Subscribe to pictures; the name of the topic says whether they are compressed, as image_transport does."""
+        type_name = COMPRESSED if topic.endswith(COMPRESSED_TOPICS) else IMAGE
+        return self._subscribe(type_name, topic, partial(self._picture, kind, type_name, decoded_as))
 
     def _subscribe(self, type_name: str, topic: str, take: Callable[[Any], None], qos: Any = SENSOR_DATA) -> Any:
         """Subscribe to serialised messages: rclpy would drop those that it cannot read without a word."""
@@ -98,17 +111,24 @@ class Cameras:
             text += " alone"
         return level, "; ".join([text, *warnings])
 
-    def _picture(self, kind: str, decoded_as: str, message: Any) -> None:
+    def _picture(self, kind: str, type_name: str, decoded_as: str, message: Any) -> None:
         now = self._node.now_ns()
-        picture = samples.decode(IMAGE, message, decoded_as)
+        picture = samples.decode(type_name, message, decoded_as)
         self.views.add_picture(kind, samples.stamp_ns(message) or now, picture, now)
 
     def _info(self, message: Any) -> None:
-        matrix = np.array(message.k, dtype=np.float64).reshape(3, 3)
-        if np.isfinite(matrix).all() and matrix[0, 0] > 0 and matrix[1, 1] > 0:
-            self.views.intrinsics = matrix
-        else:
+        rectified = RECTIFIED in self._config.rgb_topic
+        columns = np.array(message.p if rectified else message.k, dtype=np.float64).reshape(3, -1)
+        matrix = columns[:, :3]
+        if not (np.isfinite(matrix).all() and matrix[0, 0] > 0 and matrix[1, 1] > 0):
             raise NO_INTRINSICS
+        numbers = np.array([] if rectified else message.d, dtype=np.float64)
+        if np.any(numbers):
+            lens.check(message.distortion_model, numbers)
+        self._lens, self.views.intrinsics = (message.distortion_model, numbers), matrix
+
+    def _view(self, view: CameraView) -> None:
+        self._on_view(lens.straight(view, *self._lens))
 
     def _pose(self, message: Any) -> None:
         try:

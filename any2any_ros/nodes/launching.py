@@ -64,7 +64,10 @@ def amcl(values: Mapping[str, str]) -> list[Any]:
     """
     from launch_ros.actions import Node
 
-    parts = {"map_server": {"yaml_filename": values["grid"]}, "amcl": {"set_initial_pose": False}}
+    parts: dict[str, dict[str, Any]] = {
+        "map_server": {"yaml_filename": values["grid"]},
+        "amcl": {"set_initial_pose": False},
+    }
     overrides = [values["nav2_params"]] if values["nav2_params"] else []
     remappings = [("/tf", "tf"), ("/tf_static", "tf_static")]
     nodes = [

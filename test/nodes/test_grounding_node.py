@@ -3,13 +3,16 @@
 import time
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
 from grounding_robot import Result, Robot, image, looks, save_model
-from sensor_msgs.msg import CameraInfo
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, CompressedImage
+from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from any2any_ros import msg
@@ -130,6 +133,38 @@ def test_without_colour_objects_are_found_by_depth_alone(robot, frames):
     assert len(robot.node.grounder.memory) >= 3
     assert all(set(o.counts) == {"depth"} for o in robot.node.grounder.memory.believed)
     assert robot.ask("the mug")[1].error_code == Result.NOT_CALIBRATED
+
+
+def test_compressed_pictures_show_the_same_objects(bench, model, frames):
+    topics = {"rgb_topic": "camera/image_raw/compressed", "depth_topic": "depth/image_raw/compressedDepth"}
+    node = bench.node(GroundingNode, model=str(model), hearing="none", **topics)
+    rgb, depth = (bench.publisher(CompressedImage, topic, qos_profile_sensor_data) for topic in topics.values())
+    info = bench.publisher(CameraInfo, "camera/camera_info", qos_profile_sensor_data)
+    poses = bench.publisher(PoseStamped, "camera/pose", qos_profile_sensor_data)
+    for frame in frames[:2]:
+        views = node._views
+        header = Header(stamp=messages.time_message(frame.stamp_ns))
+        info.publish(CameraInfo(k=frame.intrinsics.ravel()))
+        poses.publish(PoseStamped(header=header, pose=messages.pose_message(frame.pose)))
+        jpeg = cv2.imencode(".jpg", frame.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+        rgb.publish(CompressedImage(header=header, format="rgb8; jpeg compressed bgr8", data=jpeg))
+        millimetres = np.nan_to_num(frame.depth * 1000).round().astype("<u2")
+        png = bytes(12) + cv2.imencode(".png", millimetres)[1].tobytes()
+        depth.publish(CompressedImage(header=header, format="16UC1; compressedDepth png", data=png))
+        bench.until(lambda views=views: node._views > views)
+    objects = node.grounder.memory.believed
+    assert 3 <= len(objects) <= 5 and all(set(o.counts) == {"camera", "depth"} for o in objects)
+
+
+def test_a_lens_that_is_not_known_is_refused_and_one_that_is_gets_straight(robot, frames):
+    info = CameraInfo(k=frames[0].intrinsics.ravel(), d=[-0.2, 0.05, 0.0, 0.0, 0.0])
+    cameras = robot.node._cameras
+    for model, is_done in (("thin_prism", lambda: cameras.refused.count), ("plumb_bob", lambda: cameras._lens[0])):
+        info.distortion_model = model
+        robot.to["info"].publish(info)
+        robot.bench.until(is_done)
+    assert robot.node._cameras.refused.count == 1 and "'thin_prism'" in robot.node._cameras.error
+    assert robot.node._cameras._lens[0] == "plumb_bob"
 
 
 def test_objects_are_kept_from_one_start_to_the_next(bench, model, frames, tmp_path):
