@@ -97,6 +97,30 @@ def test_corridors_that_look_alike_are_ambiguous_until_motion_tells_them_apart()
     assert found[-1].state is State.LOCALIZED and found[-1].pose[1, 3] == pytest.approx(0, abs=0.1)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(4, 14), min_size=2, max_size=4), st.integers(0, 10**6))
+def test_corridors_of_several_lengths_are_told_apart_where_all_others_have_ended(lengths, seed):
+    """Corridors look alike. The robot drives through the longest, and brute force knows which of them are as long."""
+    draw, lengths = np.random.default_rng(seed), [*sorted(lengths), max(lengths) + 6]
+    turns = draw.uniform(-3, 3, len(lengths))
+    guard, alone = Guard(), 0
+    for metres in range(lengths[-1]):
+        left = [k for k, length in enumerate(lengths) if length > metres]
+        here = {k: planar.matrix(planar.after(np.array([0, 60.0 * k, turns[k]]), [metres, 0, 0])) for k in left}
+        shares = draw.dirichlet(np.full(len(left), 50.0)) * 0.97
+        named = [candidate(here[k], p, name=str(k)) for k, p in zip(left, shares, strict=True)]
+        named.sort(key=lambda one: -one.probability)
+        true = here[left[-1]]
+        found = guard.take(Answer(metres, tuple(named), len(left) == 1, odometry(at(metres))))
+        alone = alone + 1 if len(left) == 1 else 0
+        if len(left) > 1:
+            assert found.pose is None and (metres == 0 or found.state is State.AMBIGUOUS)
+            assert set(found.places) <= set(map(str, left)) or metres == 0
+        elif found.state is State.LOCALIZED:
+            assert np.hypot(*(found.pose - true)[:2, 3]) < 0.5
+    assert found.state is State.LOCALIZED and alone >= 2
+
+
 def test_without_odometry_nothing_is_localized():
     guard = Guard()
     one = guard.take(Answer(0, (candidate(at(0)),), True, None))
