@@ -57,7 +57,7 @@ for name in any2any_ros.__all__ if "any2any_ros" in {modules!r} else ():
 
 
 # The verbs that a robot runs. The others simulate, train, or teach a sensor. Calibration fits, so it may use learning/.
-ON_A_ROBOT = ("bag", "bringup", "build_map", "calibrate", "doctor", "evaluate", "export", "replay")
+ON_A_ROBOT = ("bag", "bringup", "build_map", "calibrate", "doctor", "evaluate", "export", "localize", "replay")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("rclpy") is None, reason="no rclpy: the nodes cannot be imported")

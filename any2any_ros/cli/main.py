@@ -24,6 +24,7 @@ VERBS = {
     "train": "train heads that find the object a command means, and other networks",
     "replay": "publish a bag at its own speed, with sensors that fail and return",
     "bringup": "start the encoder and retrieval nodes for a map",
+    "localize": "say where the robot is now, or why that cannot be said",
     "export": "write a pretrained encoder as an ONNX graph, which runs without PyTorch",
     "doctor": "show what is installed, which topics arrive, and why one does not",
 }
