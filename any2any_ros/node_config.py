@@ -146,8 +146,9 @@ class GroundingNodeConfig(Settings):
     )
     pose_topic: str = name_setting(
         "camera/pose",
-        "topic of the camera's pose in the map, optical frame, geometry_msgs/PoseStamped",
-        names.topic,
+        "topic of the camera's pose in the map, optical frame, geometry_msgs/PoseStamped; or the frames of the map and "
+        "of the camera in /tf, as /tf:map.camera_optical_frame",
+        names.odometry,
     )
     detections_topic: str = name_setting(
         "",

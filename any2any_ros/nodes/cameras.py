@@ -11,11 +11,12 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data as SENSOR_DATA
 
-from any2any_ros import limits, samples
+from any2any_ros import limits, names, samples
 from any2any_ros.arrays import Float64
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.node_config import GroundingNodeConfig
 from any2any_ros.nodes import messages
+from any2any_ros.nodes.camera_pose import CameraPose
 from any2any_ros.nodes.endpoints import own_mismatch
 from any2any_ros.nodes.missed import Missed
 from any2any_ros.nodes.rate import Rate
@@ -46,6 +47,7 @@ class Cameras:
         self.views = Views(config.slop, config.source_timeout, bool(config.detections_topic), self._view)
         self._on_view = on_view
         self._lens: tuple[str, Float64] = ("", np.empty(0))
+        self._transforms = CameraPose(node, self._add_pose)
         self.refused, self.error = Rate(), ""
         self._missed: dict[str, Missed] = {}  # by topic
 
@@ -55,8 +57,12 @@ class Cameras:
             self._pictures(c.rgb_topic, "camera", "image"),
             self._pictures(c.depth_topic, "depth", "depth"),
             self._subscribe("sensor_msgs/msg/CameraInfo", c.info_topic, self._info),
-            self._subscribe("geometry_msgs/msg/PoseStamped", c.pose_topic, self._pose),
         ]
+        topic, frames = names.odometry(c.pose_topic)
+        if frames:
+            self._transforms.open(topic, frames)
+        else:
+            self._subscriptions.append(self._subscribe("geometry_msgs/msg/PoseStamped", topic, self._pose))
         if c.detections_topic:
             self._subscriptions.append(self._subscribe(DETECTIONS, c.detections_topic, self._detections, 10))
 
@@ -82,6 +88,7 @@ class Cameras:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
+        self._transforms.close()
         self.views.clear()
 
     @property
@@ -114,7 +121,9 @@ class Cameras:
     def _picture(self, kind: str, type_name: str, decoded_as: str, message: Any) -> None:
         now = self._node.now_ns()
         picture = samples.decode(type_name, message, decoded_as)
-        self.views.add_picture(kind, samples.stamp_ns(message) or now, picture, now)
+        stamp = samples.stamp_ns(message) or now
+        self.views.add_picture(kind, stamp, picture, now)
+        self._transforms.want(stamp)
 
     def _info(self, message: Any) -> None:
         rectified = RECTIFIED in self._config.rgb_topic
@@ -136,6 +145,9 @@ class Cameras:
         except Any2AnyError:  # it is not known yet
             return
         self.views.add_pose(messages.time_ns(message.header.stamp), pose, self._node.now_ns())
+
+    def _add_pose(self, stamp_ns: int, pose: Float64) -> None:
+        self.views.add_pose(stamp_ns, pose, self._node.now_ns())
 
     def _detections(self, message: Any) -> None:
         boxes = []

@@ -49,7 +49,7 @@ def ask(node: Node, wait: float, **goal: Any) -> dict[str, Any]:
         executor.shutdown()
 
 
-def _plain(result: Action.Result) -> dict[str, Any]:
+def _plain(result: Any) -> dict[str, Any]:
     found = {
         "code": CODES[result.error_code], "why": result.error_msg, "probability": result.probability,
         "places": list(result.places),
