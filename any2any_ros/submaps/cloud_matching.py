@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from any2any_ros.arrays import Float64, Floats
 
-FIRST, LAST, STEPS = 2.0, 0.5, 10  # the longest distance of a pair falls from 2 m to 0.5 m in 10 steps
+FIRST, LAST, STEPS = 2.0, 0.5, 16  # the longest distance of a pair falls from 2 m to 0.5 m in 16 steps
 USED = 1500  # points of a cloud
 NEIGHBOURS = 8  # of a point, of which its normal is made
 FLAT = 0.3  # m; a point whose neighbours are farther off their plane has no normal
