@@ -161,8 +161,8 @@ class BagSource:
 
     def _standing(self, modality: str, encoder: Encoder) -> Encoder:
         """Return the encoder of a sensor that may lean, as the live nodes use it."""
-        mounting = self._said.mountings.get(modality)
-        if mounting is None or encoder.accepts not in upright.SEES:
+        mounting = self._said.mountings.get(modality) if encoder.accepts in upright.SEES else None
+        if mounting is None:
             return encoder
         expected = upright.expected_height(encoder)
         return upright.standing(encoder, upright.upright(mounting, self._said.heights.get(modality), expected))

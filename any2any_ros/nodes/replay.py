@@ -29,6 +29,7 @@ from any2any_ros.nodes.runtime import Stop
 from any2any_ros.progress import Counted, Progress, silent
 from any2any_ros.samples import NS
 
+FIRST_TIMES = 15  # messages on /clock before the first one of a sensor
 SETTLE = 0.5  # s for the other nodes to discover each other
 CLOCK_STEP = 0.01  # s of bag time, at most, between two /clock messages
 SECONDS = r"[0-9]{1,9}(\.[0-9]{0,9})?"
@@ -145,8 +146,9 @@ class Replay:
 
     def _once(self, reader: AnyReader, stop: Stop) -> int:
         first, last = self._span(reader)
-        self._clock.publish(Clock(clock=messages.time_message(first)))
-        time.sleep(0.1)  # until every node has received the clock
+        for _ in range(FIRST_TIMES):  # until every node has received the clock, which is best effort
+            self._clock.publish(Clock(clock=messages.time_message(first)))
+            time.sleep(0.02)
         count, clock, began = 0, first, time.monotonic()
         for connection, stamp, raw in self.progress(self._messages(reader, first, last), f"replaying {self.bag.name}"):
             while clock < stamp and not stop:
