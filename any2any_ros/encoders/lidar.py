@@ -23,7 +23,7 @@ COMPRESSION = 0.75
 DOUBT = 1e-3  # rad; more than an angle of OpenCV is off (1.7e-4 was measured)
 LARGE = np.float32(1e30)  # the angle is the same so many times farther away, where OpenCV's is as good for tiny numbers
 FEW = 0.75  # share of points that are higher than the ground, below which the others are left out
-CHUNK = 1 << 14  # points processed together, so that all intermediate arrays fit into the cache of one core
+CHUNK = 1 << 15  # points processed together, so that all intermediate arrays fit into the cache of one core
 
 
 @dataclass(frozen=True)
