@@ -18,6 +18,7 @@ NS = 10**9
 BEGIN = 1_700_000_000
 STATES = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 KNOWS, LOST = 0.01, 25.0  # m^2, variances of x and y
+SETTLE = 0.5  # s until a node that has just started knows the reader of its reply, too
 NEAR = 1.0  # m from the truth up to which its scans fit its map
 
 
@@ -29,6 +30,7 @@ class Manager:
             for name in names:
                 client = bench.peer.create_client(ChangeState, f"{name}/change_state")
                 bench.until(client.service_is_ready, 30.0)
+                bench.spin(SETTLE)
                 future = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
                 bench.until(future.done, 30.0)
                 assert future.result().success, name

@@ -11,7 +11,6 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from lifecycle_msgs.msg import State
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.serialization import serialize_message
 from retrieval_robot import Sure
 from sensor_msgs.msg import PointCloud2, PointField
 from streets import save_with_scans
@@ -145,7 +144,7 @@ def test_the_old_topic_names_carry_the_same_messages(bench, scanned_map, laying)
     robot.see(3, NS, street(3))
     bench.until(lambda: robot.refined and old_matches and places and old_places)
     for new, old in ((robot.refined[0], old_matches[0]), (places[0], old_places[0])):
-        assert serialize_message(old) == serialize_message(new)  # NaN included
+        assert str(old) == str(new)  # NaN included; bytes would differ in what lies between the fields
     assert robot.refined[0].accepted and places[0].pose.pose.position.x == 31.5
 
 
