@@ -11,8 +11,7 @@ from rclpy.qos import QoSProfile
 from tf2_msgs.msg import TFMessage
 
 from any2any_ros.arrays import Float64
-from any2any_ros.nodes import messages
-from any2any_ros.nodes.sensor_odometry import CAPACITY, LATCHED, row_of, usable
+from any2any_ros.nodes.sensor_odometry import CAPACITY, LATCHED, fill
 
 WAITING = 30  # pictures whose pose is not known yet
 
@@ -50,16 +49,11 @@ class CameraPose:
             self._tell()
 
     def _receive(self, message: TFMessage) -> None:
-        for transform in message.transforms:
-            if usable(row := row_of(transform)):
-                stamp = messages.time_ns(transform.header.stamp)
-                self._buffer.add(transform.header.frame_id, transform.child_frame_id, row, stamp)
+        fill(self._buffer, message, moving=True)
         self._tell()
 
     def _receive_static(self, message: TFMessage) -> None:
-        for transform in message.transforms:
-            if usable(row := row_of(transform)):
-                self._buffer.add(transform.header.frame_id, transform.child_frame_id, row)
+        fill(self._buffer, message)
         self._tell()
 
     def _tell(self) -> None:

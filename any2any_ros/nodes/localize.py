@@ -16,6 +16,7 @@ from any2any_ros.errors import Any2AnyError, error_text
 from any2any_ros.localization.one_shot import Verdict
 from any2any_ros.node_config import RetrievalNodeConfig
 from any2any_ros.nodes import localization_messages as converted
+from any2any_ros.nodes.goal_results import GoalResults
 from any2any_ros.nodes.lifecycle import STEADY, ManagedNode
 from any2any_ros.nodes.localize_goal import LONGEST_TIMEOUT, Search, seconds_of
 from any2any_ros.nodes.prior import Prior
@@ -44,11 +45,11 @@ class Localize:
         self._node, self._localizer, self._odometry = node, localizer, odometry
         self.prior = Prior(node, localizer, hit_radius)
         self._search: Search | None = None
-        self._results: dict[bytes, Result] = {}
+        self._results = GoalResults()
         self._worker = Worker(node, "region")
         self.active = False
         self._server = ActionServer(
-            node, Action, "localize", self._execute, goal_callback=lambda goal: GoalResponse.ACCEPT,
+            node, Action, "localize", self._results.execute, goal_callback=lambda goal: GoalResponse.ACCEPT,
             handle_accepted_callback=self._accept, cancel_callback=self._cancel,
         )  # fmt: skip
         self._deadline = node.create_timer(LONGEST_TIMEOUT, self._give_up, clock=STEADY)
@@ -168,23 +169,8 @@ class Localize:
         return result
 
     def _refuse(self, goal: ServerGoalHandle, code: int, why: str) -> None:
-        self._conclude(goal, Result(error_code=code, error_msg=why, pose=converted.nowhere()))
+        self._results.conclude(goal, Result(error_code=code, error_msg=why, pose=converted.nowhere()))
 
     def _finish(self, search: Search | None, result: Result) -> None:
         if search is not None:
-            self._conclude(search.goal, result)
-
-    def _conclude(self, goal: ServerGoalHandle, result: Result) -> None:
-        """Let the executor end a goal with this result."""
-        self._results[bytes(goal.goal_id.uuid)] = result
-        goal.execute()
-
-    def _execute(self, goal: ServerGoalHandle) -> Result:
-        result = self._results.pop(bytes(goal.goal_id.uuid))
-        if goal.is_cancel_requested:
-            goal.canceled()
-        elif result.error_code == Result.LOCALIZED:
-            goal.succeed()
-        else:
-            goal.abort()
-        return result
+            self._results.conclude(search.goal, result)

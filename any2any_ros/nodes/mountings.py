@@ -11,11 +11,10 @@ from tf2_msgs.msg import TFMessage
 
 from any2any_ros.arrays import Float64
 from any2any_ros.errors import Any2AnyError
-from any2any_ros.nodes import messages
 from any2any_ros.nodes.lifecycle import ManagedNode, diagnostic
 from any2any_ros.nodes.rate import Rate
 from any2any_ros.nodes.sensor_health import recent
-from any2any_ros.nodes.sensor_odometry import CAPACITY, LATCHED, row_of, usable
+from any2any_ros.nodes.sensor_odometry import CAPACITY, LATCHED, fill
 from any2any_ros.observation import Embedding
 from any2any_ros.retrieval.localizer import Localizer
 from any2any_ros.samples import NS
@@ -94,15 +93,10 @@ class Mountings:
             self._subscriptions.append(make(TFMessage, "/tf", self._receive_moving, QoSProfile(depth=100)))
 
     def _receive_static(self, message: TFMessage) -> None:
-        for transform in message.transforms:
-            if usable(row := row_of(transform)):
-                self._buffer.add(transform.header.frame_id, transform.child_frame_id, row)
+        fill(self._buffer, message)
 
     def _receive_moving(self, message: TFMessage) -> None:
-        for transform in message.transforms:
-            if usable(row := row_of(transform)):
-                stamp = messages.time_ns(transform.header.stamp)
-                self._buffer.add(transform.header.frame_id, transform.child_frame_id, row, stamp)
+        fill(self._buffer, message, moving=True)
 
     def status(self, name: str) -> list[DiagnosticStatus]:
         """Return one diagnostic line; none for a map that does not know where its sensors were mounted. name: of the

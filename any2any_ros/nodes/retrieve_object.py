@@ -15,6 +15,7 @@ import any2any_ros.action as action
 from any2any_ros.arrays import Float64
 from any2any_ros.errors import Any2AnyError
 from any2any_ros.nodes import messages
+from any2any_ros.nodes.goal_results import GoalResults
 from any2any_ros.nodes.lifecycle import STEADY, ManagedNode
 from any2any_ros.objects.grounder import Verdict
 from any2any_ros.ranking import Ranking
@@ -51,10 +52,10 @@ class RetrieveObject:
         self._node, self._frame_id, self._timeout, self._answer, self._listen = node, frame_id, timeout, answer, listen
         self._lock = threading.RLock()
         self._listening: ServerGoalHandle | None = None
-        self._results: dict[bytes, Result] = {}
+        self._results = GoalResults()
         self.active = False
         self._server = ActionServer(
-            node, Action, "retrieve_object", self._execute, goal_callback=lambda goal: GoalResponse.ACCEPT,
+            node, Action, "retrieve_object", self._results.execute, goal_callback=lambda goal: GoalResponse.ACCEPT,
             handle_accepted_callback=self._accept, cancel_callback=self._cancel,
         )  # fmt: skip
         self._deadline = node.create_timer(LONGEST_TIMEOUT, self._give_up, clock=STEADY)
@@ -82,7 +83,7 @@ class RetrieveObject:
         with self._lock:
             self._end(Result.SUPERSEDED, "a newer command came")
             if not self.active:
-                self._finish(goal, Result(error_code=Result.NOT_ACTIVE, error_msg="the node is not active"))
+                self._results.conclude(goal, Result(error_code=Result.NOT_ACTIVE, error_msg="the node is not active"))
             elif goal.request.text:
                 self._reply(goal, goal.request.text, None)
             else:
@@ -108,7 +109,7 @@ class RetrieveObject:
         with self._lock:
             goal = self._take()
             if goal is not None:
-                self._finish(goal, Result(error_code=code, error_msg=why))
+                self._results.conclude(goal, Result(error_code=code, error_msg=why))
 
     def _take(self) -> ServerGoalHandle | None:
         """Return the goal that is listened for, and stop listening."""
@@ -123,29 +124,14 @@ class RetrieveObject:
             ranking, verdict, text, goal_pose = self._answer(words, sound)
         except Any2AnyError as error:
             why = NO_WORDS if sound is not None and not words else str(error)
-            self._finish(goal, Result(error_code=Result.NOT_UNDERSTOOD, error_msg=why, heard=words))
+            self._results.conclude(goal, Result(error_code=Result.NOT_UNDERSTOOD, error_msg=why, heard=words))
             return
         result = Result(error_code=CODES[verdict], error_msg=text, heard=words)
         result.ranking = messages.ranking_message(ranking, self._frame_id)
         if goal_pose is not None:
             header = Header(stamp=result.ranking.header.stamp, frame_id=self._frame_id)
             result.goal_pose = PoseStamped(header=header, pose=messages.pose_message(goal_pose))
-        self._finish(goal, result)
+        self._results.conclude(goal, result)
 
     def _feedback(self, goal: ServerGoalHandle, state: str, heard: str) -> None:
         goal.publish_feedback(Action.Feedback(state=state, heard=heard))
-
-    def _finish(self, goal: ServerGoalHandle, result: Result) -> None:
-        """Let the executor end a goal with this result."""
-        self._results[bytes(goal.goal_id.uuid)] = result
-        goal.execute()
-
-    def _execute(self, goal: ServerGoalHandle) -> Result:
-        result = self._results.pop(bytes(goal.goal_id.uuid))
-        if goal.is_cancel_requested:
-            goal.canceled()
-        elif result.error_code == Result.OK:
-            goal.succeed()
-        else:
-            goal.abort()
-        return result

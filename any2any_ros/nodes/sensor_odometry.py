@@ -100,9 +100,7 @@ class SensorOdometry:
 
     def _receive_static(self, message: TFMessage) -> None:
         with self._changed:
-            for transform in message.transforms:
-                if usable(row := row_of(transform)):
-                    self._static.add(transform.header.frame_id, transform.child_frame_id, row)
+            fill(self._static, message)
 
     def _add(self, frames: tuple[str, str], stamp: Any, row: tuple[float, ...]) -> None:
         if not usable(row):  # the driver does not know yet where it is, or has diverged
@@ -114,6 +112,14 @@ class SensorOdometry:
             self._moving.add(*frames, row, stamp_ns)
             self._newest_ns = max(self._newest_ns, stamp_ns)
             self._changed.notify_all()
+
+
+def fill(buffer: Any, message: TFMessage, moving: bool = False) -> None:
+    """Add the usable transforms of a message to a TransformBuffer. moving: they hold at their stamps, not always."""
+    for transform in message.transforms:
+        if usable(row := row_of(transform)):
+            stamp = messages.time_ns(transform.header.stamp) if moving else None
+            buffer.add(transform.header.frame_id, transform.child_frame_id, row, stamp)
 
 
 def row_of(transform: Any) -> tuple[float, ...]:

@@ -9,7 +9,7 @@ from rclpy.node import Node
 from tf2_msgs.msg import TFMessage
 
 from any2any_ros.geometry.upright import GROUND, SEES, Upright, expected_height, upright
-from any2any_ros.nodes.sensor_odometry import LATCHED, row_of, usable
+from any2any_ros.nodes.sensor_odometry import LATCHED, fill
 from any2any_ros.protocols import Encoder
 
 
@@ -52,8 +52,6 @@ class Standing:
 
     def _receive(self, message: TFMessage) -> None:
         with self._lock:
-            for transform in message.transforms:
-                if usable(row := row_of(transform)):
-                    self._buffer.add(transform.header.frame_id, transform.child_frame_id, row)
+            fill(self._buffer, message)
             if self._frame:
                 self._turn()
